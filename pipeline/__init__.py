@@ -1,0 +1,1 @@
+"""The command line and what chains extraction, training and scoring."""

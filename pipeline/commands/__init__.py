@@ -1,0 +1,1 @@
+"""One module a subcommand; heavy imports stay inside the functions."""

@@ -1,0 +1,1 @@
+"""Videos to people: decoding, pose estimation, tracking, the records and the cache."""

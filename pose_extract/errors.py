@@ -1,0 +1,55 @@
+"""The one family of errors that reaches a user; the command line prints the message and exits with the code."""
+
+
+class GepcError(Exception):
+    """Says what was expected, what was found and what to do about it. Never shown with a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(GepcError):
+    """The command or its arguments cannot be carried out as given."""
+
+    exit_code = 2
+
+
+class ConfigError(GepcError):
+    """A config has an unknown key, a wrong type or a value out of range."""
+
+    exit_code = 3
+
+
+class VideoError(GepcError):
+    """A video source is missing, is no video, has no picture, or cannot be read."""
+
+    exit_code = 4
+
+
+class CacheError(GepcError):
+    """A cached tracks file is damaged or is not one of ours."""
+
+    exit_code = 5
+
+
+class WeightsError(GepcError):
+    """A network's weights are missing, incomplete or not the published ones."""
+
+    exit_code = 6
+
+
+class ModelError(GepcError):
+    """A model bundle is missing, damaged, or made for something else."""
+
+    exit_code = 7
+
+
+class TrainingError(GepcError):
+    """There is too little data to train, or training broke down."""
+
+    exit_code = 8
+
+
+class OutputError(GepcError):
+    """A result cannot be written: the disk is full, or the folder may not be written to."""
+
+    exit_code = 9
