@@ -49,15 +49,16 @@ class Skeleton:
         return {name: i for i, name in enumerate(self.joints)}
 
 
+# fmt: off
 _COCO_JOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear",
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
+)
 _COCO_SIGMAS = (
     0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072,
     0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
-)  # fmt: skip
+)
 
 COCO17 = Skeleton(
     name="coco17",
@@ -81,7 +82,7 @@ COCO17 = Skeleton(
         (2, 4),
         (0, 5),
         (0, 6),
-    ),  # fmt: skip
+    ),
     centre=0,
     mirror=(0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15),
     sigmas=_COCO_SIGMAS,
@@ -94,18 +95,20 @@ COCO18 = Skeleton(
         "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
         "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
         "right_eye", "left_eye", "right_ear", "left_ear",
-    ),  # fmt: skip
+    ),
     edges=(
         (4, 3), (3, 2), (7, 6), (6, 5), (13, 12), (12, 11), (10, 9), (9, 8), (11, 5), (8, 2),
         (5, 1), (2, 1), (0, 1), (15, 0), (14, 0), (17, 15), (16, 14),
-    ),  # fmt: skip
+    ),
     centre=1,
     mirror=(0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16),
     sigmas=(
         0.026, 0.079, 0.079, 0.072, 0.062, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089, 0.107, 0.087, 0.089,
         0.025, 0.025, 0.035, 0.035,
-    ),  # fmt: skip
-)  # fmt: skip
+    ),
+)
+
+# fmt: on
 
 SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, COCO18)}
 
