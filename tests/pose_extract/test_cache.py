@@ -1,0 +1,182 @@
+"""The tracks cache: what goes in comes out, complete or not at all, and nothing in a file is trusted."""
+
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from pose_extract.cache import (
+    TracksWriter,
+    load_header,
+    load_tracks,
+    save_tracks,
+    write_atomically,
+    write_json,
+)
+from pose_extract.errors import CacheError, OutputError
+from pose_extract.records import ClipTracks
+
+
+def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
+    rng = np.random.default_rng(0)
+    return ClipTracks(
+        clip="a clip",
+        skeleton="coco17",
+        fps=25.0,
+        frame_size=(640, 360),
+        time_s=np.arange(frames) / 25,
+        frame=np.sort(rng.integers(0, frames, rows)).astype(np.int32),
+        track=rng.integers(1, 4, rows).astype(np.int32),
+        keypoints=rng.random((rows, 17, 3), np.float32),
+        boxes=rng.random((rows, 4), np.float32),
+        provenance={"source": "x.mp4", "key": "k"},
+    )
+
+
+def assert_same(a: ClipTracks, b: ClipTracks) -> None:
+    for name in ("time_s", "frame", "track", "keypoints", "boxes"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    assert (a.clip, a.skeleton, a.fps, a.frame_size, a.provenance) == (
+        b.clip,
+        b.skeleton,
+        b.fps,
+        b.frame_size,
+        b.provenance,
+    )
+
+
+@pytest.mark.parametrize("rows", [0, 1, 6])
+def test_tracks_survive_a_round_trip_unchanged(tmp_path, rows):
+    tracks = some_tracks(rows)
+    save_tracks(tmp_path / "a.npz", tracks)
+    assert_same(load_tracks(tmp_path / "a.npz"), tracks)
+    assert load_header(tmp_path / "a.npz")["provenance"]["key"] == "k"
+
+
+def test_numpy_reads_the_file_without_pickle(tmp_path):
+    tracks = some_tracks()
+    save_tracks(tmp_path / "a.npz", tracks)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["keypoints"], tracks.keypoints)
+        assert json.loads(bytes(file["header"]))["clip"] == "a clip"
+
+
+def test_equal_tracks_give_equal_files(tmp_path):
+    save_tracks(tmp_path / "a.npz", some_tracks())
+    save_tracks(tmp_path / "b.npz", some_tracks())
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_arrays_are_mapped_not_loaded(tmp_path):
+    save_tracks(tmp_path / "a.npz", some_tracks())
+    assert isinstance(load_tracks(tmp_path / "a.npz").keypoints, np.memmap)
+
+
+def test_a_writer_left_without_finish_leaves_nothing(tmp_path):
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        writer.add_frame(0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.npz"
+    save_tracks(path, some_tracks())
+    old = path.read_bytes()
+    with pytest.raises(RuntimeError), TracksWriter(path) as writer:
+        writer.add_frame(0.0)
+        raise RuntimeError
+    assert path.read_bytes() == old
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
+    real_open = open
+
+    def full(name, mode="r", *args, **kwargs):
+        return real_open("/dev/full" if "w" in mode else name, mode.replace("+", ""), *args, **kwargs)
+
+    with pytest.raises(OutputError, match="disk is full"), TracksWriter(tmp_path / "a.npz") as writer:
+        monkeypatch.setattr("builtins.open", full)
+        for _ in range(5000):
+            writer.add_frame(0.0)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_holds_the_same_rows(tmp_path):
+    tracks = some_tracks()
+    write_json(tmp_path / "a.json", tracks)
+    data = json.loads((tmp_path / "a.json").read_text())
+    assert data["frame_size"] == [640, 360]
+    np.testing.assert_array_equal(
+        np.array([r["keypoints"] for r in data["rows"]], np.float32), tracks.keypoints
+    )
+    assert [r["track"] for r in data["rows"]] == tracks.track.tolist()
+
+
+def test_write_atomically_makes_missing_folders(tmp_path):
+    write_atomically(tmp_path / "x" / "y.json", b"1")
+    assert (tmp_path / "x" / "y.json").read_bytes() == b"1"
+
+
+def _bad_files(good: bytes) -> dict[str, bytes]:
+    pickled = io.BytesIO()
+    np.savez(pickled, header=np.array([{"a": 1}], dtype=object))
+    compressed = io.BytesIO()
+    np.savez_compressed(compressed, header=np.zeros(10_000_000, np.uint8))
+    huge = io.BytesIO()
+    with zipfile.ZipFile(huge, "w") as archive:
+        member = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)}
+        )
+        archive.writestr("header.npy", member.getvalue())
+    foreign = io.BytesIO()
+    np.savez(foreign, header=np.frombuffer(b'{"format": "other"}', np.uint8))
+    return {
+        "empty": b"",
+        "text": b"hello",
+        "cut": good[: len(good) // 2],
+        "pickled": pickled.getvalue(),
+        "compressed": compressed.getvalue(),
+        "huge": huge.getvalue(),
+        "foreign": foreign.getvalue(),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["empty", "text", "cut", "pickled", "compressed", "huge", "foreign", "missing"]
+)
+def test_a_damaged_or_foreign_file_is_a_clear_error(tmp_path, kind):
+    save_tracks(tmp_path / "good.npz", some_tracks())
+    path = tmp_path / "bad.npz"
+    if kind != "missing":
+        path.write_bytes(_bad_files((tmp_path / "good.npz").read_bytes())[kind])
+    with pytest.raises(CacheError, match=r"bad\.npz"):
+        load_tracks(path)
+
+
+def test_another_version_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("pose_extract.cache.FORMAT_VERSION", 99)
+    save_tracks(tmp_path / "a.npz", some_tracks())
+    monkeypatch.undo()
+    with pytest.raises(CacheError, match="version 99"):
+        load_tracks(tmp_path / "a.npz")
+
+
+def test_every_flipped_byte_gives_the_data_or_a_clear_error(tmp_path):
+    save_tracks(tmp_path / "a.npz", some_tracks())
+    good = (tmp_path / "a.npz").read_bytes()
+    rng = np.random.default_rng(1)
+    for position in rng.integers(0, len(good), 200):
+        bad = bytearray(good)
+        bad[position] ^= 0xFF
+        (tmp_path / "a.npz").write_bytes(bytes(bad))
+        try:
+            load_tracks(tmp_path / "a.npz")
+        except CacheError:
+            continue
