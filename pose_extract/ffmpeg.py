@@ -1,0 +1,240 @@
+"""The ffmpeg binary: where it is, what it can do, and what it says about a file.
+
+Only ``ffmpeg`` itself is needed, no ``ffprobe``: the wheel `imageio-ffmpeg` carries none. ffmpeg 4.3 and newer will do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import ffmpeg
+
+from pose_extract.errors import VideoError
+
+BINARY_VARIABLE = "GEPC_FFMPEG"
+"""Environment variable that names the ffmpeg binary to use."""
+
+_PROBE_TIMEOUT_S = 300.0
+
+# Containers that may be opened. Left out are the formats that make ffmpeg open further files or addresses (playlists:
+# hls, dash, concat, sdp, imf, avisynth, ...), those that "decode" any text file as a picture (tty, ansi), and devices.
+_CONTAINERS = (
+    # with pictures
+    "3dostr,4xm,amv,anm,apng,argo_brp,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bfi,bink,c93,cavsvideo,cdxl,cine,"
+    "dhav,dirac,dnxhd,dsicin,dv,dxa,ea,evc,film_cpk,filmstrip,flic,flv,frm,gdv,gif,gxf,h261,h263,h264,hevc,hnm,idcin,"
+    "iff,ingenient,ipmovie,ivf,jv,kux,live_flv,lmlm4,lvf,lxf,m4v,matroska,webm,mgsts,mjpeg,mjpeg_2000,mlv,mm,moflex,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mpjpeg,msnwctcp,mtv,mv,mvi,mxf,mxg,nc,nsv,nut,nuv,obu,ogg,paf,pmp,"
+    "psxstr,pva,rl2,rm,roq,rpl,sdr2,ser,sga,smjpeg,smk,sol,swf,thp,tiertexseq,tmv,txd,ty,usm,vc1,vc1test,viv,vivo,"
+    "vividas,vmd,vvc,wc3movie,webp_anim,wsvqa,wtv,xmv,yop,yuv4mpegpipe,"
+    # sound only: let in so that the message can say so
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,au,caf,dts,eac3,flac,mp3,mpc,mpc8,tta,w64,wav,wv"
+)
+
+
+def find_ffmpeg() -> str:
+    """Path of the ffmpeg binary: ``GEPC_FFMPEG``, else from PATH, else the one in the `imageio-ffmpeg` wheel.
+
+    Raises:
+        VideoError: there is none that runs.
+    """
+    named = os.environ.get(BINARY_VARIABLE)
+    if named:
+        path = shutil.which(named)
+        if path is None or ffmpeg_version(path) is None:
+            raise VideoError(
+                f"{BINARY_VARIABLE} names {named!r}, which is no ffmpeg that runs; unset it or correct it"
+            )
+        return path
+    path = shutil.which("ffmpeg")
+    if path is not None and ffmpeg_version(path) is not None:
+        return path
+    try:
+        import imageio_ffmpeg
+
+        path = str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        path = None
+    if path is None or ffmpeg_version(path) is None:
+        raise VideoError(
+            "no ffmpeg binary that runs was found in PATH or in the wheel imageio-ffmpeg; "
+            f"`pip install imageio-ffmpeg`, or install ffmpeg, or name one in {BINARY_VARIABLE}"
+        )
+    return path
+
+
+@lru_cache(maxsize=8)
+def ffmpeg_version(binary: str) -> tuple[int, int] | None:
+    """(major, minor) of ``binary``; (99, 0) for a development build without a number; None if it does not run."""
+    try:
+        done = subprocess.run(
+            [binary, "-hide_banner", "-version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = done.stdout.decode(errors="replace")
+    if done.returncode != 0 or not text.startswith("ffmpeg version"):
+        return None
+    match = re.match(r"ffmpeg version n?(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (99, 0)
+
+
+@lru_cache(maxsize=8)
+def encoders(binary: str) -> frozenset[str]:
+    """Names of the encoders that ``binary`` was built with."""
+    done = subprocess.run(
+        [binary, "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+    )
+    return frozenset(re.findall(r"^ [VAS][\w.]{5} (\S+)", done.stdout.decode(errors="replace"), re.MULTILINE))
+
+
+def passthrough(binary: str) -> dict[str, str]:
+    """The output option that hands every decoded frame on exactly once (its name changed in ffmpeg 5.1)."""
+    version = ffmpeg_version(binary)
+    return {"fps_mode" if version is not None and version >= (5, 1) else "vsync": "passthrough"}
+
+
+def input_stream(path: Path) -> ffmpeg.nodes.FilterableStream:
+    """``path`` as an ffmpeg-python input that can only ever be this one local file.
+
+    The ``file:`` prefix keeps names such as ``-y.mp4``, ``concat:a|b`` or ``http:x`` plain file names; the white lists
+    keep a file's content (a playlist) from sending ffmpeg to other files or to the network.
+    """
+    return ffmpeg.input(
+        f"file:{path}",
+        hide_banner=None,
+        nostdin=None,
+        nostats=None,
+        loglevel="level+info",
+        protocol_whitelist="file",
+        format_whitelist=_CONTAINERS,
+    )
+
+
+def check_readable(path: Path) -> None:
+    """Raise `VideoError` unless ``path`` is a regular file with something in it that may be read."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise VideoError(f"{path} is a folder, expected a video file")
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(f"{path} is a device or a pipe, expected a video file")
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError:
+        raise VideoError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror or error}") from None
+    if status.st_size == 0:
+        raise VideoError(f"{path} is empty (0 bytes), expected a video")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What ffmpeg says about a video after it has decoded the first frame.
+
+    Attributes:
+        size: (width, height) in pixels, display rotation applied.
+        fps: mean frames a second as the container states it.
+        duration_s: length in seconds as the container states it; None where it does not.
+        has_audio: whether there is a sound stream.
+    """
+
+    size: tuple[int, int]
+    fps: float
+    duration_s: float | None
+    has_audio: bool
+
+
+def probe(path: Path) -> Probe:
+    """Decode the first frame of ``path`` and read what ffmpeg says about it.
+
+    Raises:
+        VideoError: the file is missing, unreadable, empty, no video, has no picture, or none of it can be decoded.
+    """
+    check_readable(path)
+    binary = find_ffmpeg()
+    command = (
+        input_stream(path)
+        # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
+        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", **{"frames:v": 1})
+        .compile(cmd=binary)
+    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_TIMEOUT_S,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise VideoError(f"{path}: no frame could be decoded within {_PROBE_TIMEOUT_S:.0f} s") from None
+    except OSError as error:
+        raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
+    log = done.stderr.decode(errors="replace")
+    head = log.partition("Stream mapping:")[0]
+    frame = re.search(r"Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log)
+    if frame is None:
+        raise VideoError(_explain(path, log, head))
+    duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)
+    return Probe(
+        size=(int(frame[1]), int(frame[2])),
+        fps=_frame_rate(log),
+        duration_s=int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else None,
+        has_audio=": Audio: " in head,
+    )
+
+
+def _frame_rate(log: str) -> float:
+    """Mean frame rate of the mapped stream; the exact fraction where ffmpeg's rounded figure agrees with it."""
+    mapped = re.search(r"Stream #0:(\d+) -> #0:0", log)
+    line = re.search(rf"Stream #0:{mapped[1]}\b.*: Video: .*", log) if mapped else None
+    rounded = 0.0
+    if line is not None:
+        for unit in ("fps", "tbr"):
+            match = re.search(rf"([\d.]+)(k?) {unit}\b", line[0])
+            if match is not None and rounded <= 0:
+                rounded = float(match[1]) * (1000 if match[2] else 1)
+    config = re.search(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", log)
+    exact = Fraction(int(config[1]), int(config[2])) if config and int(config[2]) else Fraction(0)
+    if exact > 0 and (rounded <= 0 or abs(float(exact) - rounded) < 0.01):
+        return float(exact)
+    return rounded if rounded > 0 else 25.0
+
+
+def _explain(path: Path, log: str, head: str) -> str:
+    """Why ffmpeg gave no frame of ``path``, in the user's words."""
+    if "not on whitelist" in log:
+        return f"{path} is not a video (a playlist, a still image or another format that is not opened as a video)"
+    if ": Audio: " in head and ": Video: " not in head:
+        return f"{path} has sound but no picture"
+    if "attached pic" in head:
+        return f"{path} has sound but no moving picture, only a cover image"
+    # A text file is taken for a damaged mp4 too, but then ffmpeg doubts its own guess.
+    if "moov atom not found" in log and "misdetection possible" not in log:
+        return (
+            f"{path} is incomplete: its index (moov) is missing, so the recording was cut off before its end"
+        )
+    reason = first_error(log)
+    if "Input #0" not in log:
+        return f"{path} is not a video that ffmpeg can read" + (f" ({reason})" if reason else "")
+    if ": Video: " not in head:
+        return f"{path} has no picture"
+    return f"no frame of {path} could be decoded" + (f" ({reason})" if reason else "")
+
+
+def first_error(log: str) -> str:
+    """First error message in ffmpeg's log, without its prefixes; empty if there is none."""
+    for line in log.splitlines():
+        level = re.search(r"\[(error|fatal|panic)\] (.*)", line)
+        if level is not None:
+            return re.sub(r"^(Error opening input: |file:.*?: )", "", level[2]).strip().rstrip(".")
+    return ""

@@ -1,0 +1,220 @@
+"""From what the user names (a file, a folder, images, a glob) to a list of clips, and the hash of a clip's content."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pose_extract.errors import VideoError
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".amv", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf",
+    ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+))
+"""Endings that make a file in a folder a video. A file that is named itself may have any ending."""
+# fmt: on
+
+IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+"""Endings of the numbered images that together make a clip."""
+
+_MAX_NAME_BYTES = 180  # leaves room for endings such as .tracks.npz within the 255 bytes of a file name
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """One clip to read.
+
+    Attributes:
+        path: the video file, or the folder of numbered images.
+        kind: ``"video"`` or ``"images"``.
+        name: the clip's name, unique among the sources found together; fit to be a file name.
+        pattern: which file names of the folder belong to the clip, for ``kind == "images"``.
+    """
+
+    path: Path
+    kind: Literal["video", "images"]
+    name: str
+    pattern: str = "*"
+
+    def images(self) -> list[Path]:
+        """The image files in the order of their numbers; empty for a video or a folder that cannot be read."""
+        if self.kind != "images":
+            return []
+        try:
+            names = [entry.name for entry in os.scandir(self.path) if entry.is_file()]
+        except OSError:
+            return []
+        names = [name for name in names if _is_numbered_image(name) and fnmatch.fnmatch(name, self.pattern)]
+        return [self.path / name for name in sorted(names, key=natural_key)]
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Sort key by which ``img_10`` comes after ``img_9``."""
+    parts = re.findall(r"\d+|\D+", text)
+    key = tuple((0, int(part)) if part.isdecimal() else (1, part.casefold()) for part in parts)
+    return (*key, (2, text))
+
+
+def find_sources(source: str | Path) -> list[VideoSource]:
+    """The clips that ``source`` names, in a fixed order.
+
+    Args:
+        source: a file (whatever its ending: what is wrong with it shows when it is opened); a folder, whose videos are
+            found at any depth, and in which every folder that holds numbered images and no video is one clip;
+            or a glob pattern (``**`` crosses folders). Hidden files and folders are skipped.
+
+    Raises:
+        VideoError: nothing was found; the message says what was looked for.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = _in_folder(path)
+        if not found:
+            raise VideoError(
+                f"{path} holds no video: looked, in its folders too, for files ending in "
+                f"{', '.join(sorted(VIDEO_SUFFIXES))} and for folders of numbered images"
+            )
+        return _with_unique_names(found, path)
+    if os.path.lexists(path):
+        return [VideoSource(path, "video", path.stem)]
+    if glob.has_magic(str(source)):
+        found = _matching(str(source))
+        if not found:
+            raise VideoError(
+                f"nothing matches {str(source)!r}: expected a pattern that matches videos or folders"
+            )
+        return _with_unique_names(found, Path(os.path.commonpath([entry.path.parent for entry in found])))
+    raise VideoError(
+        f"{source}: there is no such file or folder, and it is no pattern such as 'videos/*.mp4'"
+    )
+
+
+def _is_numbered_image(name: str) -> bool:
+    stem, suffix = os.path.splitext(name)
+    return not name.startswith(".") and suffix.lower() in IMAGE_SUFFIXES and bool(re.search(r"\d", stem))
+
+
+def _in_folder(root: Path) -> list[VideoSource]:
+    """Videos at any depth below ``root`` and folders of numbered images, sorted by path."""
+    problems: list[OSError] = []
+    found: list[VideoSource] = []
+    visited: set[str] = set()
+    for folder, below, names in os.walk(root, followlinks=True, onerror=problems.append):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link that leads back up
+            below.clear()
+            continue
+        visited.add(real)
+        below[:] = sorted((name for name in below if not name.startswith(".")), key=natural_key)
+        here = Path(folder)
+        videos = [
+            VideoSource(here / name, "video", Path(name).stem)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        ]
+        found += videos
+        if not videos and any(_is_numbered_image(name) for name in names):
+            found.append(VideoSource(here, "images", here.resolve().name))
+    if problems and not found:
+        raise VideoError(f"{problems[0].filename} cannot be read: {problems[0].strerror}")
+    return sorted(found, key=lambda entry: natural_key(entry.path.as_posix()))
+
+
+def _matching(pattern: str) -> list[VideoSource]:
+    """What a glob names: videos, folders (searched), and images (the matching ones of a folder are one clip)."""
+    found: dict[Path, VideoSource] = {}
+    any_ending = not glob.has_magic(Path(pattern).suffix) and Path(pattern).suffix != ""
+    for path in sorted(
+        map(Path, glob.glob(pattern, recursive=True)), key=lambda p: natural_key(p.as_posix())
+    ):
+        if path.is_dir():
+            for entry in _in_folder(path):
+                found.setdefault(entry.path, entry)
+        elif _is_numbered_image(path.name):
+            folder = path.parent
+            source = VideoSource(folder, "images", folder.resolve().name, Path(pattern).name)
+            found.setdefault(folder, source)
+        elif any_ending or path.suffix.lower() in VIDEO_SUFFIXES:
+            found.setdefault(path, VideoSource(path, "video", path.stem))
+    return list(found.values())
+
+
+def _with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource]:
+    """``found`` with names that differ even where upper and lower case are one; short names where they suffice."""
+
+    def relative(entry: VideoSource, path: Path) -> str:
+        parts = Path(os.path.relpath(path, root)).parts
+        return "_".join(part for part in parts if part not in (".", "..")) or entry.name
+
+    choices: tuple[Callable[[VideoSource], str], ...] = (
+        lambda entry: entry.name,
+        lambda entry: relative(entry, entry.path if entry.kind == "images" else entry.path.with_suffix("")),
+        lambda entry: relative(entry, entry.path).replace(".", "_"),
+        lambda entry: (
+            relative(entry, entry.path).replace(".", "_") + "_" + _digest([str(entry.path).encode()])[:8]
+        ),
+    )
+    named: list[VideoSource] = []
+    open_entries = found
+    for choose in choices:
+        names = {id(entry): _short(choose(entry)) for entry in open_entries}
+        taken = {entry.name.casefold() for entry in named}
+        counts = Counter(name.casefold() for name in names.values())
+        left = []
+        for entry in open_entries:
+            name = names[id(entry)]
+            if counts[name.casefold()] == 1 and name.casefold() not in taken:
+                named.append(replace(entry, name=name))
+            else:
+                left.append(entry)
+        open_entries = left
+    order = {(entry.path, entry.pattern): i for i, entry in enumerate(found)}
+    return sorted(named, key=lambda entry: order[entry.path, entry.pattern])
+
+
+def _short(name: str) -> str:
+    raw = name.encode(errors="surrogateescape")
+    if len(raw) <= _MAX_NAME_BYTES:
+        return name
+    return raw[: _MAX_NAME_BYTES - 9].decode(errors="ignore") + "_" + _digest([raw])[:8]
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def content_hash(source: VideoSource) -> str:
+    """Hash (BLAKE2b, 32 hex digits) of a clip's content: the file's bytes, or the images' names and bytes.
+
+    A video's own name and place do not matter, so that a moved file keeps its cached tracks. Memory is constant.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for path in source.images() if source.kind == "images" else [source.path]:
+            if source.kind == "images":
+                name = path.name.encode(errors="surrogateescape")
+                digest.update(b"%d:%b:%d:" % (len(name), name, path.stat().st_size))
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    except FileNotFoundError:
+        raise VideoError(f"{source.path}: there is no such file") from None
+    except OSError as error:
+        raise VideoError(f"{source.path} cannot be read: {error.strerror or error}") from None
+    return digest.hexdigest()

@@ -1,0 +1,225 @@
+"""Video out: frames streamed into an mp4 file that browsers play."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import OutputError
+from pose_extract.ffmpeg import encoders, find_ffmpeg, first_error
+
+# In order of preference; the options aim at the same quality.
+_ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("libx264", {"preset": "veryfast", "crf": 20}),
+    ("libopenh264", {"b:v": "4M"}),
+    ("h264_videotoolbox", {"b:v": "4M"}),
+    ("h264_mf", {"b:v": "4M"}),
+    ("mpeg4", {"q:v": 3}),
+)
+
+
+class VideoWriter:
+    """Streams frames into an H.264 mp4 (yuv420p, BT.709, index first, so that browsers play it).
+
+        with VideoWriter("out.mp4", fps=25, size=(640, 480)) as writer:
+            writer.write(image)
+
+    The file appears under its name only when everything is written; an exception inside the ``with`` leaves nothing
+    behind. The same frames give the same bytes (with the same ffmpeg): one thread, no dates or versions.
+
+    Args:
+        path: the file to write; its folder is made if need be, an older file is replaced.
+        fps: frames a second.
+        size: (width, height) in pixels. Odd sizes are padded to even ones by repeating the last row or column.
+        audio_from: a video whose sound is added (AAC); None or a video without sound: no sound.
+
+    Raises:
+        OutputError: the file cannot be written: no permission, disk full, ffmpeg without a usable encoder.
+    """
+
+    def __init__(
+        self, path: str | Path, fps: float, size: tuple[int, int], audio_from: str | Path | None = None
+    ) -> None:
+        if not fps > 0 or min(size) < 1:
+            raise ValueError(f"VideoWriter: expected a frame rate and a size above 0, got {fps} and {size}")
+        self.path = Path(path)
+        self._size = size
+        self._rate = Fraction(fps).limit_denominator(100_000)
+        self._frames = 0
+        self._done = False
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                raise OutputError(f"{self.path} is a folder, expected the name of a video to write")
+            open(self._temporary, "wb").close()
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in _stop
+        try:
+            self._child = subprocess.Popen(
+                self._command(audio_from),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._remove()
+            raise OutputError(f"{self.path} cannot be written: ffmpeg does not run: {error}") from None
+
+    def _command(self, audio_from: str | Path | None) -> list[str]:
+        binary = find_ffmpeg()
+        encoder = next(((name, options) for name, options in _ENCODERS if name in encoders(binary)), None)
+        if encoder is None:
+            self._remove()
+            raise OutputError(f"{binary} has none of the encoders {', '.join(name for name, _ in _ENCODERS)}")
+        name, options = encoder
+        width, height = (side + side % 2 for side in self._size)
+        pictures = ffmpeg.input(
+            "pipe:0",
+            hide_banner=None,
+            nostats=None,
+            loglevel="level+error",
+            f="rawvideo",
+            pix_fmt="bgr24",
+            s=f"{width}x{height}",
+            framerate=str(self._rate),
+        )
+        inputs = [pictures]
+        sound: dict[str, Any] = {}
+        if audio_from is not None:
+            inputs.append(ffmpeg.input(f"file:{audio_from}", protocol_whitelist="file", vn=None))
+            sound = {"c:a": "aac", "b:a": "128k"}
+        command: list[str] = ffmpeg.output(
+            *inputs,
+            f"file:{self._temporary}",
+            **{"c:v": name},
+            **options,
+            **sound,
+            vf="scale=out_color_matrix=bt709:out_range=tv,format=yuv420p",
+            colorspace="bt709",
+            color_primaries="bt709",
+            color_trc="bt709",
+            color_range="tv",
+            threads=1,
+            map_metadata=-1,
+            fflags="+bitexact",
+            **{"flags:v": "+bitexact", "flags:a": "+bitexact"},
+            movflags="+faststart",
+            f="mp4",
+        ).compile(cmd=binary, overwrite_output=True)
+        # ffmpeg-python maps whole inputs: of the second one only the sound is wanted, and it may have none.
+        return [
+            "1:a:0?" if word == "1" and command[i - 1] == "-map" else word for i, word in enumerate(command)
+        ]
+
+    @property
+    def frames(self) -> int:
+        """How many frames are in the file so far."""
+        return self._frames
+
+    def write(self, image: NDArray[np.uint8], time_s: float | None = None) -> None:
+        """Append ``image``, (H, W, 3) BGR uint8 of the writer's size.
+
+        Args:
+            image: the frame.
+            time_s: when it is to be shown, seconds from the start. Given for the frames of a video whose frame rate
+                varies, it keeps them on time at the writer's constant rate: a frame is repeated, or left out.
+        """
+        want = (self._size[1], self._size[0], 3)
+        if image.shape != want or image.dtype != np.uint8:
+            raise ValueError(
+                f"VideoWriter: expected a uint8 image of shape {want}, got {image.dtype} {image.shape}"
+            )
+        if self._done:
+            raise ValueError("VideoWriter: the file is finished")
+        repeats = 1 if time_s is None else round(time_s * self._rate) + 1 - self._frames
+        if repeats < 1:
+            return
+        right, bottom = self._size[0] % 2, self._size[1] % 2
+        if right or bottom:
+            image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        data = np.ascontiguousarray(image).data
+        assert self._child.stdin is not None
+        try:
+            for _ in range(repeats):
+                self._child.stdin.write(data)
+                self._frames += 1
+        except OSError:
+            self._fail()
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self._done:
+            return
+        if self._frames == 0:
+            self.abort()
+            raise OutputError(f"{self.path} was not written: there was no frame to write")
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.close()
+        except OSError:
+            self._fail()
+        # ffmpeg 5.1 ends with code 0 even where the index could not be written.
+        if self._child.wait() != 0 or self._messages():
+            self._fail()
+        try:
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            self.abort()
+            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        self._stop()
+
+    def abort(self) -> None:
+        """Stop without leaving a file."""
+        if not self._done:
+            self._stop()
+            self._remove()
+
+    def _messages(self) -> str:
+        self._errors.seek(0)
+        return first_error(self._errors.read(1 << 16).decode(errors="replace"))
+
+    def _fail(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(10)
+        reason = self._messages() or f"ffmpeg ended with code {self._child.poll()}"
+        self.abort()
+        raise OutputError(f"{self.path} cannot be written: {reason}; is the disk full?") from None
+
+    def _stop(self) -> None:
+        self._done = True
+        if self._child.poll() is None:
+            self._child.kill()
+        self._child.wait()
+        with contextlib.suppress(OSError):
+            if self._child.stdin is not None:
+                self._child.stdin.close()
+        self._errors.close()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
