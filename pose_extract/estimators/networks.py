@@ -1,0 +1,235 @@
+"""BlazePose's two networks, run on square regions of a picture.
+
+A region is (x, y, size, angle): centre and side in pixels, and the angle in radians by which the square is turned
+(clockwise as seen), so that the person in it stands upright. Arrays of regions are (R, 4) float32.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+_DETECTOR_SIDE, _LANDMARK_SIDE = 224, 256
+_LANDMARKS, _BODY = 39, 33
+_DETECTOR_GRIDS = ((28, 2), (14, 2), (7, 6))  # cells a side, anchors a cell: 2,254 in all
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What the landmark network says of R regions.
+
+    Attributes:
+        points: (R, 39, 3) float32: x px, y px, visibility x presence 0..1. The last six are auxiliary: 33 is the middle
+            of the hips, 34 lies on the circle around the whole body, straight up.
+        flags: (R,) float32, probability that there is a person, 0..1.
+    """
+
+    points: FloatArray
+    flags: FloatArray
+
+
+class Networks:
+    """The two interpreters, one pair a worker thread; the order of results does not depend on the threads.
+
+    Args:
+        paths: files of the "detector" and the "landmarks" network.
+        threads: number of worker threads.
+    """
+
+    def __init__(self, paths: dict[str, Path], threads: int) -> None:
+        self._paths = paths
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blazepose") if threads > 1 else None
+
+    def close(self) -> None:
+        """End the worker threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def map(self, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Results of ``work`` for each item, in order, computed by the workers."""
+        if self._pool is None or len(items) < 2:
+            return [work(item) for item in items]
+        return list(self._pool.map(work, items))
+
+    def landmarks(self, pyramid: Pyramid, regions: FloatArray) -> Landmarks:
+        """Run the landmark network on regions (R, 4)."""
+        results = self.map(lambda region: self._landmarks_of(pyramid, region), list(regions))
+        points = np.zeros((len(results), _LANDMARKS, 3), np.float32)
+        flags = np.zeros(len(results), np.float32)
+        for row, (one, flag) in enumerate(results):
+            points[row], flags[row] = one, flag
+        return Landmarks(points, flags)
+
+    def detect(self, pyramid: Pyramid, tiles: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:
+        """Run the person detector on square tiles (R, 4): regions (D, 4) of people for `landmarks`, scores (D,)."""
+        found = self.map(lambda tile: self._detect_in(pyramid, tile, threshold), list(tiles))
+        if not found:
+            return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+
+    def _interpreter(self, which: str) -> Any:
+        """This thread's interpreter of one network."""
+        found = getattr(self._local, which, None)
+        if found is None:
+            found = Interpreter(str(self._paths[which]), num_threads=1)
+            found.allocate_tensors()
+            setattr(self._local, which, found)
+        return found
+
+    def _run(self, which: str, batch: FloatArray, outputs: int) -> list[FloatArray]:
+        """Run one network on one crop."""
+        network = self._interpreter(which)
+        network.set_tensor(network.get_input_details()[0]["index"], batch)
+        network.invoke()
+        return [network.get_tensor(d["index"])[0] for d in network.get_output_details()[:outputs]]
+
+    def _landmarks_of(self, pyramid: Pyramid, region: FloatArray) -> tuple[FloatArray, float]:
+        crop = pyramid.crop(region, _LANDMARK_SIDE)
+        raw, flag, _, heat = self._run("landmarks", (crop * np.float32(1 / 255))[None], 4)
+        raw = raw.reshape(_LANDMARKS, 5)
+        local = refine(raw[:, :2] / _LANDMARK_SIDE, heat)
+        seen = sigmoid(raw[:, 3]) * sigmoid(raw[:, 4])
+        points = np.concatenate([to_frame(local, region), seen[:, None]], axis=1)
+        return points.astype(np.float32), float(flag[0])
+
+    def _detect_in(
+        self, pyramid: Pyramid, tile: FloatArray, threshold: float
+    ) -> tuple[FloatArray, FloatArray]:
+        crop = pyramid.crop(tile, _DETECTOR_SIDE)
+        raw, logits = self._run("detector", (crop * np.float32(2 / 255) - np.float32(1))[None], 2)
+        scores = sigmoid(np.clip(logits[:, 0], -100, 100))
+        keep = np.flatnonzero(scores >= threshold)
+        keep = keep[np.argsort(-scores[keep], kind="stable")]
+        points = raw[keep, 4:].reshape(-1, 4, 2) / _DETECTOR_SIDE + _ANCHORS[keep, None]
+        boxes = raw[keep, :4] / _DETECTOR_SIDE
+        # Suppression among one tile's finds; those of different tiles meet again as skeletons.
+        hips, circle = points[:, 0], points[:, 1]
+        radius = np.linalg.norm(circle - hips, axis=1)
+        chosen: list[int] = []
+        for i in range(len(keep)):
+            near = [np.linalg.norm(hips[i] - hips[j]) < 0.5 * max(radius[i], radius[j]) for j in chosen]
+            if not any(near) and radius[i] > 0.01 and np.all(np.isfinite(boxes[i])):
+                chosen.append(i)
+        regions = regions_from_points(
+            to_frame(hips[chosen].reshape(-1, 2), tile), to_frame(circle[chosen].reshape(-1, 2), tile)
+        )
+        return regions, scores[keep][chosen].astype(np.float32)
+
+
+class Pyramid:
+    """A picture and its halvings, so that a crop of a large person is not aliased.
+
+    Args:
+        image: (H, W, 3) BGR uint8.
+    """
+
+    def __init__(self, image: NDArray[np.uint8]) -> None:
+        self._levels = [image]
+        self._lock = threading.Lock()
+
+    def level(self, number: int) -> NDArray[np.uint8]:
+        """The picture, halved ``number`` times."""
+        with self._lock:
+            while len(self._levels) <= number:
+                last = self._levels[-1]
+                size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
+                self._levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA))
+            return self._levels[number]
+
+    def crop(self, region: FloatArray, side: int) -> NDArray[np.uint8]:
+        """The region (4,) as an upright (side, side, 3) RGB picture; black outside the frame."""
+        x, y, size, angle = (float(v) for v in region)
+        number = max(0, math.floor(math.log2(max(size, 1.0) / side)))
+        picture = self.level(number)
+        shrink_x = picture.shape[1] / self._levels[0].shape[1]
+        shrink_y = picture.shape[0] / self._levels[0].shape[0]
+        step = size / side
+        cos, sin = math.cos(angle) * step, math.sin(angle) * step
+        half = side / 2 - 0.5
+        matrix = np.array(
+            [
+                [cos, -sin, x - 0.5 - half * (cos - sin)],
+                [sin, cos, y - 0.5 - half * (sin + cos)],
+            ]
+        )
+        matrix[:, 2] += 0.5
+        matrix *= np.array([[shrink_x], [shrink_y]])
+        matrix[:, 2] -= 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        turned = cv2.warpAffine(picture, matrix, (side, side), flags=flags)
+        return cv2.cvtColor(turned, cv2.COLOR_BGR2RGB)
+
+
+def to_frame(local: NDArray[Any], region: FloatArray) -> NDArray[Any]:
+    """Points (N, 2) of a region's own square, 0..1, as pixels of the frame."""
+    x, y, size, angle = region
+    cos, sin = math.cos(angle), math.sin(angle)
+    offset = (local - 0.5) * size
+    return np.stack(
+        [x + cos * offset[:, 0] - sin * offset[:, 1], y + sin * offset[:, 0] + cos * offset[:, 1]], axis=1
+    )
+
+
+def regions_from_points(hips: NDArray[Any], circle: NDArray[Any], scale: float = 1.25) -> FloatArray:
+    """Regions (R, 4) from the middle of the hips (R, 2) and a point straight up on the body's circle (R, 2)."""
+    up = circle - hips
+    size = 2 * scale * np.linalg.norm(up, axis=1)
+    angle = np.arctan2(up[:, 0], -up[:, 1])
+    return np.stack([hips[:, 0], hips[:, 1], size, angle], axis=1).astype(np.float32)
+
+
+def refine(local: NDArray[Any], heat: FloatArray, kernel: int = 7, enough: float = 0.5) -> FloatArray:
+    """Move landmarks (39, 2), 0..1, to the centre of mass of their heat map's (64, 64, 39) neighbourhood."""
+    rows, columns, count = heat.shape
+    reach = kernel // 2
+    steps = np.arange(-reach, reach + 1)
+    column = np.floor(local[:, 0] * columns).astype(int)
+    row = np.floor(local[:, 1] * rows).astype(int)
+    inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+    cc, rr = column[:, None] + steps, row[:, None] + steps
+    valid = ((rr >= 0) & (rr < rows))[:, :, None] & ((cc >= 0) & (cc < columns))[:, None, :]
+    rr_in, cc_in = np.clip(rr, 0, rows - 1), np.clip(cc, 0, columns - 1)
+    patch = sigmoid(heat[rr_in[:, :, None], cc_in[:, None, :], np.arange(count)[:, None, None]])
+    patch = np.where(valid, patch, 0.0)
+    total = patch.sum((1, 2))
+    best = patch.max((1, 2))
+    good = inside & (best >= enough) & (total > 0)
+    total = np.where(total > 0, total, 1.0)
+    moved = np.stack(
+        [
+            (patch * cc[:, None, :]).sum((1, 2)) / total / columns,
+            (patch * rr[:, :, None]).sum((1, 2)) / total / rows,
+        ],
+        axis=1,
+    )
+    return np.where(good[:, None], moved, local).astype(np.float32)
+
+
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """1 / (1 + exp(-x)), safe for large values."""
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -60, 60)))
+
+
+def _anchors() -> FloatArray:
+    """Centres (2254, 2) of the detector's anchors, 0..1; their size is 1."""
+    centres = []
+    for cells, repeat in _DETECTOR_GRIDS:
+        row, column = np.divmod(np.arange(cells * cells), cells)
+        grid = (np.stack([column, row], axis=1) + 0.5) / cells
+        centres.append(np.repeat(grid, repeat, axis=0))
+    return np.concatenate(centres).astype(np.float32)
+
+
+_ANCHORS = _anchors()

@@ -1,0 +1,86 @@
+"""Skeletons of BlazePose as people: COCO's joints, boxes, and which of them cannot be true."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.similarity import box_containment, keypoint_similarity
+from pose_extract.skeletons import COCO17
+
+FloatArray = NDArray[np.float32]
+
+# COCO's 17 joints among BlazePose's 33.
+_COCO_FROM_BLAZEPOSE = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
+_SHOULDERS, _HIPS, _KNEES, _ANKLES = [5, 6], [11, 12], [13, 14], [15, 16]
+_HEAD = [0, 1, 2, 3, 4]
+_BODY = 33
+# Bones whose length is bounded by the body's size: arms and legs.
+_LIMBS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16)])
+
+
+def to_coco(points: FloatArray) -> FloatArray:
+    """BlazePose's points (R, 39, 3) as COCO-17 keypoints (R, 17, 3)."""
+    return points[:, _COCO_FROM_BLAZEPOSE]
+
+
+def body_size(points: FloatArray) -> FloatArray:
+    """Radius in pixels of the circle around each whole body, from the auxiliary points: (R,)."""
+    return np.linalg.norm(points[:, 34, :2] - points[:, 33, :2], axis=1)
+
+
+def boxes_of(points: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
+    """Boxes (R, 4) around people as one would draw them: joints plus the top of the head, inside the frame."""
+    body = points[:, :_BODY, :2]
+    eyes, shoulders = body[:, [2, 5]].mean(1), body[:, [11, 12]].mean(1)
+    top = eyes + 0.75 * (eyes - shoulders) * 0.8
+    every = np.concatenate([body, top[:, None]], axis=1)
+    margin = 0.03 * body_size(points)[:, None]
+    low, high = every.min(1) - margin, every.max(1) + margin
+    limit = np.array(frame_size, np.float32)
+    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1).astype(np.float32)
+
+
+def plausible(points: FloatArray) -> NDArray[np.bool_]:
+    """Whether each skeleton (R, 39, 3) could be a body: finite, with a torso, and no limb longer than bodies have."""
+    joints = to_coco(points)[..., :2]
+    radius = body_size(points)
+    torso = np.linalg.norm(joints[:, _SHOULDERS].mean(1) - joints[:, _HIPS].mean(1), axis=1)
+    limbs = np.linalg.norm(joints[:, _LIMBS[:, 0]] - joints[:, _LIMBS[:, 1]], axis=2)
+    finite = np.isfinite(points).all((1, 2))
+    return finite & (radius > 2) & (torso > 0.1 * radius) & (limbs.max(1, initial=0) < 1.1 * radius)
+
+
+def suppress(
+    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float, contained: float
+) -> NDArray[np.intp]:
+    """Choose from doubles, best score first.
+
+    Args:
+        keypoints: (R, 17, 3).
+        boxes: (R, 4).
+        scores: (R,), higher is better.
+        alike: keypoint similarity from which two are the same person.
+        contained: share of a smaller box inside a better one's from which it is a part of that person, provided that
+            it is much smaller.
+
+    Returns:
+        indices of the people that stay, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    if not len(order):
+        return order
+    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1.0)
+    sure = np.concatenate([keypoints[..., :2], np.ones_like(keypoints[..., :1])], axis=2)
+    similar = keypoint_similarity(sure, sure, COCO17.sigmas, area)
+    inside = box_containment(boxes, boxes)
+    keep: list[int] = []
+    for i in order:
+        double = any(
+            max(similar[i, j], similar[j, i]) > alike
+            or (inside[i, j] > contained and area[i] < 0.35 * area[j])
+            for j in keep
+        )
+        if not double:
+            keep.append(int(i))
+    return np.array(keep, np.intp)
