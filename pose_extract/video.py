@@ -142,7 +142,7 @@ class VideoReader:
                 continue
             found, want = _fit(image.shape[1::-1], self._settings.max_side), self.info.frame_size
             if found != want:
-                message = f"{path.name}: {found[0]}x{found[1]}, expected {want[0]}x{want[1]} as the first; scaled to that"
+                message = f"{path.name}: {found[0]}x{found[1]}, not {want[0]}x{want[1]} as the first; scaled to that"
                 self._damage.add(time_s, message)
             yield Frame(index, time_s, _resize(image, self.info.frame_size))
             index += 1
