@@ -1,0 +1,93 @@
+"""The command line: parser and dispatch only. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from pose_extract.errors import GepcError
+
+# In the order a newcomer needs them; each is a module of `pipeline.commands`.
+COMMANDS = ("extract", "train", "score", "demo", "info", "weights")
+
+_DESCRIPTION = """\
+Finds unusual human behaviour in videos: raw videos in, an anomaly score for every frame out.
+
+  gepc-pipeline extract videos/                    people, poses and tracks of normal videos
+  gepc-pipeline train                              learns what is normal in them
+  gepc-pipeline score video.mp4 --out scores.csv   how unusual each frame of a video is
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="gepc-pipeline", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"gepc-pipeline {package_version()}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = import_module(f"pipeline.commands.{name}")
+        sub = subparsers.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP + "\n\n" + module.EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument(
+            "--quiet", action="store_true", help="no progress, only warnings, errors and results"
+        )
+        sub.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def package_version() -> str:
+    """The installed version of gepc-pipeline."""
+    try:
+        return version("gepc-pipeline")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = build_parser().parse_args(argv)
+    level = logging.DEBUG if args.debug else logging.WARNING if args.quiet else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    for name in ("pipeline", "pose_extract", "anomaly"):
+        logging.getLogger(name).setLevel(level)
+    try:
+        return args.run(args) or 0
+    except GepcError as error:
+        return _fail(args, error, str(error), error.exit_code)
+    except KeyboardInterrupt as error:
+        return _fail(args, error, "interrupted; what was finished is kept", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
+        return 141
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else f"{error.strerror or error}"
+        return _fail(args, error, f"{error.filename}: {what}" if error.filename else what, 9)
+    except Exception as error:
+        text = f"unexpected {type(error).__name__}: {error}. This is a defect: run with --debug and report it"
+        return _fail(args, error, text, 70)
+
+
+def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int) -> int:
+    if args.debug:
+        logging.getLogger("pipeline").debug("traceback", exc_info=error)
+    print(f"gepc-pipeline {args.command}: error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""`gepc-pipeline extract`: videos to cached tracks."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.options import add_config, add_workspace
+
+HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
+EXAMPLE = """\
+example:
+  gepc-pipeline extract videos/
+  gepc-pipeline extract 'recordings/*.mp4' --max-side 960 --json
+
+Interrupted or run again, it goes on with the first video that is not done."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "source", nargs="+", help="a video, a folder of videos, a folder of numbered images, or a glob"
+    )
+    add_workspace(parser)
+    add_config(parser)
+    parser.add_argument("--pose", metavar="NAME", help="pose estimator (default: blazepose)")
+    parser.add_argument("--fps", type=float, help="decode at this frame rate (default: every frame)")
+    parser.add_argument(
+        "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"
+    )
+    parser.add_argument("--json", action="store_true", help="also write each clip's tracks as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract; exit code 4 if some videos could not be used."""
+    from pipeline.extract import extract_all, find_all_sources
+    from pipeline.progress import format_duration
+    from pipeline.settings import load_settings
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import VideoError
+
+    overrides = list(args.set)
+    for option, key in (
+        (args.pose, "pose.estimator"),
+        (args.fps, "video.fps"),
+        (args.max_side, "video.max_side"),
+    ):
+        if option is not None:
+            overrides.append(f"{key}={option}")
+    settings = load_settings(args.config, overrides)
+    sources = find_all_sources(args.source)
+    workspace = Workspace(args.workspace)
+    report = extract_all(sources, workspace, settings, json_too=args.json, quiet=args.quiet)
+    done = (*report.made, *report.reused)
+    print(
+        f"{len(done)} of {len(sources)} videos done ({len(report.reused)} were done before): "
+        f"{sum(e.frames for e in done)} frames, {sum(e.tracks for e in done)} tracks, "
+        f"{format_duration(sum(e.seconds for e in done))} of video in {format_duration(report.seconds)}"
+    )
+    print(f"tracks are in {workspace.tracks}")
+    for name, error in report.failed:
+        print(f"not used: {name}: {error}")
+    if report.made or report.reused:
+        print(f"next: gepc-pipeline train{_workspace_option(args)}")
+    return VideoError.exit_code if report.failed else 0
+
+
+def _workspace_option(args: argparse.Namespace) -> str:
+    return "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"

@@ -1,0 +1,39 @@
+"""`gepc-pipeline train`: learn what is normal from the cached tracks."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.options import add_config, add_workspace
+
+HELP = "learn what is normal from the extracted videos"
+EXAMPLE = """\
+example:
+  gepc-pipeline train
+  gepc-pipeline train --config paper --seed 1"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_workspace(parser)
+    add_config(parser)
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same model (default: 0)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train on every clip that `extract` made."""
+    from pipeline.settings import load_settings
+    from pipeline.train import train
+    from pipeline.workspace import Workspace
+
+    workspace = Workspace(args.workspace)
+    card = train(
+        workspace, load_settings(args.config, args.set), seed=args.seed, device=args.device, quiet=args.quiet
+    )
+    for line in card.summary():
+        print(line)
+    print(f"model is in {workspace.model}")
+    option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    print(f"next: gepc-pipeline score video.mp4 --out scores.csv{option}")
+    return 0

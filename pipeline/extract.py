@@ -1,0 +1,204 @@
+"""Videos to cached tracks: decode, estimate, track, write; one clip after another, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.progress import format_duration, stage
+from pipeline.settings import Settings
+from pipeline.versions import versions
+from pipeline.workspace import ClipEntry, Workspace, entry_of
+from pose_extract.cache import TracksWriter, load_tracks, write_json
+from pose_extract.errors import GepcError, VideoError
+from pose_extract.estimators.base import PoseEstimator, create_estimator
+from pose_extract.skeletons import get_skeleton
+from pose_extract.tracking import PeopleTracker
+from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """What `extract_all` did.
+
+    Attributes:
+        made: clips extracted now.
+        reused: clips that were done before.
+        failed: name of each video that could not be used, with its error.
+        seconds: wall-clock time spent.
+    """
+
+    made: tuple[ClipEntry, ...]
+    reused: tuple[ClipEntry, ...]
+    failed: tuple[tuple[str, GepcError], ...]
+    seconds: float
+
+
+def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
+    """Hash of a video's content and of every setting that shapes its tracks.
+
+    Cleaning and what follows it are left out: they run when the tracks are read.
+    """
+    shaping = {"content": content, "settings": settings.for_tracks(), "identity": estimator.identity}
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+
+def find_all_sources(names: Sequence[str]) -> list[VideoSource]:
+    """The sources of several arguments, each source once, clip names made unique.
+
+    Raises:
+        VideoError: an argument names nothing.
+    """
+    sources: dict[Path, VideoSource] = {}
+    taken: set[str] = set()
+    for name in names:
+        for source in find_sources(name):
+            path = source.path.resolve()
+            if path in sources:
+                continue
+            unique, number = source.name, 2
+            while unique in taken:
+                unique, number = f"{source.name}-{number}", number + 1
+            taken.add(unique)
+            sources[path] = replace(source, name=unique)
+    return list(sources.values())
+
+
+def extract_all(
+    sources: list[VideoSource],
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    train: bool = True,
+    json_too: bool = False,
+    quiet: bool = False,
+) -> ExtractReport:
+    """Extract every source that the workspace does not hold yet; a broken one is reported, the rest goes on.
+
+    Args:
+        sources: videos and image folders.
+        workspace: where the tracks are kept.
+        settings: how to decode, find people and track them.
+        train: whether `train` shall learn from these clips.
+        json_too: also write each clip's tracks as JSON.
+        quiet: no progress.
+    """
+    start = time.monotonic()
+    made, reused, failed = [], [], []
+    name = settings.pose.estimator
+    estimator = create_estimator(name, getattr(settings, name))
+    for number, source in enumerate(sources, 1):
+        title = f"extract {source.name} ({number}/{len(sources)})"
+        try:
+            key = clip_key(content_hash(source), settings, estimator)
+            entry = workspace.find(key)
+            if entry is not None:
+                if train:
+                    entry = workspace.promote(entry)
+                reused.append(entry)
+                logger.info("%s: tracks are there already", source.name)
+            else:
+                entry = _extract_clip(source, key, workspace, settings, estimator, train, title, quiet)
+                made.append(entry)
+            if json_too:
+                path = workspace.tracks_path(entry.clip)
+                write_json(path.with_suffix(".json"), load_tracks(path))
+        except VideoError as error:
+            failed.append((source.name, error))
+            logger.error("%s", error)
+    estimator.close()
+    return ExtractReport(tuple(made), tuple(reused), tuple(failed), time.monotonic() - start)
+
+
+def _extract_clip(
+    source: VideoSource,
+    key: str,
+    workspace: Workspace,
+    settings: Settings,
+    estimator: PoseEstimator,
+    train: bool,
+    title: str,
+    quiet: bool,
+) -> ClipEntry:
+    skeleton = get_skeleton(estimator.skeleton)
+    location = str(Path(source.path).resolve())
+    clip = workspace.name_for(source.name, location, key)
+    path = workspace.tracks_path(clip)
+    with VideoReader(source, settings.video) as reader, TracksWriter(path) as writer:
+        estimator.start(reader.info.fps, reader.info.frame_size)
+        tracker = PeopleTracker(settings.tracking, reader.info.fps, reader.info.frame_size, skeleton)
+        ids: set[int] = set()
+        covered = 0
+
+        def write(emitted: list[Any]) -> None:
+            nonlocal covered
+            for people in emitted:
+                writer.add_people(people.frame, people.ids, people.people)
+                ids.update(people.ids.tolist())
+                covered += len(people.ids) > 0
+
+        with stage(title, "frames", reader.info.frame_count, quiet) as progress:
+            batch = []
+            for frame in reader:
+                writer.add_frame(frame.time_s)
+                batch.append(frame)
+                if len(batch) < estimator.batch_size:
+                    continue
+                _process(batch, estimator, tracker, write)
+                progress.advance(len(batch), f"{len(ids)} tracks")
+                batch = []
+            if batch:
+                _process(batch, estimator, tracker, write)
+            write(tracker.finish())
+        times = writer.read_times()
+        frames = len(times)
+        if frames == 0:
+            raise VideoError(f"{source.path}: not one frame could be read")
+        fps = (
+            (frames - 1) / (times[-1] - times[0]) if frames > 1 and times[-1] > times[0] else reader.info.fps
+        )
+        damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
+        for text in damage:
+            logger.warning("%s: damaged at %s", source.name, text)
+        provenance = {
+            "source": location,
+            "key": key,
+            "train": train,
+            "settings": settings.for_tracks(),
+            "estimator": {"name": estimator.name, **estimator.identity},
+            "versions": versions(),
+            "summary": {
+                "frames": frames,
+                "rows": writer.rows,
+                "tracks": len(ids),
+                "seconds": round(float(times[-1] - times[0] + 1 / fps), 3),
+                "coverage": round(covered / frames, 4),
+                "damage": damage,
+            },
+        }
+        writer.finish(
+            clip=clip,
+            skeleton=skeleton.name,
+            num_joints=skeleton.num_joints,
+            fps=float(fps),
+            frame_size=reader.info.frame_size,
+            provenance=provenance,
+        )
+    entry = entry_of(provenance, clip)
+    workspace.record(entry)
+    if entry.rows == 0:
+        logger.warning("%s: nobody was found in its %d frames", source.name, frames)
+    return entry
+
+
+def _process(batch: list[Any], estimator: PoseEstimator, tracker: PeopleTracker, write: Any) -> None:
+    for frame, people in zip(batch, estimator.estimate(batch), strict=True):
+        write(tracker.update(frame, people))

@@ -1,0 +1,112 @@
+"""Progress with rate and remaining time: a bar in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_PLAIN_EVERY_S = 10.0
+
+
+class Progress:
+    """Where one stage stands. Made by `stage`.
+
+    Attributes:
+        done: units done so far.
+        total: units in all, or None where nobody knows (a stream).
+    """
+
+    def __init__(self, title: str, unit: str, total: float | None) -> None:
+        self.title, self.unit, self.total = title, unit, total
+        self.done = 0.0
+        self.note = ""
+        self._start = time.monotonic()
+
+    def advance(self, units: float = 1, note: str | None = None) -> None:
+        """Count ``units`` more; ``note`` is shown beside the count from now on."""
+        self.update(self.done + units, note)
+
+    def update(self, done: float, note: str | None = None) -> None:
+        """Say that ``done`` units are done in all."""
+        self.done = done
+        if note is not None:
+            self.note = note
+
+    def describe(self) -> str:
+        """One plain line: count, rate, remaining time, note."""
+        elapsed = time.monotonic() - self._start
+        rate = self.done / elapsed if elapsed > 0 else 0.0
+        count = f"{self.done:.0f}" + (f"/{self.total:.0f}" if self.total else "")
+        text = f"{self.title}: {count} {self.unit}, {rate:.1f} {self.unit}/s"
+        if self.total and rate > 0 and self.done < self.total:
+            text += f", {format_duration((self.total - self.done) / rate)} left"
+        return text + (f", {self.note}" if self.note else "")
+
+
+class _Silent(Progress):
+    pass
+
+
+class _Plain(Progress):
+    def __init__(self, title: str, unit: str, total: float | None) -> None:
+        super().__init__(title, unit, total)
+        self._next = self._start + _PLAIN_EVERY_S
+
+    def update(self, done: float, note: str | None = None) -> None:
+        super().update(done, note)
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PLAIN_EVERY_S
+            print(self.describe(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stage(title: str, unit: str, total: float | None = None, quiet: bool = False) -> Iterator[Progress]:
+    """Show the progress of a stage for as long as the block runs.
+
+    Args:
+        title: what is going on, for instance ``extract street.mp4``.
+        unit: what is counted, in the plural.
+        total: how many there are, if known.
+        quiet: show nothing.
+    """
+    if quiet:
+        yield _Silent(title, unit, total)
+    elif not sys.stderr.isatty():
+        yield _Plain(title, unit, total)
+    else:
+        yield from _bar(title, unit, total)
+
+
+def _bar(title: str, unit: str, total: float | None) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as rich:
+        task = rich.add_task(escape(title), total=total, count="")
+
+        class Bar(Progress):
+            def update(self, done: float, note: str | None = None) -> None:
+                super().update(done, note)
+                count = self.describe().removeprefix(f"{title}: ")
+                rich.update(task, completed=done, count=escape(count.split(" left")[0].rsplit(",", 1)[0]))
+
+        yield Bar(title, unit, total)
+
+
+def format_duration(seconds: float) -> str:
+    """``75`` -> ``1:15``, ``3700`` -> ``1:01:40``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

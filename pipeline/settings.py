@@ -1,0 +1,170 @@
+"""Configs: YAML files, inherited with ``_base_``, overridden with ``--set a.b=c``, checked into dataclasses.
+
+Only plain YAML is read (`yaml.safe_load`): a config is data, it cannot run code. mmengine's own YAML reader could.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from anomaly.training import TrainingSettings
+
+from anomaly.autoencoder import NetworkSettings
+from anomaly.calibration import CalibrationSettings
+from anomaly.clustering import ClusteringSettings
+from anomaly.normality import NormalitySettings
+from anomaly.scoring import ScoringSettings
+from anomaly.settings import ModelSettings
+from anomaly.windows import WindowSettings
+from pose_extract.checking import build
+from pose_extract.cleaning import CleaningSettings
+from pose_extract.errors import ConfigError
+from pose_extract.estimators.base import ESTIMATORS
+from pose_extract.estimators.blazepose import BlazePoseSettings
+from pose_extract.tracking import TrackingSettings
+from pose_extract.video import VideoSettings
+
+_MAX_DEPTH = 10  # of `_base_`, so that a circle is an error and not a hang
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """Which pose estimator is used.
+
+    Attributes:
+        estimator: its name; the config section of that name holds its own settings.
+    """
+
+    estimator: str = "blazepose"
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise ConfigError(
+                f"pose.estimator: unknown estimator {self.estimator!r}; known: {', '.join(sorted(ESTIMATORS))}"
+            )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a config can say, section by section; each section belongs to the part of its name."""
+
+    video: VideoSettings = field(default_factory=VideoSettings)
+    pose: PoseSettings = field(default_factory=PoseSettings)
+    blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    model: NetworkSettings = field(default_factory=NetworkSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
+    normality: NormalitySettings = field(default_factory=NormalitySettings)
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+
+    def for_model(self) -> ModelSettings:
+        """The sections that shape a model; raises `ConfigError` where they do not fit each other."""
+        names = [f.name for f in dataclasses.fields(ModelSettings)]
+        return ModelSettings(**{name: getattr(self, name) for name in names})
+
+    def for_tracks(self) -> dict[str, Any]:
+        """The sections that shape cached tracks, as plain nested mappings."""
+        return {
+            name: dataclasses.asdict(getattr(self, name))
+            for name in ("video", "pose", self.pose.estimator, "tracking")
+        }
+
+
+def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:
+    """The checked settings of a config; raises `ConfigError`. Arguments as those of `load_config`."""
+    settings = build(Settings, load_config(name, overrides))
+    settings.for_model()
+    return settings
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a config and what it inherits from, then apply the overrides.
+
+    Args:
+        name: path of a YAML file, or the name of a shipped config (``default``, ``paper``).
+        overrides: ``a.b=c`` texts; the values are YAML.
+
+    Raises:
+        ConfigError: no such file, no valid YAML, or not a mapping.
+    """
+    config = _read(_locate(name, None), 0)
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set expects section.key=value, got {text!r}")
+        nested: Any = _parse(value, f"--set {text}")
+        for key in reversed(path.split(".")):
+            nested = {key: nested}
+        config = _merge(config, nested)
+    return config
+
+
+def shipped_configs() -> list[str]:
+    """Names of the configs inside the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in _folder().iterdir() if p.name.endswith(".yaml"))
+
+
+def _folder() -> Any:
+    return resources.files("configs")
+
+
+def _locate(name: str, relative_to: Path | None) -> Path:
+    if relative_to is not None and (relative_to / name).is_file():
+        return relative_to / name
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    shipped = Path(str(_folder())) / f"{name.removesuffix('.yaml')}.yaml"
+    if "/" not in name and shipped.is_file():
+        return shipped
+    raise ConfigError(
+        f"no config {name!r}: expected the path of a .yaml file or one of {', '.join(shipped_configs())}"
+    )
+
+
+def _read(path: Path, depth: int) -> dict[str, Any]:
+    if depth > _MAX_DEPTH:
+        raise ConfigError(
+            f"{path}: more than {_MAX_DEPTH} levels of _base_; does a config inherit from itself?"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    config = _parse(text, str(path))
+    if config is None:
+        config = {}
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: expected sections with keys, got {type(config).__name__}")
+    base = config.pop("_base_", None)
+    if base is None:
+        return config
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: _base_ must be the name or path of one config, got {base!r}")
+    return _merge(_read(_locate(base, path.parent), depth + 1), config)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            value = _merge(merged[key], value)
+        merged[key] = value
+    return merged

@@ -1,0 +1,19 @@
+"""Which versions made an artefact."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+_PACKAGES = ("gepc-pipeline", "numpy", "opencv-python", "torch", "scikit-learn", "ai-edge-litert", "trackers")
+
+
+def versions() -> dict[str, str]:
+    """Version of Python and of each package that shapes a result; those not installed are left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,156 @@
+"""The workspace: the folder that holds the tracks and the model, with a manifest of its clips.
+
+A clip is done when its NPZ is in place. The NPZ's own header says what made it, so the manifest is an index that can
+be rebuilt, and a process may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pose_extract.cache import load_header, write_atomically
+from pose_extract.errors import CacheError
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_VERSION = 1
+DEFAULT_WORKSPACE = Path("gepc-workspace")
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """One clip of the manifest.
+
+    Attributes:
+        clip: name of the clip; its tracks are ``tracks/<clip>.npz``.
+        source: absolute path of the video it came from.
+        key: hash of the video's content and of the settings that shaped the tracks.
+        train: whether `train` learns from it (it came by `extract`, not by `score`).
+        frames: number of frames.
+        rows: number of rows, a person in a frame each.
+        tracks: number of different people.
+        seconds: duration of the clip.
+        estimator: name of the pose estimator.
+        coverage: share of the frames that show at least one person.
+        damage: what could not be read, as ``time: message``.
+    """
+
+    clip: str
+    source: str
+    key: str
+    train: bool
+    frames: int
+    rows: int
+    tracks: int
+    seconds: float
+    estimator: str
+    coverage: float
+    damage: tuple[str, ...] = ()
+
+
+class Workspace:
+    """The folders of one project: ``tracks/``, ``model/``, ``tracks/manifest.json``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tracks = root / "tracks"
+        self.model = root / "model"
+        self._manifest = self.tracks / "manifest.json"
+
+    def tracks_path(self, clip: str) -> Path:
+        """Where the clip's tracks lie."""
+        return self.tracks / f"{clip}.npz"
+
+    def entries(self) -> list[ClipEntry]:
+        """The clips that are done, ordered by name. Entries whose tracks are gone are left out."""
+        return sorted(
+            (e for e in self._read().values() if self.tracks_path(e.clip).is_file()), key=lambda e: e.clip
+        )
+
+    def training_clips(self) -> list[ClipEntry]:
+        """The clips that `train` learns from."""
+        return [entry for entry in self.entries() if entry.train]
+
+    def find(self, key: str) -> ClipEntry | None:
+        """The finished clip made from this content with these settings, if there is one."""
+        for entry in self.entries():
+            if entry.key == key:
+                try:
+                    if load_header(self.tracks_path(entry.clip))["provenance"].get("key") == key:
+                        return entry
+                except CacheError as error:
+                    logger.warning("%s; it is made again", error)
+        return None
+
+    def name_for(self, name: str, source: str, key: str) -> str:
+        """A clip name that is not taken by another video: ``name``, or ``name-<start of the key>``."""
+        taken = self._read().get(name)
+        return name if taken is None or taken.source == source else f"{name}-{key[:8]}"
+
+    def record(self, entry: ClipEntry) -> None:
+        """Put a finished clip into the manifest."""
+        entries = self._read()
+        entries[entry.clip] = entry
+        self._write(entries)
+
+    def promote(self, entry: ClipEntry) -> ClipEntry:
+        """Let `train` learn from a clip that had only been scored."""
+        if not entry.train:
+            entry = replace(entry, train=True)
+            self.record(entry)
+        return entry
+
+    def _read(self) -> dict[str, ClipEntry]:
+        entries = self._read_manifest()
+        for path in self.tracks.glob("*.npz"):  # finished, but the process was killed before it said so
+            if path.stem not in entries:
+                try:
+                    entries[path.stem] = entry_of(load_header(path)["provenance"], path.stem)
+                except (CacheError, KeyError, TypeError) as error:
+                    logger.warning("%s is left out: %s", path, error)
+        return entries
+
+    def _read_manifest(self) -> dict[str, ClipEntry]:
+        try:
+            data = json.loads(self._manifest.read_text(encoding="utf-8"))
+            if data["version"] != MANIFEST_VERSION:
+                raise ValueError(f"version {data['version']}")
+            return {
+                name: ClipEntry(**{**fields, "clip": name, "damage": tuple(fields["damage"])})
+                for name, fields in data["clips"].items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            logger.warning("%s cannot be read (%s); it is rebuilt from the tracks", self._manifest, error)
+            return {}
+
+    def _write(self, entries: dict[str, ClipEntry]) -> None:
+        clips = {
+            name: {k: v for k, v in vars(entry).items() if k != "clip"}
+            for name, entry in sorted(entries.items())
+        }
+        text = json.dumps({"version": MANIFEST_VERSION, "clips": clips}, indent=1)
+        write_atomically(self._manifest, text.encode())
+
+
+def entry_of(provenance: dict[str, Any], clip: str) -> ClipEntry:
+    """The manifest entry that a tracks file's provenance describes."""
+    summary = provenance["summary"]
+    return ClipEntry(
+        clip=clip,
+        source=provenance["source"],
+        key=provenance["key"],
+        train=provenance["train"],
+        frames=summary["frames"],
+        rows=summary["rows"],
+        tracks=summary["tracks"],
+        seconds=summary["seconds"],
+        estimator=provenance["estimator"]["name"],
+        coverage=summary["coverage"],
+        damage=tuple(summary["damage"]),
+    )

@@ -1,0 +1,76 @@
+"""Plain nested mappings, as YAML and JSON hold them, checked into frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pose_extract.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Any, where: str = "") -> T:
+    """Make the dataclass ``cls`` from nested mappings, checking every key and type.
+
+    Raises:
+        ConfigError: names the key, what was expected and the nearest known key.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"config: {where or 'top level'}: expected keys and values, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+    arguments = {}
+    for key, value in values.items():
+        path = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            raise ConfigError(f"config: unknown key {path!r}{hint}")
+        arguments[key] = _convert(hints[key], value, path)
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"config: {where or 'top level'}: {error}") from error
+
+
+def _convert(kind: Any, value: Any, path: str) -> Any:
+    """``value`` as ``kind``; only int -> float and list -> tuple are converted."""
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return build(kind, value, path)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in typing.get_args(kind):
+            return None
+        options = [a for a in typing.get_args(kind) if a is not type(None)]
+        for option in options:
+            try:
+                return _convert(option, value, path)
+            except ConfigError:
+                if option is options[-1]:
+                    raise
+    if origin is tuple and isinstance(value, (list, tuple)):
+        items = typing.get_args(kind)
+        if len(items) == 2 and items[1] is Ellipsis:
+            items = (items[0],) * len(value)
+        if len(items) != len(value):
+            raise ConfigError(f"config: {path}: expected {len(items)} values, got {len(value)}")
+        return tuple(
+            _convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(items, value, strict=True))
+        )
+    if origin is typing.Literal:
+        if value in typing.get_args(kind):
+            return value
+        raise ConfigError(
+            f"config: {path}: expected one of {', '.join(map(str, typing.get_args(kind)))}, got {value!r}"
+        )
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    name = getattr(kind, "__name__", str(kind))
+    raise ConfigError(f"config: {path}: expected {name}, got {value!r}")

@@ -1,0 +1,93 @@
+"""The workspace: a manifest that can be lost, and clips that never overwrite each other."""
+
+import numpy as np
+
+from pipeline.workspace import ClipEntry, Workspace, entry_of
+from pose_extract.cache import save_tracks
+from pose_extract.records import ClipTracks
+
+
+def provenance(clip: str, key: str, source: str, train: bool = True) -> dict:
+    summary = {"frames": 10, "rows": 0, "tracks": 0, "seconds": 0.4, "coverage": 0.0, "damage": []}
+    return {
+        "source": source,
+        "key": key,
+        "train": train,
+        "estimator": {"name": "blazepose"},
+        "summary": summary,
+    }
+
+
+def add(workspace: Workspace, clip: str, key: str, source: str = "/v.mp4", train: bool = True) -> ClipEntry:
+    info = provenance(clip, key, source, train)
+    nothing = np.zeros(0, np.int32)
+    tracks = ClipTracks(
+        clip,
+        "coco17",
+        25.0,
+        (64, 48),
+        np.arange(10) / 25,
+        nothing,
+        nothing,
+        np.zeros((0, 17, 3), np.float32),
+        np.zeros((0, 4), np.float32),
+        provenance=info,
+    )
+    save_tracks(workspace.tracks_path(clip), tracks)
+    entry = entry_of(info, clip)
+    workspace.record(entry)
+    return entry
+
+
+def test_a_finished_clip_is_found_by_its_key(tmp_path):
+    workspace = Workspace(tmp_path)
+    entry = add(workspace, "a", "key-a")
+    assert workspace.find("key-a") == entry
+    assert workspace.find("other") is None
+
+
+def test_a_clip_whose_tracks_are_gone_counts_as_not_done(tmp_path):
+    workspace = Workspace(tmp_path)
+    add(workspace, "a", "key-a")
+    workspace.tracks_path("a").unlink()
+    assert workspace.entries() == []
+    assert workspace.find("key-a") is None
+
+
+def test_damaged_tracks_count_as_not_done(tmp_path):
+    workspace = Workspace(tmp_path)
+    add(workspace, "a", "key-a")
+    workspace.tracks_path("a").write_bytes(b"damaged")
+    assert workspace.find("key-a") is None
+
+
+def test_two_videos_of_one_name_get_two_clips(tmp_path):
+    workspace = Workspace(tmp_path)
+    add(workspace, "cam", "0123456789", source="/one/cam.mp4")
+    assert workspace.name_for("cam", "/one/cam.mp4", "new content") == "cam"
+    assert workspace.name_for("cam", "/two/cam.mp4", "abcdefghij") == "cam-abcdefgh"
+
+
+def test_a_lost_manifest_is_rebuilt_from_the_tracks(tmp_path):
+    workspace = Workspace(tmp_path)
+    add(workspace, "a", "key-a")
+    add(workspace, "b", "key-b", train=False)
+    before = workspace.entries()
+    for text in ("", "{", '{"version": 99}', '{"version": 1, "clips": {"a": {"what": 1}}}'):
+        (workspace.tracks / "manifest.json").write_text(text)
+        assert workspace.entries() == before
+
+
+def test_a_deleted_manifest_is_rebuilt_too(tmp_path):
+    workspace = Workspace(tmp_path)
+    entry = add(workspace, "a", "key-a")
+    (workspace.tracks / "manifest.json").unlink()
+    assert workspace.entries() == [entry]
+
+
+def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
+    workspace = Workspace(tmp_path)
+    entry = add(workspace, "a", "key-a", train=False)
+    assert workspace.training_clips() == []
+    workspace.promote(entry)
+    assert [e.clip for e in workspace.training_clips()] == ["a"]
