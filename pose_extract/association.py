@@ -1,0 +1,147 @@
+"""Frame-to-frame association: OC-SORT of the `trackers` package, with the similarity of poses and clothes in its cost.
+
+The package lets a caller replace the measure that compares predicted boxes with detections (``iou=``); ours blends box
+overlap, keypoint similarity and clothing colour. Its motion model (a Kalman filter with observation-centric re-update),
+its direction consistency and its life cycle of tracks are used as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+from trackers import BaseIoU, OCSORTTracker
+
+from pose_extract.appearance import colour_similarity
+from pose_extract.similarity import box_iou, keypoint_similarity
+
+
+@dataclass
+class _Memory:
+    """What a tracklet looked like when it was last seen."""
+
+    key: int
+    box: NDArray[np.float64]
+    keypoints: NDArray[np.float64]
+    colours: NDArray[np.float64]
+
+
+class PoseSimilarity(BaseIoU):
+    """Similarity of tracks and detections: box overlap, keypoint similarity and clothing colour.
+
+    ``(1 - pose_weight) * IoU + pose_weight * OKS - colour_weight * (1 - Bhattacharyya coefficient)``, 0..1. The
+    joints of a track are those that it was last seen with, moved and scaled with its predicted box.
+    """
+
+    def __init__(
+        self, sigmas: NDArray[Any], pose_weight: float, colour_weight: float, pose_tolerance: float
+    ) -> None:
+        self._sigmas = np.asarray(sigmas, np.float64) * pose_tolerance
+        self._pose_weight, self._colour_weight = pose_weight, colour_weight
+        self.track_memories: Callable[[], list[_Memory]] = list
+        self.keypoints: NDArray[np.float64] = np.zeros((0, len(self._sigmas), 3))
+        self.colours: NDArray[np.float64] = np.zeros((0, 0))
+
+    def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
+        """(N, M) similarity of the N predicted track boxes with the M detections set before."""
+        memories = self.track_memories()
+        last = np.stack([memory.box for memory in memories])
+        poses = np.stack([memory.keypoints for memory in memories])
+        size = np.maximum(boxes_1[:, 2:] - boxes_1[:, :2], 1.0)
+        scale = size[:, 1] / np.maximum(last[:, 3] - last[:, 1], 1.0)
+        centre, last_centre = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2, (last[:, :2] + last[:, 2:]) / 2
+        predicted = poses.copy()
+        predicted[..., :2] = (poses[..., :2] - last_centre[:, None]) * scale[:, None, None] + centre[:, None]
+        similarity = (1 - self._pose_weight) * box_iou(boxes_1, boxes_2)
+        if self._pose_weight:
+            # COCO's "area" is that of the silhouette, about half of the box.
+            similarity += self._pose_weight * keypoint_similarity(
+                predicted, self.keypoints, self._sigmas, 0.53 * size.prod(1)
+            )
+        if self._colour_weight:
+            colours = np.stack([memory.colours for memory in memories])
+            known = np.logical_and.outer(colours.any(axis=1), self.colours.any(axis=1))
+            similarity -= np.where(
+                known, self._colour_weight * (1 - colour_similarity(colours, self.colours)), 0
+            )
+        return np.maximum(similarity, 0.0)
+
+
+class PoseAssociator:
+    """Gives each detection of a frame the key of its tracklet; keys count from 0 within one associator."""
+
+    def __init__(
+        self,
+        similarity: PoseSimilarity,
+        fps: float,
+        coast_s: float,
+        min_similarity: float,
+        direction_weight: float,
+    ) -> None:
+        self._similarity = similarity
+        self._tracker = OCSORTTracker(
+            # The package counts its buffer in frames of 1/30 s, whatever the frame rate.
+            lost_track_buffer=coast_s * 30.0,
+            frame_rate=fps,
+            minimum_consecutive_frames=1,
+            minimum_iou_threshold=min_similarity,
+            direction_consistency_weight=direction_weight,
+            high_conf_det_threshold=0.0,
+            delta_t=max(1, round(0.2 * fps)),
+            iou=similarity,
+        )
+        self._memories: dict[Any, _Memory] = {}
+        self._next_key = 0
+        similarity.track_memories = lambda: [self._memories[tracklet] for tracklet in self._tracker.tracks]
+
+    def update(
+        self, boxes: NDArray[Any], keypoints: NDArray[Any], colours: NDArray[Any], time_s: float
+    ) -> NDArray[np.int64]:
+        """Associate one frame's P people.
+
+        Args:
+            boxes: (P, 4) x1 y1 x2 y2 px, finite, at least a pixel wide and high.
+            keypoints: (P, V, 3).
+            colours: (P, B) clothing histograms, rows of zeros where unknown.
+            time_s: presentation time, later than the last call's.
+
+        Returns:
+            (P,) tracklet keys.
+        """
+        boxes, keypoints, colours = (np.asarray(a, np.float64) for a in (boxes, keypoints, colours))
+        self._similarity.keypoints, self._similarity.colours = keypoints, colours
+        self._tracker.update(sv.Detections(xyxy=boxes), timestamp=time_s)
+        # The tracker's answer leaves out who continues a tracklet that has no id yet, so ask the tracklets themselves.
+        rows: dict[bytes, list[int]] = {}
+        for row in range(len(boxes) - 1, -1, -1):
+            rows.setdefault(boxes[row].tobytes(), []).append(row)
+        keys = np.full(len(boxes), -1, np.int64)
+        for tracklet in self._tracker.tracks:
+            if tracklet.time_since_update:
+                continue
+            row = rows[np.asarray(tracklet.last_observation, np.float64).tobytes()].pop()
+            keys[row] = self._remember(tracklet, boxes[row], keypoints[row], colours[row])
+        self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
+        return keys
+
+    def forget(self, key: int) -> None:
+        """End a tracklet: nothing will continue it."""
+        self._tracker.tracks = [t for t in self._tracker.tracks if self._memories[t].key != key]
+        self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
+
+    def _remember(
+        self, tracklet: Any, box: NDArray[Any], keypoints: NDArray[Any], colours: NDArray[Any]
+    ) -> int:
+        memory = self._memories.get(tracklet)
+        if memory is None:
+            self._memories[tracklet] = _Memory(self._next_key, box, keypoints, colours)
+            self._next_key += 1
+            return self._next_key - 1
+        memory.box, memory.keypoints = box, keypoints
+        if colours.any():
+            memory.colours = 0.9 * memory.colours + 0.1 * colours if memory.colours.any() else colours
+        return memory.key

@@ -1,0 +1,131 @@
+"""Re-attaching lost people: which tracklet that has just begun goes on with which person who went out of sight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from pose_extract.appearance import colour_similarity
+
+_REFUSED = 1e6
+_HISTORY_S = 0.8  # how far back (and ahead) a tracklet's velocity is measured
+
+
+@dataclass
+class Tracklet:
+    """A run of one person's detections that the frame-to-frame association joined.
+
+    Only the first and the last moments are kept, so that a tracklet of hours costs no more than one of seconds.
+    """
+
+    key: int
+    person: int | None = None
+    hits: int = 0
+    first_time: float = 0.0
+    last_time: float = 0.0
+    head: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
+    tail: deque[tuple[float, NDArray[np.float64]]] = field(default_factory=deque)
+    colours: NDArray[np.float64] | None = None
+
+    def add(self, time_s: float, box: NDArray[np.float64], colours: NDArray[np.float64], clean: bool) -> None:
+        """Add a detection; ``clean``: nobody else's box overlaps it, so that its colours are its own."""
+        if not self.hits:
+            self.first_time = time_s
+        self.hits += 1
+        self.last_time = time_s
+        if time_s - self.first_time <= _HISTORY_S:
+            self.head.append((time_s, box))
+        self.tail.append((time_s, box))
+        while time_s - self.tail[0][0] > _HISTORY_S:
+            self.tail.popleft()
+        if colours.any() and (clean or self.colours is None):
+            # A running mean with a memory of 20 sightings.
+            share = 1.0 / min(self.hits, 20)
+            self.colours = colours if self.colours is None else (1 - share) * self.colours + share * colours
+
+
+def link(
+    begun: Sequence[Tracklet],
+    lost: Sequence[Tracklet],
+    frame_size: tuple[int, int],
+    max_gap_s: float,
+    max_distance: float,
+) -> dict[int, int]:
+    """Match tracklets that have begun with people who are out of sight.
+
+    The cost of a pair is the distance between where the lost person should be by now and where the tracklet begins,
+    measured forwards and backwards in time, in body heights and against an allowance that grows with the gap, plus the
+    differences in body height and clothing colour. Pairs are chosen together, at the least total cost.
+
+    Args:
+        begun: tracklets without a person.
+        lost: the last tracklet of each person out of sight.
+        frame_size: (width, height) px; nobody who walked out of the picture is found again inside.
+        max_gap_s: longest time out of sight, in seconds.
+        max_distance: allowance for the distance, in body heights, for a gap of one second.
+
+    Returns:
+        Key of a begun tracklet -> index into ``lost``.
+    """
+    if not begun or not lost:
+        return {}
+    cost = np.array(
+        [[_cost(end, start, frame_size, max_gap_s, max_distance) for start in begun] for end in lost]
+    )
+    rows, columns = linear_sum_assignment(cost)
+    return {begun[c].key: int(r) for r, c in zip(rows, columns, strict=True) if cost[r, c] < 1.0}
+
+
+def _cost(
+    end: Tracklet, start: Tracklet, frame_size: tuple[int, int], max_gap_s: float, max_distance: float
+) -> float:
+    """Cost of ``start`` being the continuation of ``end``: below 1 is acceptable."""
+    gap = start.first_time - end.last_time
+    if not 0.0 < gap <= max_gap_s:
+        return _REFUSED
+    end_centre, end_size, end_velocity = _motion(list(end.tail), at_end=True)
+    start_centre, start_size, start_velocity = _motion(start.head, at_end=False)
+    height = (end_size[1] + start_size[1]) / 2
+    ratio = abs(np.log(end_size[1] / start_size[1]))
+    if ratio > 0.5:
+        return _REFUSED
+    # Nobody is sure to keep their pace while out of sight: the part of the way that is trusted shrinks with the gap.
+    pace = (1 - np.exp(-gap)) if gap > 0 else 0.0
+    expected = end_centre + end_velocity * pace
+    if gap > 0.3 and _outside(expected, frame_size):
+        return _REFUSED
+    ahead = np.linalg.norm(expected - start_centre)
+    behind = np.linalg.norm(start_centre - start_velocity * pace - end_centre)
+    distance = (ahead + behind) / 2 / height
+    allowance = 0.25 + max_distance * np.sqrt(gap)
+    if distance > 1.5 * allowance:
+        return _REFUSED
+    cost = 0.6 * distance / allowance + 0.6 * ratio
+    if end.colours is not None and start.colours is not None:
+        cost += 0.8 * (0.9 - min(0.9, colour_similarity(end.colours[None], start.colours[None]).item()))
+    return float(cost)
+
+
+def _motion(
+    sightings: list[tuple[float, NDArray[np.float64]]], at_end: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Centre (px), size (px) and velocity (px/s) at the end, or at the beginning, of some sightings."""
+    times = np.array([time for time, _ in sightings])
+    boxes = np.stack([box for _, box in sightings])
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    here = times[-1] if at_end else times[0]
+    spread = ((times - times.mean()) ** 2).sum()
+    size = np.maximum(np.median(sizes, 0), 1.0)
+    if len(times) < 3 or spread < 1e-9:
+        return centres[-1 if at_end else 0], size, np.zeros(2)
+    velocity = ((times - times.mean())[:, None] * centres).sum(0) / spread
+    return centres.mean(0) + velocity * (here - times.mean()), size, velocity
+
+
+def _outside(point: NDArray[np.float64], frame_size: tuple[int, int]) -> bool:
+    return bool((point < 0).any() or (point > frame_size).any())
