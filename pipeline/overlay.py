@@ -112,7 +112,6 @@ def draw_people(
         min_confidence: joints below it are left out.
     """
     thin = max(1, round(image.shape[0] / 480))
-    bone, joint = max(2, round(image.shape[0] / 270)), max(2, round(image.shape[0] / 230))
     letter = max(8, round(image.shape[0] / 45))
     for row in np.argsort(np.nan_to_num(anomalies, nan=-1.0), kind="stable"):
         colour = anomaly_colour(float(anomalies[row]))
@@ -124,6 +123,8 @@ def draw_people(
             )
         xy, confidence = keypoints[row, :, :2], keypoints[row, :, -1]
         seen = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(xy).all(axis=1)
+        # Widths follow the image, but a small person must not vanish under the lines.
+        bone = max(1, round(min(image.shape[0] / 240, (y2 - y1) / 40))) if np.isfinite(y2 - y1) else thin
         bones = [(a, b) for a, b in skeleton.edges if seen[a] and seen[b]]
         for a, b in bones:  # a dark rim keeps the lines visible on any background
             _line(image, xy[a], xy[b], (20, 20, 20), bone + 2 * thin)
@@ -132,7 +133,13 @@ def draw_people(
         for point in xy[seen]:
             centre = tuple(_points(point).tolist())
             cv2.circle(
-                image, centre, joint << _SUBPIXEL_BITS, (255, 255, 255), -1, cv2.LINE_AA, _SUBPIXEL_BITS
+                image,
+                centre,
+                (bone + thin) << (_SUBPIXEL_BITS - 1),
+                (255, 255, 255),
+                -1,
+                cv2.LINE_AA,
+                _SUBPIXEL_BITS,
             )
         if ids is not None and np.isfinite(boxes[row]).all():
             _label(image, str(int(ids[row])), float(x1), float(y1), letter, colour)
@@ -210,8 +217,8 @@ class ScorePanel:
         for level in (0.0, 0.5, 1.0):
             y = round(y2 - level * (y2 - y1))
             cv2.line(self._canvas, (x1, y), (x2, y), _GRID, 1)
-        first, end = np.searchsorted(self._time, (start, start + span), side="left")
-        end = min(len(self._time), int(end) + 1)
+        first, past = np.searchsorted(self._time, (start, start + span), side="left")
+        end = min(len(self._time), int(past) + 1)
         x = x1 + (self._time[first:end] - start) / span * (x2 - x1)
         values, alarm = self._percentile[first:end], self._alarm[first:end]
         for i in np.flatnonzero(alarm):
@@ -245,7 +252,7 @@ class ScorePanel:
         minutes, seconds = divmod(now, 60)
         _write(image, f"{int(minutes)}:{seconds:04.1f}", (x, baselines[0]), letter)
         value = float(self._percentile[index])
-        text = f"{100 * value:.1f} %" if np.isfinite(value) else "-"
+        text = f"score {100 * value:.1f} %" if np.isfinite(value) else "score -"
         _write(image, text, (x, baselines[1]), letter, anomaly_colour(value))
         if self._alarm[index]:
             pad = max(1, letter // 3)

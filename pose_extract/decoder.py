@@ -21,6 +21,7 @@ from pose_extract.ffmpeg import find_ffmpeg, input_stream, passthrough
 _PIPE_BYTES = 1 << 20
 _MAX_DAMAGES = 1000
 _MERGE_S = 1.0
+_AHEAD_FRAMES = 25  # how far the decoder may have been ahead when it complained
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class DamageLog:
         else:
             self._entries.append(Damage(time_s, message))
         self._last_s = time_s
+
+    def add_gap(self, before_s: float, after_s: float, fps: float) -> None:
+        """Note that frames are missing; the place of a message that came shortly before is now known better."""
+        if self._entries and 0 <= before_s - self._entries[-1].time_s < _AHEAD_FRAMES / fps:
+            self._entries[-1] = replace(self._entries[-1], time_s=before_s)
+            self._last_s = before_s
+        else:
+            self.add(before_s, f"frames are missing between {before_s:.2f} s and {after_s:.2f} s")
 
     def entries(self) -> list[Damage]:
         """The damages so far, in the order in which they were found."""
@@ -94,6 +103,23 @@ class Clock:
         return time_s
 
 
+class GapWatch:
+    """Finds where frames are missing from a video whose frames come at a steady rate; silent for other videos."""
+
+    def __init__(self, fps: float) -> None:
+        self._step = 1.0 / fps
+        self._seen = 0
+        self._steady = 0
+
+    def is_gap(self, before_s: float, after_s: float) -> bool:
+        """Whether frames are missing between two successive frames' times."""
+        interval = after_s - before_s
+        gap = self._seen >= 25 and self._steady >= 0.95 * self._seen and interval > 2.5 * self._step
+        self._seen += 1
+        self._steady += abs(interval - self._step) < 0.3 * self._step
+        return gap
+
+
 class Decoder:
     """One ffmpeg child process: pictures from its stdout, their times and its complaints from its stderr.
 
@@ -107,7 +133,8 @@ class Decoder:
 
     _SHOWN = re.compile(r"\bn: *\d+ pts: *(NOPTS|-?\d+) pts_time:")
     _CONFIG = re.compile(r"config in time_base: (\d+)/(\d+)")
-    _LEVEL = re.compile(r"^(?:\[(?P<who>[^\]@]*)@ [^\]]*\] )?\[(?P<level>[a-z]+)\] (?P<text>.*)$")
+    _LEVEL = re.compile(r"^(?:\[[^\]@]*@ [^\]]*\] )?\[(?P<level>[a-z]+)\] (?P<text>.*)$")
+    _SEVERE = frozenset(("error", "fatal", "panic"))
     # Below the level "error", but said of broken input only.
     _BROKEN = re.compile(r"corrupt|prematur|truncat|partial file|concealing", re.IGNORECASE)
 
@@ -117,7 +144,10 @@ class Decoder:
         self._path = path
         self._shape = (size[1], size[0], 3)
         self._damage = damage
+        self._fps = fps
         self._clock = Clock(fps)
+        self._gaps = GapWatch(fps)
+        self._opened = False
         # Bounded by the picture pipe: ffmpeg stops when that is full, so no more than some frames' times wait here.
         self._times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
         self._closed = False
@@ -172,12 +202,19 @@ class Decoder:
             if config := self._CONFIG.search(line):
                 self._clock.set_time_base(Fraction(int(config[1]), max(1, int(config[2]))))
             for shown in self._SHOWN.finditer(line):
-                self._times.put(self._clock.tick(None if shown[1] == "NOPTS" else int(shown[1])))
+                before = self._clock.now
+                time_s = self._clock.tick(None if shown[1] == "NOPTS" else int(shown[1]))
+                if self._gaps.is_gap(before, time_s):
+                    self._damage.add_gap(before, time_s, self._fps)
+                self._times.put(time_s)
             return
+        self._opened = self._opened or "Stream mapping:" in line
         match = self._LEVEL.match(line.rstrip())
-        if match and (match["level"] in ("error", "fatal", "panic") or self._BROKEN.search(match["text"])):
-            who = (match["who"] or "").strip()
-            self._damage.add(self._clock.now, f"{who}: {match['text']}" if who else match["text"])
+        if match is None or not (match["level"] in self._SEVERE or self._BROKEN.search(match["text"])):
+            return
+        # While opening, ffmpeg looks at the end of some files for their length: what it meets there comes again.
+        if self._opened or "Packet corrupt" not in match["text"]:
+            self._damage.add(self._clock.now, match["text"].rstrip("."))
 
     def read(self) -> tuple[float, NDArray[np.uint8]] | None:
         """Next picture and its time in seconds, or None at the end."""
