@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,12 @@ def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
 
     Cleaning and what follows it are left out: they run when the tracks are read.
     """
-    shaping = {"content": content, "settings": settings.for_tracks(), "identity": estimator.identity}
+    shaping = {
+        "content": content,
+        "video": asdict(settings.video),
+        "estimator": estimator.identity,
+        "tracking": asdict(settings.tracking),
+    }
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
@@ -173,7 +178,7 @@ def _extract_clip(
             "key": key,
             "train": train,
             "settings": settings.for_tracks(),
-            "estimator": {"name": estimator.name, **estimator.identity},
+            "estimator": estimator.identity,
             "versions": versions(),
             "summary": {
                 "frames": frames,

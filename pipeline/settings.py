@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from anomaly.training import TrainingSettings
 
 from anomaly.autoencoder import NetworkSettings
 from anomaly.calibration import CalibrationSettings
@@ -21,6 +20,7 @@ from anomaly.clustering import ClusteringSettings
 from anomaly.normality import NormalitySettings
 from anomaly.scoring import ScoringSettings
 from anomaly.settings import ModelSettings
+from anomaly.training import TrainingSettings
 from anomaly.windows import WindowSettings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings
@@ -97,7 +97,11 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         ConfigError: no such file, no valid YAML, or not a mapping.
     """
-    config = _read(_locate(name, None), 0)
+    return override(_read(_locate(name, None), 0), overrides)
+
+
+def override(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The config with ``a.b=c`` texts applied; raises `ConfigError` for a text of another form."""
     for text in overrides:
         path, equals, value = text.partition("=")
         if not equals or not path:

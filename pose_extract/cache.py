@@ -118,6 +118,13 @@ class TracksWriter:
         if people.features is not None:
             self._append("features", people.features.astype(np.float32, copy=False))
 
+    def add_part(self, part: ClipTracks, first_frame: int = 0) -> None:
+        """Append the frames and people of a part of a clip that begins at ``first_frame``."""
+        for name in _MEMBERS:
+            array = getattr(part, name)
+            if array is not None and len(array):
+                self._append(name, array + np.int32(first_frame) if name == "frame" else array)
+
     def _append(self, name: str, rows: NDArray[Any]) -> None:
         with writing(self.path):
             if name not in self._files:
@@ -137,6 +144,17 @@ class TracksWriter:
     def rows(self) -> int:
         """Number of rows (a person in a frame) so far."""
         return self._shapes.get("frame", (0,))[0]
+
+    def finish_like(self, tracks: ClipTracks) -> None:
+        """`finish` with everything but the arrays taken from ``tracks``."""
+        self.finish(
+            clip=tracks.clip,
+            skeleton=tracks.skeleton,
+            num_joints=tracks.keypoints.shape[1],
+            fps=tracks.fps,
+            frame_size=tracks.frame_size,
+            provenance=tracks.provenance,
+        )
 
     def finish(
         self,
@@ -201,18 +219,8 @@ def _write_member(
 def save_tracks(path: Path, tracks: ClipTracks) -> None:
     """Write ``tracks`` to ``path``, as `TracksWriter` does from a stream."""
     with TracksWriter(path) as writer:
-        for name in _MEMBERS:
-            array = getattr(tracks, name)
-            if array is not None and (len(array) or name == "keypoints"):
-                writer._append(name, array)
-        writer.finish(
-            clip=tracks.clip,
-            skeleton=tracks.skeleton,
-            num_joints=tracks.keypoints.shape[1],
-            fps=tracks.fps,
-            frame_size=tracks.frame_size,
-            provenance=tracks.provenance,
-        )
+        writer.add_part(tracks)
+        writer.finish_like(tracks)
 
 
 def load_tracks(path: Path) -> ClipTracks:

@@ -24,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train on every clip that `extract` made."""
     from pipeline.settings import load_settings
-    from pipeline.train import train
+    from pipeline.train import summary, train
     from pipeline.workspace import Workspace
 
     workspace = Workspace(args.workspace)
-    card = train(
+    report = train(
         workspace, load_settings(args.config, args.set), seed=args.seed, device=args.device, quiet=args.quiet
     )
-    for line in card.summary():
+    for line in summary(report):
         print(line)
     print(f"model is in {workspace.model}")
     option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"

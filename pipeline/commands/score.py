@@ -1,0 +1,98 @@
+"""`gepc-pipeline score`: videos or cached tracks to frame scores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.options import add_set, add_workspace
+
+HELP = "say how unusual each frame of a video is"
+EXAMPLE = """\
+example:
+  gepc-pipeline score video.mp4 --out scores.csv
+  gepc-pipeline score video.mp4 --out scores.csv --people people.csv --plot plot.png --overlay overlay.mp4
+  gepc-pipeline score recordings/ --out scores/
+  gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
+
+The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id.
+A second score of the same video re-uses its tracks."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "source", nargs="?", help="a video, a folder of videos, a folder of numbered images, or a glob"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="CSV|DIR", help="scores of the video; a folder for several"
+    )
+    parser.add_argument("--tracks", type=Path, metavar="NPZ", help="score cached tracks instead of a video")
+    parser.add_argument(
+        "--people", type=Path, metavar="CSV|DIR", help="also a row for every person and frame"
+    )
+    parser.add_argument("--plot", type=Path, metavar="PNG|DIR", help="also a picture of the score over time")
+    parser.add_argument("--overlay", type=Path, metavar="MP4|DIR", help="also a video with people and scores")
+    add_workspace(parser)
+    add_set(parser)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score; exit code 4 if some videos could not be used."""
+    from pipeline.outputs import Outputs
+    from pipeline.score import load_scorer
+    from pipeline.workspace import Workspace
+    from pose_extract.cache import load_tracks
+    from pose_extract.errors import UsageError
+
+    if (args.source is None) == (args.tracks is None):
+        raise UsageError("expected either a video (or folder, or glob) or --tracks FILE.npz")
+    if args.tracks is not None and args.overlay is not None:
+        raise UsageError(
+            "--overlay needs the video itself: gepc-pipeline score VIDEO --out ... --overlay ..."
+        )
+    workspace = Workspace(args.workspace)
+    outputs = Outputs(args.out, args.people, args.plot, args.overlay)
+    scorer = load_scorer(workspace.model, args.set, args.device)
+    if args.tracks is not None:
+        _report(scorer, load_tracks(args.tracks), outputs, None, args.quiet)
+        return 0
+    return _score_videos(args, scorer, workspace, outputs)
+
+
+def _score_videos(args, scorer, workspace, outputs) -> int:  # type: ignore[no-untyped-def]
+    from pipeline.extract import extract_all, find_all_sources
+    from pose_extract.cache import load_tracks
+    from pose_extract.errors import VideoError
+
+    sources = find_all_sources([args.source])
+    several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
+    failed = []
+    for source in sources:
+        files = outputs.in_folder_for(source.name) if several else outputs
+        files.check(source.path)
+        report = extract_all([source], workspace, scorer.settings, train=False, quiet=args.quiet)
+        failed += report.failed
+        for entry in (*report.made, *report.reused):
+            _report(scorer, load_tracks(workspace.tracks_path(entry.clip)), files, source, args.quiet)
+    if failed and not several:
+        raise failed[0][1]
+    for name, error in failed:
+        print(f"not used: {name}: {error}")
+    return VideoError.exit_code if failed else 0
+
+
+def _report(scorer, tracks, outputs, source, quiet) -> None:  # type: ignore[no-untyped-def]
+    from pipeline.outputs import alarms_text, write_outputs
+
+    curve = write_outputs(scorer, tracks, outputs, source, quiet=quiet)
+    share = curve.alarm.mean() if len(curve.alarm) else 0.0
+    print(
+        f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"
+    )
+    for line in alarms_text(curve):
+        print(line)
+    for name, path in vars(outputs).items():
+        if path is not None:
+            print(f"  {name}: {path}")

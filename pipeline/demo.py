@@ -1,0 +1,139 @@
+"""The whole product on a synthetic street: render clips, extract, train, score, compare with the labels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.metrics import frame_auc
+from pipeline.extract import extract_all
+from pipeline.outputs import Outputs, write_outputs
+from pipeline.progress import stage
+from pipeline.score import load_scorer
+from pipeline.settings import Settings
+from pipeline.street.clips import simulate_clip, write_clip
+from pipeline.street.scene import StreetSettings
+from pipeline.train import train
+from pipeline.workspace import Workspace
+from pose_extract.cache import load_tracks, write_atomically
+from pose_extract.video import find_sources
+
+# Who misbehaves how in each of the test clips.
+ABNORMAL_CLIPS: tuple[tuple[str, ...], ...] = (
+    ("running", "falling", "cycling"),
+    ("fighting", "jumping", "crawling"),
+)
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """How much of the street the demo shows.
+
+    Attributes:
+        normal_clips: clips to learn from.
+        normal_seconds: length of each.
+        test_seconds: length of each test clip.
+    """
+
+    normal_clips: int = 5
+    normal_seconds: float = 24.0
+    test_seconds: float = 24.0
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        auc: area under the ROC curve over all frames of the test clips.
+        outputs: files of each test clip.
+        seconds: wall-clock time spent, by stage.
+    """
+
+    auc: float
+    outputs: tuple[Outputs, ...]
+    seconds: dict[str, float]
+
+
+def make_clips(
+    folder: Path, settings: DemoSettings, seed: int, quiet: bool = False
+) -> tuple[list[Path], list[Path]]:
+    """Render the normal clips and the test clips with their truth, unless they are there; returns the videos."""
+    jobs: list[tuple[Path, str, float, Sequence[str]]] = [
+        (folder / "normal", f"normal_{i + 1}", settings.normal_seconds, ())
+        for i in range(settings.normal_clips)
+    ]
+    jobs += [
+        (folder / "test", f"test_{i + 1}", settings.test_seconds, acts)
+        for i, acts in enumerate(ABNORMAL_CLIPS)
+    ]
+    videos = []
+    with stage("render the street", "clips", len(jobs), quiet) as progress:
+        for number, (where, name, seconds, acts) in enumerate(jobs):
+            street = StreetSettings(seconds=seconds)
+            clip_seed = 1000 * seed + number
+            made_from = json.dumps({"seed": clip_seed, "acts": acts, "street": vars(street)}, sort_keys=True)
+            stamp = where / f"{name}.street.json"
+            if not (stamp.is_file() and stamp.read_text() == made_from and (where / f"{name}.mp4").is_file()):
+                write_clip(simulate_clip(name, clip_seed, street, acts), where)
+                write_atomically(stamp, made_from.encode())
+            videos.append(where / f"{name}.mp4")
+            progress.advance()
+    return videos[: settings.normal_clips], videos[settings.normal_clips :]
+
+
+def run_demo(
+    folder: Path, settings: Settings, demo: DemoSettings, seed: int = 0, quiet: bool = False
+) -> DemoResult:
+    """Run the whole product in ``folder``; what is there already from the same seed and settings is used again."""
+    seconds: dict[str, float] = {}
+    lap = _Laps(seconds)
+    _, test_videos = make_clips(folder / "videos", demo, seed, quiet)
+    lap("render")
+    workspace = Workspace(folder / "workspace")
+    extract_all(find_sources(folder / "videos" / "normal"), workspace, settings, quiet=quiet)
+    lap("extract")
+    train(workspace, settings, seed=seed, device="cpu", quiet=quiet)
+    lap("train")
+    scorer = load_scorer(workspace.model)
+    labels, scores, written = [], [], []
+    for video in test_videos:
+        source = find_sources(video)[0]
+        report = extract_all([source], workspace, scorer.settings, train=False, quiet=quiet)
+        entry = (*report.made, *report.reused)[0]
+        results = folder / "results"
+        outputs = Outputs(
+            results / f"{source.name}.csv",
+            results / f"{source.name}.people.csv",
+            results / f"{source.name}.png",
+            results / f"{source.name}.overlay.mp4",
+        )
+        tracks = load_tracks(workspace.tracks_path(entry.clip))
+        write_outputs(scorer, tracks, outputs, source, _labelled(video, tracks.time_s), quiet)
+        labels.append(np.load(video.with_suffix(".labels.npy")))
+        scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
+        written.append(outputs)
+    lap("score")
+    return DemoResult(frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), seconds)
+
+
+def _labelled(video: Path, time_s: np.ndarray) -> list[tuple[float, float, str]]:
+    events = json.loads(video.with_suffix(".events.json").read_text())
+    last = len(time_s) - 1
+    return [(time_s[e["start"]], time_s[min(e["end"], last)], e["behaviour"]) for e in events]
+
+
+class _Laps:
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        now = time.monotonic()
+        self._seconds[name] = now - self._last
+        self._last = now

@@ -1,0 +1,222 @@
+"""A video, or its cached tracks, to scores: the frame CSV, the people CSV, the plot and the overlay."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.bundle import load_bundle, read_card
+from anomaly.calibration import cut_frames
+from anomaly.model import TrainedModel
+from anomaly.scoring import ClipScores, FrameScores, context_s, score_clip
+from pipeline.devices import pick_device
+from pipeline.progress import stage
+from pipeline.settings import Settings, override
+from pose_extract.cache import TracksWriter, writing
+from pose_extract.checking import build
+from pose_extract.cleaning import clean_tracks
+from pose_extract.errors import ConfigError
+from pose_extract.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "track_id")
+PEOPLE_COLUMNS = ("frame", "time_s", "track_id", "score", "percentile", "x1", "y1", "x2", "y2")
+_CHUNK_FRAMES = 5000  # scored at once, so that memory does not grow with the length of the clip
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A trained model with the settings that its training clips were extracted and cleaned with.
+
+    Attributes:
+        model: the bundle.
+        settings: of video, pose, tracking and cleaning, as in training; of scoring and calibration, as asked for.
+    """
+
+    model: TrainedModel
+    settings: Settings
+
+
+# What may differ from training without making the model's scores meaningless.
+_CHANGEABLE = ("video", "pose", "blazepose", "tracking", "cleaning", "scoring", "calibration")
+
+
+def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu") -> Scorer:
+    """Open a model bundle for scoring.
+
+    Args:
+        folder: the bundle.
+        overrides: ``section.key=value`` texts, for instance ``scoring.smoothing_s=0.5``.
+        device: cpu, cuda, mps or auto.
+
+    Raises:
+        ModelError: there is no model, or it is damaged or from another version.
+        ConfigError: an override is wrong, or would change what the model has learned.
+    """
+    for text in overrides:
+        section = text.partition(".")[0]
+        if section not in _CHANGEABLE:
+            raise ConfigError(
+                f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
+            )
+    model = load_bundle(folder, pick_device(device))
+    sections = dict(read_card(folder).get("tracks") or {})
+    sections["scoring"] = dataclasses.asdict(model.settings.scoring)
+    sections["calibration"] = dataclasses.asdict(model.settings.calibration)
+    return Scorer(model, build(Settings, override(sections, overrides)))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A clip's frame scores, thin enough to keep for a clip of any length: some 20 bytes a frame.
+
+    Attributes:
+        time_s: (F,) seconds.
+        percentile: (F,) 0..100, float32.
+        alarm: (F,) bool.
+        row_percentile: (M,) 0..100, float32, of each row of the cleaned tracks, NaN where not scored; empty unless
+            the cleaned tracks are kept.
+    """
+
+    time_s: NDArray[np.float64]
+    percentile: NDArray[np.float32]
+    alarm: NDArray[np.bool_]
+    row_percentile: NDArray[np.float32]
+
+
+def score_parts(
+    scorer: Scorer, tracks: ClipTracks, chunk_frames: int = _CHUNK_FRAMES
+) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
+    """Score a clip part by part, each with the context that makes its scores those of the whole.
+
+    Yields:
+        First frame of the part, its cleaned tracks, its scores. Frames in them count from the part's first.
+    """
+    model, cleaning = scorer.model, scorer.settings.cleaning
+    scoring, rate = scorer.settings.scoring, scorer.settings.calibration.false_alarm_rate
+    margin = int(np.ceil(context_s(model.settings, scoring, tracks.fps) * tracks.fps)) + 1
+    outer = margin + cleaning.context_frames(tracks.fps)
+    count = tracks.frame_count
+    for begin in range(0, count, chunk_frames):
+        end = min(begin + chunk_frames, count)
+        low, high = max(0, begin - margin), min(count, end + margin)
+        base = max(0, begin - outer)
+        cleaned = clean_tracks(cut_frames(tracks, base, min(count, end + outer)), cleaning)
+        part = cut_frames(cleaned, low - base, high - base)
+        scores = score_clip(model, part, scoring, rate)
+        yield begin, *_middle(part, scores, begin - low, end - low)
+
+
+def _middle(part: ClipTracks, scores: ClipScores, first: int, stop: int) -> tuple[ClipTracks, ClipScores]:
+    rows = slice(*np.searchsorted(part.frame, [first, stop]))
+    frames = {
+        f.name: getattr(scores.frames, f.name)[first:stop]
+        for f in dataclasses.fields(scores.frames)
+        if f.name != "frame"
+    }
+    kept = dataclasses.replace(scores.frames, frame=np.arange(stop - first, dtype=np.int32), **frames)
+    return cut_frames(part, first, stop), dataclasses.replace(
+        scores, frames=kept, row_score=scores.row_score[rows], row_percentile=scores.row_percentile[rows]
+    )
+
+
+def score_tracks(
+    scorer: Scorer,
+    tracks: ClipTracks,
+    out: Path,
+    people: Path | None = None,
+    keep: Path | None = None,
+    quiet: bool = False,
+) -> Curve:
+    """Score a clip and write its CSVs; a file appears when it is complete.
+
+    Args:
+        scorer: the model.
+        tracks: the clip, as extracted (cleaning happens here).
+        out: CSV with a row for every frame: frame, time_s, score, percentile, alarm, people, track_id.
+        people: CSV with a row for every person in every frame, with the box in pixels.
+        keep: tracks file to write the cleaned tracks to, for the overlay.
+        quiet: no progress.
+    """
+    curves, row_percentiles = [], []
+    with ExitStack() as stack:
+        frame_file = stack.enter_context(_complete_or_absent(out))
+        frame_csv = csv.writer(frame_file)
+        frame_csv.writerow(FRAME_COLUMNS)
+        people_csv = cleaned = None
+        if people is not None:
+            people_csv = csv.writer(stack.enter_context(_complete_or_absent(people)))
+            people_csv.writerow(PEOPLE_COLUMNS)
+        if keep is not None:
+            cleaned = stack.enter_context(TracksWriter(keep))
+        progress = stack.enter_context(stage(f"score {tracks.clip}", "frames", tracks.frame_count, quiet))
+        for begin, part, scores in score_parts(scorer, tracks):
+            frames = scores.frames
+            _write_frames(frame_csv, begin, frames)
+            if people_csv is not None:
+                _write_people(people_csv, begin, part, scores)
+            if cleaned is not None:
+                cleaned.add_part(part, begin)
+                row_percentiles.append(scores.row_percentile.astype(np.float32))
+            curves.append(
+                Curve(
+                    frames.time_s, frames.percentile.astype(np.float32), frames.alarm, np.zeros(0, np.float32)
+                )
+            )
+            progress.advance(len(frames))
+        if cleaned is not None:
+            cleaned.finish_like(tracks)
+    return Curve(
+        np.concatenate([c.time_s for c in curves]),
+        np.concatenate([c.percentile for c in curves]),
+        np.concatenate([c.alarm for c in curves]),
+        np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
+    )
+
+
+def _write_frames(table: Any, begin: int, frames: FrameScores) -> None:
+    for i in range(len(frames)):
+        table.writerow(
+            (begin + i, f"{frames.time_s[i]:.6f}", f"{frames.score[i]:.6f}", f"{frames.percentile[i]:.3f}",
+             int(frames.alarm[i]), frames.people[i], frames.track_id[i])
+        )  # fmt: skip
+
+
+def _write_people(table: Any, begin: int, part: ClipTracks, scores: ClipScores) -> None:
+    def number(value: float, digits: int) -> str:
+        return "" if np.isnan(value) else f"{value:.{digits}f}"  # empty: too short a track for a window
+
+    for i, frame in enumerate(part.frame):
+        table.writerow(
+            (begin + frame, f"{part.time_s[frame]:.6f}", part.track[i], number(scores.row_score[i], 6),
+             number(scores.row_percentile[i], 3), *(f"{v:.1f}" for v in part.boxes[i]))
+        )  # fmt: skip
+
+
+@contextmanager
+def _complete_or_absent(path: Path) -> Iterator[TextIO]:
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder; expected the name of a file")
+        file = open(partial, "w", encoding="utf-8", newline="")  # noqa: SIM115, closed below
+    try:
+        with file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        with writing(path):
+            raise error
+    finally:
+        partial.unlink(missing_ok=True)

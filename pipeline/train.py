@@ -1,0 +1,133 @@
+"""Cached tracks to a model bundle."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from anomaly.bundle import save_bundle
+from anomaly.training import train_model
+from pipeline.devices import pick_device
+from pipeline.progress import format_duration, stage
+from pipeline.settings import Settings
+from pipeline.versions import versions
+from pipeline.workspace import ClipEntry, Workspace
+from pose_extract.cache import load_header, load_tracks
+from pose_extract.cleaning import clean_tracks
+from pose_extract.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What `train` did.
+
+    Attributes:
+        clips: what it learned from.
+        facts: what training found, as in the bundle's card.
+        seconds: wall-clock time spent.
+    """
+
+    clips: tuple[ClipEntry, ...]
+    facts: dict[str, Any]
+    seconds: float
+
+
+def train(
+    workspace: Workspace, settings: Settings, *, seed: int = 0, device: str = "auto", quiet: bool = False
+) -> TrainReport:
+    """Learn what is normal from every training clip of the workspace and write the bundle.
+
+    Raises:
+        TrainingError: nothing has been extracted, the clips do not fit together, or there is too little in them.
+    """
+    start = time.monotonic()
+    entries = workspace.training_clips()
+    if not entries:
+        option = "" if str(workspace.root) == "gepc-workspace" else f" --workspace {workspace.root}"
+        raise TrainingError(
+            f"nothing to train on: {workspace.tracks} holds no extracted video. "
+            f"First run: gepc-pipeline extract VIDEOS{option}"
+        )
+    tracks_settings = _common_settings(workspace, entries, settings)
+    clips = [clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries]
+    with _Stages(quiet) as tell:
+        model = train_model(clips, settings.for_model(), seed, pick_device(device), tell)
+    card = {
+        "clips": {
+            e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
+            for e in entries
+        },
+        "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
+        "seed": seed,
+        "versions": versions(),
+    }
+    save_bundle(model, workspace.model, card)
+    return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
+
+
+def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: Settings) -> dict[str, Any]:
+    """The settings that the clips were extracted with, so that `score` treats its videos the same way."""
+    by_settings: dict[str, list[str]] = {}
+    found: dict[str, Any] = {}
+    for entry in entries:
+        provenance = load_header(workspace.tracks_path(entry.clip))["provenance"]
+        found = found or provenance.get("settings") or settings.for_tracks()
+        by_settings.setdefault(str(provenance.get("settings")), []).append(entry.clip)
+    if len(by_settings) > 1:
+        groups = "; ".join(
+            ", ".join(clips[:3]) + (" ..." if len(clips) > 3 else "") for clips in by_settings.values()
+        )
+        logger.warning(
+            "the clips were extracted with different settings (%s); scoring will use those of %s. Extract them "
+            "again with one config for scores that compare",
+            groups,
+            entries[0].clip,
+        )
+    return found
+
+
+class _Stages:
+    """Shows the stages that training reports, one bar after another."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._name: str | None = None
+        self._open: Any = None
+        self._bar: Any = None
+
+    def __enter__(self) -> _Stages:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._open is not None:
+            self._open.__exit__(None, None, None)
+
+    def __call__(self, name: str, done: int, total: int, facts: dict[str, Any]) -> None:
+        if name != self._name:
+            self.__exit__()
+            unit = "epochs" if name in ("pretrain", "finetune") else "steps"
+            self._name, self._open = name, stage(name, unit, total, self._quiet)
+            self._bar = self._open.__enter__()
+        shown = {k: v for k, v in facts.items() if k.startswith("loss") or k == "changed"}
+        self._bar.update(done, ", ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+
+
+def summary(report: TrainReport) -> list[str]:
+    """What to tell the user."""
+    facts = report.facts
+    seconds = sum(e.seconds for e in report.clips)
+    lines = [
+        f"trained on {facts['windows']} windows from {len(report.clips)} clips "
+        f"({format_duration(seconds)} of video) in {format_duration(report.seconds)}",
+        f"{facts['clusters_used']} of the clusters and {facts['components_used']} mixture components are in use; "
+        f"{facts['held_out_frames']} held-out frames calibrate the scores",
+    ]
+    if facts["collapsed"]:
+        lines.append(
+            "warning: the clustering has collapsed; scores will not mean much. Add more and more varied video"
+        )
+    return lines
