@@ -170,10 +170,13 @@ def _lying(m: Moment) -> Pose:
         0.12 * style.wobble(m.t, 1), 0.05 * style.wobble(m.t, 2) - 0.05 * along, 0.1 * style.side
     )
     head = chest @ rotation(0.5 * style.side + stir, -0.25 * along, 0.0)
-    flex = _pair(1.5 + 0.7 * style.side + stir, 1.5 - 0.7 * style.side - stir) * (0.9 if along > 0 else 0.5)
-    arms = arms_in(chest, flex, 0.6 + 0 * flex, 0.8 + 0.5 * SIDES * style.side + 0 * flex, 0.2 + 0 * flex)
-    bent = 0.35 + 0.3 * SIDES * style.side + _pair(stir, -stir)
-    thigh, shin = swing(0.25 * np.abs(bent), 0.18 + 0 * bent, bent, 0 * bent, knee=True)
+    # One arm beside the head, one out to the side, both in the plane of the ground.
+    over = np.stack([np.full_like(m.t, style.side > 0), np.full_like(m.t, style.side < 0)], axis=-1)
+    flex = 2.75 * over + 0.15 * (1 - over) - 0.1 * along
+    arms = arms_in(chest, flex, 0.5 + 0.45 * (1 - over) + stir[:, None], 0.5 + 0.5 * over, -1.35 + 0 * flex)
+    bent = 0.4 + 0.3 * SIDES * style.side + _pair(stir, -stir)
+    raised = 0.0 if along > 0.5 else 0.55  # on the back the knees point up, face down the feet do
+    thigh, shin = swing(raised * bent, 0.15 + 0 * bent, bent, 0 * bent, knee=True)
     foot = unit(shin + 0.25 * np.array([1.0, 0, 0]))
     turn = lambda v: np.einsum("tij,tsj->tsi", pelvis, v)  # noqa: E731
     return Pose(
