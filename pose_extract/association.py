@@ -22,19 +22,49 @@ from pose_extract.similarity import box_iou, keypoint_similarity
 
 @dataclass
 class _Memory:
-    """What a tracklet looked like when it was last seen."""
+    """What a tracklet looked like when it was last seen.
+
+    Attributes:
+        key: the tracklet's.
+        time_s: when that was.
+        keypoints: (V, 3).
+        velocity: (2,) of the body, px/s, from the joints that were found at two sightings in a row.
+        area: of its box, px^2, averaged over the last sightings.
+        colours: clothing histogram, averaged likewise; zeros where unknown.
+    """
 
     key: int
-    box: NDArray[np.float64]
+    time_s: float
     keypoints: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    area: float
     colours: NDArray[np.float64]
+
+    def see(
+        self,
+        time_s: float,
+        box: NDArray[np.float64],
+        keypoints: NDArray[np.float64],
+        colours: NDArray[np.float64],
+    ) -> None:
+        """Take in another sighting."""
+        shift = keypoints[:, :2] - self.keypoints[:, :2]
+        weight = np.nan_to_num(keypoints[:, 2] * self.keypoints[:, 2]) * np.isfinite(shift).all(1)
+        if weight.sum() > 0 and time_s > self.time_s:
+            velocity = np.average(np.nan_to_num(shift), 0, weight) / (time_s - self.time_s)
+            # Half of what is known after 0.1 s is new.
+            self.velocity += (1 - 0.5 ** ((time_s - self.time_s) / 0.1)) * (velocity - self.velocity)
+        self.area += 0.3 * ((box[2:] - box[:2]).prod() - self.area)
+        self.time_s, self.keypoints = time_s, keypoints
+        if colours.any():
+            self.colours = 0.9 * self.colours + 0.1 * colours if self.colours.any() else colours
 
 
 class PoseSimilarity(BaseIoU):
     """Similarity of tracks and detections: box overlap, keypoint similarity and clothing colour.
 
     ``(1 - pose_weight) * IoU + pose_weight * OKS - colour_weight * (1 - Bhattacharyya coefficient)``, 0..1. The
-    joints of a track are those that it was last seen with, moved and scaled with its predicted box.
+    joints of a track are those that it was last seen with, moved on at the body's velocity.
     """
 
     def __init__(
@@ -43,24 +73,22 @@ class PoseSimilarity(BaseIoU):
         self._sigmas = np.asarray(sigmas, np.float64) * pose_tolerance
         self._pose_weight, self._colour_weight = pose_weight, colour_weight
         self.track_memories: Callable[[], list[_Memory]] = list
+        self.time_s = 0.0
         self.keypoints: NDArray[np.float64] = np.zeros((0, len(self._sigmas), 3))
         self.colours: NDArray[np.float64] = np.zeros((0, 0))
 
     def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
         """(N, M) similarity of the N predicted track boxes with the M detections set before."""
         memories = self.track_memories()
-        last = np.stack([memory.box for memory in memories])
-        poses = np.stack([memory.keypoints for memory in memories])
-        size = np.maximum(boxes_1[:, 2:] - boxes_1[:, :2], 1.0)
-        scale = size[:, 1] / np.maximum(last[:, 3] - last[:, 1], 1.0)
-        centre, last_centre = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2, (last[:, :2] + last[:, 2:]) / 2
-        predicted = poses.copy()
-        predicted[..., :2] = (poses[..., :2] - last_centre[:, None]) * scale[:, None, None] + centre[:, None]
         similarity = (1 - self._pose_weight) * box_iou(boxes_1, boxes_2)
         if self._pose_weight:
+            predicted = np.stack([memory.keypoints for memory in memories])
+            shift = np.stack([memory.velocity * (self.time_s - memory.time_s) for memory in memories])
+            predicted[..., :2] += shift[:, None]
             # COCO's "area" is that of the silhouette, about half of the box.
+            area = 0.53 * np.array([memory.area for memory in memories])
             similarity += self._pose_weight * keypoint_similarity(
-                predicted, self.keypoints, self._sigmas, 0.53 * size.prod(1)
+                predicted, self.keypoints, self._sigmas, area
             )
         if self._colour_weight:
             colours = np.stack([memory.colours for memory in memories])
@@ -113,18 +141,30 @@ class PoseAssociator:
             (P,) tracklet keys.
         """
         boxes, keypoints, colours = (np.asarray(a, np.float64) for a in (boxes, keypoints, colours))
-        self._similarity.keypoints, self._similarity.colours = keypoints, colours
+        # Boxes are how detections are recognised in the tracklets again, so no two may be the same to the last bit.
+        boxes = boxes + 1e-6 * np.arange(len(boxes))[:, None]
+        self._similarity.time_s, self._similarity.keypoints, self._similarity.colours = (
+            time_s,
+            keypoints,
+            colours,
+        )
         self._tracker.update(sv.Detections(xyxy=boxes), timestamp=time_s)
         # The tracker's answer leaves out who continues a tracklet that has no id yet, so ask the tracklets themselves.
-        rows: dict[bytes, list[int]] = {}
-        for row in range(len(boxes) - 1, -1, -1):
-            rows.setdefault(boxes[row].tobytes(), []).append(row)
+        rows = {box.tobytes(): row for row, box in enumerate(boxes)}
         keys = np.full(len(boxes), -1, np.int64)
         for tracklet in self._tracker.tracks:
             if tracklet.time_since_update:
                 continue
-            row = rows[np.asarray(tracklet.last_observation, np.float64).tobytes()].pop()
-            keys[row] = self._remember(tracklet, boxes[row], keypoints[row], colours[row])
+            row = rows[np.asarray(tracklet.last_observation, np.float64).tobytes()]
+            memory = self._memories.get(tracklet)
+            if memory is None:
+                area = float((boxes[row, 2:] - boxes[row, :2]).prod())
+                memory = _Memory(self._next_key, time_s, keypoints[row], np.zeros(2), area, colours[row])
+                self._memories[tracklet] = memory
+                self._next_key += 1
+            else:
+                memory.see(time_s, boxes[row], keypoints[row], colours[row])
+            keys[row] = memory.key
         self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
         return keys
 
@@ -132,16 +172,3 @@ class PoseAssociator:
         """End a tracklet: nothing will continue it."""
         self._tracker.tracks = [t for t in self._tracker.tracks if self._memories[t].key != key]
         self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
-
-    def _remember(
-        self, tracklet: Any, box: NDArray[Any], keypoints: NDArray[Any], colours: NDArray[Any]
-    ) -> int:
-        memory = self._memories.get(tracklet)
-        if memory is None:
-            self._memories[tracklet] = _Memory(self._next_key, box, keypoints, colours)
-            self._next_key += 1
-            return self._next_key - 1
-        memory.box, memory.keypoints = box, keypoints
-        if colours.any():
-            memory.colours = 0.9 * memory.colours + 0.1 * colours if memory.colours.any() else colours
-        return memory.key

@@ -107,7 +107,7 @@ def _cost(
         return _REFUSED
     cost = 0.6 * distance / allowance + 0.6 * ratio
     if end.colours is not None and start.colours is not None:
-        cost += 0.8 * (0.9 - min(0.9, colour_similarity(end.colours[None], start.colours[None]).item()))
+        cost += 1.2 * (0.9 - min(0.9, colour_similarity(end.colours[None], start.colours[None]).item()))
     return float(cost)
 
 
