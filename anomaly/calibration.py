@@ -1,0 +1,138 @@
+"""What a score means: percentiles and a threshold from held-out normal video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.smoothing import smooth
+from pose_extract.errors import ConfigError, TrainingError
+from pose_extract.records import ClipTracks
+
+MODES = ("backtracked", "online")
+_CLIPS_FOR_WHOLE = 8  # with fewer clips, a part of each one is held out instead of whole clips
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How scores get a scale.
+
+    Attributes:
+        held_out: share of the normal video that is not trained on but calibrates the scores: whole clips where there
+            are at least 8, otherwise the end of each clip.
+        false_alarm_rate: share of normal frames that may raise an alarm.
+    """
+
+    held_out: float = 0.2
+    false_alarm_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"calibration: expected held_out between 0 and 1, got {self.held_out}")
+        if not 0 < self.false_alarm_rate < 1:
+            raise ConfigError(
+                f"calibration: expected a false_alarm_rate between 0 and 1, got {self.false_alarm_rate}"
+            )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of held-out normal video, before smoothing, in both ways of giving a window's score to frames.
+
+    Kept unsmoothed, so that any smoothing can be calibrated by the path that it smooths test scores with.
+
+    Attributes:
+        clip: (F,) number of each frame's clip.
+        time_s: (F,) its time.
+        frames: (2, F) score of the frame's worst person, in the order of `MODES`; NaN where nobody was scored.
+        rows: (2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
+    """
+
+    clip: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    frames: NDArray[np.float64]
+    rows: NDArray[np.float64]
+
+    def floor(self, mode: str) -> float:
+        """The lowest score of held-out normal people: what a frame with nobody in it gets."""
+        return float(np.nanmin(self.rows[MODES.index(mode)]))
+
+    def reference(self, mode: str, smoothing_s: float) -> NDArray[np.float64]:
+        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with."""
+        raw = self.frames[MODES.index(mode)]
+        raw = np.where(np.isnan(raw), self.floor(mode), raw)
+        parts = [
+            smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
+            for c in np.unique(self.clip)
+        ]
+        return np.sort(np.concatenate(parts))
+
+    def row_reference(self, mode: str) -> NDArray[np.float64]:
+        """Sorted scores of held-out people in single frames."""
+        rows = self.rows[MODES.index(mode)]
+        return rows[~np.isnan(rows)]
+
+
+def percentile(reference: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share, 0 to 100, of the sorted ``reference`` that is lower than each score; NaN stays."""
+    share = np.searchsorted(reference, scores, side="left") / max(len(reference), 1)
+    return np.where(np.isnan(scores), np.nan, 100 * share)
+
+
+def threshold(reference: NDArray[np.float64], false_alarm_rate: float) -> float:
+    """The score above which at most ``false_alarm_rate`` of the sorted reference lies."""
+    allowed = int(np.floor(false_alarm_rate * len(reference) + 1e-9))
+    return float(reference[len(reference) - 1 - allowed])
+
+
+def split_held_out(
+    clips: Iterable[ClipTracks], share: float, rng: np.random.Generator
+) -> tuple[list[ClipTracks], list[ClipTracks]]:
+    """Normal clips -> (to train on, to calibrate with); no frame is in both.
+
+    With 8 clips or more, whole clips are held out, in random order until they have ``share`` of the frames. With
+    fewer, the last part of each clip.
+
+    Raises:
+        TrainingError: if there is no clip.
+    """
+    clips = list(clips)
+    if not clips:
+        raise TrainingError("no clip to train on: extract the tracks of at least one normal video first")
+    if len(clips) < _CLIPS_FOR_WHOLE:
+        cuts = [round((1 - share) * clip.frame_count) for clip in clips]
+        return (
+            [cut_frames(clip, 0, cut) for clip, cut in zip(clips, cuts, strict=True)],
+            [cut_frames(clip, cut, clip.frame_count) for clip, cut in zip(clips, cuts, strict=True)],
+        )
+    wanted = share * sum(clip.frame_count for clip in clips)
+    held: set[int] = set()
+    for i in rng.permutation(len(clips)):
+        if sum(clips[j].frame_count for j in held) >= wanted or len(held) == len(clips) - 1:
+            break
+        held.add(int(i))
+    return (
+        [clip for i, clip in enumerate(clips) if i not in held],
+        [clip for i, clip in enumerate(clips) if i in held],
+    )
+
+
+def cut_frames(tracks: ClipTracks, first: int, stop: int) -> ClipTracks:
+    """Frames first..stop-1 of a clip. Frames count from 0 again; times stay those of the whole clip."""
+    rows = slice(*np.searchsorted(tracks.frame, [first, stop]))
+    return ClipTracks(
+        clip=tracks.clip,
+        skeleton=tracks.skeleton,
+        fps=tracks.fps,
+        frame_size=tracks.frame_size,
+        time_s=tracks.time_s[first:stop],
+        frame=(tracks.frame[rows] - first).astype(np.int32),
+        track=tracks.track[rows],
+        keypoints=tracks.keypoints[rows],
+        boxes=tracks.boxes[rows],
+        features=None if tracks.features is None else tracks.features[rows],
+        provenance=tracks.provenance,
+    )

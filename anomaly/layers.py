@@ -1,0 +1,135 @@
+"""The network's parts: spatial attention graph convolution and the spatio-temporal block (paper, section 3.2).
+
+Tensors are (N, C, T, V): windows, channels, frames, joints.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+ADJACENCIES = ("static", "global", "inferred")
+_UNIFORM_START = 1e-6  # of every entry of the globally-learned adjacency: a complete graph that starts silent
+
+
+class GraphConv(nn.Module):
+    """One GCN: for each subset of an adjacency its own 1x1 weights, summed, then batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(in_channels * subsets, out_channels, 1, bias=False)  # the norm has the bias
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """x (N, C, T, V) with an adjacency (S, V, V), or (N, S, V, V) where each sample has its own."""
+        n, c, t, v = x.shape
+        heard = torch.matmul(x.reshape(n, 1, c * t, v), adjacency)
+        return torch.relu(self.norm(self.mix(heard.reshape(n, -1, t, v))))
+
+
+class InferredAdjacency(nn.Module):
+    """Adjacency C: multiplicative self-attention over joints, one matrix a sample and subset."""
+
+    def __init__(self, in_channels: int, embedding: int, subsets: int) -> None:
+        super().__init__()
+        self.subsets, self.embedding = subsets, embedding
+        self.source = nn.Conv2d(in_channels, embedding * subsets, 1)
+        self.target = nn.Conv2d(in_channels, embedding * subsets, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, T, V) -> (N, S, V, V); the weights with which each joint hears the others sum to 1."""
+        n, _, t, v = x.shape
+        shape = (n, self.subsets, self.embedding * t, v)
+        source, target = self.source(x).reshape(shape), self.target(x).reshape(shape)
+        # Divided by the length of the product, or softmax saturates before anything is learned.
+        return torch.softmax(source.transpose(2, 3) @ target / (self.embedding * t), dim=2)
+
+
+class SpatialAttentionGraphConv(nn.Module):
+    """SAGC (figure 3): a GCN for each kind of adjacency, stacked, reduced by a 1x1 convolution, with a residual.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        static: (S, V, V) adjacency A, fixed and shared by all layers.
+        kinds: which of A ("static"), B ("global") and C ("inferred") are used.
+    """
+
+    static: Tensor
+
+    def __init__(
+        self, in_channels: int, out_channels: int, static: Tensor, kinds: tuple[str, ...] = ADJACENCIES
+    ) -> None:
+        super().__init__()
+        subsets = len(static)
+        self.register_buffer("static", static, persistent=False)
+        self.branches = nn.ModuleDict({k: GraphConv(in_channels, out_channels, subsets) for k in kinds})
+        if "global" in kinds:
+            self.learned = nn.Parameter(torch.full_like(static, _UNIFORM_START))
+        if "inferred" in kinds:
+            self.infer = InferredAdjacency(in_channels, max(out_channels // 4, 1), subsets)
+        self.reduce = nn.Conv2d(out_channels * len(kinds), out_channels, 1)
+        self.residual = shortcut(in_channels, out_channels)
+
+    def adjacency(self, kind: str, x: Tensor) -> Tensor:
+        """The adjacency of one kind; only the inferred one depends on ``x``."""
+        if kind == "static":
+            return self.static
+        return self.learned if kind == "global" else self.infer(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, T, V)."""
+        stacked = torch.cat(
+            [branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items()], dim=1
+        )
+        return self.reduce(stacked) + self.residual(x)
+
+
+class SpatioTemporalBlock(nn.Module):
+    """ST block (figure 2): SAGC, temporal convolution with batch norm, dropout, residual, activation.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        static: (S, V, V) adjacency A.
+        kinds: which adjacencies the spatial convolution uses.
+        stride: temporal stride; T must be divisible by it.
+        kernel: odd temporal kernel size in frames.
+        dropout: probability.
+        activate: whether a ReLU ends the block (not where it gives back input features).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        static: Tensor,
+        kinds: tuple[str, ...] = ADJACENCIES,
+        stride: int = 1,
+        kernel: int = 9,
+        dropout: float = 0.0,
+        activate: bool = True,
+    ) -> None:
+        super().__init__()
+        self.spatial = SpatialAttentionGraphConv(in_channels, out_channels, static, kinds)
+        self.temporal = nn.Conv2d(
+            out_channels, out_channels, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False
+        )
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.dropout = nn.Dropout(dropout)
+        self.residual = shortcut(in_channels, out_channels, stride)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, T / stride, V)."""
+        out = self.dropout(self.norm(self.temporal(torch.relu(self.spatial(x))))) + self.residual(x)
+        return torch.relu(out) if self.activate else out
+
+
+def shortcut(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
+    """The residual path: identity where shapes agree, otherwise a strided 1x1 convolution with batch norm."""
+    if in_channels == out_channels and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, (stride, 1), bias=False), nn.BatchNorm2d(out_channels)
+    )

@@ -1,0 +1,155 @@
+"""Normality: a Dirichlet-process mixture over soft assignments (paper, section 3.4).
+
+scikit-learn fits the mixture; what it learned is kept as plain arrays and evaluated here, so that a saved model needs
+no pickle and no particular version of scikit-learn.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import ConfigError, TrainingError
+
+logger = logging.getLogger(__name__)
+
+COORDINATES = ("simplex", "logratio")
+
+
+@dataclass(frozen=True)
+class NormalitySettings:
+    """The mixture; the defaults are the published ones.
+
+    Attributes:
+        components: truncation of the Dirichlet process: at most this many mixture components.
+        max_iterations: of variational inference.
+        every: the mixture is fitted on every n-th training vector.
+        coordinates: "simplex", soft assignments as they are, or "logratio", their isometric log-ratio
+            coordinates. A vector on the simplex has a singular covariance, and its density blows up at the border.
+        shrink: e in p -> (1 - e) p + e / K before log-ratios are taken; 0 takes them of the logarithms that equation 1
+            gives, which do not underflow.
+        regularisation: added to the diagonal of each covariance.
+    """
+
+    components: int = 10
+    max_iterations: int = 500
+    every: int = 10
+    coordinates: str = "simplex"
+    shrink: float = 0.0
+    regularisation: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.components <= 1000 or self.max_iterations < 1 or self.every < 1:
+            raise ConfigError(
+                "normality: expected 1 to 1000 components and max_iterations and every of 1 or above, got "
+                f"{self.components}, {self.max_iterations} and {self.every}"
+            )
+        if self.coordinates not in COORDINATES:
+            raise ConfigError(
+                f"normality: expected coordinates out of {COORDINATES}, got {self.coordinates!r}"
+            )
+        if not 0 <= self.shrink < 1 or self.regularisation < 0:
+            raise ConfigError(
+                "normality: expected a shrink of at least 0 and below 1 and a regularisation of 0 or above, got "
+                f"{self.shrink} and {self.regularisation}"
+            )
+
+
+def log_ratio_basis(clusters: int) -> NDArray[np.float64]:
+    """(K, K - 1) orthonormal basis of the vectors that sum to 0 (Helmert's): log p times it are ILR coordinates."""
+    basis = np.zeros((clusters, clusters - 1))
+    for i in range(1, clusters):
+        basis[:i, i - 1] = 1 / i
+        basis[i, i - 1] = -1
+        basis[:, i - 1] *= np.sqrt(i / (i + 1))
+    return basis
+
+
+def coordinates_of(log_p: NDArray[np.floating], settings: NormalitySettings) -> NDArray[np.float64]:
+    """Log assignments (N, K) -> what the mixture sees: (N, K) on the simplex or (N, K - 1) log-ratios."""
+    log_p = log_p.astype(np.float64)
+    clusters = log_p.shape[1]
+    if settings.coordinates == "simplex":
+        return np.exp(log_p)
+    if settings.shrink > 0:
+        log_p = np.log((1 - settings.shrink) * np.exp(log_p) + settings.shrink / clusters)
+    return log_p @ log_ratio_basis(clusters)
+
+
+@dataclass(frozen=True)
+class NormalityModel:
+    """A fitted mixture of G Gaussians over D coordinates.
+
+    Attributes:
+        settings: what it was fitted with.
+        weights: (G,) expected mixture weights.
+        means: (G, D).
+        precision_cholesky: (G, D, D) upper triangular, the precision being U U^T.
+    """
+
+    settings: NormalitySettings
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    precision_cholesky: NDArray[np.float64]
+
+    @property
+    def components_used(self) -> int:
+        """Components with a weight above 1 %."""
+        return int((self.weights > 0.01).sum())
+
+    def log_likelihood(self, log_p: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N,) log-likelihood of log assignments (N, K): the normality score of section 3.4."""
+        y = coordinates_of(log_p, self.settings)
+        parts = np.empty((len(self.weights), len(y)))
+        for g, (weight, mean, root) in enumerate(
+            zip(self.weights, self.means, self.precision_cholesky, strict=True)
+        ):
+            distance = np.square((y - mean) @ root).sum(axis=1)
+            parts[g] = (
+                np.log(max(weight, 1e-300))
+                + np.log(np.diagonal(root)).sum()
+                - 0.5 * (distance + len(mean) * np.log(2 * np.pi))
+            )
+        top = parts.max(axis=0)
+        return top + np.log(np.exp(parts - top).sum(axis=0))
+
+
+def fit_normality(log_p: NDArray[np.floating], settings: NormalitySettings, seed: int) -> NormalityModel:
+    """Fit the mixture to the training set's log assignments (N, K).
+
+    Raises:
+        TrainingError: if there are too few vectors, or the fit breaks down.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import BayesianGaussianMixture
+
+    y = coordinates_of(log_p[:: settings.every], settings)
+    needed = 2 * settings.components
+    if len(y) < needed:
+        raise TrainingError(
+            f"the normality mixture needs at least {needed} vectors, got {len(y)}: train on more video, or lower "
+            "normality.every or normality.components"
+        )
+    mixture = BayesianGaussianMixture(
+        n_components=settings.components,
+        covariance_type="full",
+        weight_concentration_prior_type="dirichlet_process",
+        max_iter=settings.max_iterations,
+        reg_covar=settings.regularisation,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            mixture.fit(y)
+        except ValueError as error:
+            raise TrainingError(
+                f"the normality mixture could not be fitted ({error}); raise normality.regularisation"
+            ) from error
+    if not mixture.converged_:
+        logger.info("the normality mixture stopped after %d iterations", settings.max_iterations)
+    return NormalityModel(settings, mixture.weights_, mixture.means_, mixture.precisions_cholesky_)

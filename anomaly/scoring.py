@@ -1,0 +1,188 @@
+"""From windows' anomalies to the scores of people and frames (paper, section 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.calibration import MODES, percentile, threshold
+from anomaly.smoothing import REACH_SIGMAS, smooth
+from anomaly.windows import Windows, make_windows
+from pose_extract.errors import ConfigError, ModelError
+from pose_extract.records import ClipTracks
+
+if TYPE_CHECKING:
+    from anomaly.model import TrainedModel
+    from anomaly.settings import ModelSettings
+
+NOBODY = 0  # track id of a frame in which nobody was scored; ids start at 1
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """How windows' anomalies become frame scores.
+
+    Attributes:
+        frames: "backtracked", a person's frame has the mean score of the windows that cover it (recorded video), or
+            "online", that of the window that ends there, and nothing from the future counts (live video).
+        smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
+    """
+
+    frames: str = "backtracked"
+    smoothing_s: float = 40 / 24
+
+    def __post_init__(self) -> None:
+        if self.frames not in MODES:
+            raise ConfigError(f"scoring: expected frames out of {MODES}, got {self.frames!r}")
+        if not 0 <= self.smoothing_s <= 3600:
+            raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Scores of a clip's F frames, those without people too.
+
+    Attributes:
+        frame: (F,) number of the frame, from 0.
+        time_s: (F,) its time.
+        score: (F,) anomaly, higher is more abnormal; the calibration's floor, smoothed, where nobody was scored.
+        percentile: (F,) share of held-out normal frames that score lower, 0 to 100.
+        alarm: (F,) bool, whether the score is above the threshold of the stated false-alarm rate.
+        people: (F,) people in the frame.
+        track_id: (F,) the person with the highest anomaly in that frame, 0 where nobody was scored.
+    """
+
+    frame: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    score: NDArray[np.float64]
+    percentile: NDArray[np.float64]
+    alarm: NDArray[np.bool_]
+    people: NDArray[np.int32]
+    track_id: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """Scores of one clip.
+
+    Attributes:
+        clip: its name.
+        frames: scores of its frames.
+        row_score: (M,) anomaly of each row of the clip's tracks, a person in a frame; not smoothed. NaN where no window
+            covers the person there, a track being shorter than a window.
+        row_percentile: (M,) share of held-out normal people in single frames that score lower, 0 to 100, or NaN.
+    """
+
+    clip: str
+    frames: FrameScores
+    row_score: NDArray[np.float64]
+    row_percentile: NDArray[np.float64]
+
+
+def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, fps: float = 24.0) -> float:
+    """Seconds around a part of a clip that its scores depend on.
+
+    Scores of [a - context, b + context], of which [a, b) is kept, equal those of the whole clip there.
+
+    Args:
+        settings: the model's.
+        scoring: how it scores; the model's own settings if left out.
+        fps: mean frame rate of the clip.
+    """
+    scoring = scoring or settings.scoring
+    # A grid frame is made of the clip's frames on both sides, across a hole of as many frames as may be missing.
+    slack = 2 / fps + (settings.windows.max_missing + 3) / settings.windows.fps
+    return settings.windows.frames / settings.windows.fps + REACH_SIGMAS * scoring.smoothing_s + slack
+
+
+def score_clip(
+    model: TrainedModel,
+    tracks: ClipTracks,
+    settings: ScoringSettings | None = None,
+    false_alarm_rate: float | None = None,
+) -> ClipScores:
+    """Score every person and frame of a clip.
+
+    Args:
+        model: a trained model.
+        tracks: the clip's people. `time_s` may start later than 0, for a part of a clip.
+        settings: how to score; the model's own settings if left out.
+        false_alarm_rate: share of normal frames that may raise an alarm; the model's own if left out.
+
+    Raises:
+        ModelError: if the tracks' skeleton is not the model's, or the model has not been calibrated.
+    """
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    settings = settings or model.settings.scoring
+    if false_alarm_rate is None:
+        false_alarm_rate = model.settings.calibration.false_alarm_rate
+    mode = settings.frames
+    windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
+    rows = row_scores(windows, model.anomaly(windows.x), tracks, mode, model.settings.windows.score_stride)
+    raw, worst = frame_scores(rows, tracks)
+    raw = np.where(np.isnan(raw), model.calibration.floor(mode), raw)
+    score = smooth(raw, tracks.time_s, settings.smoothing_s, causal=mode == "online")
+    reference = model.calibration.reference(mode, settings.smoothing_s)
+    frames = FrameScores(
+        frame=np.arange(tracks.frame_count, dtype=np.int32),
+        time_s=tracks.time_s,
+        score=score,
+        percentile=percentile(reference, score),
+        alarm=score > threshold(reference, false_alarm_rate),
+        people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
+        track_id=worst,
+    )
+    return ClipScores(tracks.clip, frames, rows, percentile(model.calibration.row_reference(mode), rows))
+
+
+def row_scores(
+    windows: Windows, anomaly: NDArray[np.float64], tracks: ClipTracks, mode: str, stride: int = 1
+) -> NDArray[np.float64]:
+    """(M,) anomaly of each row of the tracks; NaN where no window says anything about it."""
+    out = np.full(len(tracks), np.nan)
+    at = tracks.time_s[tracks.frame] * windows.fps  # in steps of the windows' grid
+    length = windows.x.shape[2]
+    for track in np.unique(windows.track):
+        mine = windows.track == track
+        first, score = windows.first[mine], anomaly[mine]
+        rows = np.flatnonzero(tracks.track == track)
+        if mode == "online":
+            ends = first + length - 1
+            # The last window that had ended by then; 1e-6 forgives rounding, a whole grid step would be the future.
+            latest = np.searchsorted(ends, at[rows] + 1e-6, side="right") - 1
+            fresh = (latest >= 0) & (at[rows] - ends[np.maximum(latest, 0)] < stride + 1e-6)
+            out[rows[fresh]] = score[latest[fresh]]
+        else:
+            low = first.min()
+            total, count = np.zeros((2, first.max() + length - low))
+            for step in range(length):
+                np.add.at(total, first - low + step, score)
+                np.add.at(count, first - low + step, 1)
+            spot = np.rint(at[rows]).astype(np.int64) - low
+            # A row half a grid step outside the grid belongs to its nearest frame.
+            spot = np.where(spot == -1, 0, np.where(spot == len(count), len(count) - 1, spot))
+            covered = (spot >= 0) & (spot < len(count))
+            covered[covered] = count[spot[covered]] > 0
+            out[rows[covered]] = total[spot[covered]] / count[spot[covered]]
+    return out
+
+
+def frame_scores(
+    rows: NDArray[np.float64], tracks: ClipTracks
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Each frame's highest anomaly over people (F,), NaN where nobody was scored, and whose it is (F,)."""
+    score = np.full(tracks.frame_count, -np.inf)
+    worst = np.full(tracks.frame_count, NOBODY, np.int32)
+    scored = np.flatnonzero(~np.isnan(rows))
+    frame = tracks.frame[scored]
+    np.maximum.at(score, frame, rows[scored])
+    decides = scored[rows[scored] == score[frame]][::-1]  # the first of equals is written last
+    worst[tracks.frame[decides]] = tracks.track[decides]
+    return np.where(np.isneginf(score), np.nan, score), worst

@@ -1,0 +1,41 @@
+"""Gaussian smoothing of a clip's scores over its own clock."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+REACH_SIGMAS = 4.0  # frames farther away than this many sigmas have no weight
+
+
+def smooth(
+    values: NDArray[np.float64], time_s: NDArray[np.float64], sigma_s: float, causal: bool = False
+) -> NDArray[np.float64]:
+    """Gaussian-weighted mean of the values of **one** clip around each frame.
+
+    Weights follow the frames' times, so that a variable frame rate and a slice of a clip are smoothed alike. At the
+    ends of the clip the weights of the frames that exist are used.
+
+    Args:
+        values: (F,) finite values.
+        time_s: (F,) non-decreasing times.
+        sigma_s: sigma in seconds; 0 leaves the values.
+        causal: use nothing from later frames.
+    """
+    if sigma_s <= 0 or len(values) < 2:
+        return values.astype(np.float64)
+    reach = REACH_SIGMAS * sigma_s
+    farthest = int(
+        (np.searchsorted(time_s, time_s + reach, side="right") - np.arange(len(time_s))).max()
+    )  # frames that lie within reach at the densest place
+    total = values.astype(np.float64).copy()
+    weight = np.ones(len(values))
+    for step in range(1, min(farthest, len(values))):
+        apart = time_s[step:] - time_s[:-step]
+        w = np.where(apart <= reach, np.exp(-0.5 * (apart / sigma_s) ** 2), 0.0)
+        total[step:] += w * values[:-step]
+        weight[step:] += w
+        if not causal:
+            total[:-step] += w * values[step:]
+            weight[:-step] += w
+    return total / weight

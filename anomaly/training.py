@@ -1,0 +1,381 @@
+"""Training, as section 3.5 of the paper has it: pre-training, k-means, fine-tuning, and then the normality mixture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from anomaly.augment import TRANSFORMS, apply_transform
+from anomaly.calibration import MODES, Calibration, split_held_out
+from anomaly.clustering import Occupancy, clustering_loss, target_distribution
+from anomaly.normality import fit_normality
+from anomaly.scoring import frame_scores, row_scores
+from anomaly.windows import make_windows
+from pose_extract.errors import ConfigError, TrainingError
+from pose_extract.records import ClipTracks
+from pose_extract.skeletons import get_skeleton
+
+if TYPE_CHECKING:
+    from anomaly.model import Network, TrainedModel
+    from anomaly.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int, dict[str, Any]], None]
+_ENCODE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The two phases of training; the defaults are the published ones.
+
+    Attributes:
+        transforms: which of the fixed transforms a window is seen in, in training and in scoring.
+        all_transforms: every epoch sees each window in every transform; otherwise in one, drawn anew.
+        batch_size: windows a step.
+        weight_decay: of Adam, in both phases.
+        pretrain_epochs: epochs on the reconstruction loss alone.
+        pretrain_rate: lowest and highest learning rate, between which a cosine swings.
+        pretrain_swings: half cycles of that cosine, from highest to lowest or back; odd ends at the lowest.
+        finetune_epochs: at most this many epochs on the combined loss (equation 4).
+        finetune_rate: learning rate of the first.
+        finetune_decay: its factor from an epoch to the next.
+        amp: automatic mixed precision; needs a GPU.
+    """
+
+    transforms: tuple[str, ...] = tuple(TRANSFORMS)
+    all_transforms: bool = True
+    batch_size: int = 512
+    weight_decay: float = 1e-5
+    pretrain_epochs: int = 10
+    pretrain_rate: tuple[float, float] = (1e-5, 1e-3)
+    pretrain_swings: int = 5
+    finetune_epochs: int = 25
+    finetune_rate: float = 8e-4
+    finetune_decay: float = 0.98
+    amp: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = set(self.transforms) - set(TRANSFORMS)
+        if unknown or not self.transforms or len(set(self.transforms)) != len(self.transforms):
+            raise ConfigError(
+                f"training: expected transforms out of {tuple(TRANSFORMS)}, got {self.transforms}"
+            )
+        if (
+            self.batch_size < 2
+            or self.pretrain_epochs < 0
+            or self.finetune_epochs < 0
+            or self.pretrain_swings < 1
+        ):
+            raise ConfigError(
+                "training: expected a batch_size of 2 or above, epochs of 0 or above and pretrain_swings of 1 or "
+                f"above, got {self.batch_size}, {self.pretrain_epochs}, {self.finetune_epochs}, {self.pretrain_swings}"
+            )
+        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1]:
+            raise ConfigError(
+                f"training: expected pretrain_rate as [lowest, highest], above 0, got {self.pretrain_rate}"
+            )
+        if self.finetune_rate <= 0 or not 0 < self.finetune_decay <= 1 or self.weight_decay < 0:
+            raise ConfigError(
+                "training: expected a finetune_rate above 0, a finetune_decay of up to 1 and a weight_decay of 0 or "
+                f"above, got {self.finetune_rate}, {self.finetune_decay} and {self.weight_decay}"
+            )
+
+
+class TrainingSet:
+    """Windows in their transforms: item i is window i // G in transform i % G.
+
+    Args:
+        x: (N, C, T, V) windows.
+        settings: what the transforms and the joints are.
+        device: where batches are put.
+    """
+
+    def __init__(self, x: NDArray[np.float32], settings: ModelSettings, device: str) -> None:
+        self.x, self.device = torch.from_numpy(x), device
+        self.transforms = settings.training.transforms
+        self.all_transforms = settings.training.all_transforms
+        self.batch_size = settings.training.batch_size
+        self.skeleton = get_skeleton(settings.windows.skeleton)
+
+    def __len__(self) -> int:
+        return len(self.x) * len(self.transforms)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self._batches(np.arange(self.items_an_epoch)))
+
+    @property
+    def items_an_epoch(self) -> int:
+        """Items that one epoch sees."""
+        return len(self) if self.all_transforms else len(self.x)
+
+    def _batches(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        if len(batches) > 1 and len(batches[-1]) < self.batch_size // 2:
+            # Batch norm would learn from a handful of leftovers as much as from a full batch.
+            batches[-2:] = [np.concatenate(batches[-2:])]
+        return batches
+
+    def get(self, items: NDArray[np.int64]) -> Tensor:
+        """The windows (n, C, T, V) of some items."""
+        windows, which = np.divmod(items, len(self.transforms))
+        x = self.x[torch.from_numpy(windows)].to(self.device)
+        out = torch.empty_like(x)
+        for g, name in enumerate(self.transforms):
+            chosen = torch.from_numpy(np.flatnonzero(which == g)).to(self.device)
+            if len(chosen):
+                out[chosen] = apply_transform(name, x[chosen], self.skeleton)
+        return out
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Shuffled batches: numbers of the items and their windows."""
+        if self.all_transforms:
+            order = rng.permutation(len(self))
+        else:
+            windows = rng.permutation(len(self.x))
+            order = windows * len(self.transforms) + rng.integers(len(self.transforms), size=len(windows))
+        for items in self._batches(order):
+            yield items, self.get(items)
+
+    def in_order(self) -> Iterator[Tensor]:
+        """All items in order, in batches."""
+        for begin in range(0, len(self), _ENCODE_BATCH):
+            yield self.get(np.arange(begin, min(begin + _ENCODE_BATCH, len(self))))
+
+
+def train_model(
+    clips: Iterable[ClipTracks],
+    settings: ModelSettings,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> TrainedModel:
+    """Learn what is normal from clips that show nothing else.
+
+    A share of the video is held out and calibrates the scores: whole clips or the ends of clips, never windows that
+    share a frame with a training window. The same clips, settings and seed give the same model on the same machine.
+
+    Args:
+        clips: the normal clips' people.
+        settings: the model's settings.
+        seed: of everything random.
+        device: "cpu" or a torch name of a GPU.
+        progress: called as (stage, done, total, facts) after every epoch or step of a stage.
+
+    Raises:
+        TrainingError: if there is too little data, which the message quantifies, or the loss is no longer a number.
+        ModelError: if the tracks' skeleton cannot be turned into the model's.
+    """
+    from anomaly.model import Network, TrainedModel
+
+    tell = progress or (lambda stage, done, total, facts: None)
+    rng = np.random.default_rng(seed)
+    fit, held_out = split_held_out(clips, settings.calibration.held_out, rng)
+    x = _windows_of(fit, settings, tell)
+    _check_amount(len(x), fit, settings)
+
+    with seeded(seed, device):
+        network = Network(settings).to(device)
+        data = TrainingSet(x, settings, device)
+        history = pretrain(network, data, settings, rng, tell)
+        history += finetune(network, data, settings, rng, tell, seed)
+    network.eval()
+
+    log_p = assign_all(network, data)
+    occupancy = Occupancy.of(np.exp(log_p))
+    occupancy.warn()
+    tell("normality", 0, 1, {})
+    model = TrainedModel(settings, network, fit_normality(log_p, settings.normality, seed), history=history)
+    tell("normality", 1, 1, {"components": model.normality.components_used})
+    model.calibration = calibrate(model, held_out, tell)
+    model.facts = {
+        "windows": len(x),
+        "clips": len({clip.clip for clip in fit}),
+        "clusters_used": round(occupancy.used, 2),
+        "largest_cluster": round(occupancy.largest, 4),
+        "saturated": round(occupancy.saturated, 4),
+        "collapsed": occupancy.collapsed,
+        "temperature": float(network.clustering.temperature),
+        "components_used": model.normality.components_used,
+        "held_out_frames": len(model.calibration.time_s),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    return model
+
+
+def pretrain(
+    network: Network, data: TrainingSet, settings: ModelSettings, rng: np.random.Generator, tell: Progress
+) -> list[dict[str, Any]]:
+    """Pre-training: the autoencoder learns to reconstruct; the clustering layer stays as it is."""
+    from mmengine.optim import CosineAnnealingLR
+
+    training, history = settings.training, []
+    lowest, highest = training.pretrain_rate
+    optimizer = make_optimizer(network.autoencoder, highest, settings)
+    swing = max(training.pretrain_epochs * data.steps // training.pretrain_swings, 1)
+    schedule = CosineAnnealingLR(optimizer, T_max=swing, eta_min=lowest, by_epoch=False)
+    for epoch in range(training.pretrain_epochs):
+        network.train()
+        losses = []
+        for _, x in data.epoch(rng):
+            with optimizer.optim_context(network):
+                _, reconstruction = network.autoencoder(x)
+                loss = F.mse_loss(reconstruction, x)
+            optimizer.update_params(loss)
+            schedule.step()
+            losses.append(loss.detach())
+        history.append({"stage": "pretrain", "epoch": epoch + 1, "loss_rec": _mean(losses)})
+        tell("pretrain", epoch + 1, training.pretrain_epochs, history[-1])
+    return history
+
+
+def finetune(
+    network: Network,
+    data: TrainingSet,
+    settings: ModelSettings,
+    rng: np.random.Generator,
+    tell: Progress,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Fine-tuning: k-means, then expectation (the target of the whole set) and maximisation (equation 4) in turn."""
+    from mmengine.optim import ExponentialLR
+
+    training, clustering, history = settings.training, settings.clustering, []
+    tell("kmeans", 0, 1, {})
+    labels = network.clustering.initialise(encode_all(network, data), clustering, seed)
+    tell("kmeans", 1, 1, {"clusters": clustering.clusters})
+
+    optimizer = make_optimizer(network, training.finetune_rate, settings)
+    schedule = ExponentialLR(optimizer, gamma=training.finetune_decay)
+    for epoch in range(training.finetune_epochs):
+        facts: dict[str, Any] = {"stage": "finetune", "epoch": epoch + 1}
+        if epoch % clustering.target_every == 0:
+            p = np.exp(assign_all(network, data))
+            q = torch.from_numpy(target_distribution(p)).to(data.device)
+            changed = float((p.argmax(axis=1) != labels).mean())
+            labels = p.argmax(axis=1)
+            occupancy = Occupancy.of(p)
+            facts |= {"changed": changed, "clusters_used": occupancy.used, "saturated": occupancy.saturated}
+            if epoch > clustering.stop_after and changed < clustering.stop_share:
+                logger.info("fine-tuning stops: %.2f %% of the windows changed their cluster", 100 * changed)
+                break
+        network.train()
+        rec, cluster = [], []
+        for items, x in data.epoch(rng):
+            with optimizer.optim_context(network):
+                z, reconstruction = network.autoencoder(x)
+                loss_rec = F.mse_loss(reconstruction, x)
+                loss_cluster = clustering_loss(network.clustering(z), q[torch.from_numpy(items).to(q.device)])
+                loss = loss_rec + clustering.weight * loss_cluster
+            optimizer.update_params(loss)
+            rec.append(loss_rec.detach())
+            cluster.append(loss_cluster.detach())
+        schedule.step()
+        history.append({**facts, "loss_rec": _mean(rec), "loss_cluster": _mean(cluster)})
+        tell("finetune", epoch + 1, training.finetune_epochs, history[-1])
+    return history
+
+
+def calibrate(model: TrainedModel, held_out: list[ClipTracks], tell: Progress) -> Calibration:
+    """Score held-out normal clips, unsmoothed, in every mode.
+
+    Raises:
+        TrainingError: if they have no window.
+    """
+    settings = model.settings.windows
+    clip, time_s, frames, rows = [], [], [], []
+    for number, tracks in enumerate(held_out):
+        windows = make_windows(tracks, settings, settings.score_stride)
+        anomaly = model.anomaly(windows.x)
+        by_mode = [row_scores(windows, anomaly, tracks, mode, settings.score_stride) for mode in MODES]
+        rows.append(np.stack(by_mode))
+        frames.append(np.stack([frame_scores(r, tracks)[0] for r in by_mode]))
+        clip.append(np.full(tracks.frame_count, number, np.int32))
+        time_s.append(tracks.time_s)
+        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
+    all_rows = np.sort(np.concatenate(rows, axis=1), axis=1)
+    if np.isnan(all_rows).all(axis=1).any():
+        raise TrainingError(
+            f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
+            f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
+            "on more video, or raise calibration.held_out"
+        )
+    return Calibration(np.concatenate(clip), np.concatenate(time_s), np.concatenate(frames, axis=1), all_rows)
+
+
+def make_optimizer(module: torch.nn.Module, rate: float, settings: ModelSettings) -> Any:
+    """Adam in mmengine's wrapper, which adds mixed precision where the settings ask for it."""
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+    adam = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=settings.training.weight_decay)
+    return AmpOptimWrapper(optimizer=adam) if settings.training.amp else OptimWrapper(optimizer=adam)
+
+
+@torch.no_grad()
+def encode_all(network: Network, data: TrainingSet) -> NDArray[np.float32]:
+    """Latent vectors of all items (N * G, D)."""
+    network.eval()
+    return np.concatenate([network.autoencoder.encode(x).float().cpu().numpy() for x in data.in_order()])
+
+
+@torch.no_grad()
+def assign_all(network: Network, data: TrainingSet) -> NDArray[np.float32]:
+    """Log soft assignments of all items (N * G, K)."""
+    network.eval()
+    return np.concatenate([network.assign(x).float().cpu().numpy() for x in data.in_order()])
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Torch's own generators seeded for weights and dropout, and put back afterwards."""
+    devices = [] if device == "cpu" else [torch.device(device)]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _mean(losses: list[Tensor]) -> float:
+    """Mean of an epoch's losses; raises TrainingError if it is not a number."""
+    mean = float(torch.stack(losses).mean())
+    if not np.isfinite(mean):
+        raise TrainingError(
+            "the loss is no longer a number: lower training.pretrain_rate or training.finetune_rate, or switch "
+            "training.amp off"
+        )
+    return mean
+
+
+def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress) -> NDArray[np.float32]:
+    """Training windows (N, C, T, V) of all clips."""
+    parts = []
+    for number, clip in enumerate(clips):
+        parts.append(make_windows(clip, settings.windows, settings.windows.train_stride).x)
+        tell("windows", number + 1, len(clips), {"windows": sum(map(len, parts))})
+    return np.concatenate(parts)
+
+
+def _check_amount(windows: int, clips: list[ClipTracks], settings: ModelSettings) -> None:
+    """Raise TrainingError unless there are enough windows for the clusters and the mixture."""
+    per_window = len(settings.training.transforms)
+    mixture = -(-2 * settings.normality.components * settings.normality.every // per_window)
+    needed = max(5 * settings.clustering.clusters, mixture)
+    if windows < needed:
+        window_s = settings.windows.frames / settings.windows.fps
+        people = sum(clip.num_tracks for clip in clips)
+        needed_s = (needed * settings.windows.train_stride) / settings.windows.fps + window_s
+        raise TrainingError(
+            f"too little to train on: at least {needed} windows of {window_s:g} s are needed, got {windows} from "
+            f"{people} tracks. That is {needed_s:.0f} s or more of people in view without a gap, besides the "
+            f"{100 * settings.calibration.held_out:.0f} % held out: add normal video, or lower windows.train_stride"
+        )
