@@ -172,11 +172,16 @@ def _lying(m: Moment) -> Pose:
     head = chest @ rotation(0.5 * style.side + stir, -0.25 * along, 0.0)
     # One arm beside the head, one out to the side, both in the plane of the ground.
     over = np.stack([np.full_like(m.t, style.side > 0), np.full_like(m.t, style.side < 0)], axis=-1)
-    flex = 2.75 * over + 0.15 * (1 - over) - 0.1 * along
-    arms = arms_in(chest, flex, 0.5 + 0.45 * (1 - over) + stir[:, None], 0.5 + 0.5 * over, -1.35 + 0 * flex)
+    still, stirs = np.zeros_like(over), np.broadcast_to(stir[:, None], over.shape)
+    if abs(across) > 0.5:
+        arms = arms_in(chest, 0.6 + 0.9 * over + stirs, still - 0.06, 0.9 - 0.3 * over, still)
+    else:
+        arms = arms_in(chest, 3.08 * over, 0.95 - 0.45 * over + stirs, 0.5 + 0.5 * over, still - np.pi / 2)
     bent = 0.4 + 0.3 * SIDES * style.side + _pair(stir, -stir)
     raised = 0.0 if along > 0.5 else 0.55  # on the back the knees point up, face down the feet do
-    thigh, shin = swing(raised * bent, 0.15 + 0 * bent, bent, 0 * bent, knee=True)
+    thigh, shin = swing(
+        raised * bent, (0.15 if abs(across) < 0.5 else -0.08) + 0 * bent, bent, 0 * bent, knee=True
+    )
     foot = unit(shin + 0.25 * np.array([1.0, 0, 0]))
     turn = lambda v: np.einsum("tij,tsj->tsi", pelvis, v)  # noqa: E731
     return Pose(

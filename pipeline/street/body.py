@@ -251,7 +251,7 @@ def body_joints(body: Body, pose: Pose) -> tuple[Array, Array]:
         toe = pose.feet[:, i]
         down = unit(pose.shins[:, i] - np.sum(pose.shins[:, i] * toe, axis=-1, keepdims=True) * toe)
         put(f"{side}_heel", at(f"{side}_ankle") + body.ankle * down - 0.035 * body.height * toe)
-        put(f"{side}_toe", at(f"{side}_ankle") + body.ankle * down + 1.3 * body.ball * toe)
+        put(f"{side}_toe", at(f"{side}_ankle") + body.ankle * down + 1.18 * body.ball * toe)
     return joints, pose.head
 
 

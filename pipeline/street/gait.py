@@ -113,7 +113,7 @@ class Gait:
     """
 
     duty: float = 0.62
-    hip: float = 0.955
+    hip: float = 0.962
     bob: float = 0.022
     foot_lift: float = 0.07
     toe_off: float = 0.95
@@ -147,7 +147,7 @@ def feet_on_ground(m: Moment, gait: Gait) -> tuple[Array, Array]:
         duty = gait.duty - 0.12 * weak + (0.08 * gait.limp if side != m.style.side else 0.0)
         phase = np.mod(m.phase + 0.5 * i, 1.0)
         stance = m.speed * duty / np.maximum(m.rate, 0.2)
-        front = 0.5 * stance + body.ball * (0.75 - 0.35 * vigour) + gait.hold * body.leg
+        front = 0.5 * stance + body.ball * (0.75 - 0.1 * vigour) + gait.hold * body.leg
         u = np.clip(phase / duty, 0, 1)
         w = np.clip((phase - duty) / (1 - duty), 0, 1)
         off = gait.toe_off * vigour * (1 - 0.6 * weak) * np.clip(stance / (0.4 * body.leg), 0.3, 1.1)
@@ -215,8 +215,8 @@ def hang_arms(
         elif how == 2:
             flex[:, i], bend[:, i] = 0.3 * flex[:, i], 0.12
         elif how == 3:
-            flex[:, i] = 0.55 + 0.05 * m.style.wobble(m.t, 9)
-            bend[:, i], abduct[:, i], twist[:, i] = 2.35, 0.35, 0.25
+            flex[:, i] = 0.45 + 0.05 * m.style.wobble(m.t, 9)
+            bend[:, i], abduct[:, i], twist[:, i] = 2.5, 0.6, -0.15
     return arms_in(chest, flex, abduct, bend, twist)
 
 

@@ -219,15 +219,11 @@ class Renderer:
             [pixels[hips], (0.75 * pixels[J["pelvis"]] + 0.25 * pixels[J["chest"]])[None]]
         )
         self._hull(image, pelvis, np.array([0.05, 0.05, 0.062]) * girth, look.trousers)
+        hem = 0.3 * pixels[shoulders] + 0.7 * pixels[hips]
         chest = np.concatenate(
-            [
-                pixels[shoulders],
-                0.85 * pixels[[J["chest"]]] + 0.15 * waist,
-                waist[None],
-                0.7 * pixels[[J["pelvis"]]] + 0.3 * waist,
-            ]
+            [pixels[shoulders], 0.85 * pixels[[J["chest"]]] + 0.15 * waist, waist[None], hem]
         )
-        self._hull(image, chest, np.array([0.032, 0.032, 0.055, 0.062, 0.062]) * girth, look.shirt)
+        self._hull(image, chest, np.array([0.032, 0.032, 0.055, 0.062, 0.05, 0.05]) * girth, look.shirt)
         if look.stripe:
             line = 0.6 * pixels[J["chest"]] + 0.4 * pixels[J["pelvis"]]
             across = (pixels[shoulders[0]] - pixels[shoulders[1]]) * 0.42
