@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     table = Table(box=box.SIMPLE)
     table.add_column("clip", overflow="fold")
-    for name in ("frames", "people", "tracks", "seconds", "estimator", "coverage", "used for"):
-        table.add_column(name, justify="right")
+    for name in ("frames", "people", "tracks", "seconds", "estimator", "coverage", "for"):
+        table.add_column(name, justify="right", no_wrap=True)
     for e in entries:
         cells = (
             e.clip,

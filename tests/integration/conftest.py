@@ -1,0 +1,111 @@
+"""Workspaces to run whole commands in: one from exact joints (quick), one from rendered video (slow)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.street.clips import StreetClip, simulate_clip, write_clip
+from pipeline.street.scene import StreetSettings
+from pipeline.workspace import Workspace, entry_of
+from pose_extract.cache import save_tracks
+from pose_extract.records import ClipTracks
+
+# A model that trains in a second or two: for tests of the commands, not of the model.
+TINY = (
+    "--set=training.pretrain_epochs=1",
+    "--set=training.finetune_epochs=1",
+    "--set=clustering.clusters=4",
+    "--set=normality.components=3",
+    "--set=model.width=2",
+)
+
+
+@dataclass
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Cli:
+    """Runs commands in this process and keeps what they print."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+
+    def __call__(self, *args: object) -> Result:
+        self._capfd.readouterr()
+        code = main([str(a) for a in args])
+        out, err = self._capfd.readouterr()
+        assert "Traceback" not in out + err
+        return Result(code, out, err)
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(capfd)
+
+
+def add_street_clip(workspace: Workspace, clip: StreetClip) -> None:
+    """Put a clip's exact joints into the workspace as if they had been extracted."""
+    truth = clip.truth
+    summary = {
+        "frames": truth.frame_count,
+        "rows": len(truth),
+        "tracks": truth.num_tracks,
+        "seconds": truth.frame_count / truth.fps,
+        "coverage": 1.0,
+        "damage": [],
+    }
+    provenance = {
+        "source": f"/street/{clip.name}.mp4",
+        "key": clip.name,
+        "train": True,
+        "estimator": {"name": "truth"},
+        "settings": {},
+        "summary": summary,
+    }
+    values = {**vars(truth), "provenance": provenance}
+    save_tracks(workspace.tracks_path(clip.name), ClipTracks(**values))
+    workspace.record(entry_of(provenance, clip.name))
+
+
+@pytest.fixture(scope="session")
+def truth_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tracks of three normal clips and a tiny model trained on them. Not to be changed."""
+    root = tmp_path_factory.mktemp("truth") / "workspace"
+    workspace = Workspace(root)
+    for i in range(3):
+        add_street_clip(workspace, simulate_clip(f"normal_{i}", i, StreetSettings(seconds=8)))
+    assert main(["train", "--workspace", str(root), "--quiet", *TINY]) == 0
+    return root
+
+
+@pytest.fixture(scope="session")
+def street_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short rendered video with a few people."""
+    return write_clip(
+        simulate_clip("street", 3, StreetSettings(seconds=1.5)), tmp_path_factory.mktemp("street")
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of the street with nobody in it."""
+    import numpy as np
+
+    from pose_extract.video import VideoWriter
+
+    path = tmp_path_factory.mktemp("empty") / "empty.mp4"
+    rng = np.random.default_rng(0)
+    background = rng.integers(90, 130, (120, 160, 3), np.uint8)
+    with VideoWriter(path, 10, (160, 120)) as writer:
+        for _ in range(12):
+            writer.write(background)
+    return path

@@ -1,0 +1,225 @@
+"""The commands as a user runs them: what they print, write and return."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.cli import COMMANDS
+from pipeline.score import load_scorer, score_parts
+from pipeline.workspace import Workspace
+from pose_extract.cache import load_tracks
+from tests.integration.conftest import TINY
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys; from pipeline.cli import build_parser; text = build_parser().format_help(); "
+        f"assert all(name in text for name in {COMMANDS!r}); "
+        "heavy = {'torch', 'cv2', 'numpy', 'scipy', 'sklearn', 'mmengine', 'rich'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command, capsys):
+    from pipeline.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "example:" in text
+    assert f"gepc-pipeline {command}" in text
+
+
+def test_train_says_what_it_learned_and_what_comes_next(truth_workspace, cli, tmp_path):
+    result = cli("info", "--workspace", truth_workspace)
+    assert result.code == 0
+    for text in ("normal_0", "192", "100%", "training", "model:"):
+        assert text in result.out
+    data = json.loads(cli("info", "--workspace", truth_workspace, "--json").out)
+    assert [clip["clip"] for clip in data["clips"]] == ["normal_0", "normal_1", "normal_2"]
+    assert data["model"]["seed"] == 0
+    assert data["model"]["versions"]["torch"]
+
+
+def test_scores_have_a_row_for_every_frame_in_the_stated_columns(truth_workspace, cli, tmp_path):
+    tracks = truth_workspace / "tracks" / "normal_0.npz"
+    out, people = tmp_path / "scores.csv", tmp_path / "people.csv"
+    result = cli(
+        "score", "--tracks", tracks, "--out", out, "--people", people, "--workspace", truth_workspace
+    )
+    assert result.code == 0, result.err
+    rows = read_csv(out)
+    assert list(rows[0]) == ["frame", "time_s", "score", "percentile", "alarm", "people", "track_id"]
+    assert [int(r["frame"]) for r in rows] == list(range(192))
+    assert all(0 <= float(r["percentile"]) <= 100 and r["alarm"] in "01" for r in rows)
+    assert all(np.isfinite(float(r["score"])) for r in rows)
+    order = np.argsort([float(r["score"]) for r in rows])
+    assert np.all(np.diff([float(rows[i]["percentile"]) for i in order]) >= 0)
+    persons = read_csv(people)
+    assert len(persons) >= len(load_tracks(tracks))
+    counts = np.bincount([int(p["frame"]) for p in persons], minlength=192)
+    assert [int(r["people"]) for r in rows] == counts.tolist()
+
+
+def test_the_same_seed_gives_the_same_scores_to_the_byte(truth_workspace, cli, tmp_path):
+    import shutil
+
+    written = []
+    for name in ("a", "b"):
+        root = tmp_path / name
+        shutil.copytree(truth_workspace / "tracks", root / "tracks")
+        assert cli("train", "--workspace", root, "--seed", 5, *TINY).code == 0
+        tracks = root / "tracks" / "normal_1.npz"
+        assert cli("score", "--tracks", tracks, "--out", root / "s.csv", "--workspace", root).code == 0
+        written.append((root / "s.csv").read_bytes())
+    assert written[0] == written[1]
+    tracks = truth_workspace / "tracks" / "normal_1.npz"
+    cli("score", "--tracks", tracks, "--out", tmp_path / "other.csv", "--workspace", truth_workspace)
+    assert (tmp_path / "other.csv").read_bytes() != written[0]
+
+
+def test_scoring_in_parts_gives_the_scores_of_the_whole(truth_workspace):
+    scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.2"])
+    tracks = load_tracks(truth_workspace / "tracks" / "normal_2.npz")
+
+    def scored(chunk: int):
+        parts = [
+            (s.frames.score, s.row_score, s.frames.people) for _, _, s in score_parts(scorer, tracks, chunk)
+        ]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    whole, parts = scored(10**9), scored(29)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_plot_is_a_picture_with_the_alarm_threshold(truth_workspace, cli, tmp_path):
+    tracks = truth_workspace / "tracks" / "normal_0.npz"
+    for name in ("plot.png", "plot.svg"):
+        result = cli(
+            "score", "--tracks", tracks, "--out", tmp_path / "s.csv", "--plot", tmp_path / name,
+            "--workspace", truth_workspace,
+        )  # fmt: skip
+        assert result.code == 0
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    assert (
+        "alarm threshold" in (tmp_path / "plot.svg").read_text()
+        or "<svg" in (tmp_path / "plot.svg").read_text()
+    )
+
+
+def test_a_lower_false_alarm_rate_raises_fewer_alarms(truth_workspace, cli, tmp_path):
+    tracks = truth_workspace / "tracks" / "normal_0.npz"
+    alarms = []
+    for rate in (0.5, 0.01):
+        cli(
+            "score", "--tracks", tracks, "--out", tmp_path / "s.csv", "--workspace", truth_workspace,
+            f"--set=calibration.false_alarm_rate={rate}",
+        )  # fmt: skip
+        alarms.append(sum(int(r["alarm"]) for r in read_csv(tmp_path / "s.csv")))
+    assert alarms[0] > alarms[1]
+
+
+@pytest.mark.slow
+def test_extract_then_score_reuses_the_tracks_and_writes_the_overlay(
+    street_video, truth_workspace, cli, tmp_path
+):
+    import shutil
+
+    import cv2
+
+    root = tmp_path / "workspace"
+    shutil.copytree(truth_workspace, root)
+    out, overlay = tmp_path / "scores.csv", tmp_path / "overlay.mp4"
+    first = cli("score", street_video, "--out", out, "--overlay", overlay, "--workspace", root)
+    assert first.code == 0, first.err
+    rows = read_csv(out)
+    assert len(rows) == 36
+    assert max(int(r["people"]) for r in rows) >= 1
+    capture = cv2.VideoCapture(str(overlay))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 36
+    npz = root / "tracks" / "street.npz"
+    before = npz.stat().st_mtime_ns
+    scores = out.read_bytes()
+    assert cli("score", street_video, "--out", out, "--workspace", root).code == 0
+    assert npz.stat().st_mtime_ns == before
+    assert out.read_bytes() == scores
+    assert "street" not in {e.clip for e in Workspace(root).training_clips()}
+    assert cli("extract", street_video, "--workspace", root, "--json").code == 0
+    assert npz.stat().st_mtime_ns == before
+    assert "street" in {e.clip for e in Workspace(root).training_clips()}
+    assert len(json.loads((root / "tracks" / "street.json").read_text())["time_s"]) == 36
+
+
+@pytest.mark.slow
+def test_tracks_are_made_anew_when_content_or_a_setting_that_matters_changes(
+    street_video, empty_scene, cli, tmp_path
+):
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(empty_scene.read_bytes())
+    root = tmp_path / "workspace"
+
+    def stamp(*options: object) -> int:
+        assert cli("extract", video, "--workspace", root, *options).code == 0
+        return (root / "tracks" / "clip.npz").stat().st_mtime_ns
+
+    first = stamp()
+    assert stamp() == first
+    assert stamp("--set=training.finetune_epochs=3", "--set=cleaning.smooth_s=0.1") == first
+    assert stamp("--set=blazepose.threads=1") == first
+    second = stamp("--max-side", 80)
+    assert second != first
+    video.write_bytes(street_video.read_bytes())
+    assert stamp("--max-side", 80) != second
+
+
+@pytest.mark.slow
+def test_extract_killed_at_any_moment_and_restarted_gives_the_same_arrays(street_video, tmp_path):
+    """Five kills at random moments; then the arrays equal those of an unbroken run to the byte."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for i in range(2):
+        (videos / f"v{i}.mp4").write_bytes(
+            street_video.read_bytes() + bytes(i)
+        )  # another hash, the same picture
+
+    def start(root):
+        command = [sys.executable, "-m", "pipeline.cli", "extract", str(videos), "--workspace", str(root)]
+        return subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    whole = start(tmp_path / "whole")
+    begin = time.monotonic()
+    assert whole.wait() == 0
+    took = time.monotonic() - begin
+    rng = np.random.default_rng(int(os.environ.get("GEPC_KILL_SEED", "0")))
+    for moment in rng.uniform(0.1, 0.95, 5) * took:
+        process = start(tmp_path / "killed")
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "killed").wait() == 0
+    for name in ("v0.npz", "v1.npz"):
+        a, b = (load_tracks(tmp_path / root / "tracks" / name) for root in ("whole", "killed"))
+        assert len(a) > 0
+        for field in ("time_s", "frame", "track", "keypoints", "boxes"):
+            assert np.asarray(getattr(a, field)).tobytes() == np.asarray(getattr(b, field)).tobytes()
+    assert not list((tmp_path / "killed" / "tracks").glob("*.partial"))
