@@ -1,0 +1,58 @@
+"""The demo over several seeds: frame AUC from video, and how good the extracted joints and tracks are.
+
+python -m benchmarks.demo [--seeds 3] [--out DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.demo import DemoSettings, run_demo
+from pipeline.settings import load_settings
+from pipeline.workspace import Workspace
+from pose_extract.cache import load_tracks
+from pose_extract.quality import id_switches, idf1, pck
+
+
+def measure(folder: Path, seeds: list[int]) -> None:
+    settings = load_settings("default")
+    rows = []
+    for seed in seeds:
+        out = folder / f"seed_{seed}"
+        result = run_demo(out, settings, DemoSettings(), seed, quiet=True)
+        workspace = Workspace(out / "workspace")
+        quality = []
+        for truth_path in sorted((out / "videos").glob("*/*.truth.npz")):
+            truth = load_tracks(truth_path)
+            found = load_tracks(workspace.tracks_path(truth.clip))
+            joints = pck(found, truth)
+            quality.append((joints.all, joints.matched, idf1(found, truth), id_switches(found, truth)))
+        means = np.mean(quality, axis=0)
+        minutes = sum(result.seconds.values()) / 60
+        print(
+            f"seed {seed}: frame_auc {result.auc:.3f}, PCK@0.1 {means[0]:.3f} (of people found {means[1]:.3f}), "
+            f"IDF1 {means[2]:.3f}, id switches a clip {means[3]:.1f}, {minutes:.1f} min",
+            flush=True,
+        )
+        rows.append((result.auc, means[0], means[2]))
+    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
+    for name, m, d in zip(("demo_frame_auc", "demo_pck", "demo_idf1"), mean, deviation, strict=True):
+        print(f"{name} = {m:.3f}   (deviation {d:.3f} over {len(rows)} seeds)")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.out is not None:
+        measure(args.out, list(range(args.seeds)))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            measure(Path(scratch), list(range(args.seeds)))

@@ -1,0 +1,76 @@
+"""Extraction's own overhead, and its memory on a clip and on the same clip looped to ten times its length.
+
+    python -m benchmarks.overhead [--video FILE]
+
+Overhead is all the time that is neither the pose network's nor the proposals': decoding, tracking, cache. Without --video
+a clip of the synthetic street is rendered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.street.clips import simulate_clip, write_clip
+from pipeline.street.scene import StreetSettings
+from pose_extract.ffmpeg import find_ffmpeg
+
+_CHILD = """
+import json, resource, sys, time
+from pathlib import Path
+from pipeline.extract import extract_all, find_all_sources
+from pipeline.settings import load_settings
+from pipeline.workspace import Workspace
+import pose_extract.estimators.base as base
+made = []
+create = base.create_estimator
+def remember(*args):
+    made.append(create(*args)); return made[-1]
+import pipeline.extract
+pipeline.extract.create_estimator = remember
+report = extract_all(find_all_sources([sys.argv[1]]), Workspace(Path(sys.argv[2])), load_settings(), quiet=True)
+print(json.dumps({
+    "seconds": report.seconds, "frames": report.made[0].frames, "rows": report.made[0].rows,
+    "timings": made[0].timings, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
+
+
+def run(video: Path, workspace: Path) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(video), str(workspace)], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(video: Path | None, scratch: Path) -> None:
+    if video is None:
+        video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=6)), scratch / "video")
+    looped = scratch / "looped.mp4"
+    command = [find_ffmpeg(), "-v", "error", "-stream_loop", "9", "-i", str(video), "-c", "copy", str(looped)]
+    subprocess.run(command, check=True)
+    short, long = run(video, scratch / "short"), run(looped, scratch / "long")
+    for name, result in (("clip", short), ("clip looped to 10x", long)):
+        stages = ", ".join(f"{k} {v / result['seconds']:.1%}" for k, v in result["timings"].items())
+        print(
+            f"{name}: {result['frames']} frames, {result['rows'] / result['frames']:.1f} people a frame, "
+            f"{result['frames'] / result['seconds']:.1f} frames/s, peak {result['peak_mib']:.0f} MiB; {stages}"
+        )
+    overhead = 1 - sum(long["timings"].values()) / long["seconds"]
+    print(f"extract_overhead_share = {overhead:.3f}")
+    print(f"extract_fps = {long['frames'] / long['seconds']:.1f}")
+    print(f"extract_memory_ratio_10x = {long['peak_mib'] / short['peak_mib']:.3f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--video", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(args.video, Path(folder))
