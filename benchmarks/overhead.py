@@ -2,8 +2,8 @@
 
     python -m benchmarks.overhead [--video FILE]
 
-Overhead is all the time that is neither the pose network's nor the proposals': decoding, tracking, cache. Without --video
-a clip of the synthetic street is rendered.
+Overhead is all the time that is neither the pose network's nor the proposals': decoding, tracking, cache. Without
+--video a clip of the synthetic street is rendered.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def plot_scores(
     path: Path,
     title: str,
     time_s: NDArray[np.float64],
-    percentile: NDArray[np.float64],
+    percentile: NDArray[np.floating],
     alarm: NDArray[Any],
     alarm_percentile: float,
     labelled: Sequence[tuple[float, float, str]] = (),

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.options import add_set, add_workspace
+
+if TYPE_CHECKING:
+    from pipeline.outputs import Outputs
+    from pipeline.score import Scorer
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import GepcError
+    from pose_extract.records import ClipTracks
+    from pose_extract.video import VideoSource
 
 HELP = "say how unusual each frame of a video is"
 EXAMPLE = """\
@@ -61,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
     return _score_videos(args, scorer, workspace, outputs)
 
 
-def _score_videos(args, scorer, workspace, outputs) -> int:  # type: ignore[no-untyped-def]
+def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace, outputs: Outputs) -> int:
     from pipeline.extract import extract_all, find_all_sources
     from pose_extract.cache import load_tracks
     from pose_extract.errors import VideoError
 
     sources = find_all_sources([args.source])
     several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
-    failed = []
+    failed: list[tuple[str, GepcError]] = []
     for source in sources:
         files = outputs.in_folder_for(source.name) if several else outputs
         files.check(source.path)
@@ -83,7 +92,9 @@ def _score_videos(args, scorer, workspace, outputs) -> int:  # type: ignore[no-u
     return VideoError.exit_code if failed else 0
 
 
-def _report(scorer, tracks, outputs, source, quiet) -> None:  # type: ignore[no-untyped-def]
+def _report(
+    scorer: Scorer, tracks: ClipTracks, outputs: Outputs, source: VideoSource | None, quiet: bool
+) -> None:
     from pipeline.outputs import alarms_text, write_outputs
 
     curve = write_outputs(scorer, tracks, outputs, source, quiet=quiet)
