@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from pose_extract.appearance import colour_similarity
 
 _REFUSED = 1e6
+LEFT_S = 0.25  # who was on the way out and is unseen for longer has left
 _HISTORY_S = 0.8  # how far back (and ahead) a tracklet's velocity is measured
 
 
@@ -47,6 +48,15 @@ class Tracklet:
             # A running mean with a memory of 20 sightings.
             share = 1.0 / min(self.hits, 20)
             self.colours = colours if self.colours is None else (1 - share) * self.colours + share * colours
+
+    def has_left(self, frame_size: tuple[int, int]) -> bool:
+        """Whether the person was at the picture's border, (width, height) px, and on the way out when last seen."""
+        _, size, velocity = _motion(list(self.tail), at_end=True)
+        box = self.tail[-1][1]
+        near, outwards = 0.1 * size[1], 0.15 * size[1]
+        before = (box[:2] < near) & (velocity < -outwards)
+        beyond = (box[2:] > np.array(frame_size) - near) & (velocity > outwards)
+        return bool((before | beyond).any())
 
 
 def link(
@@ -97,7 +107,7 @@ def _cost(
     # Nobody is sure to keep their pace while out of sight: the part of the way that is trusted shrinks with the gap.
     pace = (1 - np.exp(-gap)) if gap > 0 else 0.0
     expected = end_centre + end_velocity * pace
-    if gap > 0.3 and _outside(expected, frame_size):
+    if gap > LEFT_S and end.has_left(frame_size):
         return _REFUSED
     ahead = np.linalg.norm(expected - start_centre)
     behind = np.linalg.norm(start_centre - start_velocity * pace - end_centre)
@@ -125,7 +135,3 @@ def _motion(
         return centres[-1 if at_end else 0], size, np.zeros(2)
     velocity = ((times - times.mean())[:, None] * centres).sum(0) / spread
     return centres.mean(0) + velocity * (here - times.mean()), size, velocity
-
-
-def _outside(point: NDArray[np.float64], frame_size: tuple[int, int]) -> bool:
-    return bool((point < 0).any() or (point > frame_size).any())

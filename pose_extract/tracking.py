@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pose_extract.appearance import clothing_histograms
 from pose_extract.association import PoseAssociator, PoseSimilarity
 from pose_extract.errors import ConfigError
-from pose_extract.linking import Tracklet, link
+from pose_extract.linking import LEFT_S, Tracklet, link
 from pose_extract.records import Frame, PoseDetections
 from pose_extract.similarity import box_iou
 from pose_extract.skeletons import Skeleton
@@ -123,6 +123,11 @@ class PeopleTracker:
         detections = self._usable(detections)
         boxes = detections.boxes.astype(np.float64)
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1.0)
+        for tracklet in self._tracklets.values():
+            # Whoever comes in where somebody has left is somebody else.
+            gone = LEFT_S < self._time - tracklet.last_time <= self._settings.coast_s + 1 / self._fps
+            if gone and tracklet.has_left(self._frame_size):
+                self._associator.forget(tracklet.key)
         colours = clothing_histograms(frame.image, detections, self._skeleton).astype(np.float64)
         keys = self._associator.update(boxes, detections.keypoints, colours, self._time)
         alone = (box_iou(boxes, boxes) > 0.15).sum(1) <= 1
