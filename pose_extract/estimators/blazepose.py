@@ -6,12 +6,10 @@ people; from time to time, and on the first frame, the person detector and HOG l
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +17,21 @@ from numpy.typing import NDArray
 from pose_extract.errors import ConfigError
 from pose_extract.estimators import people as bodies
 from pose_extract.estimators.base import PoseEstimator
+from pose_extract.estimators.following import Followed
 from pose_extract.estimators.networks import Landmarks, Networks, Pyramid, regions_from_points
-from pose_extract.estimators.proposals import HogProposals, MotionProposals, boxes_to_regions, tiles
+from pose_extract.estimators.proposals import Proposals, boxes_to_regions
 from pose_extract.estimators.weights import FILES, ensure_weights
 from pose_extract.records import Frame, PoseDetections
 from pose_extract.skeletons import COCO17
 
 FloatArray = NDArray[np.float32]
+
+_VERSION = "1"  # of this code's results: raise it when they change, so that cached tracks are made anew
+# Quality (mean height of the heat maps at the joints): right skeletons have 0.45 to 0.8, phantoms 0.2 to 0.45.
+_WORTH_A_LOOK = 0.25  # after the first pass
+_NEW_PERSON = 0.42
+_SAME_PERSON = 0.30  # enough to go on following somebody for a while
+_SURE = 0.45
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,15 @@ class BlazePoseSettings:
     Attributes:
         min_height: smallest person looked for, pixels of the frame.
         min_score: people with a lower score are dropped, 0..1.
-        max_people: at most so many people a frame.
-        search_interval_s: seconds between two looks at the whole frame for people who stand still; 0: every frame.
+        max_people: at most so many people a frame, the best ones.
+        search_interval_s: the whole frame is searched for people who stand still once in so many seconds of video.
         threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
     """
 
     min_height: int = 36
-    min_score: float = 0.5
+    min_score: float = 0.3
     max_people: int = 30
-    search_interval_s: float = 1.0
+    search_interval_s: float = 3.0
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -51,31 +57,12 @@ class BlazePoseSettings:
             ("min_height", 8, 10_000),
             ("min_score", 0, 1),
             ("max_people", 1, 1000),
-            ("search_interval_s", 0, 3600),
+            ("search_interval_s", 0.01, 3600),
             ("threads", 0, 64),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"blazepose.{name}: expected {low} to {high}, got {value}")
-
-
-@dataclass
-class _Followed:
-    """Where the people of the last frame were; row i of each array is one person.
-
-    Attributes:
-        points: (P, 39, 3) landmarks.
-        shift: (P, 2) movement of the hips' middle over the last frame, pixels.
-        doubt: (P,) number of frames since the network was last sure.
-    """
-
-    points: FloatArray
-    shift: FloatArray
-    doubt: NDArray[np.int64]
-
-    @classmethod
-    def nobody(cls) -> _Followed:
-        return cls(np.zeros((0, 39, 3), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
 
 
 class BlazePoseEstimator(PoseEstimator):
@@ -93,60 +80,65 @@ class BlazePoseEstimator(PoseEstimator):
 
     def __init__(self, settings: BlazePoseSettings | None = None) -> None:
         self.settings = settings or BlazePoseSettings()
-        paths: dict[str, Path] = ensure_weights()
-        shaping = {k: str(v) for k, v in asdict(self.settings).items() if k != "threads"}
-        self.identity = {
-            "name": self.name,
-            "version": "1",
-            **shaping,
-            **{f"weights.{key}": file.sha256 for key, file in FILES.items()},
-        }
+        paths = ensure_weights()
+        shaping = {key: str(value) for key, value in asdict(self.settings).items() if key != "threads"}
+        hashes = {f"weights.{key}": file.sha256 for key, file in FILES.items()}
+        self.identity = {"name": self.name, "version": _VERSION, **shaping, **hashes}
         self.timings = {"proposals": 0.0, "network": 0.0}
         self._networks = Networks(paths, self.settings.threads or min(2, os.cpu_count() or 1))
-        self._hog = HogProposals()
         self.start(25.0, (640, 480))
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
-        """Forget the last video."""
-        self._frame_size = frame_size
-        self._motion = MotionProposals(frame_size, fps, 640, 30.0, self.settings.min_height)
-        self._search_every = max(1, round(self.settings.search_interval_s * fps))
-        self._seen = 0
-        self._followed = _Followed.nobody()
+        """Forget the last video and get ready for one of ``fps`` frames a second and (width, height) pixels."""
+        self._fps, self._frame_size = fps, frame_size
+        self._proposals = Proposals(
+            self._networks, fps, frame_size, self.settings.min_height, self.settings.search_interval_s
+        )
+        self._followed = Followed(fps)
 
     def close(self) -> None:
         """End the worker threads."""
         self._networks.close()
 
     def estimate(self, frames: Sequence[Frame]) -> list[PoseDetections]:
-        """Return the people of each frame."""
+        """Return the people of each frame; frames of a video in order."""
         return [self._estimate_one(frame.image) for frame in frames]
+
+    def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: FloatArray) -> FloatArray:
+        """Return the keypoints (B, 17, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
+        regions = boxes_to_regions(boxes)
+        found = self._settle(Pyramid(image), regions, np.ones(len(regions), bool), drop=False)
+        return bodies.to_coco(found.points)
 
     def _estimate_one(self, image: NDArray[np.uint8]) -> PoseDetections:
         size = (image.shape[1], image.shape[0])
         if size != self._frame_size:
-            self.start(self._search_every / max(self.settings.search_interval_s, 1e-3), size)
+            self.start(self._fps, size)
         clock = time.perf_counter()
         pyramid = Pyramid(image)
-        self._motion.update(image)
+        self._proposals.see(image)
         clock = self._lap("proposals", clock)
-        old = self._follow(pyramid)
+        rows, regions = self._followed.expect()
+        old = self._networks.landmarks(pyramid, regions)
+        fits = bodies.plausible(old.points) & (bodies.quality(old.peaks) > _SAME_PERSON)
+        rows, old = rows[fits], old.select(fits)
         clock = self._lap("network", clock)
-        known = bodies.boxes_of(old.points, size)
-        regions = self._propose(pyramid, image, known)
+        regions, turn = self._proposals.regions(pyramid, bodies.boxes_of(old.points, size))
         clock = self._lap("proposals", clock)
-        new = self._try(pyramid, regions)
+        new = self._settle(pyramid, regions, turn)
+        new = new.select(bodies.quality(new.peaks) > _NEW_PERSON)
         self._lap("network", clock)
-        points = np.concatenate([old.points, new.points])
-        flags = np.concatenate([old.flags, new.flags])
-        boxes, keypoints = bodies.boxes_of(points, size), bodies.to_coco(points)
-        scores = flags * (0.5 + 0.5 * keypoints[..., 2].mean(1))
-        keep = bodies.suppress(keypoints, boxes, scores, 0.6, 0.85)[: self.settings.max_people]
+
+        found = Landmarks.join([old, new])
+        boxes, keypoints = bodies.boxes_of(found.points, size), bodies.to_coco(found.points)
+        quality = bodies.quality(found.peaks)
+        keep = bodies.suppress(keypoints, boxes, quality)[: self.settings.max_people]
         keep.sort()
-        self._remember(points, flags, keep, len(old.points))
-        self._seen += 1
+        known = np.concatenate([rows, np.full(len(new), -1)])
+        self._followed.update(known[keep], found.points[keep], quality[keep] > _SURE)
+        scores = np.clip(2.5 * quality - 0.5, 0, 1).astype(np.float32)
         shown = keep[scores[keep] >= self.settings.min_score]
-        return PoseDetections(boxes[shown], keypoints[shown], scores[shown].astype(np.float32))
+        return PoseDetections(boxes[shown], keypoints[shown], scores[shown])
 
     def _lap(self, stage: str, since: float) -> float:
         """Add the time since ``since`` to a stage; return now."""
@@ -154,47 +146,44 @@ class BlazePoseEstimator(PoseEstimator):
         self.timings[stage] += now - since
         return now
 
-    def _follow(self, pyramid: Pyramid) -> Landmarks:
-        """Landmarks of last frame's people, found again where they are expected now."""
-        last = self._followed
-        regions = regions_from_points(last.points[:, 33, :2], last.points[:, 34, :2])
-        regions[:, :2] += last.shift
-        found = self._networks.landmarks(pyramid, regions)
-        self._kept = bodies.plausible(found.points) & (found.flags > 0.3)
-        return Landmarks(found.points[self._kept], found.flags[self._kept])
+    def _settle(
+        self, pyramid: Pyramid, regions: FloatArray, turn: NDArray[np.bool_], drop: bool = True
+    ) -> Landmarks:
+        """Landmarks of people who are new: tried turned as well, then improved by passes from refined regions.
 
-    def _propose(self, pyramid: Pyramid, image: NDArray[np.uint8], known: FloatArray) -> FloatArray:
-        """Regions (R, 4) where somebody may be who is not followed yet."""
-        boxes = self._motion.boxes(known)
-        regions = [boxes_to_regions(boxes)]
-        wide = boxes[(boxes[:, 2] - boxes[:, 0]) > 0.9 * (boxes[:, 3] - boxes[:, 1])]
-        for angle in (-math.pi / 2, math.pi / 2):
-            turned = boxes_to_regions(wide)
-            turned[:, 3] = angle
-            regions.append(turned)
-        if self._seen % self._search_every == 0:
-            found, _ = self._networks.detect(pyramid, tiles(self._frame_size, (1, 2)), 0.5)
-            hog = self._hog.boxes(image, self.settings.min_height, 500_000)
-            regions += [found, boxes_to_regions(hog)]
-        return np.concatenate(regions)
+        Args:
+            pyramid: the picture.
+            regions: (R, 4) proposals.
+            turn: (R,) whether to try each one turned by 90 degrees to either side too.
+            drop: leave out what is no person, and doubles; else one row a region comes back.
+        """
+        best = self._networks.landmarks(pyramid, regions)
+        for quarter in (-np.pi / 2, np.pi / 2):
+            rows = np.flatnonzero(turn)
+            turned = regions[rows] + np.array([0, 0, 0, quarter], np.float32)
+            best = _better(best, rows, self._networks.landmarks(pyramid, turned))
+        if drop:
+            good = np.flatnonzero(
+                bodies.plausible(best.points) & (bodies.quality(best.peaks) > _WORTH_A_LOOK)
+            )
+            best = best.select(good)
+            boxes = bodies.boxes_of(best.points, self._frame_size)
+            best = best.select(
+                bodies.suppress(bodies.to_coco(best.points), boxes, bodies.quality(best.peaks))
+            )
+        points = best.points
+        for _ in range(2):
+            refined = regions_from_points(points[:, 33, :2], points[:, 34, :2])
+            again = self._networks.landmarks(pyramid, refined)
+            best = _better(best, np.arange(len(best)), again)
+            points = again.points
+        return best.select(bodies.plausible(best.points)) if drop else best
 
-    def _try(self, pyramid: Pyramid, regions: FloatArray) -> Landmarks:
-        """Landmarks of the regions that show a person, each refined by a second pass."""
-        first = self._networks.landmarks(pyramid, regions)
-        good = bodies.plausible(first.points) & (first.flags > 0.3)
-        points = first.points[good]
-        second = self._networks.landmarks(pyramid, regions_from_points(points[:, 33, :2], points[:, 34, :2]))
-        good = bodies.plausible(second.points) & (second.flags > 0.7)
-        return Landmarks(second.points[good], second.flags[good])
 
-    def _remember(self, points: FloatArray, flags: FloatArray, keep: NDArray[np.intp], followed: int) -> None:
-        """Keep what the next frame needs: the people of this one."""
-        last = self._followed
-        rows = np.flatnonzero(self._kept)
-        shift = np.zeros((len(points), 2), np.float32)
-        shift[:followed] = points[:followed, 33, :2] - last.points[rows, 33, :2]
-        doubt = np.zeros(len(points), np.int64)
-        doubt[:followed] = last.doubt[rows]
-        doubt = np.where(flags > 0.7, 0, doubt + 1)
-        keep = keep[doubt[keep] < 5]
-        self._followed = _Followed(points[keep], shift[keep], doubt[keep])
+def _better(best: Landmarks, rows: NDArray[np.intp], other: Landmarks) -> Landmarks:
+    """Put each row of ``other`` in the place ``rows`` of ``best`` where its quality is higher."""
+    wins = bodies.quality(other.peaks) > bodies.quality(best.peaks[rows])
+    both = Landmarks.join([best, other])
+    choice = np.arange(len(best))
+    choice[rows[wins]] = len(best) + np.flatnonzero(wins)
+    return both.select(choice)

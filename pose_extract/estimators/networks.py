@@ -32,11 +32,38 @@ class Landmarks:
     Attributes:
         points: (R, 39, 3) float32: x px, y px, visibility x presence 0..1. The last six are auxiliary: 33 is the middle
             of the hips, 34 lies on the circle around the whole body, straight up.
-        flags: (R,) float32, probability that there is a person, 0..1.
+        flags: (R,) float32, the network's own probability that there is a person, 0..1. It saturates: many a phantom
+            has 1.
+        peaks: (R, 33) float32, height of each body joint's heat map near the landmark, 0..1. Its mean tells right
+            skeletons from phantoms, merged and upside-down ones far better than the flag.
     """
 
     points: FloatArray
     flags: FloatArray
+    peaks: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def select(self, index: Any) -> Landmarks:
+        """The rows that ``index`` (any NumPy index) picks."""
+        return Landmarks(self.points[index], self.flags[index], self.peaks[index])
+
+    @classmethod
+    def join(cls, parts: Sequence[Landmarks]) -> Landmarks:
+        """All rows of ``parts``, in order."""
+        return cls(
+            *(np.concatenate([getattr(p, name) for p in parts]) for name in ("points", "flags", "peaks"))
+        )
+
+    @classmethod
+    def none(cls) -> Landmarks:
+        """No rows."""
+        return cls(
+            np.zeros((0, _LANDMARKS, 3), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, _BODY), np.float32),
+        )
 
 
 class Networks:
@@ -66,11 +93,10 @@ class Networks:
     def landmarks(self, pyramid: Pyramid, regions: FloatArray) -> Landmarks:
         """Run the landmark network on regions (R, 4)."""
         results = self.map(lambda region: self._landmarks_of(pyramid, region), list(regions))
-        points = np.zeros((len(results), _LANDMARKS, 3), np.float32)
-        flags = np.zeros(len(results), np.float32)
-        for row, (one, flag) in enumerate(results):
-            points[row], flags[row] = one, flag
-        return Landmarks(points, flags)
+        if not results:
+            return Landmarks.none()
+        points, flags, peaks = zip(*results, strict=True)
+        return Landmarks(np.stack(points), np.array(flags, np.float32), np.stack(peaks))
 
     def detect(self, pyramid: Pyramid, tiles: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:
         """Run the person detector on square tiles (R, 4): regions (D, 4) of people for `landmarks`, scores (D,)."""
@@ -95,14 +121,14 @@ class Networks:
         network.invoke()
         return [network.get_tensor(d["index"])[0] for d in network.get_output_details()[:outputs]]
 
-    def _landmarks_of(self, pyramid: Pyramid, region: FloatArray) -> tuple[FloatArray, float]:
+    def _landmarks_of(self, pyramid: Pyramid, region: FloatArray) -> tuple[FloatArray, float, FloatArray]:
         crop = pyramid.crop(region, _LANDMARK_SIDE)
         raw, flag, _, heat = self._run("landmarks", (crop * np.float32(1 / 255))[None], 4)
         raw = raw.reshape(_LANDMARKS, 5)
-        local = refine(raw[:, :2] / _LANDMARK_SIDE, heat)
+        local, peaks = refine(raw[:, :2] / _LANDMARK_SIDE, heat)
         seen = sigmoid(raw[:, 3]) * sigmoid(raw[:, 4])
         points = np.concatenate([to_frame(local, region), seen[:, None]], axis=1)
-        return points.astype(np.float32), float(flag[0])
+        return points.astype(np.float32), float(flag[0]), peaks[:_BODY]
 
     def _detect_in(
         self, pyramid: Pyramid, tile: FloatArray, threshold: float
@@ -190,8 +216,14 @@ def regions_from_points(hips: NDArray[Any], circle: NDArray[Any], scale: float =
     return np.stack([hips[:, 0], hips[:, 1], size, angle], axis=1).astype(np.float32)
 
 
-def refine(local: NDArray[Any], heat: FloatArray, kernel: int = 7, enough: float = 0.5) -> FloatArray:
-    """Move landmarks (39, 2), 0..1, to the centre of mass of their heat map's (64, 64, 39) neighbourhood."""
+def refine(
+    local: NDArray[Any], heat: FloatArray, kernel: int = 7, enough: float = 0.5
+) -> tuple[FloatArray, FloatArray]:
+    """Move landmarks (39, 2), 0..1, to the centre of mass of their heat map's (64, 64, 39) neighbourhood.
+
+    Returns:
+        the landmarks, and the highest value (39,), 0..1, of each one's neighbourhood.
+    """
     rows, columns, count = heat.shape
     reach = kernel // 2
     steps = np.arange(-reach, reach + 1)
@@ -214,7 +246,9 @@ def refine(local: NDArray[Any], heat: FloatArray, kernel: int = 7, enough: float
         ],
         axis=1,
     )
-    return np.where(good[:, None], moved, local).astype(np.float32)
+    return np.where(good[:, None], moved, local).astype(np.float32), np.where(inside, best, 0).astype(
+        np.float32
+    )
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.similarity import box_containment, keypoint_similarity
+from pose_extract.similarity import box_containment, box_iou, keypoint_similarity
 from pose_extract.skeletons import COCO17
 
 FloatArray = NDArray[np.float32]
@@ -22,6 +22,11 @@ _LIMBS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14)
 def to_coco(points: FloatArray) -> FloatArray:
     """BlazePose's points (R, 39, 3) as COCO-17 keypoints (R, 17, 3)."""
     return points[:, _COCO_FROM_BLAZEPOSE]
+
+
+def quality(peaks: FloatArray) -> FloatArray:
+    """How well a skeleton fits what is seen, 0..1, from the heat maps' peaks (R, 33): (R,)."""
+    return peaks[:, _COCO_FROM_BLAZEPOSE].mean(1)
 
 
 def body_size(points: FloatArray) -> FloatArray:
@@ -52,7 +57,7 @@ def plausible(points: FloatArray) -> NDArray[np.bool_]:
 
 
 def suppress(
-    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float, contained: float
+    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float = 0.55, contained: float = 0.85
 ) -> NDArray[np.intp]:
     """Choose from doubles, best score first.
 
@@ -72,12 +77,18 @@ def suppress(
         return order
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1.0)
     sure = np.concatenate([keypoints[..., :2], np.ones_like(keypoints[..., :1])], axis=2)
-    similar = keypoint_similarity(sure, sure, COCO17.sigmas, area)
+    mirrored = sure[:, list(COCO17.mirror)]  # seen once from the front and once from behind
+    similar = np.maximum(
+        keypoint_similarity(sure, sure, COCO17.sigmas, area),
+        keypoint_similarity(sure, mirrored, COCO17.sigmas, area),
+    )
+    overlap = box_iou(boxes, boxes)
     inside = box_containment(boxes, boxes)
     keep: list[int] = []
     for i in order:
         double = any(
             max(similar[i, j], similar[j, i]) > alike
+            or overlap[i, j] > 0.65
             or (inside[i, j] > contained and area[i] < 0.35 * area[j])
             for j in keep
         )

@@ -12,10 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.estimators.networks import Networks, Pyramid
+
 FloatArray = NDArray[np.float32]
 CROP_SCALE = 1.4
 """Side of the crop in units of the longer side of a person's box."""
 
+_TILE_SCALE = 4.0  # side of the smallest tile in units of the smallest person
+_DETECTOR_SCORE = 0.3
+_HOG_PIXELS = 1_200_000
+_MOTION_SIDE = 640  # the background model works on frames shrunk to this longer side
+_MOTION_MEMORY_S = 60.0  # what stands still for so long becomes background
 _NOBODY = np.zeros((0, 4), np.float32)
 _PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
 
@@ -34,17 +41,13 @@ class MotionProposals:
 
     Args:
         frame_size: (width, height) of the frames, in pixels.
-        fps: frames a second; the background forgets over ``memory_s`` seconds.
-        max_side: the model works on frames shrunk to this longer side, in pixels.
-        memory_s: seconds after which something that stands still becomes background.
+        fps: frames a second.
         min_height: smallest person worth a look, in pixels of the frame.
     """
 
-    def __init__(
-        self, frame_size: tuple[int, int], fps: float, max_side: int, memory_s: float, min_height: int
-    ) -> None:
-        self._shrink = min(1.0, max_side / max(frame_size))
-        self._memory = max(20, round(memory_s * fps))
+    def __init__(self, frame_size: tuple[int, int], fps: float, min_height: int) -> None:
+        self._shrink = min(1.0, _MOTION_SIDE / max(frame_size))
+        self._memory = max(20, round(_MOTION_MEMORY_S * fps))
         self._model = cv2.createBackgroundSubtractorMOG2(self._memory, 16.0, True)
         self._min_height = max(6.0, min_height * self._shrink)
         self._frames = 0
@@ -72,14 +75,6 @@ class MotionProposals:
         self.mask = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
         if not self.ready or np.count_nonzero(self.mask) > 0.6 * self.mask.size:
             self.mask[:] = 0  # the camera moved or the light changed
-
-    def share(self, boxes: FloatArray) -> FloatArray:
-        """Share of each box (B, 4) that moves, (B,) 0..1."""
-        out = np.zeros(len(boxes), np.float32)
-        for i, (x1, y1, x2, y2) in enumerate(np.round(np.asarray(boxes) * self._shrink).astype(int)):
-            part = self.mask[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
-            out[i] = np.count_nonzero(part) / part.size if part.size else 0.0
-        return out
 
     def boxes(self, known: FloatArray) -> FloatArray:
         """Boxes (B, 4) of what moves outside the boxes ``known`` (K, 4), wide ones split into people too."""
@@ -119,11 +114,11 @@ class HogProposals:
         self._hog = cv2.HOGDescriptor()
         self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
 
-    def boxes(self, image: NDArray[np.uint8], min_height: float, max_pixels: int) -> FloatArray:
-        """Boxes (B, 4) of people from ``min_height`` pixels up; the picture is scaled to at most ``max_pixels``."""
+    def boxes(self, image: NDArray[np.uint8], min_height: float) -> FloatArray:
+        """Boxes (B, 4) of people from ``min_height`` pixels up, larger ones in large frames."""
         height, width = image.shape[:2]
         # The classifier's window is 128 pixels tall, the person in it about 96.
-        scale = min(96.0 / min_height, (max_pixels / (height * width)) ** 0.5)
+        scale = min(96.0 / min_height, (_HOG_PIXELS / (height * width)) ** 0.5)
         size = (round(width * scale), round(height * scale))
         if size[0] < 64 or size[1] < 128:
             return _NOBODY
@@ -139,26 +134,103 @@ class HogProposals:
         )
 
 
-def tiles(frame_size: tuple[int, int], levels: tuple[int, ...]) -> FloatArray:
-    """Square tiles (N, 4) that cover the frame.
+class Proposals:
+    """All sources together, the costly ones spread over time.
 
-    For each level n, squares whose side is the frame's longer side over n, spread evenly with a fifth of overlap; level
-    1 is the whole frame.
+    The first frame is searched thoroughly. After that each frame brings what moves, HOG works once in a search interval,
+    and the person detector visits the tiles of the frame in turn, so that it gets around once in two search intervals.
+
+    Args:
+        networks: runs the person detector.
+        fps: frames a second.
+        frame_size: (width, height), in pixels.
+        min_height: smallest person looked for, in pixels.
+        interval_s: seconds of video between two searches.
+    """
+
+    def __init__(
+        self, networks: Networks, fps: float, frame_size: tuple[int, int], min_height: int, interval_s: float
+    ) -> None:
+        self._networks, self._min_height = networks, min_height
+        self._motion = MotionProposals(frame_size, fps, min_height)
+        self._hog = HogProposals()
+        self._tiles = tiles(frame_size, _TILE_SCALE * min_height)
+        self._every = max(1, round(interval_s * fps))
+        self._tiles_a_frame = len(self._tiles) / (2 * self._every)
+        self._seen = 0
+
+    def see(self, image: NDArray[np.uint8]) -> None:
+        """Take in the next frame."""
+        self._image = image
+        self._motion.update(image)
+        self._seen += 1
+
+    def regions(self, pyramid: Pyramid, known: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Regions (R, 4) where somebody may be who is not in the boxes ``known`` (K, 4).
+
+        Returns:
+            the regions, and (R,) whether the person there might be lying.
+        """
+        frame = self._seen - 1
+        moving = self._motion.boxes(known)
+        found = [boxes_to_regions(moving)]
+        extent = moving[:, 2:] - moving[:, :2]
+        lying = [extent[:, 0] > 0.7 * extent[:, 1]]
+        if frame % self._every == 0:
+            found.append(boxes_to_regions(self._hog.boxes(self._image, self._min_height)))
+            lying.append(np.zeros(len(found[-1]), bool))
+        due = self._due_tiles(frame)
+        if len(due):
+            found.append(self._networks.detect(pyramid, due, _DETECTOR_SCORE)[0])
+            lying.append(np.full(len(found[-1]), frame == 0))
+        regions, turn = np.concatenate(found), np.concatenate(lying)
+        chosen = distinct(regions, boxes_to_regions(known))
+        return regions[chosen], turn[chosen]
+
+    def _due_tiles(self, frame: int) -> FloatArray:
+        """The tiles whose turn it is in this frame."""
+        if frame == 0:
+            return self._tiles
+        first, last = int(frame * self._tiles_a_frame), int((frame + 1) * self._tiles_a_frame)
+        return self._tiles[np.arange(first, last) % len(self._tiles)]
+
+
+def distinct(regions: FloatArray, taken: FloatArray) -> NDArray[np.intp]:
+    """Indices of the regions (R, 4) that repeat neither an earlier one nor one of ``taken`` (K, 4)."""
+    chosen: list[int] = []
+    rivals = [tuple(map(float, row)) for row in taken]
+    for i, (x, y, size, angle) in enumerate(regions.tolist()):
+        if not any(
+            np.hypot(x - u, y - v) < 0.1 * max(size, s)
+            and 0.8 < size / max(s, 1e-3) < 1.25
+            and abs(angle - a) < 0.5
+            for u, v, s, a in rivals
+        ):
+            chosen.append(i)
+            rivals.append((x, y, size, angle))
+    return np.array(chosen, np.intp)
+
+
+def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> FloatArray:
+    """Square tiles (N, 4), each size covering the frame, from the whole frame down to ``smallest`` pixels a side.
+
+    Sizes shrink by a factor of 1.6, neighbours overlap by a third; sizes that would need more than ``most`` tiles in all
+    are left out.
     """
     width, height = frame_size
-    found: list[tuple[float, float, float, float]] = []
-    for level in levels:
-        side = max(width, height) / level
-        if level > 1:
-            side = min(side * 1.2, min(width, height))
+    side = float(max(width, height))
+    found: list[tuple[float, float, float, float]] = [(width / 2, height / 2, side, 0.0)]
+    while (side := side / 1.6) >= 0.8 * smallest:
         xs, ys = (_spread(length, side) for length in (width, height))
+        if len(found) + len(xs) * len(ys) > most:
+            break
         found.extend((x, y, side, 0.0) for y in ys for x in xs)
-    return np.array(found, np.float32).reshape(-1, 4)
+    return np.array(found, np.float32)
 
 
 def _spread(length: float, side: float) -> list[float]:
-    """Centres of the fewest intervals of length ``side`` that cover ``length`` with a fifth of overlap."""
+    """Centres of the fewest intervals of length ``side`` that cover ``length`` and overlap by a third."""
     if side >= length:
         return [length / 2]
-    count = int(np.ceil((length - 0.2 * side) / (0.8 * side)))
+    count = int(np.ceil((length - side / 3) / (side * 2 / 3)))
     return np.linspace(side / 2, length - side / 2, max(2, count)).tolist()
