@@ -221,7 +221,7 @@ class ScorePanel:
         end = min(len(self._time), int(past) + 1)
         x = x1 + (self._time[first:end] - start) / span * (x2 - x1)
         values, alarm = self._percentile[first:end], self._alarm[first:end]
-        for i in np.flatnonzero(alarm):
+        for i in map(int, np.flatnonzero(alarm)):
             right = x[i + 1] if i + 1 < len(x) else x[i] + 1
             area = self._canvas[y1 : y2 + 1, int(x[i]) : max(int(right), int(x[i]) + 1)]
             area[:] = (60, 45, 110)

@@ -21,6 +21,7 @@ from pose_extract.ffmpeg import find_ffmpeg, input_stream, passthrough
 _PIPE_BYTES = 1 << 20
 _MAX_DAMAGES = 1000
 _MERGE_S = 1.0
+_MESSAGE_TIMEOUT_S = 120.0
 _AHEAD_FRAMES = 25  # how far the decoder may have been ahead when it complained
 
 
@@ -131,12 +132,14 @@ class Decoder:
         damage: takes what is found damaged.
     """
 
-    _SHOWN = re.compile(r"\bn: *\d+ pts: *(NOPTS|-?\d+) pts_time:")
-    _CONFIG = re.compile(r"config in time_base: (\d+)/(\d+)")
-    _LEVEL = re.compile(r"^(?:\[[^\]@]*@ [^\]]*\] )?\[(?P<level>[a-z]+)\] (?P<text>.*)$")
+    # ffmpeg may write half a line and then another thread's message, so neither need stand at the start of a line.
+    _SHOWN = re.compile(r"\bn: *\d+ pts: *(NOPTS|-?\d+) pts_time:.*? type:\S ?(?P<rest>[^\n]*)")
+    _CONFIG = re.compile(r"\] config in time_base: (\d+)/(\d+)")
+    _LEVEL = re.compile(r"^(?P<part>\[[^\]@]*@ [^\]]*\] )?\[(?P<level>[a-z]+)\] (?P<text>.*)$")
     _SEVERE = frozenset(("error", "fatal", "panic"))
-    # Below the level "error", but said of broken input only.
+    # Said of broken input, but at a lower level than "error" (or appended to another line, without its level).
     _BROKEN = re.compile(r"corrupt|prematur|truncat|partial file|concealing", re.IGNORECASE)
+    _ANY_BROKEN = re.compile(r"error|invalid|damag|missing|overread|exceed|" + _BROKEN.pattern, re.IGNORECASE)
 
     def __init__(
         self, path: Path, size: tuple[int, int], fps: float, resample: bool, damage: DamageLog
@@ -165,6 +168,7 @@ class Decoder:
                 f="rawvideo",
                 pix_fmt="bgr24",
                 max_error_rate=1,
+                map_metadata=-1,
                 **passthrough(binary),
             )
             .compile(cmd=binary)
@@ -198,23 +202,32 @@ class Decoder:
         self._times.put(None)
 
     def _take(self, line: str) -> None:
-        if "showinfo" in line:
+        if not self._opened:  # the file's own metadata is printed before: nothing in it must look like a time
+            self._opened = line.startswith("[info] Stream mapping:")
+        if self._opened:
             if config := self._CONFIG.search(line):
                 self._clock.set_time_base(Fraction(int(config[1]), max(1, int(config[2]))))
             for shown in self._SHOWN.finditer(line):
-                before = self._clock.now
-                time_s = self._clock.tick(None if shown[1] == "NOPTS" else int(shown[1]))
-                if self._gaps.is_gap(before, time_s):
-                    self._damage.add_gap(before, time_s, self._fps)
-                self._times.put(time_s)
-            return
-        self._opened = self._opened or "Stream mapping:" in line
+                self._take_time(None if shown[1] == "NOPTS" else int(shown[1]))
+                if self._ANY_BROKEN.search(shown["rest"]):
+                    self._damage.add(self._clock.now, shown["rest"].strip().rstrip("."))
         match = self._LEVEL.match(line.rstrip())
-        if match is None or not (match["level"] in self._SEVERE or self._BROKEN.search(match["text"])):
+        if match is None:
+            return
+        # Without a part of ffmpeg that says it, information is about the file (its name, its title), not its state.
+        broken = (match["part"] or match["level"] == "warning") and self._BROKEN.search(match["text"])
+        if not broken and match["level"] not in self._SEVERE:
             return
         # While opening, ffmpeg looks at the end of some files for their length: what it meets there comes again.
         if self._opened or "Packet corrupt" not in match["text"]:
             self._damage.add(self._clock.now, match["text"].rstrip("."))
+
+    def _take_time(self, pts: int | None) -> None:
+        before = self._clock.now
+        time_s = self._clock.tick(pts)
+        if self._gaps.is_gap(before, time_s):
+            self._damage.add_gap(before, time_s, self._fps)
+        self._times.put(time_s)
 
     def read(self) -> tuple[float, NDArray[np.uint8]] | None:
         """Next picture and its time in seconds, or None at the end."""
@@ -228,7 +241,10 @@ class Decoder:
                     self._damage.add(self._clock.now, "the last frame is incomplete")
                 return None
             filled += count
-        time_s = self._times.get()
+        try:  # ffmpeg writes a picture's time before the picture, so this waits for the other thread only
+            time_s = self._times.get(timeout=_MESSAGE_TIMEOUT_S)
+        except queue.Empty:
+            time_s = None
         if time_s is None:
             raise VideoError(f"{self._path}: ffmpeg gave a frame without saying its time")
         return time_s, image

@@ -164,7 +164,7 @@ def probe(path: Path) -> Probe:
     command = (
         input_stream(path)
         # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
-        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", **{"frames:v": 1})
+        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", map_metadata=-1, **{"frames:v": 1})
         .compile(cmd=binary)
     )
     try:
@@ -180,8 +180,8 @@ def probe(path: Path) -> Probe:
     except OSError as error:
         raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
     log = done.stderr.decode(errors="replace")
-    head = log.partition("Stream mapping:")[0]
-    frame = re.search(r"Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log)
+    head = log.partition("\n[info] Stream mapping:")[0]
+    frame = re.search(r"^\[Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log, re.MULTILINE)
     if frame is None:
         raise VideoError(_explain(path, log, head))
     duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)

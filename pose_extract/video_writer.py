@@ -108,7 +108,8 @@ class VideoWriter:
             **{"c:v": name},
             **options,
             **sound,
-            vf="scale=out_color_matrix=bt709:out_range=tv,format=yuv420p",
+            # accurate_rnd: without it every level comes out darker by one and tinted.
+            vf="scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p",
             colorspace="bt709",
             color_primaries="bt709",
             color_trc="bt709",

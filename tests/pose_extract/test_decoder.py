@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from pose_extract.decoder import Clock, DamageLog, GapWatch
+from pose_extract.errors import ConfigError
+from pose_extract.video import VideoSettings
+
+
+def test_missing_frames_are_damage_only_in_a_video_of_steady_rate():
+    steady, varying = GapWatch(25), GapWatch(25)
+    gaps = [steady.is_gap(n / 25, (n + 1) / 25) for n in range(50)]
+    assert not any(gaps)
+    assert steady.is_gap(2.0, 2.2)
+    times = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.2, 200))
+    assert not any(varying.is_gap(a, b) for a, b in itertools.pairwise(times))
+
+
+def test_damages_close_together_are_one_entry_and_their_number_is_bounded():
+    log = DamageLog()
+    for n in range(50):
+        log.add(3.0 + n / 100, "bad block")
+    assert [(d.time_s, d.count) for d in log.entries()] == [(3.0, 50)]
+    for n in range(5000):
+        log.add(10.0 + 2 * n, "bad block")
+    assert len(log.entries()) == 1000
+    assert sum(d.count for d in log.entries()) == 5050
+
+
+def test_times_rise_even_where_the_containers_do_not():
+    clock = Clock(fps=25)
+    clock.set_time_base(Fraction(1, 1000))
+    ticks = [500, 540, 540, 530, None, 5000, 0, 40]  # doubled, backwards, none, and the clock set back
+    times = [clock.tick(pts) for pts in ticks]
+    assert times[0] == 0.0
+    assert times[1] == pytest.approx(0.04)
+    assert np.all(np.diff(times) > 0)
+    assert times[5] == pytest.approx(4.5)
+    assert times[7] - times[6] == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"fps": 0}, {"fps": -1}, {"fps": 5000}, {"max_side": 0}, {"max_side": 100_000}]
+)
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ConfigError, match="video"):
+        VideoSettings(**settings)
