@@ -137,8 +137,8 @@ class HogProposals:
 class Proposals:
     """All sources together, the costly ones spread over time.
 
-    The first frame is searched thoroughly. After that each frame brings what moves, HOG works once in a search interval,
-    and the person detector visits the tiles of the frame in turn, so that it gets around once in two search intervals.
+    The first frame is searched thoroughly. After that each frame brings what moves, HOG works once in a search
+    interval, and the person detector visits the tiles of the frame in turn, getting around once in two intervals.
 
     Args:
         networks: runs the person detector.
@@ -214,8 +214,8 @@ def distinct(regions: FloatArray, taken: FloatArray) -> NDArray[np.intp]:
 def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> FloatArray:
     """Square tiles (N, 4), each size covering the frame, from the whole frame down to ``smallest`` pixels a side.
 
-    Sizes shrink by a factor of 1.6, neighbours overlap by a third; sizes that would need more than ``most`` tiles in all
-    are left out.
+    Sizes shrink by a factor of 1.6, neighbours overlap by a third; sizes that would need more than ``most`` tiles in
+    all are left out.
     """
     width, height = frame_size
     side = float(max(width, height))

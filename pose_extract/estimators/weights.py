@@ -6,7 +6,6 @@ own pip, so a mirror or a proxy that pip is configured for is honoured.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -103,9 +102,10 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
 
 def _is_published(path: Path, file: WeightsFile) -> bool:
     """Whether the file is there and whole."""
-    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+    try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
-    return False
+    except OSError:
+        return False
 
 
 def _download_wheel(scratch: Path, folder: Path) -> Path:
