@@ -58,6 +58,7 @@ class VideoWriter:
         self._rate = Fraction(fps).limit_denominator(100_000)
         self._frames = 0
         self._done = False
+        self._previous: NDArray[np.uint8] | None = None
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,20 +147,25 @@ class VideoWriter:
             )
         if self._done:
             raise ValueError("VideoWriter: the file is finished")
-        repeats = 1 if time_s is None else round(time_s * self._rate) + 1 - self._frames
-        if repeats < 1:
+        wait = 0 if time_s is None else round(time_s * self._rate) - self._frames
+        if wait < 0:  # its place is taken
             return
         right, bottom = self._size[0] % 2, self._size[1] % 2
         if right or bottom:
             image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        data = np.ascontiguousarray(image).data
+        for _ in range(wait):
+            self._send(image if self._previous is None else self._previous)
+        self._send(image)
+        # Kept only where it may be wanted again; a copy, since the caller may draw the next frame into the same array.
+        self._previous = None if time_s is None else image.copy()
+
+    def _send(self, image: NDArray[np.uint8]) -> None:
         assert self._child.stdin is not None
         try:
-            for _ in range(repeats):
-                self._child.stdin.write(data)
-                self._frames += 1
+            self._child.stdin.write(np.ascontiguousarray(image).data)
         except OSError:
             self._fail()
+        self._frames += 1
 
     def close(self) -> None:
         """Finish the file and give it its name."""

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import resource
+import subprocess
+
+import numpy as np
+import psutil
+import pytest
+
+from pose_extract import video_writer
+from pose_extract.errors import OutputError
+from pose_extract.ffmpeg import encoders, find_ffmpeg
+from pose_extract.video import VideoReader, VideoWriter
+from tests.conftest import X264, grey
+
+pytestmark = pytest.mark.usefixtures("each_ffmpeg")
+
+
+def frames(count=10, size=(64, 48)):
+    return [np.full((size[1], size[0], 3), grey(n), np.uint8) for n in range(count)]
+
+
+def write(path, images, fps=25.0, **options):
+    height, width = images[0].shape[:2]
+    with VideoWriter(path, fps, (width, height), **options) as writer:
+        for image in images:
+            writer.write(image)
+    return path
+
+
+def described(path):
+    """What ffmpeg says about the file."""
+    return subprocess.run(
+        [find_ffmpeg(), "-hide_banner", "-i", str(path)], capture_output=True, text=True
+    ).stderr
+
+
+def nothing_left(folder):
+    return [path.name for path in folder.iterdir()] == [] and psutil.Process().children() == []
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    with VideoReader(write(tmp_path / "out.mp4", frames(), fps=30000 / 1001)) as reader:
+        assert reader.info.fps == pytest.approx(30000 / 1001)
+        assert reader.info.frame_size == (64, 48)
+        levels = [float(frame.image.mean()) for frame in reader]
+    np.testing.assert_allclose(levels, [grey(n) for n in range(10)], atol=1.5)
+
+
+def test_colours_survive(tmp_path):
+    colours = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (30, 220, 220), (128, 128, 128)]
+    path = write(tmp_path / "out.mp4", [np.full((48, 64, 3), colour, np.uint8) for colour in colours])
+    for frame, colour in zip(VideoReader(path), colours, strict=True):
+        np.testing.assert_allclose(frame.image.mean(axis=(0, 1)), colour, atol=4)
+
+
+def test_browsers_can_play_it(tmp_path):
+    path = write(tmp_path / "out.mp4", frames())
+    text = described(path)
+    assert "h264" in text
+    assert "yuv420p" in text
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # the index comes first: playing starts while it loads
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(30)]
+    assert write(tmp_path / "a.mp4", images).read_bytes() == write(tmp_path / "b.mp4", images).read_bytes()
+
+
+def test_odd_sizes_are_padded_by_one(tmp_path):
+    with VideoReader(write(tmp_path / "out.mp4", frames(size=(33, 21)))) as reader:
+        assert reader.info.frame_size == (34, 22)
+        np.testing.assert_allclose(
+            [frame.image.mean() for frame in reader], [grey(n) for n in range(10)], atol=1.5
+        )
+
+
+def test_frames_of_a_varying_rate_stay_on_time(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", 10, (64, 48)) as writer:
+        canvas = np.empty((48, 64, 3), np.uint8)  # one array for all frames, as drawing code has it
+        for image, time_s in zip(frames(4), (0.0, 0.1, 0.5, 0.52), strict=True):
+            canvas[:] = image
+            writer.write(canvas, time_s)
+        assert writer.frames == 6
+    levels = [frame.image.mean() for frame in VideoReader(tmp_path / "out.mp4")]
+    # The frame at 0.1 s stands until the one at 0.5 s; the one at 0.52 s has no place of its own.
+    np.testing.assert_allclose(levels, [grey(0), *[grey(1)] * 4, grey(2)], atol=1.5)
+
+
+def test_sound_of_the_source_is_kept(make_video, tmp_path):
+    source = make_video("sound.mkv", *X264, "-c:a", "pcm_s16le", audio=True)
+    assert "Audio: aac" in described(write(tmp_path / "out.mp4", frames(25), audio_from=source))
+    silent = make_video("h264.mp4", *X264)
+    assert "Audio" not in described(write(tmp_path / "silent.mp4", frames(25), audio_from=silent))
+
+
+def test_without_x264_another_encoder_is_used(tmp_path, monkeypatch):
+    have = encoders(find_ffmpeg())
+    monkeypatch.setattr(video_writer, "encoders", lambda _binary: have - {"libx264", "libopenh264"})
+    assert "mpeg4" in described(write(tmp_path / "out.mp4", frames()))
+
+
+def test_without_any_encoder_it_says_which_are_wanted(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_writer, "encoders", lambda _binary: frozenset())
+    with pytest.raises(OutputError, match="libx264"):
+        write(tmp_path / "out.mp4", frames())
+    assert nothing_left(tmp_path)
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, 25, (64, 48)) as writer:
+        for image in frames():
+            writer.write(image)
+            assert not path.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), VideoWriter(tmp_path / "out.mp4", 25, (64, 48)) as writer:
+        writer.write(frames()[0])
+        raise ZeroDivisionError
+    assert nothing_left(tmp_path)
+
+
+def test_an_error_while_writing_keeps_the_older_file(tmp_path):
+    path = write(tmp_path / "out.mp4", frames())
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), VideoWriter(path, 25, (64, 48)) as writer:
+        writer.write(frames()[3])
+        raise ZeroDivisionError
+    assert path.read_bytes() == before
+
+
+def test_folders_are_made(tmp_path):
+    assert write(tmp_path / "a" / "b" / "out.mp4", frames()).exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        VideoWriter(tmp_path / "file" / "out.mp4", 25, (64, 48))
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        VideoWriter(tmp_path / "folder.mp4", 25, (64, 48))
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    # A limit on the size of files stands for the full disk: it reaches the encoder, not this process's own small files.
+    rng = np.random.default_rng(0)
+    start = subprocess.Popen
+
+    def limited(*args, **options):
+        return start(
+            *args, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)), **options
+        )
+
+    monkeypatch.setattr(video_writer.subprocess, "Popen", limited)
+    with pytest.raises(OutputError, match=r"out\.mp4 cannot be written.*is the disk full"):  # noqa: SIM117
+        with VideoWriter(tmp_path / "out.mp4", 25, (320, 240)) as writer:
+            for _ in range(100):
+                writer.write(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
+    assert nothing_left(tmp_path)
+
+
+def test_a_file_without_frames_is_not_written(tmp_path):
+    with pytest.raises(OutputError, match="no frame"), VideoWriter(tmp_path / "out.mp4", 25, (64, 48)):
+        pass
+    assert nothing_left(tmp_path)
+
+
+def test_frames_of_another_size_or_type_are_refused(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", 25, (64, 48)) as writer:
+        writer.write(frames()[0])
+        with pytest.raises(ValueError, match=r"shape \(48, 64, 3\).*\(64, 48, 3\)"):
+            writer.write(np.zeros((64, 48, 3), np.uint8))
+        with pytest.raises(ValueError, match="float64"):
+            writer.write(np.zeros((48, 64, 3)))
+
+
+def test_names_with_signs_are_plain_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-y.mp4", "100%d.mp4", "http:x.mp4"):
+        assert len(list(VideoReader(write(name, frames())))) == 10
