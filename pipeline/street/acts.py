@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.street.body import SIDES, Array, Pose, blend, reach, rotation, swing, unit
+from pipeline.street.body import SIDES, Array, Body, Pose, blend, reach, rotation, swing, unit
 from pipeline.street.gait import Gait, Moment, Style, arms_in, hang_arms, legs_to, walk_like
 
 FALL_SECONDS = 0.75
 RISE_SECONDS = 1.6
-SADDLE = 0.93  # metres above the ground
 CRANK = (0.12, 0.30, 0.165)  # metres: pedal axle ahead of the saddle, above the ground, length of the crank
 HANDLEBAR = (0.62, 0.23, 1.02)  # metres: ahead of the saddle, to each side, above the ground
 
@@ -303,6 +302,11 @@ def panicking(m: Moment) -> Pose:
     return replace(pose, chest=chest, head=head, **arms)
 
 
+def saddle_height(body: Body) -> float:
+    """Metres above the ground of the hips of a cyclist."""
+    return 0.541 * body.height
+
+
 def cycling(m: Moment) -> Pose:
     """On a bicycle: feet on the pedals, hands on the bar."""
     style, body = m.style, m.body
@@ -311,7 +315,7 @@ def cycling(m: Moment) -> Pose:
     pelvis = rotation(0.0, 0.25 + 0 * m.t, 0.02 * np.sin(turn))
     chest = rotation(0.02 * np.sin(turn), lean + 0.02 * style.wobble(m.t, 1), 0.03 * np.sin(turn))
     head = rotation(0.2 * style.wobble(m.t, 3), 0.15 + 0.5 * style.stoop)
-    saddle = SADDLE * body.height / 1.72
+    saddle = saddle_height(body)
     angle = _pair(turn, turn + np.pi)
     pedal = np.stack(
         [

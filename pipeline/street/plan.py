@@ -16,6 +16,9 @@ from pipeline.street.scene import WALL, Camera, StreetSettings
 FADE = 0.4  # seconds in which one behaviour passes into the next
 APART = 0.6  # metres between people who have nothing to do with each other
 TRIES = 12
+REACH = (
+    16.0  # seconds before and after the act for which a visit is computed: nobody stays in the picture longer
+)
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,19 @@ class Visit:
 
 @dataclass(frozen=True)
 class Person:
-    """A visit, carried out: everything in the world, for all F frames of the clip.
+    """A visit, carried out: everything in the world, for L frames of the clip, all in which the person may be seen.
 
     Attributes:
-        joints: (F, J, 3) metres.
-        head: (F, 3, 3) the head's axes, columns forward, left, up.
-        path: (F, 2) metres; ``heading`` (F,) radians; ``phase`` (F,) strides or turns of the pedals.
-        part: (F,) index of the part that the person is busy with.
-        bicycle: (F,) whether they ride.
+        first: frame of the clip that is row 0 of the arrays.
+        joints: (L, J, 3) metres.
+        head: (L, 3, 3) the head's axes, columns forward, left, up.
+        path: (L, 2) metres; ``heading`` (L,) radians; ``phase`` (L,) strides or turns of the pedals.
+        part: (L,) index of the part that the person is busy with.
+        bicycle: (L,) whether they ride.
     """
 
     visit: Visit
+    first: int
     joints: Array
     head: Array
     path: Array
@@ -61,10 +66,26 @@ class Person:
     part: NDArray[np.int64]
     bicycle: NDArray[np.bool_]
 
+    @property
+    def path_length(self) -> Array:
+        """(L,) metres travelled."""
+        steps = np.linalg.norm(np.diff(self.path, axis=0, prepend=self.path[:1]), axis=1)
+        return np.cumsum(steps)
+
+    @property
+    def last(self) -> int:
+        """Frame of the clip after the last row."""
+        return self.first + len(self.path)
+
 
 def carry_out(visit: Visit, settings: StreetSettings) -> Person:
     """Compute the exact motion of ``visit`` over the clip."""
-    t = np.arange(settings.frames) / settings.fps
+    middle = visit.anchor[0]
+    begin = min((middle, *visit.starts)) - REACH
+    end = max((middle, *visit.starts)) + visit.seconds[-1] + REACH
+    first, last = (int(np.clip(round(s * settings.fps), 0, settings.frames)) for s in (begin, end))
+    first = min(first, settings.frames - 1)
+    t = np.arange(first, max(last, first + 1)) / settings.fps
     kinds = [BEHAVIOURS[name] for name in visit.parts]
     begins = [visit.starts[0] - visit.seconds[0] if visit.starts else 0.0, *visit.starts]
     # Share of each part: 0 before it, 1 from the middle of its fade-in; later parts cover earlier ones.
@@ -80,7 +101,7 @@ def carry_out(visit: Visit, settings: StreetSettings) -> Person:
             for old, new in ((forward, move.forward), (left, move.left), (turn, move.turn), (rate, move.rate))
         )
     heading, phase = np.cumsum(turn) / settings.fps, np.cumsum(rate) / settings.fps
-    at = int(np.clip(round(visit.anchor[0] * settings.fps), 0, len(t) - 1))
+    at = int(np.clip(round(middle * settings.fps) - first, 0, len(t) - 1))
     heading = heading - heading[at] + visit.anchor[3]
     cos, sin = np.cos(heading), np.sin(heading)
     path = (
@@ -89,9 +110,9 @@ def carry_out(visit: Visit, settings: StreetSettings) -> Person:
     )
     path = path - path[at] + np.array(visit.anchor[1:3])
     pose = None
-    for kind, begin, seconds, w in zip(kinds, begins, visit.seconds, cover, strict=True):
+    for kind, since, seconds, w in zip(kinds, begins, visit.seconds, cover, strict=True):
         moment = Moment(
-            t - begin, seconds, phase + 0.37 * visit.style.pace, forward, rate, visit.body, visit.style
+            t - since, seconds, phase + 0.37 * visit.style.pace, forward, rate, visit.body, visit.style
         )
         new = kind.pose(moment)
         pose = new if pose is None else blend(pose, new, w)
@@ -99,7 +120,7 @@ def carry_out(visit: Visit, settings: StreetSettings) -> Person:
     joints, head = place(visit.body, pose, path, heading)
     part = np.sum([w >= 0.5 for w in cover], axis=0) - 1
     bicycle = np.array([k.bicycle for k in kinds])[part]
-    return Person(visit, joints, head, path, heading, phase, part, bicycle)
+    return Person(visit, first, joints, head, path, heading, phase, part, bicycle)
 
 
 def random_body(rng: np.random.Generator) -> Body:
@@ -175,12 +196,12 @@ def plan_visits(
 
 
 def indoors(person: Person) -> NDArray[np.bool_]:
-    """(F,) whether the person has gone into a house: behind the wall, not in the picture."""
+    """(L,) whether the person has gone into a house: behind the wall, not in the picture."""
     return person.path[:, 1] > WALL - 0.3
 
 
 def seen(person: Person, camera: Camera, settings: StreetSettings) -> NDArray[np.bool_]:
-    """(F,) whether the middle of the person is in the picture."""
+    """(L,) whether the middle of the person is in the picture."""
     middle, depth = camera.project(person.joints[:, :2].mean(axis=1))
     inside = (middle[:, 0] > 0) & (middle[:, 0] < settings.width) & (depth > 3) & ~indoors(person)
     return inside & (middle[:, 1] > 0) & (middle[:, 1] < settings.height)
@@ -194,9 +215,12 @@ def _clearance(
     for a in new:
         sees = seen(a, camera, settings)
         for b in others:
-            both = sees & seen(b, camera, settings)
-            if both.any():
-                least = min(least, float(np.linalg.norm(a.path[both] - b.path[both], axis=1).min()))
+            low, high = max(a.first, b.first), min(a.last, b.last)
+            if low < high:
+                in_a, in_b = slice(low - a.first, high - a.first), slice(low - b.first, high - b.first)
+                both = sees[in_a] & seen(b, camera, settings)[in_b]
+                gap = np.linalg.norm(a.path[in_a] - b.path[in_b], axis=1)[both]
+                least = min(least, float(gap.min(initial=np.inf)))
     return least
 
 
@@ -242,7 +266,7 @@ def cast(rng: np.random.Generator, settings: StreetSettings, abnormal: Sequence[
         for i in range(events):
             middle = slot * (i + 0.5 + float(rng.uniform(-0.12, 0.12)))
             act = abnormal[i % len(abnormal)]
-            people += _place(rng, settings, act, middle, slot * float(rng.uniform(0.4, 0.6)), people)
+            people += _place(rng, settings, act, middle, slot * float(rng.uniform(0.28, 0.44)), people)
     camera = Camera(settings)
     slots = int(rng.integers(settings.people[0], settings.people[1] + 1)) - (1 if abnormal else 0)
     acts = ("walking", "standing", "talking", "stopping", "turning")
@@ -257,9 +281,7 @@ def cast(rng: np.random.Generator, settings: StreetSettings, abnormal: Sequence[
             new = _place(rng, settings, act, middle, None, people)
             people += new
             width = max(width, len(new))
-            frames = np.flatnonzero(np.any([seen(p, camera, settings) for p in new], axis=0))
-            now = max(now + 1.0, (frames[-1] + 1) / settings.fps if len(frames) else 0.0) + float(
-                rng.uniform(0.0, 1.0)
-            )
+            frames = np.concatenate([p.first + np.flatnonzero(seen(p, camera, settings)) for p in new])
+            now = max(now + 1.0, (frames.max(initial=-1) + 1) / settings.fps) + float(rng.uniform(0.0, 1.0))
         slots -= width
     return people

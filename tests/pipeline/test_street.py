@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.street.body import BONES, INDEX
-from pipeline.street.clips import COCO, StreetSettings, render_clip, simulate_clip, write_clip
+from pipeline.street.clips import StreetSettings, render_clip, simulate_clip, write_clip
+from pipeline.street.look import random_look
 from pipeline.street.motion import ABNORMAL, BEHAVIOURS, NORMAL
 from pipeline.street.plan import Visit, carry_out, plan_visits
-from pipeline.street.render import random_look
 from pipeline.street.scene import Camera, background
+from pipeline.street.truth import COCO, exact_tracks, look_at
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17
 
@@ -113,7 +114,7 @@ def test_the_same_seed_gives_the_same_clip_and_another_seed_another():
 def test_tracks_count_from_1_without_holes_and_rows_lie_in_the_picture():
     clip = simulate_clip("a", 5, SHORT)
     truth = clip.truth
-    assert sorted(set(truth.track.tolist())) == list(range(1, len(clip.people) + 1))
+    assert sorted(set(truth.track.tolist())) == list(range(1, len(clip.sights) + 1))
     assert truth.frame_count == 144
     assert truth.skeleton == "coco17"
     pairs = list(zip(truth.frame.tolist(), truth.track.tolist(), strict=True))
@@ -193,7 +194,7 @@ def test_the_truth_lies_on_the_drawn_body():
                 continue
             for row in np.flatnonzero(clip.truth.frame == frame):
                 points = clip.truth.keypoints[row]
-                person = clip.people[clip.truth.track[row] - 1]
+                person = clip.sights[clip.truth.track[row] - 1].person
                 trunk = points[[5, 6, 11, 12]]
                 if (trunk[:, 2] < 1).any():
                     continue
@@ -213,23 +214,18 @@ def test_the_truth_lies_on_the_drawn_body():
 
 
 def test_a_person_behind_another_is_marked_hidden_and_the_nearer_is_not():
-    from pipeline.street.clips import _truth
-
     settings = StreetSettings(seconds=1.0)
-    near, far = (
-        carry_out(_visit("standing", (0.5, x, y, 0.0), 1), settings) for x, y in ((0.0, 9.0), (0.1, 12.0))
-    )
-    people = (near, far)
-    pixels = [Camera(settings).project(p.joints) for p in people]
-    truth = _truth("a", 0, settings, people, np.ones((2, settings.frames), bool), pixels)
-    hidden = truth.keypoints[..., 2] == 0.5
-    assert not hidden[truth.track == 1].any()
-    share = hidden[truth.track == 2].mean()
-    assert 0.2 < share <= 1.0
-    apart = [near, carry_out(_visit("standing", (0.5, 4.0, 12.0, 0.0), 1), settings)]
-    pixels = [Camera(settings).project(p.joints) for p in apart]
-    truth = _truth("a", 0, settings, apart, np.ones((2, settings.frames), bool), pixels)
-    assert not (truth.keypoints[..., 2] == 0.5).any()
+
+    def hidden(*places: tuple[float, float]) -> list:
+        people = [carry_out(_visit("standing", (0.5, x, y, 0.0), 1), settings) for x, y in places]
+        truth = exact_tracks("a", 0, settings, [look_at(p, settings) for p in people])
+        marks = truth.keypoints[..., 2] == 0.5
+        return [marks[truth.track == track].mean() for track in (1, 2)]
+
+    near, far = hidden((0.0, 9.0), (0.1, 12.0))
+    assert near == 0
+    assert far > 0.2
+    assert hidden((0.0, 9.0), (3.0, 12.0)) == [0, 0]
 
 
 def test_left_is_left():
