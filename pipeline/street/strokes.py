@@ -12,7 +12,7 @@ from pipeline.street.look import Colour, tone
 SHIFT = 4  # fractional bits of the coordinates given to OpenCV
 CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 18, endpoint=False)), np.sin(a)], axis=-1)
 # Nested outlines from the dark rim to the light: share of the radius, offset towards the light, brightness.
-_SHADES = ((1.0, 0.0, 0.68), (0.82, 0.10, 0.88), (0.58, 0.22, 1.03), (0.28, 0.34, 1.14))
+_SHADES = np.array([(1.0, 0.0, 0.68), (0.82, 0.10, 0.88), (0.58, 0.22, 1.03), (0.28, 0.34, 1.14)])
 _LIGHT = np.array([-0.5, -0.85])
 
 
@@ -24,13 +24,14 @@ def fill(image: NDArray[np.uint8], outline: Array, colour: Colour) -> None:
 
 def hull(image: NDArray[np.uint8], centres: Array, radii: Array, colour: Colour) -> None:
     """The convex hull of circles, shaded as if round: ``centres`` (N, 2), ``radii`` (N,) pixels. Two make a limb."""
-    middle = centres.mean(axis=0)
-    for share, offset, light in _SHADES:
-        r = np.maximum(radii * share, 0.35)
-        c = centres + _LIGHT * (radii * offset * 0.55)[:, None]
-        if len(centres) > 2:
-            c = middle + (c - middle) * (0.55 + 0.45 * share)
-        rim = (c[:, None] + r[:, None, None] * CIRCLE).reshape(-1, 2).astype(np.float32)
+    share, offset = _SHADES[:, 0, None], _SHADES[:, 1, None]
+    r = np.maximum(radii * share, 0.35)
+    c = centres + (radii * offset * 0.55)[..., None] * _LIGHT
+    if len(centres) > 2:
+        middle = centres.mean(axis=0)
+        c = middle + (c - middle) * (0.55 + 0.45 * share)[..., None]
+    rims = (c[:, :, None] + r[..., None, None] * CIRCLE).reshape(len(_SHADES), -1, 2).astype(np.float32)
+    for rim, light in zip(rims, _SHADES[:, 2], strict=True):
         fill(image, cv2.convexHull(rim)[:, 0], tone(colour, light))
 
 
