@@ -85,7 +85,7 @@ def _write(
     image: NDArray[np.uint8], text: str, at: tuple[int, int], height: int, colour: Colour = _TEXT
 ) -> int:
     """Write ``text`` with capitals ``height`` pixels high, ``at`` its bottom left corner; returns its width."""
-    width = max(1, round(height / 9))
+    width = max(1, round(height / 11))
     scale = cv2.getFontScaleFromHeight(_FONT, height, width)
     cv2.putText(image, text, at, _FONT, scale, colour, width, cv2.LINE_AA)
     return int(cv2.getTextSize(text, _FONT, scale, width)[0][0])
@@ -148,7 +148,7 @@ def draw_people(
 def _label(image: NDArray[np.uint8], text: str, x: float, y: float, letter: int, colour: Colour) -> None:
     """``text`` on a small plate that stands on the point (x, y), kept inside the image."""
     pad = max(2, letter // 3)
-    width = max(1, round(letter / 9))
+    width = max(1, round(letter / 11))
     scale = cv2.getFontScaleFromHeight(_FONT, letter, width)
     plate = (cv2.getTextSize(text, _FONT, scale, width)[0][0] + 2 * pad, letter + 2 * pad)
     left = int(np.clip(round(x), 0, max(0, image.shape[1] - plate[0])))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 
@@ -101,21 +102,34 @@ def passthrough(binary: str) -> dict[str, str]:
     return {"fps_mode" if version is not None and version >= (5, 1) else "vsync": "passthrough"}
 
 
-def input_stream(path: Path) -> ffmpeg.nodes.FilterableStream:
+def local_file(path: str | Path, **options: Any) -> ffmpeg.nodes.FilterableStream:
     """``path`` as an ffmpeg-python input that can only ever be this one local file.
 
     The ``file:`` prefix keeps names such as ``-y.mp4``, ``concat:a|b`` or ``http:x`` plain file names; the white lists
     keep a file's content (a playlist) from sending ffmpeg to other files or to the network.
     """
-    return ffmpeg.input(
-        f"file:{path}",
-        hide_banner=None,
-        nostdin=None,
-        nostats=None,
-        loglevel="level+info",
-        protocol_whitelist="file",
-        format_whitelist=_CONTAINERS,
+    return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=_CONTAINERS, **options)
+
+
+def input_stream(path: Path) -> ffmpeg.nodes.FilterableStream:
+    """``path`` as the one input of a command whose messages are read: `local_file` with the options for that."""
+    return local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="level+info")
+
+
+def has_sound(path: str | Path) -> bool:
+    """Whether ``path`` has a sound stream that this ffmpeg can decode; tries its first second."""
+    command = (
+        local_file(path, hide_banner=None, nostdin=None, loglevel="quiet", t=1)
+        .output("-", map="0:a:0", f="null")
+        .compile(cmd=find_ffmpeg())
     )
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def check_readable(path: Path) -> None:

@@ -88,7 +88,7 @@ class VideoReader:
         for damage in reader.damage:
             ...
 
-    Each iteration starts again at the first frame.
+    Each iteration starts again at the first frame. Pixels that are not square are left as they are stored.
 
     Args:
         source: the clip, or the path of one.

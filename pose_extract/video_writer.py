@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
 import subprocess
 import tempfile
 from fractions import Fraction
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import OutputError
-from pose_extract.ffmpeg import encoders, find_ffmpeg, first_error
+from pose_extract.ffmpeg import encoders, find_ffmpeg, first_error, has_sound, local_file
 
 # In order of preference; the options aim at the same quality.
 _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -28,6 +30,10 @@ _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mpeg4", {"q:v": 3}),
 )
 
+_SIGXFSZ = int(
+    getattr(signal, "SIGXFSZ", 0)
+)  # what ends a process that writes past the limit; not on Windows
+
 
 class VideoWriter:
     """Streams frames into an H.264 mp4 (yuv420p, BT.709, index first, so that browsers play it).
@@ -36,7 +42,7 @@ class VideoWriter:
             writer.write(image)
 
     The file appears under its name only when everything is written; an exception inside the ``with`` leaves nothing
-    behind. The same frames give the same bytes (with the same ffmpeg): one thread, no dates or versions.
+    behind. The same frames give the same bytes (with the same ffmpeg): a fixed number of threads, no dates or versions.
 
     Args:
         path: the file to write; its folder is made if need be, an older file is replaced.
@@ -60,6 +66,7 @@ class VideoWriter:
         self._done = False
         self._previous: NDArray[np.uint8] | None = None
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        command = self._command(audio_from)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
@@ -70,13 +77,14 @@ class VideoWriter:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in _stop
         try:
             self._child = subprocess.Popen(
-                self._command(audio_from),
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 start_new_session=True,
             )
         except OSError as error:
+            self._errors.close()
             self._remove()
             raise OutputError(f"{self.path} cannot be written: ffmpeg does not run: {error}") from None
 
@@ -84,7 +92,6 @@ class VideoWriter:
         binary = find_ffmpeg()
         encoder = next(((name, options) for name, options in _ENCODERS if name in encoders(binary)), None)
         if encoder is None:
-            self._remove()
             raise OutputError(f"{binary} has none of the encoders {', '.join(name for name, _ in _ENCODERS)}")
         name, options = encoder
         width, height = (side + side % 2 for side in self._size)
@@ -100,8 +107,8 @@ class VideoWriter:
         )
         inputs = [pictures]
         sound: dict[str, Any] = {}
-        if audio_from is not None:
-            inputs.append(ffmpeg.input(f"file:{audio_from}", protocol_whitelist="file", vn=None))
+        if audio_from is not None and has_sound(audio_from):
+            inputs.append(local_file(audio_from, vn=None, sn=None, dn=None))
             sound = {"c:a": "aac", "b:a": "128k"}
         command: list[str] = ffmpeg.output(
             *inputs,
@@ -115,16 +122,16 @@ class VideoWriter:
             color_primaries="bt709",
             color_trc="bt709",
             color_range="tv",
-            threads=1,
+            threads=4,  # a fixed number: x264's output depends on it, not on the machine's cores
             map_metadata=-1,
             fflags="+bitexact",
             **{"flags:v": "+bitexact", "flags:a": "+bitexact"},
             movflags="+faststart",
             f="mp4",
         ).compile(cmd=binary, overwrite_output=True)
-        # ffmpeg-python maps whole inputs: of the second one only the sound is wanted, and it may have none.
+        # ffmpeg-python maps whole inputs; of the second one only the first sound is wanted.
         return [
-            "1:a:0?" if word == "1" and command[i - 1] == "-map" else word for i, word in enumerate(command)
+            "1:a:0" if word == "1" and command[i - 1] == "-map" else word for i, word in enumerate(command)
         ]
 
     @property
@@ -179,8 +186,9 @@ class VideoWriter:
             self._child.stdin.close()
         except OSError:
             self._fail()
-        # ffmpeg 5.1 ends with code 0 even where the index could not be written.
-        if self._child.wait() != 0 or self._messages():
+        # Some versions end with code 0 even where the index could not be written. Other messages do not matter here:
+        # broken sound in the source is one.
+        if self._child.wait() != 0 or self._unwritten():
             self._fail()
         try:
             os.replace(self._temporary, self.path)
@@ -197,14 +205,23 @@ class VideoWriter:
 
     def _messages(self) -> str:
         self._errors.seek(0)
-        return first_error(self._errors.read(1 << 16).decode(errors="replace"))
+        return self._errors.read(1 << 16).decode(errors="replace")
+
+    def _unwritten(self) -> bool:
+        return (
+            re.search(r"No space left|rror writing|nput/output error|File too large", self._messages())
+            is not None
+        )
 
     def _fail(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(10)
-        reason = self._messages() or f"ffmpeg ended with code {self._child.poll()}"
+        code = self._child.poll()
+        reason = first_error(self._messages()) or f"ffmpeg ended with code {code}"
+        if self._unwritten() or code == -_SIGXFSZ:
+            reason = "the disk is full, or a limit on the size of files is reached"
         self.abort()
-        raise OutputError(f"{self.path} cannot be written: {reason}; is the disk full?") from None
+        raise OutputError(f"{self.path} cannot be written: {reason}") from None
 
     def _stop(self) -> None:
         self._done = True

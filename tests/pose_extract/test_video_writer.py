@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 
@@ -96,6 +97,18 @@ def test_sound_of_the_source_is_kept(make_video, tmp_path):
     assert "Audio" not in described(write(tmp_path / "silent.mp4", frames(25), audio_from=silent))
 
 
+def test_broken_sound_does_not_cost_the_video(make_video, tmp_path):
+    data = bytearray(make_video("sound.mkv", *X264, "-c:a", "aac", frames=100, audio=True).read_bytes())
+    rng = np.random.default_rng(0)
+    for start in range(len(data) // 4, len(data) - 100, 400):
+        data[start : start + 40] = rng.bytes(40)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(data)
+    assert len(list(VideoReader(write(tmp_path / "out.mp4", frames(25), audio_from=broken)))) == 25
+    (tmp_path / "no_sound.mkv").write_bytes(b"nothing of the kind")
+    write(tmp_path / "silent.mp4", frames(25), audio_from=tmp_path / "no_sound.mkv")
+
+
 def test_without_x264_another_encoder_is_used(tmp_path, monkeypatch):
     have = encoders(find_ffmpeg())
     monkeypatch.setattr(video_writer, "encoders", lambda _binary: have - {"libx264", "libopenh264"})
@@ -158,10 +171,29 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr(video_writer.subprocess, "Popen", limited)
-    with pytest.raises(OutputError, match=r"out\.mp4 cannot be written.*is the disk full"):  # noqa: SIM117
+    with pytest.raises(OutputError, match=r"out\.mp4 cannot be written: the disk is full"):  # noqa: SIM117
         with VideoWriter(tmp_path / "out.mp4", 25, (320, 240)) as writer:
             for _ in range(100):
                 writer.write(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="needs /dev/full, a device that is always full (Linux)"
+)
+def test_no_space_left_is_an_error(tmp_path, monkeypatch):
+    command = VideoWriter._command
+
+    def full(self, audio_from):
+        words = [
+            "file:/dev/full" if word == f"file:{self._temporary}" else word
+            for word in command(self, audio_from)
+        ]
+        return [word for word in words if word not in ("-movflags", "+faststart")]
+
+    monkeypatch.setattr(VideoWriter, "_command", full)
+    with pytest.raises(OutputError, match=r"out\.mp4 cannot be written: the disk is full"):
+        write(tmp_path / "out.mp4", frames(50, size=(320, 240)))
     assert nothing_left(tmp_path)
 
 
