@@ -102,6 +102,7 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> TrainedModel:
     normality = NormalityModel(
         settings.normality,
         arrays["weights"],
+        arrays["offsets"],
         arrays["means"],
         arrays["precision_cholesky"],
     )
@@ -131,6 +132,7 @@ def _arrays(model: TrainedModel) -> dict[str, NDArray[Any]]:
     assert calibration is not None
     return {
         "weights": normality.weights,
+        "offsets": normality.offsets,
         "means": normality.means,
         "precision_cholesky": normality.precision_cholesky,
         "calibration_clip": calibration.clip,
@@ -227,6 +229,7 @@ def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]
     size = clusters if settings.normality.coordinates == "simplex" else clusters - 1
     expected: dict[str, tuple[tuple[int | str, ...], type]] = {
         "weights": ((parts,), np.float64),
+        "offsets": ((parts,), np.float64),
         "means": ((parts, size), np.float64),
         "precision_cholesky": ((parts, size, size), np.float64),
         "calibration_clip": (("F",), np.int32),
@@ -264,7 +267,7 @@ def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged: {error}; train again") from error
     finite = all(
-        np.isfinite(out[k]).all() for k in ("weights", "means", "precision_cholesky", "calibration_time_s")
+        np.isfinite(out[k]).all() for k in ("weights", "offsets", "means", "precision_cholesky", "calibration_time_s")
     )
     roots = np.diagonal(out["precision_cholesky"], axis1=1, axis2=2)
     if not finite or (out["weights"] < 0).any() or (roots <= 0).any():

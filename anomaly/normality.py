@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,12 +88,15 @@ class NormalityModel:
     Attributes:
         settings: what it was fitted with.
         weights: (G,) expected mixture weights.
+        offsets: (G,) expected log weight and log normaliser of each component under the variational posterior, without
+            what the precision gives: with it the likelihood is the one that scikit-learn's `score_samples` states.
         means: (G, D).
         precision_cholesky: (G, D, D) upper triangular, the precision being U U^T.
     """
 
     settings: NormalitySettings
     weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
     means: NDArray[np.float64]
     precision_cholesky: NDArray[np.float64]
 
@@ -105,15 +109,11 @@ class NormalityModel:
         """(N,) log-likelihood of log assignments (N, K): the normality score of section 3.4."""
         y = coordinates_of(log_p, self.settings)
         parts = np.empty((len(self.weights), len(y)))
-        for g, (weight, mean, root) in enumerate(
-            zip(self.weights, self.means, self.precision_cholesky, strict=True)
+        for g, (offset, mean, root) in enumerate(
+            zip(self.offsets, self.means, self.precision_cholesky, strict=True)
         ):
             distance = np.square((y - mean) @ root).sum(axis=1)
-            parts[g] = (
-                np.log(max(weight, 1e-300))
-                + np.log(np.diagonal(root)).sum()
-                - 0.5 * (distance + len(mean) * np.log(2 * np.pi))
-            )
+            parts[g] = offset + np.log(np.diagonal(root)).sum() - 0.5 * distance
         top = parts.max(axis=0)
         return top + np.log(np.exp(parts - top).sum(axis=0))
 
@@ -152,4 +152,19 @@ def fit_normality(log_p: NDArray[np.floating], settings: NormalitySettings, seed
             ) from error
     if not mixture.converged_:
         logger.info("the normality mixture stopped after %d iterations", settings.max_iterations)
-    return NormalityModel(settings, mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
+    return NormalityModel(
+        settings, mixture.weights_, _offsets(mixture), mixture.means_, mixture.precisions_cholesky_
+    )
+
+
+def _offsets(mixture: Any) -> NDArray[np.float64]:
+    """(G,) expectations under the variational posterior (Blei and Jordan 2006, section 3)."""
+    from scipy.special import digamma
+
+    a, b = mixture.weight_concentration_
+    rest = digamma(b) - digamma(a + b)
+    log_weights = digamma(a) - digamma(a + b) + np.concatenate([[0.0], np.cumsum(rest)[:-1]])
+    freedom, size = mixture.degrees_of_freedom_, mixture.means_.shape[1]
+    log_determinant = size * np.log(2) + digamma(0.5 * (freedom - np.arange(size)[:, None])).sum(axis=0)
+    scale = log_determinant - size * np.log(freedom) - size / mixture.mean_precision_
+    return log_weights + 0.5 * (scale - size * np.log(2 * np.pi))
