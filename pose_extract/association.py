@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from trackers import BaseIoU, OCSORTTracker
 
 from pose_extract.appearance import colour_similarity
-from pose_extract.similarity import box_iou, keypoint_similarity
+from pose_extract.similarity import box_containment, box_iou, keypoint_similarity
+
+OVERLAP = (
+    0.2  # share of the smaller box within the other one, above which two people hide each other's clothes
+)
 
 
 @dataclass
@@ -30,7 +34,6 @@ class _Memory:
         keypoints: (V, 3).
         velocity: (2,) of the body, px/s, from the joints that were found at two sightings in a row.
         area: of its box, px^2, averaged over the last sightings.
-        colours: clothing histogram, averaged likewise; zeros where unknown.
     """
 
     key: int
@@ -38,15 +41,8 @@ class _Memory:
     keypoints: NDArray[np.float64]
     velocity: NDArray[np.float64]
     area: float
-    colours: NDArray[np.float64]
 
-    def see(
-        self,
-        time_s: float,
-        box: NDArray[np.float64],
-        keypoints: NDArray[np.float64],
-        colours: NDArray[np.float64],
-    ) -> None:
+    def see(self, time_s: float, box: NDArray[np.float64], keypoints: NDArray[np.float64]) -> None:
         """Take in another sighting."""
         shift = keypoints[:, :2] - self.keypoints[:, :2]
         weight = np.nan_to_num(keypoints[:, 2] * self.keypoints[:, 2]) * np.isfinite(shift).all(1)
@@ -56,8 +52,6 @@ class _Memory:
             self.velocity += (1 - 0.5 ** ((time_s - self.time_s) / 0.1)) * (velocity - self.velocity)
         self.area += 0.3 * ((box[2:] - box[:2]).prod() - self.area)
         self.time_s, self.keypoints = time_s, keypoints
-        if colours.any():
-            self.colours = 0.9 * self.colours + 0.1 * colours if self.colours.any() else colours
 
 
 class PoseSimilarity(BaseIoU):
@@ -68,8 +62,17 @@ class PoseSimilarity(BaseIoU):
     """
 
     def __init__(
-        self, sigmas: NDArray[Any], pose_weight: float, colour_weight: float, pose_tolerance: float
+        self,
+        sigmas: NDArray[Any],
+        pose_weight: float,
+        pose_tolerance: float,
+        colour_weight: float,
+        min_colour: float,
+        profile: Callable[[int], NDArray[np.float64] | None],
     ) -> None:
+        self._min_colour, self._profile = min_colour, profile
+        self.allowed: NDArray[np.bool_] = np.zeros((0, 0), bool)
+        self.alone: NDArray[np.bool_] = np.zeros(0, bool)
         self._sigmas = np.asarray(sigmas, np.float64) * pose_tolerance
         self._pose_weight, self._colour_weight = pose_weight, colour_weight
         self.track_memories: Callable[[], list[_Memory]] = list
@@ -90,13 +93,38 @@ class PoseSimilarity(BaseIoU):
             similarity += self._pose_weight * keypoint_similarity(
                 predicted, self.keypoints, self._sigmas, area
             )
-        if self._colour_weight:
-            colours = np.stack([memory.colours for memory in memories])
-            known = np.logical_and.outer(colours.any(axis=1), self.colours.any(axis=1))
-            similarity -= np.where(
-                known, self._colour_weight * (1 - colour_similarity(colours, self.colours)), 0
-            )
+        unknown = np.zeros(self.colours.shape[1])
+        profiles = [self._profile(memory.key) for memory in memories]
+        colours = np.stack([unknown if profile is None else profile for profile in profiles])
+        known = np.logical_and.outer(colours.any(axis=1), self.colours.any(axis=1))
+        alike = np.where(known, colour_similarity(colours, self.colours), 1.0)
+        similarity -= self._colour_weight * (1 - alike)
+        # Someone else's clothes; where people overlap, they may be those of the one in front.
+        self.allowed = (alike >= self._min_colour) | ~self.alone
+        similarity *= self.allowed
         return np.maximum(similarity, 0.0)
+
+
+class _PoseTracker(OCSORTTracker):
+    """OC-SORT whose second association, by the overlap with where tracks were last seen, obeys the clothes too."""
+
+    tracker_id = None  # not an entry of the package's own list of trackers
+
+    def update(self, *args: Any, **options: Any) -> Any:
+        """As the package's."""
+        self._left_over: tuple[list[int], list[int]] | None = None
+        return super().update(*args, **options)
+
+    def _get_associated_indices(
+        self, iou_matrix: NDArray[Any], direction_consistency_matrix: NDArray[Any] | None
+    ) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+        if self._left_over is not None:
+            iou_matrix = iou_matrix * self.iou.allowed[np.ix_(*self._left_over)]
+        matched, tracks, detections = super()._get_associated_indices(
+            iou_matrix, direction_consistency_matrix
+        )
+        self._left_over = tracks, detections
+        return matched, tracks, detections
 
 
 class PoseAssociator:
@@ -111,7 +139,7 @@ class PoseAssociator:
         direction_weight: float,
     ) -> None:
         self._similarity = similarity
-        self._tracker = OCSORTTracker(
+        self._tracker = _PoseTracker(
             # The package counts its buffer in frames of 1/30 s, whatever the frame rate.
             lost_track_buffer=coast_s * 30.0,
             frame_rate=fps,
@@ -143,6 +171,8 @@ class PoseAssociator:
         boxes, keypoints, colours = (np.asarray(a, np.float64) for a in (boxes, keypoints, colours))
         # Boxes are how detections are recognised in the tracklets again, so no two may be the same to the last bit.
         boxes = boxes + 1e-6 * np.arange(len(boxes))[:, None]
+        inside = box_containment(boxes, boxes)
+        self._similarity.alone = (np.maximum(inside, inside.T) > OVERLAP).sum(1) <= 1
         self._similarity.time_s, self._similarity.keypoints, self._similarity.colours = (
             time_s,
             keypoints,
@@ -159,11 +189,11 @@ class PoseAssociator:
             memory = self._memories.get(tracklet)
             if memory is None:
                 area = float((boxes[row, 2:] - boxes[row, :2]).prod())
-                memory = _Memory(self._next_key, time_s, keypoints[row], np.zeros(2), area, colours[row])
+                memory = _Memory(self._next_key, time_s, keypoints[row], np.zeros(2), area)
                 self._memories[tracklet] = memory
                 self._next_key += 1
             else:
-                memory.see(time_s, boxes[row], keypoints[row], colours[row])
+                memory.see(time_s, boxes[row], keypoints[row])
             keys[row] = memory.key
         self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
         return keys

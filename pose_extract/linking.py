@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,10 +31,9 @@ class Tracklet:
     last_time: float = 0.0
     head: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
     tail: deque[tuple[float, NDArray[np.float64]]] = field(default_factory=deque)
-    colours: NDArray[np.float64] | None = None
 
-    def add(self, time_s: float, box: NDArray[np.float64], colours: NDArray[np.float64], clean: bool) -> None:
-        """Add a detection; ``clean``: nobody else's box overlaps it, so that its colours are its own."""
+    def add(self, time_s: float, box: NDArray[np.float64]) -> None:
+        """Add a detection."""
         if not self.hits:
             self.first_time = time_s
         self.hits += 1
@@ -44,10 +43,6 @@ class Tracklet:
         self.tail.append((time_s, box))
         while time_s - self.tail[0][0] > _HISTORY_S:
             self.tail.popleft()
-        if colours.any() and (clean or self.colours is None):
-            # A running mean with a memory of 20 sightings.
-            share = 1.0 / min(self.hits, 20)
-            self.colours = colours if self.colours is None else (1 - share) * self.colours + share * colours
 
     def has_left(self, frame_size: tuple[int, int]) -> bool:
         """Whether the person was at the picture's border, (width, height) px, and on the way out when last seen."""
@@ -65,6 +60,7 @@ def link(
     frame_size: tuple[int, int],
     max_gap_s: float,
     max_distance: float,
+    colours_of: Callable[[int], NDArray[np.float64] | None],
 ) -> dict[int, int]:
     """Match tracklets that have begun with people who are out of sight.
 
@@ -78,26 +74,28 @@ def link(
         frame_size: (width, height) px; nobody who walked out of the picture is found again inside.
         max_gap_s: longest time out of sight, in seconds.
         max_distance: allowance for the distance, in body heights, for a gap of one second.
+        colours_of: clothing histogram of the tracklet of a key, if known.
 
     Returns:
         Key of a begun tracklet -> index into ``lost``.
     """
     if not begun or not lost:
         return {}
-    cost = np.array(
-        [[_cost(end, start, frame_size, max_gap_s, max_distance) for start in begun] for end in lost]
-    )
+    cost = np.full((len(lost), len(begun)), _REFUSED)
+    for i, end in enumerate(lost):
+        for j, start in enumerate(begun):
+            if 0.0 < start.first_time - end.last_time <= max_gap_s:
+                cost[i, j] = _way_cost(end, start, frame_size, max_distance)
+                before, after = colours_of(end.key), colours_of(start.key)
+                if before is not None and after is not None:
+                    cost[i, j] += 2.0 * max(0.0, 0.85 - colour_similarity(before[None], after[None]).item())
     rows, columns = linear_sum_assignment(cost)
     return {begun[c].key: int(r) for r, c in zip(rows, columns, strict=True) if cost[r, c] < 1.0}
 
 
-def _cost(
-    end: Tracklet, start: Tracklet, frame_size: tuple[int, int], max_gap_s: float, max_distance: float
-) -> float:
-    """Cost of ``start`` being the continuation of ``end``: below 1 is acceptable."""
+def _way_cost(end: Tracklet, start: Tracklet, frame_size: tuple[int, int], max_distance: float) -> float:
+    """Cost of the way from ``end`` to ``start`` and of the change in size; below 1 is acceptable."""
     gap = start.first_time - end.last_time
-    if not 0.0 < gap <= max_gap_s:
-        return _REFUSED
     end_centre, end_size, end_velocity = _motion(list(end.tail), at_end=True)
     start_centre, start_size, start_velocity = _motion(start.head, at_end=False)
     height = (end_size[1] + start_size[1]) / 2
@@ -105,7 +103,7 @@ def _cost(
     if ratio > 0.5:
         return _REFUSED
     # Nobody is sure to keep their pace while out of sight: the part of the way that is trusted shrinks with the gap.
-    pace = (1 - np.exp(-gap)) if gap > 0 else 0.0
+    pace = 1 - np.exp(-gap)
     expected = end_centre + end_velocity * pace
     if gap > LEFT_S and end.has_left(frame_size):
         return _REFUSED
@@ -115,10 +113,7 @@ def _cost(
     allowance = 0.25 + max_distance * np.sqrt(gap)
     if distance > 1.5 * allowance:
         return _REFUSED
-    cost = 0.6 * distance / allowance + 0.6 * ratio
-    if end.colours is not None and start.colours is not None:
-        cost += 1.2 * (0.9 - min(0.9, colour_similarity(end.colours[None], start.colours[None]).item()))
-    return float(cost)
+    return float(0.6 * distance / allowance + 0.6 * ratio)
 
 
 def _motion(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pose_extract.appearance import clothing_histograms
 from pose_extract.association import PoseAssociator, PoseSimilarity
+from pose_extract.crossings import Wardrobe
 from pose_extract.errors import ConfigError
 from pose_extract.linking import LEFT_S, Tracklet, link
 from pose_extract.records import Frame, PoseDetections
-from pose_extract.similarity import box_iou
 from pose_extract.skeletons import Skeleton
 
 
@@ -32,6 +32,9 @@ class TrackingSettings:
         pose_weight: share of keypoint similarity in that similarity, 0..1; the rest is box overlap.
         pose_tolerance: COCO's joint tolerances are multiplied by it: people move between two frames.
         colour_weight: how much entirely different clothes take off the similarity, 0..1.
+        min_colour: least similarity of clothing colours at which a track goes on, 0..1.
+        exchange_margin: after two people overlapped, they are taken to have been exchanged if that fits their clothes
+            better by this much, 0..1; 1 turns it off.
         direction_weight: weight of OC-SORT's direction consistency.
         coast_s: a track without detections is carried on by its motion alone for this long, seconds.
         reattach_s: a lost person who comes back within this time keeps the id, seconds.
@@ -44,7 +47,9 @@ class TrackingSettings:
     min_similarity: float = 0.2
     pose_weight: float = 0.5
     pose_tolerance: float = 2.0
-    colour_weight: float = 0.2
+    colour_weight: float = 0.4
+    min_colour: float = 0.4
+    exchange_margin: float = 0.1
     direction_weight: float = 0.2
     coast_s: float = 0.5
     reattach_s: float = 3.0
@@ -53,7 +58,14 @@ class TrackingSettings:
     min_hits: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("min_score", "min_similarity", "pose_weight", "colour_weight"):
+        for name in (
+            "min_score",
+            "min_similarity",
+            "pose_weight",
+            "colour_weight",
+            "min_colour",
+            "exchange_margin",
+        ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(
                     f"tracking.{name}: expected a number from 0 to 1, got {getattr(self, name)}"
@@ -104,8 +116,14 @@ class PeopleTracker:
             raise ValueError(f"PeopleTracker: expected a frame rate above 0, got {fps}")
         self._settings, self._fps, self._frame_size, self._skeleton = settings, fps, frame_size, skeleton
         self.lag_frames: int = round(settings.delay_s * fps)
+        self._wardrobe = Wardrobe(fps, settings.exchange_margin, settings.min_colour)
         similarity = PoseSimilarity(
-            np.array(skeleton.sigmas), settings.pose_weight, settings.colour_weight, settings.pose_tolerance
+            np.array(skeleton.sigmas),
+            settings.pose_weight,
+            settings.pose_tolerance,
+            settings.colour_weight,
+            settings.min_colour,
+            self._wardrobe.profile,
         )
         self._associator = PoseAssociator(
             similarity, fps, settings.coast_s, settings.min_similarity, settings.direction_weight
@@ -130,10 +148,13 @@ class PeopleTracker:
                 self._associator.forget(tracklet.key)
         colours = clothing_histograms(frame.image, detections, self._skeleton).astype(np.float64)
         keys = self._associator.update(boxes, detections.keypoints, colours, self._time)
-        alone = (box_iou(boxes, boxes) > 0.15).sum(1) <= 1
         for row, key in enumerate(keys.tolist()):
-            tracklet = self._tracklets.setdefault(key, Tracklet(key))
-            tracklet.add(self._time, boxes[row], colours[row], bool(alone[row]))
+            self._tracklets.setdefault(key, Tracklet(key)).add(self._time, boxes[row])
+        for a, b in self._wardrobe.look(keys.tolist(), boxes, colours, self._time):
+            if b is None:
+                self._part(a)
+            else:
+                self._exchange(a, b)
         self._waiting.append((frame.index, detections, keys))
         ready = []
         while len(self._waiting) > self.lag_frames:
@@ -175,6 +196,7 @@ class PeopleTracker:
             self._frame_size,
             self._settings.reattach_s,
             self._settings.reattach_distance,
+            self._wardrobe.profile,
         )
         for tracklet in due:
             if tracklet.key in links:
@@ -185,6 +207,27 @@ class PeopleTracker:
                 person, self._next_id = self._next_id, self._next_id + 1
             tracklet.person = person
             self._people[person] = tracklet
+
+    def _exchange(self, a: int, b: int) -> None:
+        """Put right that two people were taken for one another: each tracklet goes on as the other person."""
+        first, second = self._tracklets[a], self._tracklets[b]
+        for tracklet in (first, second):
+            # Somebody who has been found again elsewhere since, or has no id yet, cannot be exchanged.
+            if tracklet.person is None or self._people.get(tracklet.person) is not tracklet:
+                self._wardrobe.settle(a, b)
+                return
+        first.person, second.person = second.person, first.person
+        for tracklet in (first, second):
+            self._people[tracklet.person or 0] = tracklet
+        self._wardrobe.exchange(a, b)
+
+    def _part(self, key: int) -> None:
+        """A tracklet that went over to somebody else in an encounter: its person is lost, it begins anew."""
+        tracklet = self._tracklets[key]
+        if tracklet.person is not None and self._people.get(tracklet.person) is tracklet:
+            del self._people[tracklet.person]
+        tracklet.person = None
+        self._wardrobe.restart(key)
 
     def _forget(self) -> None:
         """Drop what cannot be asked for again."""
@@ -198,3 +241,4 @@ class PeopleTracker:
         waiting = {key for _, _, keys in self._waiting for key in keys.tolist()}
         self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
         self._tracklets = {k: t for k, t in self._tracklets.items() if k in waiting or t.last_time >= oldest}
+        self._wardrobe.forget(set(self._tracklets))
