@@ -24,6 +24,8 @@ BINARY_VARIABLE = "GEPC_FFMPEG"
 """Environment variable that names the ffmpeg binary to use."""
 
 _PROBE_TIMEOUT_S = 300.0
+_MAX_FPS = 1000.0
+_DEFAULT_FPS = 25.0
 
 # Containers that may be opened. Left out are the formats that make ffmpeg open further files or addresses (playlists:
 # hls, dash, concat, sdp, imf, avisynth, ...), those that "decode" any text file as a picture (tty, ansi), and devices.
@@ -108,6 +110,8 @@ def local_file(path: str | Path, **options: Any) -> ffmpeg.nodes.FilterableStrea
     The ``file:`` prefix keeps names such as ``-y.mp4``, ``concat:a|b`` or ``http:x`` plain file names; the white lists
     keep a file's content (a playlist) from sending ffmpeg to other files or to the network.
     """
+    if Path(path).suffix.lower() in (".mjpeg", ".mjpg"):
+        options["f"] = "mjpeg"  # by its content, a bare row of JPEGs would be taken for one still image
     return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=_CONTAINERS, **options)
 
 
@@ -208,20 +212,18 @@ def probe(path: Path) -> Probe:
 
 
 def _frame_rate(log: str) -> float:
-    """Mean frame rate of the mapped stream; the exact fraction where ffmpeg's rounded figure agrees with it."""
+    """Mean frame rate of the mapped stream, exact where ffmpeg's two statements agree; 25 where none is sensible."""
     mapped = re.search(r"Stream #0:(\d+) -> #0:0", log)
     line = re.search(rf"Stream #0:{mapped[1]}\b.*: Video: .*", log) if mapped else None
-    rounded = 0.0
-    if line is not None:
-        for unit in ("fps", "tbr"):
-            match = re.search(rf"([\d.]+)(k?) {unit}\b", line[0])
-            if match is not None and rounded <= 0:
-                rounded = float(match[1]) * (1000 if match[2] else 1)
+    stated = re.findall(r"([\d.]+)(k?) (?:fps|tbr)\b", line[0]) if line else []
+    rates = [float(number) * (1000 if kilo else 1) for number, kilo in stated]
     config = re.search(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", log)
-    exact = Fraction(int(config[1]), int(config[2])) if config and int(config[2]) else Fraction(0)
-    if exact > 0 and (rounded <= 0 or abs(float(exact) - rounded) < 0.01):
-        return float(exact)
-    return rounded if rounded > 0 else 25.0
+    exact = float(Fraction(int(config[1]), int(config[2]))) if config and int(config[2]) else 0.0
+    # Some containers state the ticks of their clock as their frame rate.
+    rounded = next((rate for rate in rates if 0 < rate <= _MAX_FPS), None)
+    if 0 < exact <= _MAX_FPS and (rounded is None or abs(exact - rounded) < 0.01):
+        return exact
+    return rounded or _DEFAULT_FPS
 
 
 def _explain(path: Path, log: str, head: str) -> str:

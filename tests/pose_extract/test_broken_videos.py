@@ -107,6 +107,13 @@ def test_text_is_no_video(tmp_path, name):
     assert "is not a video" in problem(path)
 
 
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg"])
+def test_a_still_image_is_no_video(tmp_path, name):
+    path = tmp_path / name
+    run_ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32:r=1:d=1", path)
+    assert "is not a video" in problem(path)
+
+
 def test_noise_is_no_video(tmp_path):
     path = tmp_path / "noise.mp4"
     path.write_bytes(np.random.default_rng(0).bytes(5000))
