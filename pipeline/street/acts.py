@@ -16,7 +16,7 @@ HANDLEBAR = (0.62, 0.23, 1.02)  # metres: ahead of the saddle, to each side, abo
 
 RUN = Gait(duty=0.36, hip=0.92, bob=0.02, foot_lift=0.30, toe_off=1.1, arms=0.75, elbow=1.25, twist=0.18,
            lean=0.14, flight=0.09)  # fmt: skip
-CROUCH = Gait(duty=0.66, hip=0.66, bob=0.015, foot_lift=0.12, toe_off=0.5, arms=0.25, elbow=0.8, lean=0.55)
+CROUCH = Gait(duty=0.66, hip=0.74, bob=0.015, foot_lift=0.12, toe_off=0.5, arms=0.25, elbow=0.8, lean=0.55)
 SKIP = Gait(duty=0.42, hip=0.95, bob=0.03, foot_lift=0.34, toe_off=1.0, arms=0.9, elbow=0.5, twist=0.15,
             lean=0.04, flight=0.14)  # fmt: skip
 LIMP = Gait(duty=0.64, hip=0.94, arms=0.3, elbow=0.15, lean=0.12, limp=1.0)

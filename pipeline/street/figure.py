@@ -13,7 +13,7 @@ from pipeline.street.body import INDEX as J
 from pipeline.street.body import Array
 from pipeline.street.look import Colour, random_look, tone
 from pipeline.street.scene import Camera
-from pipeline.street.strokes import CIRCLE, fill, hull
+from pipeline.street.strokes import CIRCLE, fill, hull, line
 from pipeline.street.truth import Sight
 
 _HIPS, _SHOULDERS = [J["left_hip"], J["right_hip"]], [J["left_shoulder"], J["right_shoulder"]]
@@ -68,7 +68,7 @@ class Figure:
                 shape = (pixels[at], np.array(radii) * girth, self.cloth[cloth])
                 add(float(depth[at].mean()) - nearer, lambda shape=shape: hull(image, *shape))  # type: ignore[misc]
         trunk = float(depth[[*_HIPS, *_SHOULDERS]].mean())
-        add(trunk, lambda: self._trunk(image, pixels, girth))
+        add(trunk, lambda: self._trunk(image, row, girth))
         add(min(trunk, float(depth[J["head"]])) - 0.01, lambda: self._head(image, row))
         if self.person.bicycle[row]:
             add(trunk + 0.06, lambda: draw_bicycle(image, self.person, row, self.camera))
@@ -93,7 +93,9 @@ class Figure:
             fill(dark, centre + (outline - centre) * share - corner, tone((70, 68, 66), 1.5 - share))
         patch[:] = cv2.addWeighted(patch, 0.62, dark, 0.38, 0)
 
-    def _trunk(self, image: NDArray[np.uint8], pixels: Array, girth: float) -> None:
+    def _trunk(self, image: NDArray[np.uint8], row: int, girth: float) -> None:
+        """Trousers' seat, shirt and neck; the front has a collar and a row of buttons, the back has not."""
+        pixels = self.sight.pixels[row]
         look, chest, pelvis, head = self.look, pixels[J["chest"]], pixels[J["pelvis"]], pixels[J["head"]]
         shoulders, hips = pixels[_SHOULDERS], pixels[_HIPS]
         waist = 0.45 * chest + 0.55 * pelvis
@@ -106,8 +108,25 @@ class Figure:
             middle, across = 0.6 * chest + 0.4 * pelvis, (shoulders[0] - shoulders[1]) * 0.42
             band = np.stack([middle - across, middle + across])
             hull(image, band, np.array([0.014, 0.014]) * girth, tone(look.trousers, 1.4))
+        self._collar(image, row, girth)
         neck = np.stack([0.3 * head + 0.7 * chest, 0.65 * head + 0.35 * chest])
         hull(image, neck, np.array([0.03, 0.026]) * girth, look.skin)
+
+    def _collar(self, image: NDArray[np.uint8], row: int, girth: float) -> None:
+        joints, body = self.person.joints[row], self.person.visit.body
+        up = joints[J["chest"]] - joints[J["pelvis"]]
+        left = joints[J["left_shoulder"]] - joints[J["right_shoulder"]]
+        forward = np.cross(left, up) / np.linalg.norm(left) / np.linalg.norm(up)
+        view = joints[J["chest"]] - np.array([0, 0, self.camera.height])
+        if -float(forward @ view) < 0.15 * np.linalg.norm(view):
+            return
+        front = joints[J["chest"]] + 0.05 * body.height * body.build * forward
+        spots = np.stack([front + up * share for share in (0.10, 0.0, -0.08, -0.2, -0.4, -0.6)])
+        flat, _ = self.camera.project(spots)
+        hull(image, flat[:3], np.array([0.022, 0.018, 0.006]) * girth, self.look.skin)
+        line(image, flat[2:], tone(self.look.shirt, 0.6), 0.008 * girth)
+        for button in flat[3:]:
+            fill(image, button + CIRCLE * max(0.6, 0.008 * girth), tone(self.look.shirt, 1.5))
 
     def _head(self, image: NDArray[np.uint8], row: int) -> None:
         """Skull, hair and face, turned as the head's axes say; positions are in half head heights from its middle."""

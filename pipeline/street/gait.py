@@ -252,10 +252,11 @@ def walk_like(m: Moment, gait: Gait) -> Pose:
     head = rotation(
         0.25 * style.wobble(0.6 * m.t, 3), 0.5 * gait.lean + style.stoop + 0.05 * style.wobble(m.t, 4), 0.0
     )
-    stoop = np.clip(gait.hip, 0, 0.985)
+    step = (m.speed * gait.duty / np.maximum(m.rate, 0.2) / body.leg) ** 2
+    upright = (1 - gait.hip) * 0.9 * (1 - step) if gait.hip > 0.9 else 0 * step  # short steps: straight knees
     hip_height = (
-        stoop * body.leg
-        - gait.bob * style.bounce * vigour * body.leg * np.cos(2 * cycle - 0.6)
+        np.clip(gait.hip + upright, 0, 0.99) * body.leg
+        - gait.bob * style.bounce * vigour * np.minimum(step, 1.2) * body.leg * np.cos(2 * cycle - 0.6)
         - 0.03 * vigour * gait.limp * body.leg * (1 + np.cos(cycle + np.pi * (style.side < 0)))
     )
     shift = np.stack(
