@@ -60,6 +60,8 @@ def package_version() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     args = build_parser().parse_args(argv)
+    # Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     level = logging.DEBUG if args.debug else logging.WARNING if args.quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     for name in ("pipeline", "pose_extract", "anomaly"):

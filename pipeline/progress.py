@@ -39,7 +39,8 @@ class Progress:
         elapsed = time.monotonic() - self._start
         rate = self.done / elapsed if elapsed > 0 else 0.0
         count = f"{self.done:.0f}" + (f"/{self.total:.0f}" if self.total else "")
-        text = f"{self.title}: {count} {self.unit}, {rate:.1f} {self.unit}/s"
+        speed = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each" if rate else "starting"
+        text = f"{self.title}: {count} {self.unit}, {speed}"
         if self.total and rate > 0 and self.done < self.total:
             text += f", {format_duration((self.total - self.done) / rate)} left"
         return text + (f", {self.note}" if self.note else "")
@@ -82,16 +83,13 @@ def stage(title: str, unit: str, total: float | None = None, quiet: bool = False
 def _bar(title: str, unit: str, total: float | None) -> Iterator[Progress]:
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as rich:
         task = rich.add_task(escape(title), total=total, count="")
@@ -99,8 +97,7 @@ def _bar(title: str, unit: str, total: float | None) -> Iterator[Progress]:
         class Bar(Progress):
             def update(self, done: float, note: str | None = None) -> None:
                 super().update(done, note)
-                count = self.describe().removeprefix(f"{title}: ")
-                rich.update(task, completed=done, count=escape(count.split(" left")[0].rsplit(",", 1)[0]))
+                rich.update(task, completed=done, count=escape(self.describe().removeprefix(f"{title}: ")))
 
         yield Bar(title, unit, total)
 

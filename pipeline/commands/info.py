@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE)
-    table.add_column("clip", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("clip", overflow="fold", min_width=10)
     for name in ("frames", "people", "tracks", "seconds", "estimator", "coverage", "for"):
         table.add_column(name, justify="right", no_wrap=True)
     for e in entries:
