@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.street.body import SIDES, Array, Body, Pose, blend, reach, rotation, swing, unit
-from pipeline.street.gait import Gait, Moment, Style, arms_in, hang_arms, legs_to, walk_like
+from pipeline.street.body import SIDES, Array, Body, Pose, reach, rotation, swing, unit
+from pipeline.street.gait import Gait, Moment, arms_in, hang_arms, legs_to, walk_like
 
-FALL_SECONDS = 0.75
-RISE_SECONDS = 1.6
 CRANK = (0.12, 0.30, 0.165)  # metres: pedal axle ahead of the saddle, above the ground, length of the crank
 HANDLEBAR = (0.62, 0.23, 1.02)  # metres: ahead of the saddle, to each side, above the ground
 
@@ -22,17 +20,18 @@ SKIP = Gait(duty=0.42, hip=0.95, bob=0.03, foot_lift=0.34, toe_off=1.0, arms=0.9
 LIMP = Gait(duty=0.64, hip=0.94, arms=0.3, elbow=0.15, lean=0.12, limp=1.0)
 
 
-def _smooth(x: Array) -> Array:
+def ease(x: Array) -> Array:
     """0 below 0, 1 above 1, an S between."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)
 
 
-def _pair(left: Array, right: Array) -> Array:
+def pair(left: Array, right: Array) -> Array:
+    """(T, 2) of values for the left and for the right."""
     return np.stack([left, right], axis=-1)
 
 
-def _bumps(m: Moment, salt: int, gap: tuple[float, float], width: float, sides: int = 2) -> list[Array]:
+def bumps(m: Moment, salt: int, gap: tuple[float, float], width: float, sides: int = 2) -> list[Array]:
     """Events at random times of the behaviour, as one bump curve (T,) 0..1 for each of ``sides`` kinds."""
     rng = m.style.rng(salt)
     curves = [np.zeros_like(m.t) for _ in range(sides)]
@@ -40,12 +39,12 @@ def _bumps(m: Moment, salt: int, gap: tuple[float, float], width: float, sides: 
     while at < m.seconds + 1:
         kind = int(rng.integers(sides))
         x = (m.t - at) / width
-        curves[kind] = np.maximum(curves[kind], _smooth(x * 2.4) * _smooth((1 - x) * 2.0))
+        curves[kind] = np.maximum(curves[kind], ease(x * 2.4) * ease((1 - x) * 2.0))
         at += rng.uniform(*gap)
     return curves
 
 
-def _stand(m: Moment, hip: Array | float, feet: float = 1.0, ahead: float = 0.0) -> dict[str, Array]:
+def plant_feet(m: Moment, hip: Array | float, feet: float = 1.0, ahead: float = 0.0) -> dict[str, Array]:
     """Pelvis, legs and shift of a person whose feet stay where they are, with the hips at a share of the leg."""
     style, body = m.style, m.body
     zero = np.zeros_like(m.t)
@@ -61,7 +60,8 @@ def _stand(m: Moment, hip: Array | float, feet: float = 1.0, ahead: float = 0.0)
     return {"pelvis": pelvis, **legs, "shift": shift}
 
 
-def _ground(m: Moment, lift: Array | float = 0.0) -> dict[str, Array]:
+def on_ground(m: Moment, lift: Array | float = 0.0) -> dict[str, Array]:
+    """The body's lowest point on the ground, or ``lift`` metres above it."""
     zero = np.zeros_like(m.t)
     return {"lift": zero + lift, "height": zero, "grounded": zero + 1}
 
@@ -73,17 +73,17 @@ def standing(m: Moment) -> Pose:
         0.08 * style.wobble(m.t, 0), style.lean + 0.02 * style.wobble(m.t, 1), 0.02 * style.wobble(m.t, 2)
     )
     head = rotation(0.5 * style.wobble(0.5 * m.t, 3), style.stoop + 0.1 * style.wobble(m.t, 4))
-    flex = 0.05 + 0.06 * _pair(style.wobble(m.t, 7), style.wobble(m.t, 8))
-    arms = hang_arms(m, chest, flex, style.elbow + 0.05 * _pair(style.wobble(m.t, 9), style.wobble(m.t, 10)))
-    return Pose(**_stand(m, 0.985), chest=chest, head=head, **arms, **_ground(m))
+    flex = 0.05 + 0.06 * pair(style.wobble(m.t, 7), style.wobble(m.t, 8))
+    arms = hang_arms(m, chest, flex, style.elbow + 0.05 * pair(style.wobble(m.t, 9), style.wobble(m.t, 10)))
+    return Pose(**plant_feet(m, 0.985), chest=chest, head=head, **arms, **on_ground(m))
 
 
 def talking(m: Moment) -> Pose:
     """Standing with gestures of the hands and nods."""
     pose = standing(m)
     style = m.style
-    gesture = _pair(*_bumps(m, 2, (0.5, 1.6), 1.1)) * (0.6 + 0.4 * style.arms)
-    beat = 0.15 * _pair(style.wobble(3 * m.t, 11), style.wobble(3 * m.t, 12))
+    gesture = pair(*bumps(m, 2, (0.5, 1.6), 1.1)) * (0.6 + 0.4 * style.arms)
+    beat = 0.15 * pair(style.wobble(3 * m.t, 11), style.wobble(3 * m.t, 12))
     arms = arms_in(
         pose.chest,
         flex=0.05 + gesture * (0.45 + beat),
@@ -130,113 +130,41 @@ def jumping(m: Moment) -> Pose:
     lift = 0.5 * 9.81 * flight**2 * air * (1 - air) * 0.9
     crouch = np.where(phase < 0.45, np.sin(np.pi * ground), 0.0)
     tuck = np.sin(np.pi * air) * 0.10
-    parts = _stand(m, 0.97 - 0.20 * crouch - tuck, feet=1.1)
+    parts = plant_feet(m, 0.97 - 0.20 * crouch - tuck, feet=1.1)
     chest = rotation(0.0, style.lean + 0.1 + 0.35 * crouch)
     up = np.sin(np.pi * air)
     flex = -0.5 * crouch + (1.6 + 0.8 * style.arms) * up
     arms = arms_in(
         chest,
-        _pair(flex, flex),
-        _pair(0.25 + 0.3 * up, 0.25 + 0.3 * up),
-        0.5 + 0 * _pair(up, up),
-        0.3 + 0 * _pair(up, up),
+        pair(flex, flex),
+        pair(0.25 + 0.3 * up, 0.25 + 0.3 * up),
+        0.5 + 0 * pair(up, up),
+        0.3 + 0 * pair(up, up),
     )
     pitch = 0.9 * np.sin(np.pi * np.clip(air * 1.0, 0, 1))
     feet = np.stack(
-        [_pair(np.cos(pitch), np.cos(pitch)), np.zeros((len(m.t), 2)), -_pair(np.sin(pitch), np.sin(pitch))],
+        [pair(np.cos(pitch), np.cos(pitch)), np.zeros((len(m.t), 2)), -pair(np.sin(pitch), np.sin(pitch))],
         axis=-1,
     )
     head = rotation(0.0, style.stoop - 0.1 * up)
-    return Pose(**{**parts, "feet": feet}, chest=chest, head=head, **arms, **_ground(m, lift))
-
-
-def fall_direction(style: Style) -> tuple[float, float]:
-    """Forward and leftward share of the direction in which this person falls: mostly forward, also sideways or back."""
-    along, across = ((1.0, 0.0), (1.0, 0.0), (-0.9, 0.3), (0.25, 0.97), (0.25, -0.97))[style.seed % 5]
-    return along, across
-
-
-def _lying(m: Moment) -> Pose:
-    """Flat on the ground in the direction of the fall, limbs spread, stirring a little."""
-    along, across = fall_direction(m.style)
-    style = m.style
-    tilt = np.pi / 2 * 0.97
-    stir = 0.06 * style.wobble(1.3 * m.t, 3)
-    pelvis = rotation(
-        0.0, tilt * along if abs(along) > 0.5 else 0.15, tilt * across if abs(across) > 0.5 else 0.0
-    )
-    chest = pelvis @ rotation(
-        0.12 * style.wobble(m.t, 1), 0.05 * style.wobble(m.t, 2) - 0.05 * along, 0.1 * style.side
-    )
-    head = chest @ rotation(0.5 * style.side + stir, -0.25 * along, 0.0)
-    # One arm beside the head, one out to the side, both in the plane of the ground.
-    over = np.stack([np.full_like(m.t, style.side > 0), np.full_like(m.t, style.side < 0)], axis=-1)
-    still, stirs = np.zeros_like(over), np.broadcast_to(stir[:, None], over.shape)
-    if abs(across) > 0.5:
-        arms = arms_in(chest, 0.6 + 0.9 * over + stirs, still - 0.06, 0.9 - 0.3 * over, still)
-    else:
-        arms = arms_in(chest, 3.08 * over, 0.95 - 0.45 * over + stirs, 0.5 + 0.5 * over, still - np.pi / 2)
-    bent = 0.4 + 0.3 * SIDES * style.side + _pair(stir, -stir)
-    raised = 0.0 if along > 0.5 else 0.55  # on the back the knees point up, face down the feet do
-    thigh, shin = swing(
-        raised * bent, (0.15 if abs(across) < 0.5 else -0.08) + 0 * bent, bent, 0 * bent, knee=True
-    )
-    foot = unit(shin + 0.25 * np.array([1.0, 0, 0]))
-    turn = lambda v: np.einsum("tij,tsj->tsi", pelvis, v)  # noqa: E731
-    return Pose(
-        pelvis=pelvis + 0 * m.t[:, None, None], chest=chest, head=head, **arms, thighs=turn(thigh), shins=turn(shin),
-        feet=turn(foot), shift=np.zeros((len(m.t), 2)), **_ground(m),
-    )  # fmt: skip
-
-
-def _kneeling(m: Moment) -> Pose:
-    """On one knee with a hand near the ground: between lying and standing."""
-    parts = _stand(m, 0.5, ahead=0.16)
-    chest = rotation(0.1 * m.style.side, 0.75 + 0 * m.t)
-    arms = arms_in(chest, np.full((len(m.t), 2), 0.7), np.full((len(m.t), 2), 0.25), np.full((len(m.t), 2), 0.35),
-                   np.full((len(m.t), 2), 0.2))  # fmt: skip
-    return Pose(**parts, chest=chest, head=rotation(0.0, 0.35 + 0 * m.t), **arms, **_ground(m))
-
-
-def falling(m: Moment) -> Pose:
-    """Stumble, fall within three quarters of a second, lie, get up."""
-    down = np.clip(m.t / FALL_SECONDS, 0, 1) ** 1.7
-    buckle = replace(_stand_up(m), **_throw_arms(m, down))
-    pose = blend(buckle, _lying(m), _smooth(down))
-    rise = (m.t - (m.seconds - RISE_SECONDS)) / RISE_SECONDS
-    pose = blend(pose, _kneeling(m), _smooth(rise / 0.55))
-    return blend(pose, standing(m), _smooth((rise - 0.55) / 0.45))
-
-
-def _stand_up(m: Moment) -> Pose:
-    """Upright but with the knees giving way as the fall goes on."""
-    give = 0.35 * _smooth(m.t / FALL_SECONDS)
-    pose = standing(m)
-    return replace(pose, **_stand(m, 0.985 - give))
-
-
-def _throw_arms(m: Moment, down: Array) -> dict[str, Array]:
-    chest = rotation(0.0, 0.5 * down * fall_direction(m.style)[0])
-    spread = _pair(down, down)
-    arms = arms_in(chest, 1.3 * spread, 0.2 + 0.7 * spread, 0.5 + 0 * spread, 0.2 + 0 * spread)
-    return {"chest": chest, **arms}
+    return Pose(**{**parts, "feet": feet}, chest=chest, head=head, **arms, **on_ground(m, lift))
 
 
 def fighting(m: Moment) -> Pose:
     """On guard: bouncing, punches, kicks, and being hit."""
     style = m.style
-    punch_l, punch_r = _bumps(m, 3, (0.25, 0.75), 0.42)
-    kick, hit, _ = _bumps(m, 4, (0.8, 1.8), 0.75, sides=3)
+    punch_l, punch_r = bumps(m, 3, (0.25, 0.75), 0.42)
+    kick, hit, _ = bumps(m, 4, (0.8, 1.8), 0.75, sides=3)
     kick = kick * (1 - hit)
     bounce = 0.5 + 0.5 * np.sin(2 * np.pi * 1.9 * m.t + style.seed)
-    parts = _stand(m, 0.94 - 0.05 * bounce - 0.05 * hit, feet=1.7, ahead=0.14)
+    parts = plant_feet(m, 0.94 - 0.05 * bounce - 0.05 * hit, feet=1.7, ahead=0.14)
     strong = 0 if style.side > 0 else 1
     leg_flex, leg_bend = np.zeros((len(m.t), 2)), np.zeros((len(m.t), 2))
     leg_flex[:, strong] = 1.45 * kick
     leg_bend[:, strong] = 1.9 * kick * (1 - kick) * 2 + 0.1
     thigh, shin = swing(leg_flex, 0.15 + 0 * leg_flex, leg_bend, 0 * leg_flex, knee=True)
     w = np.zeros((len(m.t), 2, 1))
-    w[:, strong, 0] = _smooth(kick * 3)
+    w[:, strong, 0] = ease(kick * 3)
     parts["thighs"] = unit((1 - w) * parts["thighs"] + w * thigh)
     parts["shins"] = unit((1 - w) * parts["shins"] + w * shin)
     parts["feet"] = unit((1 - w) * parts["feet"] + w * unit(np.array([0.55, 0.0, 0.8]) - 0.2 * shin))
@@ -248,13 +176,11 @@ def fighting(m: Moment) -> Pose:
         0.15 * style.side * hit,
     )
     head = rotation(0.3 * hit * style.side, 0.1 - 0.45 * hit)
-    punch = _pair(punch_l, punch_r)
-    guard = _pair(hit, hit)
-    flex = (
-        0.55 + 0.95 * punch + 0.4 * guard + 0.06 * _pair(style.wobble(4 * m.t, 7), style.wobble(4 * m.t, 8))
-    )
+    punch = pair(punch_l, punch_r)
+    guard = pair(hit, hit)
+    flex = 0.55 + 0.95 * punch + 0.4 * guard + 0.06 * pair(style.wobble(4 * m.t, 7), style.wobble(4 * m.t, 8))
     arms = arms_in(chest, flex, 0.25 + 0.35 * guard, 2.1 - 1.95 * punch - 0.5 * guard, 0.35 - 0.2 * punch)
-    return Pose(**parts, chest=chest, head=head, **arms, **_ground(m))
+    return Pose(**parts, chest=chest, head=head, **arms, **on_ground(m))
 
 
 def crawling(m: Moment) -> Pose:
@@ -265,21 +191,21 @@ def crawling(m: Moment) -> Pose:
     pelvis = rotation(0.06 * step, 1.32, 0.05 * step)
     chest = rotation(-0.06 * step, 1.42, -0.05 * step)
     head = rotation(0.15 * style.wobble(m.t, 3), 0.75 - style.stoop)
-    thigh_f = _pair(0.24 * step, -0.24 * step) + 0.05
+    thigh_f = pair(0.24 * step, -0.24 * step) + 0.05
     drop = np.zeros((len(m.t), 2))
     thigh, _ = swing(thigh_f, drop + 0.08, drop, drop)
     shin = unit(np.broadcast_to(np.array([-1.0, 0.0, -0.12]), thigh.shape))
     shoulder = 0.93 * (body.upper_arm + body.forearm + 0.6 * body.hand)
     target = np.zeros((len(m.t), 2, 3))
-    target[..., 0] = _pair(-0.15 * step, 0.15 * step) + 0.02
+    target[..., 0] = pair(-0.15 * step, 0.15 * step) + 0.02
     target[..., 1] = SIDES * 0.03
-    target[..., 2] = -shoulder + 0.06 * _pair(np.maximum(0, -np.cos(2 * np.pi * m.phase)), lift)
+    target[..., 2] = -shoulder + 0.06 * pair(np.maximum(0, -np.cos(2 * np.pi * m.phase)), lift)
     pole = np.broadcast_to(np.array([[-0.8, 0.6, 0.0], [-0.8, -0.6, 0.0]]), target.shape)
     upper, fore = reach(target, body.upper_arm, body.forearm + 0.6 * body.hand, pole)
     return Pose(
         pelvis=pelvis, chest=chest, head=head, upper_arms=upper, forearms=fore, thighs=thigh, shins=shin,
         feet=unit(np.broadcast_to(np.array([-0.6, 0.0, -0.8]), thigh.shape)), shift=np.zeros((len(m.t), 2)),
-        **_ground(m),
+        **on_ground(m),
     )  # fmt: skip
 
 
@@ -290,8 +216,8 @@ def panicking(m: Moment) -> Pose:
         replace(m, style=replace(style, carry=(0, 0))), Gait(foot_lift=0.16, lean=0.08, hip=0.93)
     )
     beat = 2 * np.pi * (1.5 + 0.7 * style.pace) * m.t
-    wave = _pair(np.sin(beat), np.sin(beat + 1.3 + style.side))
-    other = _pair(np.cos(1.31 * beat), np.cos(1.17 * beat + 2))
+    wave = pair(np.sin(beat), np.sin(beat + 1.3 + style.side))
+    other = pair(np.cos(1.31 * beat), np.cos(1.17 * beat + 2))
     chest = rotation(
         0.25 * np.sin(0.7 * beat), 0.05 + 0.1 * np.sin(0.5 * beat), 0.15 * np.sin(0.63 * beat + 1)
     )
@@ -316,7 +242,7 @@ def cycling(m: Moment) -> Pose:
     chest = rotation(0.02 * np.sin(turn), lean + 0.02 * style.wobble(m.t, 1), 0.03 * np.sin(turn))
     head = rotation(0.2 * style.wobble(m.t, 3), 0.15 + 0.5 * style.stoop)
     saddle = saddle_height(body)
-    angle = _pair(turn, turn + np.pi)
+    angle = pair(turn, turn + np.pi)
     pedal = np.stack(
         [
             CRANK[0] + CRANK[2] * np.sin(angle),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class Figure:
             for names, radii, cloth, nearer in _LIMBS:
                 at = [J[f"{side}_{name}"] for name in names]
                 shape = (pixels[at], np.array(radii) * girth, self.cloth[cloth])
-                add(float(depth[at].mean()) - nearer, lambda shape=shape: hull(image, *shape))  # type: ignore[misc]
+                add(float(depth[at].mean()) - nearer, partial(hull, image, *shape))
         trunk = float(depth[[*_HIPS, *_SHOULDERS]].mean())
         add(trunk, lambda: self._trunk(image, row, girth))
         add(min(trunk, float(depth[J["head"]])) - 0.01, lambda: self._head(image, row))

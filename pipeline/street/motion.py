@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.street import acts
+from pipeline.street import acts, falls
 from pipeline.street.body import Array, Body, Pose
 from pipeline.street.gait import Gait, Moment, Style, stride_rate, walk_like
 
@@ -62,7 +62,7 @@ class Behaviour:
         return Drive(forward, np.zeros_like(t), turn, stride_rate(forward, body, style) * (speed > 0))
 
 
-def _still(t: Array) -> Drive:
+def _standing(t: Array, seconds: float, speed: float, body: Body, style: Style) -> Drive:
     zero = np.zeros_like(t)
     return Drive(zero, zero, zero, zero)
 
@@ -97,8 +97,8 @@ def _leaving(t: Array, seconds: float, speed: float, body: Body, style: Style) -
 
 
 def _hopping(t: Array, seconds: float, speed: float, body: Body, style: Style) -> Drive:
-    drive = _still(t)
-    return Drive(drive.forward + speed, drive.left, drive.turn, drive.rate)
+    zero = np.zeros_like(t)
+    return Drive(zero + speed, zero, zero, zero)
 
 
 def _cadence(strides: float) -> Callable[[Array, float, float, Body, Style], Drive]:
@@ -113,9 +113,9 @@ def _cadence(strides: float) -> Callable[[Array, float, float, Body, Style], Dri
 
 def _falling(t: Array, seconds: float, speed: float, body: Body, style: Style) -> Drive:
     """The body tips over its feet: the hips move by about their height in the direction of the fall, once."""
-    along, across = acts.fall_direction(style)
-    down = np.clip(t / acts.FALL_SECONDS, 0, 1)
-    travel = 0.62 * body.leg / acts.FALL_SECONDS * np.pi / 2 * np.sin(np.pi * down)
+    along, across = falls.fall_direction(style)
+    down = np.clip(t / falls.FALL_SECONDS, 0, 1)
+    travel = 0.62 * body.leg / falls.FALL_SECONDS * np.pi / 2 * np.sin(np.pi * down)
     momentum = speed * np.exp(-np.maximum(t, 0) / 0.25)
     zero = np.zeros_like(t)
     return Drive(momentum + along * travel, across * travel, zero, zero)
@@ -134,8 +134,8 @@ def _gait(gait: Gait) -> Callable[[Moment], Pose]:
 WALK = Gait()
 _ALL = (
     Behaviour("walking", False, _gait(WALK), (0.9, 1.6), (2.0, 6.0)),
-    Behaviour("standing", False, acts.standing, seconds=(2.0, 5.0), drive=lambda t, *_: _still(t)),
-    Behaviour("talking", False, acts.talking, seconds=(4.0, 9.0), drive=lambda t, *_: _still(t), partners=2),
+    Behaviour("standing", False, acts.standing, seconds=(2.0, 5.0), drive=_standing),
+    Behaviour("talking", False, acts.talking, seconds=(4.0, 9.0), drive=_standing, partners=2),
     Behaviour("stopping", False, _gait(WALK), (0.9, 1.5), (3.0, 5.0), drive=_stopping),
     Behaviour("turning", False, _gait(WALK), (0.9, 1.4), (1.6, 3.0), drive=_turning),
     Behaviour("leaving", False, _gait(WALK), (0.9, 1.4), (1.4, 1.8), drive=_leaving),
@@ -144,8 +144,8 @@ _ALL = (
         "cycling", True, acts.cycling, (2.6, 4.2), (3.0, 6.0), _cadence(0.95), whole=True, bicycle=True
     ),
     Behaviour("jumping", True, acts.jumping, (0.0, 0.7), (2.0, 3.5), _hopping),
-    Behaviour("falling", True, acts.falling, (0.4, 0.9), (3.2, 5.0), _falling),
-    Behaviour("fighting", True, acts.fighting, seconds=(2.5, 4.5), drive=lambda t, *_: _still(t), partners=2),
+    Behaviour("falling", True, falls.falling, (0.4, 0.9), (3.2, 5.0), _falling),
+    Behaviour("fighting", True, acts.fighting, seconds=(2.5, 4.5), drive=_standing, partners=2),
     Behaviour("crouching", True, acts.crouching, (0.6, 1.0), (2.5, 4.0), _cadence(0.85)),
     Behaviour("crawling", True, acts.crawling, (0.35, 0.6), (3.0, 4.5), _cadence(0.75)),
     Behaviour("panicking", True, acts.panicking, (0.4, 1.2), (2.0, 4.0), _panicking),
