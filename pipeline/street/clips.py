@@ -60,7 +60,7 @@ def simulate_clip(
         name: of the clip.
         seed: of everything that is random in it.
         settings: of the street, None for the defaults.
-        abnormal: names of abnormal behaviours that follow one another in the clip, with pauses; empty for a normal clip.
+        abnormal: names of abnormal behaviours that follow one another in the clip, with pauses; empty: a normal clip.
             Leave at least 6 seconds of the clip for each: fewer, and there is no pause.
 
     Raises:
