@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,26 +101,25 @@ def extract_all(
     made, reused, failed = [], [], []
     name = settings.pose.estimator
     estimator = create_estimator(name, getattr(settings, name))
-    for number, source in enumerate(sources, 1):
-        title = f"extract {source.name} ({number}/{len(sources)})"
-        try:
-            key = clip_key(content_hash(source), settings, estimator)
-            entry = workspace.find(key)
-            if entry is not None:
-                if train:
-                    entry = workspace.promote(entry)
-                reused.append(entry)
-                logger.info("%s: tracks are there already", source.name)
-            else:
-                entry = _extract_clip(source, key, workspace, settings, estimator, train, title, quiet)
-                made.append(entry)
-            if json_too:
-                path = workspace.tracks_path(entry.clip)
-                write_json(path.with_suffix(".json"), load_tracks(path))
-        except VideoError as error:
-            failed.append((source.name, error))
-            logger.error("%s", error)
-    estimator.close()
+    with workspace.writing_tracks(), closing(estimator):
+        for number, source in enumerate(sources, 1):
+            title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
+            try:
+                key = clip_key(content_hash(source), settings, estimator)
+                entry = workspace.find(key)
+                if entry is None:
+                    entry = _extract_clip(source, key, workspace, settings, estimator, train, title, quiet)
+                    made.append(entry)
+                else:
+                    entry = workspace.promote(entry) if train else entry
+                    reused.append(entry)
+                    logger.info("%s: its tracks are there already", source.name)
+                if json_too:
+                    path = workspace.tracks_path(entry.clip)
+                    write_json(path.with_suffix(".json"), load_tracks(path))
+            except VideoError as error:
+                failed.append((source.name, error))
+                logger.error("%s", error)
     return ExtractReport(tuple(made), tuple(reused), tuple(failed), time.monotonic() - start)
 
 

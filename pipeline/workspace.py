@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pose_extract.cache import load_header, write_atomically
-from pose_extract.errors import CacheError
+from pose_extract.cache import load_header, write_atomically, writing
+from pose_extract.errors import CacheError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock there
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +67,27 @@ class Workspace:
         self.tracks = root / "tracks"
         self.model = root / "model"
         self._manifest = self.tracks / "manifest.json"
+
+    @contextmanager
+    def writing_tracks(self) -> Iterator[None]:
+        """Keep other processes from extracting into this workspace meanwhile. A killed process gives its hold back.
+
+        Raises:
+            UsageError: another process is at it.
+        """
+        path = self.tracks / ".lock"
+        with writing(path):
+            self.tracks.mkdir(parents=True, exist_ok=True)
+            file = open(path, "w")  # noqa: SIM115, closed below
+        with file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise UsageError(
+                        f"another gepc-pipeline is extracting into {self.root}; wait for it, or use another --workspace"
+                    ) from None
+            yield
 
     def tracks_path(self, clip: str) -> Path:
         """Where the clip's tracks lie."""

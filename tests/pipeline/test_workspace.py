@@ -1,5 +1,8 @@
 """The workspace: a manifest that can be lost, and clips that never overwrite each other."""
 
+import subprocess
+import sys
+
 import numpy as np
 
 from pipeline.workspace import ClipEntry, Workspace, entry_of
@@ -91,3 +94,18 @@ def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
     assert workspace.training_clips() == []
     workspace.promote(entry)
     assert [e.clip for e in workspace.training_clips()] == ["a"]
+
+
+def test_two_processes_do_not_extract_into_one_workspace_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pipeline.workspace import Workspace\n"
+        "from pose_extract.errors import UsageError\n"
+        "try:\n"
+        "    with Workspace(Path(sys.argv[1])).writing_tracks(): pass\n"
+        "except UsageError as error: sys.exit(f'refused: {error}')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with Workspace(tmp_path).writing_tracks():
+        refused = subprocess.run(command, capture_output=True, text=True)
+    assert "refused: another gepc-pipeline is extracting" in refused.stderr
+    assert subprocess.run(command).returncode == 0
