@@ -140,7 +140,7 @@ def background(settings: StreetSettings) -> NDArray[np.uint8]:
     brick = (np.floor(bx / 0.28) * 5.31 + row * 9.77) % 1.0
     mortar = ((bx % 0.28) < 0.02) | ((wz % 0.12) < 0.015)
     house = np.floor((wx + 3) / 6.5).astype(int)
-    colours = rng.uniform((70, 85, 110), (150, 160, 190), (64, 3))
+    colours = rng.uniform(85, 165, (64, 1)) * [0.86, 0.95, 1.08] * rng.uniform(0.88, 1.08, (64, 3))
     wall = colours[house % 64] + (18 * (brick - 0.5) + 16 * mortar)[..., None]
     cell, place = np.floor(wx / 2.1).astype(int), wx % 2.1
     is_door = (cell % 4) == 1
