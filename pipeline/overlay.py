@@ -11,27 +11,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from pipeline.drawing import TEXT, UNKNOWN, Colour, anomaly_colour, draw_lines, draw_people, write_text
 from pose_extract.errors import ConfigError
 from pose_extract.records import ClipTracks
-from pose_extract.skeletons import Skeleton, get_skeleton
+from pose_extract.skeletons import get_skeleton
 from pose_extract.sources import VideoSource
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video_writer import VideoWriter
 
-Colour = tuple[int, int, int]
-
-# Percentiles of normal people spread evenly over 0..1, so green reaches far up: a normal scene must look green.
-_SCALE_AT = (0.0, 0.6, 0.85, 0.95, 1.0)
-_SCALE_BGR = ((80, 190, 60), (70, 205, 120), (40, 210, 245), (20, 130, 250), (40, 40, 235))
-_UNKNOWN: Colour = (170, 170, 170)
-_TEXT: Colour = (240, 240, 240)
 _PANEL: Colour = (32, 28, 26)
 _GRID: Colour = (70, 64, 60)
 _ALARM: Colour = (40, 40, 235)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SUBPIXEL_BITS = 4  # drawing coordinates are sixteenths of a pixel: joints do not jitter by rounding
+_SHADE: Colour = (60, 45, 110)
 
 
 @dataclass(frozen=True)
@@ -61,100 +54,6 @@ class OverlaySettings:
             )
         if not 0 <= self.panel <= 1:
             raise ConfigError(f"overlay.panel: expected a share of 0..1, got {self.panel}")
-
-
-def anomaly_colour(anomaly: float) -> Colour:
-    """BGR colour of a percentile: green for what is usual, yellow at 0.85 and red at 1; grey for NaN (not scored)."""
-    if not np.isfinite(anomaly):
-        return _UNKNOWN
-    blue, green, red = (np.interp(anomaly, _SCALE_AT, channel) for channel in zip(*_SCALE_BGR, strict=True))
-    return round(blue), round(green), round(red)
-
-
-def _points(xy: ArrayLike) -> NDArray[np.int32]:
-    """Pixels to OpenCV's fixed-point drawing coordinates; far outside values clipped so that they fit."""
-    return np.round(np.clip(np.asarray(xy, np.float64), -1e5, 1e5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-
-
-def _line(image: NDArray[np.uint8], a: ArrayLike, b: ArrayLike, colour: Colour, width: int) -> None:
-    start, end = _points(a), _points(b)
-    cv2.line(image, tuple(start.tolist()), tuple(end.tolist()), colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def _write(
-    image: NDArray[np.uint8], text: str, at: tuple[int, int], height: int, colour: Colour = _TEXT
-) -> int:
-    """Write ``text`` with capitals ``height`` pixels high, ``at`` its bottom left corner; returns its width."""
-    width = max(1, round(height / 11))
-    scale = cv2.getFontScaleFromHeight(_FONT, height, width)
-    cv2.putText(image, text, at, _FONT, scale, colour, width, cv2.LINE_AA)
-    return int(cv2.getTextSize(text, _FONT, scale, width)[0][0])
-
-
-def draw_people(
-    image: NDArray[np.uint8],
-    keypoints: NDArray[np.floating],
-    boxes: NDArray[np.floating],
-    ids: NDArray[np.integer] | None,
-    anomalies: NDArray[np.floating],
-    skeleton: Skeleton,
-    min_confidence: float = 0.3,
-) -> None:
-    """Draw P people into ``image``, the most abnormal last, so on top.
-
-    Args:
-        image: (H, W, 3) BGR uint8, changed in place. Line widths follow its height.
-        keypoints: (P, V, 3) x px, y px, confidence (or (P, V, 4) with a z before the confidence).
-        boxes: (P, 4) x1 y1 x2 y2 px.
-        ids: (P,) track ids to write above the boxes, or None.
-        anomalies: (P,) percentiles 0..1; NaN: not scored.
-        skeleton: what the V joints are.
-        min_confidence: joints below it are left out.
-    """
-    thin = max(1, round(image.shape[0] / 480))
-    letter = max(8, round(image.shape[0] / 45))
-    for row in np.argsort(np.nan_to_num(anomalies, nan=-1.0), kind="stable"):
-        colour = anomaly_colour(float(anomalies[row]))
-        x1, y1, x2, y2 = boxes[row]
-        if np.isfinite(boxes[row]).all():
-            start, end = _points((x1, y1)), _points((x2, y2))
-            cv2.rectangle(
-                image, tuple(start.tolist()), tuple(end.tolist()), colour, thin, cv2.LINE_AA, _SUBPIXEL_BITS
-            )
-        xy, confidence = keypoints[row, :, :2], keypoints[row, :, -1]
-        seen = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(xy).all(axis=1)
-        # Widths follow the image, but a small person must not vanish under the lines.
-        bone = max(1, round(min(image.shape[0] / 240, (y2 - y1) / 40))) if np.isfinite(y2 - y1) else thin
-        bones = [(a, b) for a, b in skeleton.edges if seen[a] and seen[b]]
-        for a, b in bones:  # a dark rim keeps the lines visible on any background
-            _line(image, xy[a], xy[b], (20, 20, 20), bone + 2 * thin)
-        for a, b in bones:
-            _line(image, xy[a], xy[b], colour, bone)
-        for point in xy[seen]:
-            centre = tuple(_points(point).tolist())
-            cv2.circle(
-                image,
-                centre,
-                (bone + thin) << (_SUBPIXEL_BITS - 1),
-                (255, 255, 255),
-                -1,
-                cv2.LINE_AA,
-                _SUBPIXEL_BITS,
-            )
-        if ids is not None and np.isfinite(boxes[row]).all():
-            _label(image, str(int(ids[row])), float(x1), float(y1), letter, colour)
-
-
-def _label(image: NDArray[np.uint8], text: str, x: float, y: float, letter: int, colour: Colour) -> None:
-    """``text`` on a small plate that stands on the point (x, y), kept inside the image."""
-    pad = max(2, letter // 3)
-    width = max(1, round(letter / 11))
-    scale = cv2.getFontScaleFromHeight(_FONT, letter, width)
-    plate = (cv2.getTextSize(text, _FONT, scale, width)[0][0] + 2 * pad, letter + 2 * pad)
-    left = int(np.clip(round(x), 0, max(0, image.shape[1] - plate[0])))
-    top = int(np.clip(round(y) - plate[1], 0, max(0, image.shape[0] - plate[1])))
-    cv2.rectangle(image, (left, top), (left + plate[0], top + plate[1]), colour, -1)
-    _write(image, text, (left + pad, top + plate[1] - pad), letter, (20, 20, 20))
 
 
 class ScorePanel:
@@ -191,6 +90,8 @@ class ScorePanel:
         now, last = float(self._time[index]), float(self._time[-1])
         span = min(self._seconds, max(last, 1e-6))
         start = float(np.clip(now - span / 2, 0.0, max(0.0, last - span)))
+        x1, _, x2, _ = self._curve_area()
+        start -= start % (span / (x2 - x1))  # scrolls by whole pixels, so not every frame plots anew
         if self._window != (start, span):  # a clip that fits in the window is plotted only once
             self._window = (start, span)
             self._plot(start, span)
@@ -219,24 +120,26 @@ class ScorePanel:
             cv2.line(self._canvas, (x1, y), (x2, y), _GRID, 1)
         first, past = np.searchsorted(self._time, (start, start + span), side="left")
         end = min(len(self._time), int(past) + 1)
-        x = x1 + (self._time[first:end] - start) / span * (x2 - x1)
-        values, alarm = self._percentile[first:end], self._alarm[first:end]
-        for i in map(int, np.flatnonzero(alarm)):
-            right = x[i + 1] if i + 1 < len(x) else x[i] + 1
-            area = self._canvas[y1 : y2 + 1, int(x[i]) : max(int(right), int(x[i]) + 1)]
-            area[:] = (60, 45, 110)
-        y = y2 - np.clip(np.nan_to_num(values), 0.0, 1.0) * (y2 - y1)
+        column = (x1 + (self._time[first:end] - start) / span * (x2 - x1)).astype(int).clip(x1, x2)
+        column, at = np.unique(column, return_index=True)  # of the frames in one column the highest is drawn
+        values = np.fmax.reduceat(self._percentile[first:end], at)
+        alarm = np.logical_or.reduceat(self._alarm[first:end], at)
+        rights = np.append(column[1:], column[-1] + 1)
+        for left, right in zip(column[alarm], rights[alarm], strict=True):
+            self._canvas[y1 : y2 + 1, left:right] = _SHADE
+        points = np.column_stack((column, y2 - np.clip(np.nan_to_num(values), 0.0, 1.0) * (y2 - y1)))
         thick = max(1, self._size[1] // 60)
-        for i in range(len(x) - 1):
-            if np.isfinite(values[i]) and np.isfinite(values[i + 1]):
-                colour = anomaly_colour(float(max(values[i], values[i + 1])))
-                _line(self._canvas, (x[i], y[i]), (x[i + 1], y[i + 1]), colour, thick)
+        known = np.isfinite(values[:-1]) & np.isfinite(values[1:])
+        pieces = np.stack((points[:-1], points[1:]), axis=1)[known]  # (pieces, 2 ends, x y)
+        shades = np.round(np.maximum(values[:-1], values[1:])[known], 2)
+        for shade in np.unique(shades):  # all pieces of a colour at once
+            draw_lines(self._canvas, pieces[shades == shade], anomaly_colour(float(shade)), thick)
 
     def _mark_now(self, image: NDArray[np.uint8], index: int, share: float) -> None:
         """The line at the present moment, and the bar that shows its value."""
         x1, y1, x2, y2 = self._curve_area()
         x = round(x1 + share * (x2 - x1))
-        cv2.line(image, (x, y1), (x, y2), _TEXT, max(1, self._size[1] // 80))
+        cv2.line(image, (x, y1), (x, y2), TEXT, max(1, self._size[1] // 80))
         left, right = x2 + self._margin, self._size[0] - self._margin
         cv2.rectangle(image, (left, y1), (right, y2), _GRID, -1)
         value = float(self._percentile[index])
@@ -250,18 +153,18 @@ class ScorePanel:
         x, step = self._margin, (height - 2 * self._margin - letter) / 2
         baselines = [round(self._margin + letter + i * step) for i in range(3)]
         minutes, seconds = divmod(now, 60)
-        _write(image, f"{int(minutes)}:{seconds:04.1f}", (x, baselines[0]), letter)
+        write_text(image, f"{int(minutes)}:{seconds:04.1f}", (x, baselines[0]), letter)
         value = float(self._percentile[index])
         text = f"score {100 * value:.1f} %" if np.isfinite(value) else "score -"
-        _write(image, text, (x, baselines[1]), letter, anomaly_colour(value))
+        write_text(image, text, (x, baselines[1]), letter, anomaly_colour(value))
         if self._alarm[index]:
             pad = max(1, letter // 3)
             plate = self._left - 3 * self._margin
             top = baselines[2] - letter - pad
             cv2.rectangle(image, (x - pad, top), (x + plate, baselines[2] + pad), _ALARM, -1)
-            _write(image, "ALARM", (x, baselines[2]), letter, (255, 255, 255))
+            write_text(image, "ALARM", (x, baselines[2]), letter, (255, 255, 255))
         else:
-            _write(image, "normal", (x, baselines[2]), letter, _UNKNOWN)
+            write_text(image, "normal", (x, baselines[2]), letter, UNKNOWN)
 
 
 def write_overlay(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.overlay import OverlaySettings, ScorePanel, anomaly_colour, draw_people, write_overlay
+from pipeline.drawing import anomaly_colour, draw_people
+from pipeline.overlay import OverlaySettings, ScorePanel, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17
