@@ -56,6 +56,14 @@ class OverlaySettings:
             raise ConfigError(f"overlay.panel: expected a share of 0..1, got {self.panel}")
 
 
+def clock_text(seconds: float) -> str:
+    """``seconds`` as minutes:seconds, or hours:minutes:seconds, cut to tenths."""
+    tenths = int(seconds * 10 + 1e-6)
+    minutes, rest = divmod(tenths, 600)
+    text = f"{minutes % 60:02}:{rest // 10:02}.{rest % 10}"
+    return f"{minutes // 60}:{text}" if minutes >= 60 else text.removeprefix("0")
+
+
 class ScorePanel:
     """The strip below the picture: time, alarm state, score bar, and the curve of the percentile over time.
 
@@ -152,8 +160,7 @@ class ScorePanel:
         letter = max(7, round(height * 0.16))
         x, step = self._margin, (height - 2 * self._margin - letter) / 2
         baselines = [round(self._margin + letter + i * step) for i in range(3)]
-        minutes, seconds = divmod(now, 60)
-        write_text(image, f"{int(minutes)}:{seconds:04.1f}", (x, baselines[0]), letter)
+        write_text(image, clock_text(now), (x, baselines[0]), letter)
         value = float(self._percentile[index])
         text = f"score {100 * value:.1f} %" if np.isfinite(value) else "score -"
         write_text(image, text, (x, baselines[1]), letter, anomaly_colour(value))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.drawing import anomaly_colour, draw_people
-from pipeline.overlay import OverlaySettings, ScorePanel, write_overlay
+from pipeline.overlay import OverlaySettings, ScorePanel, clock_text, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17
@@ -151,6 +151,12 @@ def test_an_alarm_shows_now_and_on_the_curve():
     assert amount(quiet, red) == amount(before, red) == 0
     assert amount(during, red) > 200
     assert np.any(before != quiet)  # the shaded interval
+
+
+def test_the_clock_counts_minutes_and_hours():
+    times = [0, 9.96, 59.999, 60, 419.98, 3599.99, 3600, 7325.3]
+    texts = ["0:00.0", "0:09.9", "0:59.9", "1:00.0", "6:59.9", "59:59.9", "1:00:00.0", "2:02:05.3"]
+    assert [clock_text(seconds) for seconds in times] == texts
 
 
 def test_the_mark_moves_with_time():
