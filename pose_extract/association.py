@@ -99,7 +99,7 @@ class PoseSimilarity(BaseIoU):
         known = np.logical_and.outer(colours.any(axis=1), self.colours.any(axis=1))
         alike = np.where(known, colour_similarity(colours, self.colours), 1.0)
         similarity -= self._colour_weight * (1 - alike)
-        # Someone else's clothes; where people overlap, they may be those of the one in front.
+        # Somebody else's clothes; where people overlap, they may be those of the one in front.
         self.allowed = (alike >= self._min_colour) | ~self.alone
         similarity *= self.allowed
         return np.maximum(similarity, 0.0)

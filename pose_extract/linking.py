@@ -14,6 +14,7 @@ from pose_extract.appearance import colour_similarity
 
 _REFUSED = 1e6
 LEFT_S = 0.25  # who was on the way out and is unseen for longer has left
+OVERLAP_S = 0.3  # a new track may begin this long before the one that it goes on with ends
 _HISTORY_S = 0.8  # how far back (and ahead) a tracklet's velocity is measured
 
 
@@ -44,6 +45,13 @@ class Tracklet:
         while time_s - self.tail[0][0] > _HISTORY_S:
             self.tail.popleft()
 
+    def restart(self, time_s: float) -> None:
+        """Become a new tracklet of what was seen from ``time_s`` on."""
+        self.person = None
+        self.head = [(time, box) for time, box in self.tail if time >= time_s] or [self.tail[-1]]
+        self.tail = deque(self.head)
+        self.hits, self.first_time = len(self.head), self.head[0][0]
+
     def has_left(self, frame_size: tuple[int, int]) -> bool:
         """Whether the person was at the picture's border, (width, height) px, and on the way out when last seen."""
         _, size, velocity = _motion(list(self.tail), at_end=True)
@@ -57,6 +65,7 @@ class Tracklet:
 def link(
     begun: Sequence[Tracklet],
     lost: Sequence[Tracklet],
+    now_s: float,
     frame_size: tuple[int, int],
     max_gap_s: float,
     max_distance: float,
@@ -71,6 +80,7 @@ def link(
     Args:
         begun: tracklets without a person.
         lost: the last tracklet of each person out of sight.
+        now_s: the present, seconds.
         frame_size: (width, height) px; nobody who walked out of the picture is found again inside.
         max_gap_s: longest time out of sight, in seconds.
         max_distance: allowance for the distance, in body heights, for a gap of one second.
@@ -84,7 +94,10 @@ def link(
     cost = np.full((len(lost), len(begun)), _REFUSED)
     for i, end in enumerate(lost):
         for j, start in enumerate(begun):
-            if 0.0 < start.first_time - end.last_time <= max_gap_s:
+            unseen = now_s - end.last_time > OVERLAP_S / 2
+            if start.first_time - end.last_time > (-OVERLAP_S if unseen else 0.0) and (
+                start.first_time - end.last_time <= max_gap_s
+            ):
                 cost[i, j] = _way_cost(end, start, frame_size, max_distance)
                 before, after = colours_of(end.key), colours_of(start.key)
                 if before is not None and after is not None:
@@ -95,11 +108,12 @@ def link(
 
 def _way_cost(end: Tracklet, start: Tracklet, frame_size: tuple[int, int], max_distance: float) -> float:
     """Cost of the way from ``end`` to ``start`` and of the change in size; below 1 is acceptable."""
-    gap = start.first_time - end.last_time
+    gap = max(0.0, start.first_time - end.last_time)
     end_centre, end_size, end_velocity = _motion(list(end.tail), at_end=True)
     start_centre, start_size, start_velocity = _motion(start.head, at_end=False)
-    height = (end_size[1] + start_size[1]) / 2
-    ratio = abs(np.log(end_size[1] / start_size[1]))
+    # The longer side: people fall.
+    height = (end_size.max() + start_size.max()) / 2
+    ratio = abs(np.log(end_size.max() / start_size.max()))
     if ratio > 0.5:
         return _REFUSED
     # Nobody is sure to keep their pace while out of sight: the part of the way that is trusted shrinks with the gap.

@@ -51,7 +51,7 @@ class TrackingSettings:
     min_colour: float = 0.4
     exchange_margin: float = 0.1
     direction_weight: float = 0.2
-    coast_s: float = 0.5
+    coast_s: float = 0.3
     reattach_s: float = 3.0
     reattach_distance: float = 0.8
     delay_s: float = 0.5
@@ -179,8 +179,9 @@ class PeopleTracker:
         if proven:
             self._identify(proven)
         ids = np.array([self._tracklets[key].person or 0 for key in keys.tolist()], np.int32)
-        order = np.argsort(ids, kind="stable")
-        order = order[ids[order] > 0]
+        # A tracklet may begin a moment before the one that it goes on with ends: then the newer one counts.
+        order = np.lexsort((-keys, ids))
+        order = order[(ids[order] > 0) & (np.diff(ids[order], prepend=0) > 0)]
         return TrackedPeople(index, ids[order], detections.select(order))
 
     def _identify(self, due: list[Tracklet]) -> None:
@@ -193,6 +194,7 @@ class PeopleTracker:
         links = link(
             begun,
             [tracklet for _, tracklet in people],
+            self._time,
             self._frame_size,
             self._settings.reattach_s,
             self._settings.reattach_distance,
@@ -226,7 +228,7 @@ class PeopleTracker:
         tracklet = self._tracklets[key]
         if tracklet.person is not None and self._people.get(tracklet.person) is tracklet:
             del self._people[tracklet.person]
-        tracklet.person = None
+        tracklet.restart(self._wardrobe.clothes[key].apart_since)
         self._wardrobe.restart(key)
 
     def _forget(self) -> None:

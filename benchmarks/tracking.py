@@ -1,0 +1,113 @@
+"""How well people are tracked: ``python -m benchmarks.tracking [VIDEO ...]``.
+
+Without arguments: a clip of the synthetic street, against its truth, and the real clips of GEPC_SAMPLE_DATA where that
+is set. For each: figures of detection and identity (where there is a truth), number of tracks, and what the tracker
+costs a frame.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pose_extract.cache import load_tracks
+from pose_extract.estimators.base import create_estimator
+from pose_extract.quality import box_recall, id_switches, idf1, mota, oks, pck
+from pose_extract.records import ClipTracks
+from pose_extract.skeletons import get_skeleton
+from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.video import VideoReader
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A clip's tracks and what they cost, in processor milliseconds a frame."""
+
+    tracks: ClipTracks
+    estimator_ms: float
+    tracker_ms: float
+
+
+def track_video(path: Path, settings: TrackingSettings | None = None) -> Tracked:
+    """Extract the people of a video with the default estimator."""
+    estimator = create_estimator("blazepose")
+    skeleton = get_skeleton(estimator.skeleton)
+    out: list[TrackedPeople] = []
+    times: list[float] = []
+    estimating = tracking = 0.0
+    with VideoReader(path) as reader:
+        info = reader.info
+        estimator.start(info.fps, info.frame_size)
+        tracker = PeopleTracker(settings or TrackingSettings(), info.fps, info.frame_size, skeleton)
+        for frame in reader:
+            times.append(frame.time_s)
+            start = time.process_time()
+            (people,) = estimator.estimate([frame])
+            middle = time.process_time()
+            out += tracker.update(frame, people)
+            estimating, tracking = estimating + middle - start, tracking + time.process_time() - middle
+        out += tracker.finish()
+    tracks = ClipTracks(
+        clip=path.stem,
+        skeleton=skeleton.name,
+        fps=info.fps,
+        frame_size=info.frame_size,
+        time_s=np.array(times),
+        frame=np.concatenate([np.full(len(people.ids), people.frame, np.int32) for people in out]),
+        track=np.concatenate([people.ids for people in out]),
+        keypoints=np.concatenate([people.people.keypoints for people in out]),
+        boxes=np.concatenate([people.people.boxes for people in out]),
+    )
+    return Tracked(tracks, estimating / len(times) * 1e3, tracking / len(times) * 1e3)
+
+
+def report(result: Tracked, truth: ClipTracks | None = None) -> None:
+    """Print the figures of one clip."""
+    tracks = result.tracks
+    lengths = np.bincount(tracks.track)[1:]
+    print(
+        f"{tracks.clip}: frames = {tracks.frame_count}, people = {len(tracks)}, tracks = {tracks.num_tracks}, "
+        f"tracks_of_10_frames = {(lengths >= 10).sum()}, estimator = {result.estimator_ms:.1f} ms/frame, "
+        f"tracker = {result.tracker_ms:.2f} ms/frame"
+    )
+    if truth is not None:
+        joints = pck(tracks, truth)
+        recall, precision = box_recall(tracks, truth)
+        print(
+            f"  idf1 = {idf1(tracks, truth):.3f}, mota = {mota(tracks, truth):.3f}, "
+            f"id_switches = {id_switches(tracks, truth)}, true_tracks = {truth.num_tracks}, "
+            f"box_recall = {recall:.3f}, box_precision = {precision:.3f}, "
+            f"pck = {joints.all:.3f} (of people found: {joints.matched:.3f}), oks = {oks(tracks, truth):.3f}",
+            flush=True,
+        )
+
+
+def main(arguments: list[str]) -> None:
+    for video in arguments:
+        path = Path(video)
+        truth = path.with_suffix(".truth.npz")
+        report(track_video(path), load_tracks(truth) if truth.exists() else None)
+    if arguments:
+        return
+    from pipeline.street.clips import simulate_clip, write_clip
+
+    with tempfile.TemporaryDirectory() as folder:
+        clip = simulate_clip("street", 100)
+        report(track_video(write_clip(clip, Path(folder))), clip.truth)
+    data = os.environ.get("GEPC_SAMPLE_DATA")
+    if data:
+        clips = ("pedestrians_480x360.avi", "shanghaitech_01_0014.mp4", "shanghaitech_01_0015.mp4")
+        for name in clips:
+            report(track_video(Path(data) / "clips" / name))
+    else:
+        print("GEPC_SAMPLE_DATA is not set: no real clips")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
