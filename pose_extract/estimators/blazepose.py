@@ -32,6 +32,9 @@ _WORTH_A_LOOK = 0.25  # after the first pass
 _NEW_PERSON = 0.42
 _SAME_PERSON = 0.30  # enough to go on following somebody for a while
 _SURE = 0.45
+_KNOWN_BONUS = 0.08  # of two that are doubles, the one that was there before stays
+_JUMP = 0.3  # radii of the body from one frame to the next, beyond the movement so far
+_TURNED_MARGIN = 0.1  # people stand more often than they lie
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class BlazePoseSettings:
     min_height: int = 36
     min_score: float = 0.3
     max_people: int = 30
-    search_interval_s: float = 3.0
+    search_interval_s: float = 2.0
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -107,7 +110,7 @@ class BlazePoseEstimator(PoseEstimator):
     def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: FloatArray) -> FloatArray:
         """Return the keypoints (B, 17, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
         regions = boxes_to_regions(boxes)
-        found = self._settle(Pyramid(image), regions, np.ones(len(regions), bool), drop=False)
+        found = self._settle(Pyramid(image), regions, np.ones(len(regions), bool), None)
         return bodies.to_coco(found.points)
 
     def _estimate_one(self, image: NDArray[np.uint8]) -> PoseDetections:
@@ -121,20 +124,24 @@ class BlazePoseEstimator(PoseEstimator):
         rows, regions = self._followed.expect()
         old = self._networks.landmarks(pyramid, regions)
         fits = bodies.plausible(old.points) & (bodies.quality(old.peaks) > _SAME_PERSON)
+        # Whoever is far from where expected is somebody else, whom the network took instead.
+        jump = np.linalg.norm(old.points[:, 33, :2] - regions[:, :2], axis=1)
+        rows = np.where(jump < _JUMP * bodies.body_size(old.points), rows, -1)
         rows, old = rows[fits], old.select(fits)
         clock = self._lap("network", clock)
-        regions, turn = self._proposals.regions(pyramid, bodies.boxes_of(old.points, size))
+        regions, turn = self._proposals.regions(pyramid, old.points)
         clock = self._lap("proposals", clock)
-        new = self._settle(pyramid, regions, turn)
+        new = self._settle(pyramid, regions, turn, old)
         new = new.select(bodies.quality(new.peaks) > _NEW_PERSON)
         self._lap("network", clock)
 
         found = Landmarks.join([old, new])
         boxes, keypoints = bodies.boxes_of(found.points, size), bodies.to_coco(found.points)
         quality = bodies.quality(found.peaks)
-        keep = bodies.suppress(keypoints, boxes, quality)[: self.settings.max_people]
-        keep.sort()
         known = np.concatenate([rows, np.full(len(new), -1)])
+        standing = quality + np.where(known >= 0, _KNOWN_BONUS, 0)
+        keep = bodies.suppress(keypoints, boxes, standing)[: self.settings.max_people]
+        keep.sort()
         self._followed.update(known[keep], found.points[keep], quality[keep] > _SURE)
         scores = np.clip(2.5 * quality - 0.5, 0, 1).astype(np.float32)
         shown = keep[scores[keep] >= self.settings.min_score]
@@ -147,7 +154,7 @@ class BlazePoseEstimator(PoseEstimator):
         return now
 
     def _settle(
-        self, pyramid: Pyramid, regions: FloatArray, turn: NDArray[np.bool_], drop: bool = True
+        self, pyramid: Pyramid, regions: FloatArray, turn: NDArray[np.bool_], old: Landmarks | None
     ) -> Landmarks:
         """Landmarks of people who are new: tried turned as well, then improved by passes from refined regions.
 
@@ -155,34 +162,33 @@ class BlazePoseEstimator(PoseEstimator):
             pyramid: the picture.
             regions: (R, 4) proposals.
             turn: (R,) whether to try each one turned by 90 degrees to either side too.
-            drop: leave out what is no person, and doubles; else one row a region comes back.
+            old: people found already. What is no person, and doubles, are left out; with None one row a region comes
+                back, whatever it shows.
         """
         best = self._networks.landmarks(pyramid, regions)
         for quarter in (-np.pi / 2, np.pi / 2):
             rows = np.flatnonzero(turn)
             turned = regions[rows] + np.array([0, 0, 0, quarter], np.float32)
-            best = _better(best, rows, self._networks.landmarks(pyramid, turned))
-        if drop:
-            good = np.flatnonzero(
-                bodies.plausible(best.points) & (bodies.quality(best.peaks) > _WORTH_A_LOOK)
-            )
-            best = best.select(good)
-            boxes = bodies.boxes_of(best.points, self._frame_size)
-            best = best.select(
-                bodies.suppress(bodies.to_coco(best.points), boxes, bodies.quality(best.peaks))
-            )
+            best = _better(best, rows, self._networks.landmarks(pyramid, turned), _TURNED_MARGIN)
+        if old is not None:
+            best = best.select(bodies.plausible(best.points) & (bodies.quality(best.peaks) > _WORTH_A_LOOK))
+            every = Landmarks.join([old, best])
+            first = np.where(np.arange(len(every)) < len(old), 1.0, 0.0) + bodies.quality(every.peaks)
+            boxes = bodies.boxes_of(every.points, self._frame_size)
+            keep = bodies.suppress(bodies.to_coco(every.points), boxes, first)
+            best = every.select(keep[keep >= len(old)])
         points = best.points
         for _ in range(2):
             refined = regions_from_points(points[:, 33, :2], points[:, 34, :2])
             again = self._networks.landmarks(pyramid, refined)
             best = _better(best, np.arange(len(best)), again)
             points = again.points
-        return best.select(bodies.plausible(best.points)) if drop else best
+        return best if old is None else best.select(bodies.plausible(best.points))
 
 
-def _better(best: Landmarks, rows: NDArray[np.intp], other: Landmarks) -> Landmarks:
-    """Put each row of ``other`` in the place ``rows`` of ``best`` where its quality is higher."""
-    wins = bodies.quality(other.peaks) > bodies.quality(best.peaks[rows])
+def _better(best: Landmarks, rows: NDArray[np.intp], other: Landmarks, margin: float = 0.0) -> Landmarks:
+    """Put each row of ``other`` in the place ``rows`` of ``best`` where its quality is higher by ``margin``."""
+    wins = bodies.quality(other.peaks) > bodies.quality(best.peaks[rows]) + margin
     both = Landmarks.join([best, other])
     choice = np.arange(len(best))
     choice[rows[wins]] = len(best) + np.flatnonzero(wins)

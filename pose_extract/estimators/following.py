@@ -6,18 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.estimators.networks import regions_from_points
+from pose_extract.estimators.people import body_size
 
 FloatArray = NDArray[np.float32]
 
 _COAST_S = 0.4  # seconds for which a lost person is expected to move on as before
-_WAIT_S = 1.5  # seconds for which one is looked for at all
+_WAIT_S = 2.0  # seconds for which one is looked for at all
 
 
 class Followed:
     """The people seen lately; row i of each array is one person.
 
     Somebody who is lost, behind a post or another person, is looked for where the movement so far would lead, at first
-    in each frame, then in every fifth.
+    in each frame, then in every fourth.
 
     Args:
         fps: frames a second.
@@ -34,7 +35,7 @@ class Followed:
 
     def expect(self) -> tuple[NDArray[np.intp], FloatArray]:
         """People to look for in the next frame, as rows (R,) for `update`, and the regions (R, 4) to look in."""
-        rows = np.flatnonzero((self._lost < self._coast) | (self._lost % 5 == 0))
+        rows = np.flatnonzero((self._lost < 2) | (self._lost % 4 == 0))
         points = self._points[rows]
         regions = regions_from_points(points[:, 33, :2], points[:, 34, :2])
         steps = np.minimum(self._lost[rows] + 1, self._coast)
@@ -62,8 +63,15 @@ class Followed:
         doubt = np.where(sure, 0, doubt)
         seen = doubt <= self._patience
         missing = np.setdiff1d(np.arange(len(self._points)), rows)
+        missing = missing[~self._replaced(missing, points[new])]
         missing = missing[(self._lost[missing] < self._wait) & (self._doubt[missing] <= self._patience)]
         self._points = np.concatenate([points[seen], self._points[missing]])
         self._shift = np.concatenate([shift[seen], self._shift[missing]]).astype(np.float32)
         self._lost = np.concatenate([np.zeros(int(seen.sum()), np.int64), self._lost[missing] + 1])
         self._doubt = np.concatenate([doubt[seen], self._doubt[missing]])
+
+    def _replaced(self, missing: NDArray[np.intp], newcomers: FloatArray) -> NDArray[np.bool_]:
+        """(R,) whether a newcomer (N, 39, 3) stands where a missing person was: it is the same one, found anew."""
+        hips, there = self._points[missing, 33, :2], newcomers[:, 33, :2]
+        distance = np.linalg.norm(hips[:, None] - there[None], axis=2)
+        return (distance < 0.3 * body_size(self._points[missing])[:, None]).any(axis=1)

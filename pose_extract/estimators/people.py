@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,12 @@ _COCO_FROM_BLAZEPOSE = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 
 _SHOULDERS, _HIPS, _KNEES, _ANKLES = [5, 6], [11, 12], [13, 14], [15, 16]
 _HEAD = [0, 1, 2, 3, 4]
 _BODY = 33
+# Limbs and torso among the 33, and their width in units of the body's radius, clothes included.
+_SILHOUETTE = (
+    *((11, 12), (11, 23), (12, 24), (23, 24), (11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20)),
+    *((23, 25), (25, 27), (27, 31), (29, 31), (24, 26), (26, 28), (28, 32), (30, 32), (0, 11), (0, 12)),
+)
+_GIRTH = 0.25
 # Bones whose length is bounded by the body's size: arms and legs.
 _LIMBS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16)])
 
@@ -44,6 +51,23 @@ def boxes_of(points: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
     low, high = every.min(1) - margin, every.max(1) + margin
     limit = np.array(frame_size, np.float32)
     return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1).astype(np.float32)
+
+
+def erase_body(mask: NDArray[np.uint8], points: FloatArray, shrink: float) -> None:
+    """Clear a person, limbs and clothes, from a mask.
+
+    Args:
+        mask: (H, W), changed in place.
+        points: (39, 3) landmarks in pixels of the frame.
+        shrink: size of the mask over that of the frame.
+    """
+    body = points[:, :2] * shrink
+    thick = max(1, round(_GIRTH * float(np.linalg.norm(body[34] - body[33]))))
+    pixels = np.round(body).astype(int)
+    cv2.fillConvexPoly(mask, cv2.convexHull(pixels[[11, 12, 23, 24]]), 0)
+    for a, b in _SILHOUETTE:
+        cv2.line(mask, pixels[a].tolist(), pixels[b].tolist(), 0, thick)
+    cv2.circle(mask, pixels[0].tolist(), thick, 0, -1)
 
 
 def plausible(points: FloatArray) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.estimators.networks import Networks, Pyramid
+from pose_extract.estimators.people import boxes_of, erase_body
 
 FloatArray = NDArray[np.float32]
 CROP_SCALE = 1.4
@@ -23,6 +24,7 @@ _DETECTOR_SCORE = 0.3
 _HOG_PIXELS = 1_200_000
 _MOTION_SIDE = 640  # the background model works on frames shrunk to this longer side
 _MOTION_MEMORY_S = 60.0  # what stands still for so long becomes background
+_RETRY_S = 0.5
 _NOBODY = np.zeros((0, 4), np.float32)
 _PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
 
@@ -68,25 +70,26 @@ class MotionProposals:
             )
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         self._frames += 1
-        rate = max(1.0 / self._memory, 1.0 / self._frames)
-        moving = self._model.apply(small, learningRate=rate)
+        moving = self._model.apply(small, learningRate=1.0 / self._memory)
         moving = np.where(moving == 255, np.uint8(255), np.uint8(0))  # 127 marks shadows
         moving = cv2.medianBlur(moving, 3)
         self.mask = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
         if not self.ready or np.count_nonzero(self.mask) > 0.6 * self.mask.size:
             self.mask[:] = 0  # the camera moved or the light changed
 
-    def boxes(self, known: FloatArray) -> FloatArray:
-        """Boxes (B, 4) of what moves outside the boxes ``known`` (K, 4), wide ones split into people too."""
+    def boxes(self, people: FloatArray) -> FloatArray:
+        """Boxes (B, 4) of what moves besides ``people`` (P, 39, 3), wide ones split into people too."""
         mask = self.mask.copy()
-        for x1, y1, x2, y2 in np.round(np.asarray(known).reshape(-1, 4) * self._shrink).astype(int):
-            mask[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = 0
+        for points in people:
+            erase_body(mask, points, self._shrink)
         mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         found: list[list[float]] = []
         for x, y, w, h, area in stats[1:count].tolist():
             if max(h, w) < self._min_height or area < 0.1 * w * h or area < 0.12 * self._min_height**2:
                 continue
+            if min(w, h) < 0.2 * max(w, h):
+                continue  # a sliver beside somebody who is known
             found.append([x, y, x + w, y + h])
             if w > 0.8 * h and w > 1.5 * _PERSON_ASPECT * self._min_height:
                 found.extend(self._split(mask, x, y, w, h))
@@ -157,7 +160,9 @@ class Proposals:
         self._tiles = tiles(frame_size, _TILE_SCALE * min_height)
         self._every = max(1, round(interval_s * fps))
         self._tiles_a_frame = len(self._tiles) / (2 * self._every)
-        self._seen = 0
+        self._frame_size, self._seen = frame_size, 0
+        # What moved in the last frames and was no person is not tried again at once.
+        self._tried = [_NOBODY] * max(1, round(_RETRY_S * fps))
 
     def see(self, image: NDArray[np.uint8]) -> None:
         """Take in the next frame."""
@@ -165,19 +170,25 @@ class Proposals:
         self._motion.update(image)
         self._seen += 1
 
-    def regions(self, pyramid: Pyramid, known: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Regions (R, 4) where somebody may be who is not in the boxes ``known`` (K, 4).
+    def regions(self, pyramid: Pyramid, people: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Regions (R, 4) where somebody may be besides ``people`` (P, 39, 3).
 
         Returns:
             the regions, and (R,) whether the person there might be lying.
         """
         frame = self._seen - 1
-        moving = self._motion.boxes(known)
-        found = [boxes_to_regions(moving)]
+        moving = self._motion.boxes(people)
         extent = moving[:, 2:] - moving[:, :2]
-        lying = [extent[:, 0] > 0.7 * extent[:, 1]]
+        found, lying = [boxes_to_regions(moving)], [extent[:, 0] > 0.7 * extent[:, 1]]
+        untried = distinct(found[0], np.concatenate(self._tried))
+        found[0], lying[0] = found[0][untried], lying[0][untried]
+        self._tried = [*self._tried[1:], found[0]]
+        known = boxes_of(people, self._frame_size)
         if frame % self._every == 0:
-            found.append(boxes_to_regions(self._hog.boxes(self._image, self._min_height)))
+            smallest = float(self._min_height)
+            if len(known):
+                smallest = max(smallest, 0.5 * float(np.median(known[:, 3] - known[:, 1])))
+            found.append(boxes_to_regions(self._hog.boxes(self._image, smallest)))
             lying.append(np.zeros(len(found[-1]), bool))
         due = self._due_tiles(frame)
         if len(due):
