@@ -267,7 +267,8 @@ def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged: {error}; train again") from error
     finite = all(
-        np.isfinite(out[k]).all() for k in ("weights", "offsets", "means", "precision_cholesky", "calibration_time_s")
+        np.isfinite(out[k]).all()
+        for k in ("weights", "offsets", "means", "precision_cholesky", "calibration_time_s")
     )
     roots = np.diagonal(out["precision_cholesky"], axis1=1, axis2=2)
     if not finite or (out["weights"] < 0).any() or (roots <= 0).any():

@@ -13,6 +13,7 @@ from pose_extract.errors import ConfigError, TrainingError
 from pose_extract.records import ClipTracks
 
 MODES = ("backtracked", "online")
+TAILS = ("linear", "log")
 _CLIPS_FOR_WHOLE = 8  # with fewer clips, a part of each one is held out instead of whole clips
 
 
@@ -60,10 +61,22 @@ class Calibration:
         """The lowest score of held-out normal people: what a frame with nobody in it gets."""
         return float(np.nanmin(self.rows[MODES.index(mode)]))
 
-    def reference(self, mode: str, smoothing_s: float) -> NDArray[np.float64]:
-        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with."""
-        raw = self.frames[MODES.index(mode)]
+    def shape(self, raw: NDArray[np.float64], mode: str, tail: str) -> NDArray[np.float64]:
+        """Anomalies as they are, or with a logarithmic tail; NaN, nobody being there, becomes the floor.
+
+        The tail: asinh((s - m) / d), m and d being median and interquartile range of held-out normal people. Like any
+        increasing function it leaves the order of people and windows; but -log likelihoods grow with the square of the
+        distance, and one window far out would drown the seconds around it in a mean over time.
+        """
         raw = np.where(np.isnan(raw), self.floor(mode), raw)
+        if tail == "linear":
+            return raw
+        low, middle, high = np.nanquantile(self.rows[MODES.index(mode)], (0.25, 0.5, 0.75))
+        return np.arcsinh((raw - middle) / max(high - low, 1e-9))
+
+    def reference(self, mode: str, smoothing_s: float, tail: str = "linear") -> NDArray[np.float64]:
+        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with."""
+        raw = self.shape(self.frames[MODES.index(mode)], mode, tail)
         parts = [
             smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
             for c in np.unique(self.clip)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import MODES, percentile, threshold
+from anomaly.calibration import MODES, TAILS, percentile, threshold
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows, make_windows
 from pose_extract.errors import ConfigError, ModelError
@@ -28,15 +28,20 @@ class ScoringSettings:
     Attributes:
         frames: "backtracked", a person's frame has the mean score of the windows that cover it (recorded video), or
             "online", that of the window that ends there, and nothing from the future counts (live video).
+        tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
+            like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
     """
 
     frames: str = "backtracked"
     smoothing_s: float = 40 / 24
+    tail: str = "linear"
 
     def __post_init__(self) -> None:
         if self.frames not in MODES:
             raise ConfigError(f"scoring: expected frames out of {MODES}, got {self.frames!r}")
+        if self.tail not in TAILS:
+            raise ConfigError(f"scoring: expected a tail out of {TAILS}, got {self.tail!r}")
         if not 0 <= self.smoothing_s <= 3600:
             raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
 
@@ -127,9 +132,9 @@ def score_clip(
     windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
     rows = row_scores(windows, model.anomaly(windows.x), tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
-    raw = np.where(np.isnan(raw), model.calibration.floor(mode), raw)
+    raw = model.calibration.shape(raw, mode, settings.tail)
     score = smooth(raw, tracks.time_s, settings.smoothing_s, causal=mode == "online")
-    reference = model.calibration.reference(mode, settings.smoothing_s)
+    reference = model.calibration.reference(mode, settings.smoothing_s, settings.tail)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
         time_s=tracks.time_s,
@@ -157,7 +162,7 @@ def row_scores(
             ends = first + length - 1
             # The last window that had ended by then; 1e-6 forgives rounding, a whole grid step would be the future.
             latest = np.searchsorted(ends, at[rows] + 1e-6, side="right") - 1
-            fresh = (latest >= 0) & (at[rows] - ends[np.maximum(latest, 0)] < stride + 1e-6)
+            fresh = (latest >= 0) & (at[rows] - ends[np.maximum(latest, 0)] < stride - 1e-6)
             out[rows[fresh]] = score[latest[fresh]]
         else:
             low = first.min()
@@ -165,9 +170,9 @@ def row_scores(
             for step in range(length):
                 np.add.at(total, first - low + step, score)
                 np.add.at(count, first - low + step, 1)
-            spot = np.rint(at[rows]).astype(np.int64) - low
-            # A row half a grid step outside the grid belongs to its nearest frame.
-            spot = np.where(spot == -1, 0, np.where(spot == len(count), len(count) - 1, spot))
+            spot = (
+                np.ceil(at[rows] - 0.5).astype(np.int64) - low
+            )  # the nearest grid frame, as `make_windows` rounds
             covered = (spot >= 0) & (spot < len(count))
             covered[covered] = count[spot[covered]] > 0
             out[rows[covered]] = total[spot[covered]] / count[spot[covered]]

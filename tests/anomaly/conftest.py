@@ -25,7 +25,8 @@ def tiny():
     """Settings of a model that trains in a few seconds; change sections with `tiny(section={...})`."""
 
     def make(**changes):
-        return settings_from_dict({k: {**v, **changes.get(k, {})} for k, v in {**dict.fromkeys(changes, {}), **TINY}.items()})
+        names = [*TINY, *(name for name in changes if name not in TINY)]
+        return settings_from_dict({name: {**TINY.get(name, {}), **changes.get(name, {})} for name in names})
 
     return make
 

@@ -62,7 +62,9 @@ def test_the_loss_is_equation_2_averaged_over_the_batch():
     total = sum(q[i, k] * np.log(q[i, k] / p[i, k]) for i in range(5) for k in range(3) if q[i, k] > 0)
     got = clustering_loss(torch.from_numpy(np.log(p)), torch.from_numpy(q))
     assert float(got) == pytest.approx(total / 5, rel=1e-12)
-    assert float(clustering_loss(torch.from_numpy(np.log(p)), torch.from_numpy(p))) == pytest.approx(0, abs=1e-12)
+    assert float(clustering_loss(torch.from_numpy(np.log(p)), torch.from_numpy(p))) == pytest.approx(
+        0, abs=1e-12
+    )
 
 
 def test_gradients_flow_as_equation_4_says(tiny):

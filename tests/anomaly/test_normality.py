@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from sklearn.mixture import BayesianGaussianMixture
@@ -30,9 +29,13 @@ def test_the_likelihood_is_that_of_the_library_which_fitted_the_mixture(coordina
 
 @pytest.mark.parametrize("coordinates", ["simplex", "logratio"])
 def test_unfamiliar_assignments_are_less_likely(coordinates):
-    model = fit_normality(log_assignments(), NormalitySettings(components=4, every=1, coordinates=coordinates), 0)
+    model = fit_normality(
+        log_assignments(), NormalitySettings(components=4, every=1, coordinates=coordinates), 0
+    )
     odd = np.log(np.random.default_rng(1).dirichlet([1, 1, 2, 4, 30], size=200))
-    assert np.median(model.log_likelihood(odd)) < np.quantile(model.log_likelihood(log_assignments(seed=5)), 0.01)
+    assert np.median(model.log_likelihood(odd)) < np.quantile(
+        model.log_likelihood(log_assignments(seed=5)), 0.01
+    )
 
 
 def test_log_ratio_coordinates_are_orthonormal_and_ignore_a_common_factor():
@@ -41,7 +44,9 @@ def test_log_ratio_coordinates_are_orthonormal_and_ignore_a_common_factor():
     np.testing.assert_allclose(basis.sum(axis=0), 0, atol=1e-12)
     log_p = log_assignments()
     settings = NormalitySettings(coordinates="logratio")
-    np.testing.assert_allclose(coordinates_of(log_p + 3, settings), coordinates_of(log_p, settings), atol=1e-9)
+    np.testing.assert_allclose(
+        coordinates_of(log_p + 3, settings), coordinates_of(log_p, settings), atol=1e-9
+    )
 
 
 def test_shrinking_keeps_log_ratios_finite_where_a_probability_is_zero():
@@ -62,10 +67,10 @@ def test_saturated_assignments_still_give_finite_scores_in_both_coordinates():
 
 
 def test_the_mixture_is_the_same_for_the_same_seed_and_uses_no_global_one():
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     one, two = (fit_normality(log_assignments(), NormalitySettings(components=4), seed=7) for _ in range(2))
     np.testing.assert_array_equal(one.means, two.means)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_too_few_vectors_are_an_error_that_says_how_many_are_needed():

@@ -42,5 +42,7 @@ def test_causal_smoothing_uses_nothing_from_later_frames():
     values, time_s = np.random.default_rng(2).normal(size=80), np.arange(80) / 24
     later = values.copy()
     later[50:] = 1000
-    np.testing.assert_array_equal(smooth(values, time_s, 0.5, True)[:50], smooth(later, time_s, 0.5, True)[:50])
+    np.testing.assert_array_equal(
+        smooth(values, time_s, 0.5, True)[:50], smooth(later, time_s, 0.5, True)[:50]
+    )
     assert abs(smooth(values, time_s, 0.5)[45] - smooth(later, time_s, 0.5)[45]) > 1

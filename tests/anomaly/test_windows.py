@@ -20,7 +20,9 @@ def line(frames, fps=24.0, time_s=None, keep=None):
     joints = np.repeat(np.stack([np.arange(17) * 7.0, np.arange(17) ** 2.0], axis=1)[None], frames, axis=0)
     joints[..., 0] += 48 * time_s[:, None]
     keypoints = np.concatenate([joints, np.full((frames, 17, 1), 0.9)], axis=2)[:, None]
-    return walkers.from_array(keypoints, time_s, fps, keep=None if keep is None else np.asarray(keep, bool)[:, None])
+    return walkers.from_array(
+        keypoints, time_s, fps, keep=None if keep is None else np.asarray(keep, bool)[:, None]
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 5, 8])
@@ -129,9 +131,7 @@ def test_with_a_scale_near_and_far_people_look_alike(scale):
     smaller = clip.keypoints.copy()
     smaller[..., :2] = 100 + 0.4 * smaller[..., :2]
     settings = WindowSettings(scale=scale)
-    a, b = (
-        make_windows(c, settings, 1).x for c in (clip, dataclasses.replace(clip, keypoints=smaller))
-    )
+    a, b = (make_windows(c, settings, 1).x for c in (clip, dataclasses.replace(clip, keypoints=smaller)))
     np.testing.assert_allclose(a, b, atol=1e-4)
     assert np.abs(a[:, :2]).max() <= 1 + 1e-6 or scale == "body"
 
@@ -153,7 +153,9 @@ def test_missing_joints_are_interpolated_over_time_and_keep_confidence_0():
     keypoints = clip.keypoints.copy()
     keypoints[5:7, 9] = (0, 0, 0)
     keypoints[8, 10] = (np.nan, np.nan, 0.9)
-    holes = make_windows(dataclasses.replace(clip, keypoints=keypoints), WindowSettings(skeleton="coco17"), 1).x[0]
+    holes = make_windows(
+        dataclasses.replace(clip, keypoints=keypoints), WindowSettings(skeleton="coco17"), 1
+    ).x[0]
     np.testing.assert_allclose(holes[:2], whole[:2], atol=1e-6)
     assert (holes[2, 5:7, 9] == 0).all()
     assert holes[2, 8, 10] == 0
@@ -222,9 +224,19 @@ def test_a_skeleton_that_the_model_does_not_know_is_an_error_that_names_both():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"skeleton": "dog"}, {"features": "rgb"}, {"scale": "big"}, {"frames": 1}, {"fps": 0}, {"train_stride": 0},
-              {"max_missing": 11}, {"min_confidence": 1.0}, {"min_joints": 0}],
-)  # fmt: skip
+    "wrong",
+    [
+        {"skeleton": "dog"},
+        {"features": "rgb"},
+        {"scale": "big"},
+        {"frames": 1},
+        {"fps": 0},
+        {"train_stride": 0},
+        {"max_missing": 11},
+        {"min_confidence": 1.0},
+        {"min_joints": 0},
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         WindowSettings(**wrong)

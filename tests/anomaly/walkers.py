@@ -57,5 +57,13 @@ def from_array(keypoints, time_s=None, fps=24.0, name="clip", keep=None):
     points = keypoints[frame, who].astype(np.float32)
     boxes = np.concatenate([points[..., :2].min(axis=1), points[..., :2].max(axis=1)], axis=1)
     return ClipTracks(
-        name, "coco17", fps, (640, 360), time_s, frame.astype(np.int32), (who + 1).astype(np.int32), points, boxes
+        name,
+        "coco17",
+        fps,
+        (640, 360),
+        time_s,
+        frame.astype(np.int32),
+        (who + 1).astype(np.int32),
+        points,
+        boxes,
     )

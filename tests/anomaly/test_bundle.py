@@ -1,0 +1,193 @@
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import walkers
+import yaml
+
+from anomaly.bundle import load_bundle, read_card, save_bundle
+from anomaly.scoring import score_clip
+from pose_extract.errors import ModelError, OutputError
+
+
+@pytest.fixture
+def bundle(trained, tmp_path):
+    save_bundle(trained, tmp_path / "model", {"trained_on": ["walk0"]})
+    return tmp_path / "model"
+
+
+def rewrite_npz(path, **changes):
+    arrays = dict(np.load(path))
+    arrays.update(changes)
+    np.savez(path, allow_pickle=True, **{k: v for k, v in arrays.items() if v is not None})
+
+
+def rewrite_config(path, section, key, value):
+    config = yaml.safe_load(path.read_text())
+    config[section][key] = value
+    path.write_text(yaml.safe_dump(config))
+
+
+def test_a_bundle_scores_exactly_as_the_model_that_was_saved(trained, bundle):
+    loaded = load_bundle(bundle)
+    clip = walkers.clip(seed=5, kinds=("walk", "jump"))
+    before, after = score_clip(trained, clip), score_clip(loaded, clip)
+    np.testing.assert_array_equal(before.frames.score, after.frames.score)
+    np.testing.assert_array_equal(before.frames.percentile, after.frames.percentile)
+    np.testing.assert_array_equal(before.row_score, after.row_score)
+    assert loaded.settings == trained.settings
+    assert loaded.history == trained.history
+
+
+def test_it_is_four_files_and_a_card_that_says_what_it_was_told(bundle, trained):
+    assert sorted(os.listdir(bundle)) == ["card.json", "config.yaml", "normality.npz", "weights.safetensors"]
+    card = read_card(bundle)
+    assert card["trained_on"] == ["walk0"]
+    assert card["facts"]["windows"] == trained.facts["windows"]
+
+
+def test_saving_again_replaces_the_bundle_and_leaves_nothing_else(bundle, trained):
+    save_bundle(trained, bundle, {"again": True})
+    assert read_card(bundle)["again"] is True
+    assert os.listdir(bundle.parent) == ["model"]
+
+
+def test_a_folder_with_other_files_is_never_overwritten(trained, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="not a model bundle"):
+        save_bundle(trained, tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_write_that_fails_leaves_the_old_bundle(bundle, trained, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    before = read_card(bundle)
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OutputError, match="No space"):
+        save_bundle(trained, bundle, {"other": 1})
+    assert read_card(bundle) == before
+    assert os.listdir(bundle.parent) == ["model"]
+
+
+def test_a_writer_killed_between_its_renames_leaves_a_bundle_that_loads(bundle, trained):
+    os.rename(bundle, bundle.with_name(".model.previous"))
+    assert load_bundle(bundle).settings == trained.settings
+    save_bundle(trained, bundle)
+    assert os.listdir(bundle.parent) == ["model"]
+
+
+def test_no_model_says_what_to_run(tmp_path):
+    with pytest.raises(ModelError, match="gepc-pipeline train"):
+        load_bundle(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "normality.npz", "config.yaml", "card.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "link"])
+def test_damage_is_an_error_that_names_the_file(bundle, name, damage, tmp_path):
+    path = bundle / name
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(1000))
+    elif damage == "link":
+        (tmp_path / "elsewhere").write_bytes(data)
+        path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+        load_bundle(bundle)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.mkdir, ("/tmp/gepc-bundle-bomb",))
+
+
+def test_nothing_pickled_is_ever_loaded(bundle):
+    rewrite_npz(bundle / "normality.npz", weights=np.array([Bomb()], dtype=object))
+    with pytest.raises(ModelError, match="Python objects"):
+        load_bundle(bundle)
+    (bundle / "normality.npz").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ModelError):
+        load_bundle(bundle)
+    (bundle / "weights.safetensors").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ModelError):
+        load_bundle(bundle)
+    assert not os.path.exists("/tmp/gepc-bundle-bomb")
+
+
+def test_yaml_that_would_build_objects_is_refused(bundle):
+    (bundle / "config.yaml").write_text("windows: !!python/object/apply:os.mkdir [/tmp/gepc-bundle-bomb]\n")
+    with pytest.raises(ModelError, match=r"config\.yaml"):
+        load_bundle(bundle)
+    assert not os.path.exists("/tmp/gepc-bundle-bomb")
+
+
+def test_a_huge_shape_is_refused_before_anything_is_allocated(bundle):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    path = bundle / "normality.npz"
+    with zipfile.ZipFile(path) as old:
+        members = {n: old.read(n) for n in old.namelist()}
+    members["calibration_time_s.npy"] = header.getvalue()
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in members.items():
+            new.writestr(name, data)
+    with pytest.raises(ModelError, match="calibration_time_s"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("model", "width", 10**9),
+        ("windows", "frames", 10**9),
+        ("clustering", "clusters", 10**9),
+        ("clustering", "clusters", 6),
+        ("model", "encoder", [2, 4]),
+        ("model", "encoder", "aaaa"),
+        ("windows", "skeleton", "../../etc/passwd"),
+        ("scoring", "frames", None),
+        ("training", "surprise", 1),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(bundle, section, key, value):
+    rewrite_config(bundle / "config.yaml", section, key, value)
+    with pytest.raises(ModelError):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": np.ones(4)},
+        {"means": np.full((3, 4), np.nan)},
+        {"precision_cholesky": -np.ones((3, 4, 4))},
+        {"calibration_rows": np.full((2, 5), np.nan)},
+        {"extra": np.ones(3)},
+        {"offsets": None},
+    ],
+)
+def test_arrays_that_are_no_mixture_or_calibration_are_refused(bundle, changes):
+    rewrite_npz(bundle / "normality.npz", **changes)
+    with pytest.raises(ModelError, match=r"normality\.npz"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"version": 99}, "version 99"), ({"format": "something"}, "card"), ([], "card")]
+)
+def test_another_version_or_format_is_refused(bundle, change, said):
+    path = bundle / "card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, **change} if isinstance(change, dict) else change))
+    with pytest.raises(ModelError, match=said):
+        load_bundle(bundle)

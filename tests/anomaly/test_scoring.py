@@ -1,0 +1,221 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import walkers
+
+from anomaly.augment import TRANSFORMS
+from anomaly.calibration import cut_frames
+from anomaly.metrics import frame_auc
+from anomaly.model import TrainedModel
+from anomaly.scoring import NOBODY, ScoringSettings, context_s, frame_scores, row_scores, score_clip
+from anomaly.windows import Windows, make_windows
+from pose_extract.errors import ConfigError, ModelError
+
+RAW = ScoringSettings(smoothing_s=0)
+
+
+def windows(firsts, track=1, length=12):
+    count = len(firsts)
+    return Windows(
+        np.zeros((count, 3, length, 18), np.float32),
+        np.full(count, track, np.int32),
+        np.asarray(firsts),
+        24.0,
+    )
+
+
+@pytest.fixture
+def trained_on_five(trained):
+    """The trained model with all five transforms in its score."""
+    training = dataclasses.replace(trained.settings.training, transforms=tuple(TRANSFORMS))
+    return dataclasses.replace(trained, settings=dataclasses.replace(trained.settings, training=training))
+
+
+def test_a_windows_score_is_the_mean_over_its_own_transforms(trained_on_five):
+    x = make_windows(walkers.clip(people=2, kinds=("walk", "jump")), trained_on_five.settings.windows, 5).x
+    by_transform = trained_on_five.transforms_of(x)
+    assert by_transform.shape == (len(x), 5)
+    together = trained_on_five.anomaly(x)
+    alone = [float(trained_on_five.anomaly(x[i : i + 1])[0]) for i in range(len(x))]
+    np.testing.assert_allclose(together, alone, rtol=1e-3)  # no neighbour has a part in it
+    np.testing.assert_allclose(together, -by_transform.mean(axis=1))
+    order = np.random.default_rng(0).permutation(len(x))
+    np.testing.assert_allclose(trained_on_five.anomaly(x[order]), together[order], rtol=1e-3)
+
+
+def test_higher_is_more_abnormal(trained):
+    normal, odd = (walkers.clip(seed=50, kinds=(kind,)) for kind in ("walk", "jump"))
+    a, b = (score_clip(trained, c, RAW).frames.score for c in (normal, odd))
+    assert np.median(b) > np.quantile(a, 0.99)
+    both = score_clip(trained, odd, RAW)
+    assert np.nanmedian(both.row_percentile) > 95
+
+
+def test_a_frame_has_the_anomaly_of_its_most_abnormal_person():
+    clip = walkers.clip(people=3, frames=2)
+    rows = np.array([1.0, 7.0, 3.0, np.nan, -5.0, -9.0])
+    score, worst = frame_scores(rows, clip)
+    assert score.tolist() == [7.0, -5.0]
+    assert worst.tolist() == [2, 2]
+
+
+def test_one_jumper_among_walkers_decides(trained):
+    calm = score_clip(trained, walkers.clip(seed=60, people=4), RAW).frames
+    mixed = score_clip(
+        trained, walkers.clip(seed=60, people=4, kinds=("walk", "walk", "jump", "walk")), RAW
+    ).frames
+    assert np.median(mixed.score) > np.quantile(calm.score, 0.95)
+    assert np.median(mixed.track_id) == 3
+
+
+def test_a_frame_with_nobody_has_the_calibrations_floor(trained):
+    keep = np.zeros((200, 3), bool)
+    keep[50:100] = True
+    clip = walkers.clip(frames=200, seed=70)
+    points = clip.keypoints.reshape(200, 3, 17, 3)
+    scores = score_clip(trained, walkers.from_array(points, keep=keep), RAW).frames
+    empty = ~keep.any(axis=1)
+    assert set(scores.score[empty]) == {trained.calibration.floor("backtracked")}
+    assert scores.score[empty][0] <= scores.score[~empty].min() + 1e-9 or scores.percentile[empty].max() == 0
+    assert (scores.track_id[empty] == NOBODY).all()
+    assert (scores.people[empty] == 0).all()
+    assert not scores.alarm[empty].any()
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+def test_clips_without_a_window_have_finite_scores(trained, mode):
+    settings = ScoringSettings(frames=mode)
+    for clip in (
+        walkers.clip(frames=5),
+        walkers.clip(frames=1),
+        walkers.from_array(np.zeros((30, 1, 17, 3)), keep=np.zeros((30, 1), bool)),
+        walkers.from_array(np.full((30, 1, 17, 3), np.nan)),
+        walkers.from_array(np.zeros((0, 1, 17, 3))),
+    ):
+        scores = score_clip(trained, clip, settings)
+        assert len(scores.frames) == clip.frame_count
+        assert np.isfinite(scores.frames.score).all()
+        assert np.isfinite(scores.frames.percentile).all()
+        assert np.isnan(scores.row_score).all()
+
+
+def test_missing_joints_and_people_give_no_nan(trained):
+    clip = walkers.clip(frames=60)
+    rng = np.random.default_rng(0)
+    points = clip.keypoints.copy()
+    points[rng.random(points.shape[:2]) < 0.3] = np.nan
+    points[rng.random(points.shape[:2]) < 0.2, 2] = 0
+    points[10, :] = 0
+    scores = score_clip(trained, dataclasses.replace(clip, keypoints=points))
+    assert np.isfinite(scores.frames.score).all()
+    assert np.isfinite(scores.row_score).mean() > 0.9
+
+
+def test_backtracked_gives_a_windows_score_to_all_frames_that_it_covers():
+    clip = walkers.clip(people=1, frames=40)
+    rows = row_scores(windows([5, 20]), np.array([2.0, 4.0]), clip, "backtracked")
+    expected = np.full(40, np.nan)
+    expected[5:17], expected[20:32] = 2.0, 4.0
+    np.testing.assert_array_equal(rows, expected)
+    rows = row_scores(windows([5, 11]), np.array([2.0, 4.0]), clip, "backtracked")
+    assert rows[11:17].tolist() == [3.0] * 6  # where two cover a frame, their mean
+
+
+def test_online_gives_it_to_its_last_frame():
+    clip = walkers.clip(people=1, frames=40)
+    rows = row_scores(windows([5, 6, 20]), np.array([2.0, 3.0, 4.0]), clip, "online")
+    expected = np.full(40, np.nan)
+    expected[16], expected[17], expected[31] = 2.0, 3.0, 4.0
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_rows_of_other_people_get_nothing():
+    clip = walkers.clip(people=2, frames=20)
+    rows = row_scores(windows([2], track=2), np.array([1.0]), clip, "backtracked")
+    assert np.isnan(rows[clip.track == 1]).all()
+
+
+@pytest.mark.parametrize("fps", [24.0, 29.97, 10.0])
+def test_online_scores_do_not_change_when_the_future_does(trained, fps):
+    clip = walkers.clip(frames=120, seed=80, fps=fps)
+    settings = ScoringSettings(frames="online", smoothing_s=0.3)
+    whole = score_clip(trained, clip, settings)
+    for stop in (40, 77):
+        past = score_clip(trained, cut_frames(clip, 0, stop), settings)
+        np.testing.assert_allclose(past.frames.score, whole.frames.score[:stop], rtol=1e-4, atol=1e-4)
+
+
+def test_backtracked_scores_do_know_the_future(trained):
+    calm, later = walkers.clip(frames=120, seed=80), walkers.clip(frames=120, seed=80)
+    jump = walkers.clip(frames=120, seed=81, kinds=("jump",)).keypoints
+    keypoints = np.where((later.frame >= 60)[:, None, None], jump, later.keypoints)
+    later = dataclasses.replace(later, keypoints=keypoints)
+    settings = ScoringSettings(smoothing_s=0)
+    a, b = (score_clip(trained, c, settings).frames.score for c in (calm, later))
+    assert np.abs(a[50:60] - b[50:60]).max() > 1
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+@pytest.mark.parametrize("fps", [24.0, 25.0, 60.0])
+def test_scoring_a_part_with_its_context_equals_scoring_the_whole(trained, mode, fps):
+    clip = walkers.clip(frames=int(12 * fps), seed=90, fps=fps, kinds=("walk", "jump", "stand"))
+    settings = ScoringSettings(frames=mode, smoothing_s=0.3, tail="log")
+    whole = score_clip(trained, clip, settings)
+    margin = int(np.ceil(context_s(trained.settings, settings, fps) * fps)) + 1
+    a, b = int(5 * fps), int(7 * fps)
+    part = score_clip(trained, cut_frames(clip, a - margin, b + margin), settings)
+    for name in ("score", "percentile", "alarm", "people", "track_id"):
+        np.testing.assert_allclose(
+            getattr(part.frames, name)[margin:-margin], getattr(whole.frames, name)[a:b], rtol=1e-4, atol=1e-3
+        )
+    assert margin < a  # or the test would say nothing
+
+
+def test_smoothing_never_crosses_a_clips_border(trained):
+    calm, odd = walkers.clip(frames=60, seed=1), walkers.clip(frames=60, seed=2, kinds=("jump",))
+    settings = ScoringSettings(smoothing_s=2.0)
+    alone = score_clip(trained, calm, settings).frames.score
+    score_clip(trained, odd, settings)
+    np.testing.assert_array_equal(score_clip(trained, calm, settings).frames.score, alone)
+
+
+def test_held_out_normal_video_raises_alarms_at_the_stated_rate(trained):
+    reference = trained.calibration.reference("backtracked", 0.2)
+    fresh = [
+        score_clip(trained, walkers.clip(seed=s, frames=96), false_alarm_rate=0.1) for s in range(200, 212)
+    ]
+    rate = np.mean([s.frames.alarm.mean() for s in fresh])
+    assert len(reference) == len(trained.calibration.time_s)
+    assert rate < 0.5  # a small set: an order of magnitude, not a law
+    strict = np.mean([score_clip(trained, walkers.clip(seed=200), false_alarm_rate=0.01).frames.alarm.mean()])
+    loose = np.mean([score_clip(trained, walkers.clip(seed=200), false_alarm_rate=0.5).frames.alarm.mean()])
+    assert strict <= loose
+
+
+def test_scores_rest_on_motion(trained):
+    clips = [walkers.clip(seed=300 + i, kinds=(k,)) for i, k in enumerate(("walk", "run", "walk", "jump"))]
+    labels = np.repeat([0, 1, 0, 1], 120)
+
+    def auc(clips):
+        return frame_auc(np.concatenate([score_clip(trained, c).frames.score for c in clips]), labels)
+
+    rng = np.random.default_rng(0)
+    shuffled = []
+    for clip in clips:
+        points = clip.keypoints.reshape(120, 3, 17, 3)
+        shuffled.append(walkers.from_array(points[rng.permutation(120)]))
+    assert auc(clips) > 0.9
+    assert auc(shuffled) < auc(clips) - 0.2
+
+
+def test_a_model_without_calibration_does_not_score(trained):
+    raw = TrainedModel(trained.settings, trained.network, trained.normality)
+    with pytest.raises(ModelError, match="calibration"):
+        score_clip(raw, walkers.clip())
+
+
+@pytest.mark.parametrize("wrong", [{"frames": "both"}, {"smoothing_s": -1.0}, {"tail": "cubic"}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        ScoringSettings(**wrong)

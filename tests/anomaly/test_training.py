@@ -1,0 +1,180 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import walkers
+
+from anomaly.metrics import frame_auc
+from anomaly.model import Network
+from anomaly.scoring import score_clip
+from anomaly.training import TrainingSet, TrainingSettings, seeded, train_model
+from pose_extract.errors import ConfigError, ModelError, TrainingError
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(walking_clips, tiny, trained):
+    again = train_model(walking_clips, tiny(), seed=0)
+    other = train_model(walking_clips, tiny(), seed=1)
+    x = torch.randn(4, 3, 12, 18).numpy()
+    np.testing.assert_array_equal(again.anomaly(x), trained.anomaly(x))
+    assert np.abs(other.anomaly(x) - trained.anomaly(x)).max() > 1e-3
+
+
+def test_global_generators_are_left_alone(walking_clips, tiny):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 1})
+    train_model(walking_clips[:2], settings, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], legacy)  # noqa: NPY002
+
+
+def test_both_phases_leave_a_history_and_reconstruction_gets_better(trained):
+    stages = [h["stage"] for h in trained.history]
+    assert stages == ["pretrain"] * 3 + ["finetune"] * 2
+    losses = [h["loss_rec"] for h in trained.history]
+    assert losses[2] < losses[0]
+    assert all(np.isfinite(h["loss_cluster"]) for h in trained.history[3:])
+
+
+def test_pre_training_leaves_the_clustering_layer_and_fine_tuning_moves_it(walking_clips, tiny, monkeypatch):
+    import anomaly.training as training
+
+    seen = {}
+    original = training.finetune
+
+    def spy(network, *rest):
+        seen["after pre-training"] = network.clustering.theta.detach().clone()
+        result = original(network, *rest)
+        seen["after fine-tuning"] = network.clustering.theta.detach().clone()
+        return result
+
+    monkeypatch.setattr(training, "finetune", spy)
+    train_model(walking_clips[:2], tiny(), seed=0)
+    assert (seen["after pre-training"] == 0).all()
+    assert (seen["after fine-tuning"] != 0).any()
+
+
+def test_progress_is_told_for_every_stage(walking_clips, tiny):
+    told = []
+    settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 1})
+    train_model(
+        walking_clips[:2],
+        settings,
+        progress=lambda stage, done, total, facts: told.append((stage, done, total)),
+    )
+    assert list(dict.fromkeys(t[0] for t in told)) == [
+        "windows", "pretrain", "kmeans", "finetune", "normality", "calibrate",
+    ]  # fmt: skip
+    assert all(0 <= done <= total for _, done, total in told)
+
+
+def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
+    settings = tiny(
+        training={"finetune_epochs": 12, "finetune_rate": 1e-9},
+        clustering={"target_every": 1, "stop_after": 3, "stop_share": 0.05},
+    )
+    history = train_model(walking_clips[:2], settings, seed=0).history
+    assert sum(h["stage"] == "finetune" for h in history) == 4  # never before epoch 3 is over
+
+
+def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
+    import anomaly.training as training
+
+    spans = []
+    original = training.make_windows
+
+    def spy(tracks, settings, stride):
+        windows = original(tracks, settings, stride)
+        spans.append((tracks.clip, stride, windows.start_s.min(), windows.end_s.max()))
+        return windows
+
+    monkeypatch.setattr(training, "make_windows", spy)
+    settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 0})
+    train_model(walking_clips, settings, seed=0)
+    trained_until = {clip: end for clip, stride, _, end in spans if stride == 4}
+    calibrated_from = {clip: start for clip, stride, start, _ in spans if stride == 1}
+    assert trained_until.keys() == calibrated_from.keys()
+    assert all(calibrated_from[c] > trained_until[c] for c in trained_until)
+
+
+@pytest.mark.parametrize("frames", [0, 5, 20])
+def test_too_little_to_train_on_is_an_error_that_says_how_much_is_needed(tiny, frames):
+    clips = (
+        [walkers.clip(people=1, frames=frames)] if frames else [walkers.from_array(np.zeros((50, 1, 17, 3)))]
+    )
+    with pytest.raises(TrainingError, match=r"at least 25 windows of 0.5 s.*s or more"):
+        train_model(clips, tiny())
+
+
+def test_held_out_video_without_people_is_an_error_that_says_so(tiny):
+    clip = walkers.clip(frames=400)
+    keep = np.ones((400, 3), bool)
+    keep[320:] = False
+    with pytest.raises(TrainingError, match="held-out"):
+        train_model(
+            [walkers.from_array(clip.keypoints.reshape(400, 3, 17, 3), keep=keep)],
+            tiny(training={"pretrain_epochs": 1, "finetune_epochs": 0}),
+        )
+
+
+def test_a_loss_that_is_no_number_ends_training_with_a_remedy(walking_clips, tiny):
+    settings = tiny(training={"pretrain_rate": [1e25, 1e30]})
+    with pytest.raises(TrainingError, match="pretrain_rate"):
+        train_model(walking_clips[:2], settings)
+
+
+def test_another_skeleton_is_an_error_before_training(walking_clips, tiny):
+    with pytest.raises(ModelError, match="features"):
+        train_model(walking_clips, tiny(windows={"features": "xyz"}, training={"transforms": ["identity"]}))
+
+
+def test_random_weights_tell_nothing_like_the_trained_ones_do(trained, tiny):
+    clips = [walkers.clip(seed=400 + i, kinds=(k,)) for i, k in enumerate(("walk", "jump"))]
+    labels = np.repeat([0, 1], 120)
+    with seeded(9, "cpu"):
+        network = Network(tiny())
+        torch.nn.init.normal_(network.clustering.theta)
+    random = dataclasses.replace(trained, network=network.eval())
+
+    def auc(model):
+        return frame_auc(np.concatenate([score_clip(model, c).frames.score for c in clips]), labels)
+
+    assert auc(trained) > 0.9
+    assert auc(random) < auc(trained) - 0.2
+
+
+def test_every_item_is_seen_once_an_epoch_in_every_transform(tiny):
+    settings = tiny(training={"all_transforms": True, "batch_size": 8})
+    data = TrainingSet(np.zeros((10, 3, 12, 18), np.float32), settings, "cpu")
+    items = np.concatenate([items for items, _ in data.epoch(np.random.default_rng(0))])
+    assert sorted(items) == list(range(20))
+    one = TrainingSet(np.zeros((10, 3, 12, 18), np.float32), tiny(), "cpu")
+    items = np.concatenate([items for items, _ in one.epoch(np.random.default_rng(0))])
+    assert sorted(items // 2) == list(range(10))
+
+
+def test_copies_of_a_window_lie_next_to_each_other(tiny):
+    x = np.random.default_rng(0).normal(size=(5, 3, 12, 18)).astype(np.float32)
+    data = TrainingSet(x, tiny(), "cpu")
+    got = data.get(np.arange(10)).numpy()
+    np.testing.assert_array_equal(got[0::2], x)
+    np.testing.assert_allclose(
+        np.abs(got[1::2, 0]).sum(axis=(1, 2)), np.abs(x[:, 0]).sum(axis=(1, 2)), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"transforms": ("flip",)},
+        {"transforms": ()},
+        {"batch_size": 1},
+        {"pretrain_rate": (1e-3, 1e-5)},
+        {"finetune_decay": 0.0},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        TrainingSettings(**wrong)
