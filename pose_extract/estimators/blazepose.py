@@ -30,9 +30,9 @@ _VERSION = "1"  # of this code's results: raise it when they change, so that cac
 # Quality (mean height of the heat maps at the joints): right skeletons have 0.45 to 0.8, phantoms 0.2 to 0.45.
 _WORTH_A_LOOK = 0.25  # after the first pass
 _NEW_PERSON = 0.42
-_SAME_PERSON = 0.30  # enough to go on following somebody for a while
-_SURE = 0.45
+_SAME_PERSON = 0.20  # enough to go on following somebody for a while
 _KNOWN_BONUS = 0.08  # of two that are doubles, the one that was there before stays
+_INSIDE = 0.3  # share of the joints that must lie in the frame
 _JUMP = 0.3  # radii of the body from one frame to the next, beyond the movement so far
 _TURNED_MARGIN = 0.1  # people stand more often than they lie
 
@@ -124,15 +124,20 @@ class BlazePoseEstimator(PoseEstimator):
         rows, regions = self._followed.expect()
         old = self._networks.landmarks(pyramid, regions)
         fits = bodies.plausible(old.points) & (bodies.quality(old.peaks) > _SAME_PERSON)
+        fits &= bodies.inside(old.points, size) > _INSIDE
         # Whoever is far from where expected is somebody else, whom the network took instead.
         jump = np.linalg.norm(old.points[:, 33, :2] - regions[:, :2], axis=1)
-        rows = np.where(jump < _JUMP * bodies.body_size(old.points), rows, -1)
+        same = jump < _JUMP * bodies.body_size(old.points)
+        fits &= same | (bodies.quality(old.peaks) > _NEW_PERSON)
+        rows = np.where(same, rows, -1)
         rows, old = rows[fits], old.select(fits)
         clock = self._lap("network", clock)
         regions, turn = self._proposals.regions(pyramid, old.points)
         clock = self._lap("proposals", clock)
         new = self._settle(pyramid, regions, turn, old)
-        new = new.select(bodies.quality(new.peaks) > _NEW_PERSON)
+        new = new.select(
+            (bodies.quality(new.peaks) > _NEW_PERSON) & (bodies.inside(new.points, size) > _INSIDE)
+        )
         self._lap("network", clock)
 
         found = Landmarks.join([old, new])
@@ -142,10 +147,9 @@ class BlazePoseEstimator(PoseEstimator):
         standing = quality + np.where(known >= 0, _KNOWN_BONUS, 0)
         keep = bodies.suppress(keypoints, boxes, standing)[: self.settings.max_people]
         keep.sort()
-        self._followed.update(known[keep], found.points[keep], quality[keep] > _SURE)
-        scores = np.clip(2.5 * quality - 0.5, 0, 1).astype(np.float32)
-        shown = keep[scores[keep] >= self.settings.min_score]
-        return PoseDetections(boxes[shown], keypoints[shown], scores[shown])
+        scores = self._followed.update(known[keep], found.points[keep], quality[keep])
+        shown = scores >= self.settings.min_score
+        return PoseDetections(boxes[keep[shown]], keypoints[keep[shown]], scores[shown])
 
     def _lap(self, stage: str, since: float) -> float:
         """Add the time since ``since`` to a stage; return now."""

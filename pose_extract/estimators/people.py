@@ -53,6 +53,12 @@ def boxes_of(points: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
     return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1).astype(np.float32)
 
 
+def inside(points: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
+    """Share of each person's joints (R, 39, 3) that lie in the frame: (R,)."""
+    joints = to_coco(points)[..., :2]
+    return ((joints >= 0) & (joints < np.array(frame_size))).all(-1).mean(1)
+
+
 def erase_body(mask: NDArray[np.uint8], points: FloatArray, shrink: float) -> None:
     """Clear a person, limbs and clothes, from a mask.
 

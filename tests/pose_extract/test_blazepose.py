@@ -292,12 +292,12 @@ def test_what_moves_is_not_proposed_where_a_known_person_is():
 
 def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
     followed = Followed(10.0)
-    new, sure = np.array([-1]), np.array([True])
+    new, sure = np.array([-1]), np.array([0.7])
     followed.update(new, stick_figure(x=100)[None], sure)
     for x in range(110, 200, 10):
         rows, _ = followed.expect()
         followed.update(rows, stick_figure(x=float(x))[None], sure)
-    nobody = (np.zeros(0, int), np.zeros((0, 39, 3), np.float32), np.zeros(0, bool))
+    nobody = (np.zeros(0, int), np.zeros((0, 39, 3), np.float32), np.zeros(0))
     followed.update(*nobody)
     _, regions = followed.expect()
     assert regions[0, 0] == pytest.approx(210, abs=3)
@@ -308,12 +308,27 @@ def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
 
 def test_a_doubtful_skeleton_is_not_followed_for_ever():
     followed = Followed(5.0)
-    followed.update(np.array([-1]), stick_figure()[None], np.array([True]))
+    followed.update(np.array([-1]), stick_figure()[None], np.array([0.7]))
     for _ in range(20):
         rows, _ = followed.expect()
-        followed.update(rows, np.repeat(stick_figure()[None], len(rows), 0), np.zeros(len(rows), bool))
+        followed.update(rows, np.repeat(stick_figure()[None], len(rows), 0), np.full(len(rows), 0.3))
     assert len(followed.expect()[0]) == 0
 
 
 def test_a_region_is_square_around_its_box():
     assert boxes_to_regions([[10, 10, 30, 60]])[0].tolist() == pytest.approx([20, 35, 70, 0])
+
+
+def test_the_score_of_somebody_hard_to_see_fades_instead_of_dropping():
+    followed = Followed(10.0)
+    scores = [followed.update(np.array([-1]), stick_figure()[None], np.array([0.6]))[0]]
+    for _ in range(4):
+        scores.append(followed.update(np.array([0]), stick_figure()[None], np.array([0.2]))[0])
+    assert scores[0] == 1
+    assert scores[3] == pytest.approx(0.5, abs=0.01)
+    assert all(np.diff(scores) < 0)
+
+
+def test_people_who_have_left_the_frame_are_told_by_their_joints():
+    gone, here = stick_figure(x=-100), stick_figure(x=50)
+    assert bodies.inside(np.stack([gone, here]), (200, 200)).tolist() == [0, 1]
