@@ -189,7 +189,7 @@ def _read_network(path: Path, settings: ModelSettings) -> Network:
     from safetensors import SafetensorError, safe_open
 
     with torch.device("meta"):  # shapes only: nothing is allocated for what the file may not hold
-        expected = {k: (v.shape, v.dtype) for k, v in _meta_network(settings).state_dict().items()}
+        expected = {k: (v.shape, v.dtype) for k, v in Network(settings).state_dict().items()}
     state = {}
     try:
         with safe_open(path, framework="pt") as file:
@@ -217,10 +217,6 @@ def _read_network(path: Path, settings: ModelSettings) -> Network:
     network = Network(settings)
     network.load_state_dict(state)
     return network
-
-
-def _meta_network(settings: ModelSettings) -> Network:
-    return Network(settings)
 
 
 def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]:

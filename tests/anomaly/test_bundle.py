@@ -107,28 +107,36 @@ def test_damage_is_an_error_that_names_the_file(bundle, name, damage, tmp_path):
 
 
 class Bomb:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
     def __reduce__(self):
-        return (os.mkdir, ("/tmp/gepc-bundle-bomb",))
+        return (os.mkdir, (str(self.folder),))
 
 
-def test_nothing_pickled_is_ever_loaded(bundle):
-    rewrite_npz(bundle / "normality.npz", weights=np.array([Bomb()], dtype=object))
+def test_nothing_pickled_is_ever_loaded(bundle, tmp_path):
+    bomb = Bomb(tmp_path / "bomb")
+    rewrite_npz(bundle / "normality.npz", weights=np.array([bomb], dtype=object))
     with pytest.raises(ModelError, match="Python objects"):
         load_bundle(bundle)
-    (bundle / "normality.npz").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ModelError):
+    (bundle / "normality.npz").write_bytes(pickle.dumps(bomb))
+    with pytest.raises(ModelError, match="damaged"):
         load_bundle(bundle)
-    (bundle / "weights.safetensors").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ModelError):
+    (bundle / "weights.safetensors").write_bytes(pickle.dumps(bomb))
+    with pytest.raises(ModelError, match="damaged"):
         load_bundle(bundle)
-    assert not os.path.exists("/tmp/gepc-bundle-bomb")
+    assert not bomb.folder.exists()
+    pickle.loads(pickle.dumps(bomb))
+    assert bomb.folder.exists()  # it would have gone off
 
 
-def test_yaml_that_would_build_objects_is_refused(bundle):
-    (bundle / "config.yaml").write_text("windows: !!python/object/apply:os.mkdir [/tmp/gepc-bundle-bomb]\n")
+def test_yaml_that_would_build_objects_is_refused(bundle, tmp_path):
+    (bundle / "config.yaml").write_text(f"windows: !!python/object/apply:os.mkdir [{tmp_path / 'bomb'}]\n")
     with pytest.raises(ModelError, match=r"config\.yaml"):
         load_bundle(bundle)
-    assert not os.path.exists("/tmp/gepc-bundle-bomb")
+    assert not (tmp_path / "bomb").exists()
 
 
 def test_a_huge_shape_is_refused_before_anything_is_allocated(bundle):

@@ -5,10 +5,11 @@ import pytest
 import torch
 import walkers
 
+from anomaly.dataset import TrainingSet
 from anomaly.metrics import frame_auc
 from anomaly.model import Network
 from anomaly.scoring import score_clip
-from anomaly.training import TrainingSet, TrainingSettings, seeded, train_model
+from anomaly.training import TrainingSettings, seeded, train_model
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
 
@@ -123,6 +124,11 @@ def test_a_loss_that_is_no_number_ends_training_with_a_remedy(walking_clips, tin
     settings = tiny(training={"pretrain_rate": [1e25, 1e30]})
     with pytest.raises(TrainingError, match="pretrain_rate"):
         train_model(walking_clips[:2], settings)
+
+
+def test_mixed_precision_without_a_gpu_is_an_error_that_says_so(walking_clips, tiny):
+    with pytest.raises(ConfigError, match="GPU"):
+        train_model(walking_clips, tiny(training={"amp": True}), device="cpu")
 
 
 def test_another_skeleton_is_an_error_before_training(walking_clips, tiny):
