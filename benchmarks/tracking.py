@@ -8,6 +8,7 @@ costs a frame.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -68,24 +69,32 @@ def track_video(path: Path, settings: TrackingSettings | None = None) -> Tracked
 
 
 def report(result: Tracked, truth: ClipTracks | None = None) -> None:
-    """Print the figures of one clip."""
+    """Print the figures of one clip as lines ``NAME = VALUE``."""
     tracks = result.tracks
-    lengths = np.bincount(tracks.track)[1:]
-    print(
-        f"{tracks.clip}: frames = {tracks.frame_count}, people = {len(tracks)}, tracks = {tracks.num_tracks}, "
-        f"tracks_of_10_frames = {(lengths >= 10).sum()}, estimator = {result.estimator_ms:.1f} ms/frame, "
-        f"tracker = {result.tracker_ms:.2f} ms/frame"
-    )
+    name = "tracking_" + re.sub(r"\W", "_", tracks.clip)
+    figures = {
+        "people": len(tracks),
+        "tracks": tracks.num_tracks,
+        "tracks_of_10_frames": int((np.bincount(tracks.track)[1:] >= 10).sum()),
+        "estimator_ms": round(result.estimator_ms, 1),
+        "tracker_ms": round(result.tracker_ms, 2),
+    }
     if truth is not None:
         joints = pck(tracks, truth)
         recall, precision = box_recall(tracks, truth)
-        print(
-            f"  idf1 = {idf1(tracks, truth):.3f}, mota = {mota(tracks, truth):.3f}, "
-            f"id_switches = {id_switches(tracks, truth)}, true_tracks = {truth.num_tracks}, "
-            f"box_recall = {recall:.3f}, box_precision = {precision:.3f}, "
-            f"pck = {joints.all:.3f} (of people found: {joints.matched:.3f}), oks = {oks(tracks, truth):.3f}",
-            flush=True,
-        )
+        figures |= {
+            "true_tracks": truth.num_tracks,
+            "id_switches": id_switches(tracks, truth),
+            "idf1": round(idf1(tracks, truth), 3),
+            "mota": round(mota(tracks, truth), 3),
+            "box_recall": round(recall, 3),
+            "box_precision": round(precision, 3),
+            "pck": round(joints.all, 3),
+            "pck_of_people_found": round(joints.matched, 3),
+            "oks": round(oks(tracks, truth), 3),
+        }
+    for figure, value in figures.items():
+        print(f"{name}_{figure} = {value}", flush=True)
 
 
 def main(arguments: list[str]) -> None:

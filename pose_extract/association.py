@@ -198,6 +198,12 @@ class PoseAssociator:
         self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
         return keys
 
+    def rename(self, key: int) -> int:
+        """Give a tracklet a new key, as if it had begun now; returns it."""
+        memory = next(memory for memory in self._memories.values() if memory.key == key)
+        memory.key, self._next_key = self._next_key, self._next_key + 1
+        return memory.key
+
     def forget(self, key: int) -> None:
         """End a tracklet: nothing will continue it."""
         self._tracker.tracks = [t for t in self._tracker.tracks if self._memories[t].key != key]

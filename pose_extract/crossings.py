@@ -133,11 +133,12 @@ class Wardrobe:
         """Drop all tracklets but these."""
         self.clothes = {key: clothes for key, clothes in self.clothes.items() if key in keep}
 
-    def restart(self, key: int) -> None:
-        """The tracklet is somebody else's from its last encounter on."""
+    def part(self, key: int, new_key: int) -> None:
+        """What ``key`` was seen in since its last encounter is somebody else's, now called ``new_key``."""
         clothes = self.clothes[key]
-        clothes.profile, clothes.sightings = None, 0
-        clothes.confirm(self._memory)
+        self.clothes[new_key] = Clothes(clothes.fresh, clothes.fresh_sightings)
+        clothes.fresh, clothes.fresh_sightings = None, 0
+        clothes.met.clear()
 
     def _review(self, key: int, time_s: float) -> tuple[bool, int | None]:
         """Whether ``key`` has gone over to somebody else, and to whose clothes, if they are known."""

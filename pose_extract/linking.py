@@ -16,6 +16,7 @@ _REFUSED = 1e6
 LEFT_S = 0.25  # who was on the way out and is unseen for longer has left
 OVERLAP_S = 0.3  # a new track may begin this long before the one that it goes on with ends
 _HISTORY_S = 0.8  # how far back (and ahead) a tracklet's velocity is measured
+_TAIL_S = 2.0  # how much of its end is kept
 
 
 @dataclass
@@ -42,24 +43,46 @@ class Tracklet:
         if time_s - self.first_time <= _HISTORY_S:
             self.head.append((time_s, box))
         self.tail.append((time_s, box))
-        while time_s - self.tail[0][0] > _HISTORY_S:
+        while time_s - self.tail[0][0] > _TAIL_S:
             self.tail.popleft()
 
-    def restart(self, time_s: float) -> None:
-        """Become a new tracklet of what was seen from ``time_s`` on."""
-        self.person = None
-        self.head = [(time, box) for time, box in self.tail if time >= time_s] or [self.tail[-1]]
-        self.tail = deque(self.head)
-        self.hits, self.first_time = len(self.head), self.head[0][0]
+    def split(self, key: int, time_s: float) -> Tracklet:
+        """Hand over what was seen from ``time_s`` on to a new tracklet, which is returned."""
+        later = [(time, box) for time, box in self.tail if time >= time_s] or [self.tail[-1]]
+        kept = [(time, box) for time, box in self.tail if time < time_s] or [self.tail[0]]
+        self.tail, self.last_time, self.hits = deque(kept), kept[-1][0], max(1, self.hits - len(later))
+        self.head = [(time, box) for time, box in self.head if time < time_s] or [self.head[0]]
+        return Tracklet(key, None, len(later), later[0][0], later[-1][0], list(later), deque(later))
 
     def has_left(self, frame_size: tuple[int, int]) -> bool:
         """Whether the person was at the picture's border, (width, height) px, and on the way out when last seen."""
         _, size, velocity = _motion(list(self.tail), at_end=True)
-        box = self.tail[-1][1]
-        near, outwards = 0.1 * size[1], 0.15 * size[1]
-        before = (box[:2] < near) & (velocity < -outwards)
-        beyond = (box[2:] > np.array(frame_size) - near) & (velocity > outwards)
-        return bool((before | beyond).any())
+        return _crosses_border(self.tail[-1][1], size, velocity, frame_size)
+
+    def has_come_in(self, frame_size: tuple[int, int]) -> bool:
+        """Whether the person was at the picture's border and on the way in when first seen."""
+        _, size, velocity = _motion(self.head, at_end=False)
+        return _crosses_border(self.head[0][1], size, -velocity, frame_size)
+
+    def turned_at_border(self, frame_size: tuple[int, int]) -> float | None:
+        """Time at which the person had as good as gone out of the picture and somebody came in there, if so.
+
+        Of somebody who walks out less and less is seen, of somebody who comes in more and more. That the track of the
+        one goes on with the other is likelier than that a person turns on the threshold.
+        """
+        last = self.tail[-1][1]
+        if (last[:2] > last[3] - last[1]).all() and (
+            last[2:] < np.array(frame_size) - (last[3] - last[1])
+        ).all():
+            return None
+        boxes = np.stack([box for _, box in self.tail])
+        height = (boxes[:, 3] - boxes[:, 1]).max()
+        for extent in (boxes[:, 2], frame_size[0] - boxes[:, 0], frame_size[1] - boxes[:, 1]):
+            least = int(extent.argmin())
+            gone, back = extent[: least + 1].max() - extent[least], extent[least:].max() - extent[least]
+            if extent[least] < 0.3 * height and min(gone, back) > 0.2 * height:
+                return self.tail[least][0]
+        return None
 
 
 def link(
@@ -119,7 +142,7 @@ def _way_cost(end: Tracklet, start: Tracklet, frame_size: tuple[int, int], max_d
     # Nobody is sure to keep their pace while out of sight: the part of the way that is trusted shrinks with the gap.
     pace = 1 - np.exp(-gap)
     expected = end_centre + end_velocity * pace
-    if gap > LEFT_S and end.has_left(frame_size):
+    if end.has_left(frame_size) and (gap > LEFT_S or start.has_come_in(frame_size)):
         return _REFUSED
     ahead = np.linalg.norm(expected - start_centre)
     behind = np.linalg.norm(start_centre - start_velocity * pace - end_centre)
@@ -135,12 +158,26 @@ def _motion(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Centre (px), size (px) and velocity (px/s) at the end, or at the beginning, of some sightings."""
     times = np.array([time for time, _ in sightings])
-    boxes = np.stack([box for _, box in sightings])
-    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     here = times[-1] if at_end else times[0]
+    near = np.abs(times - here) <= _HISTORY_S
+    times, boxes = times[near], np.stack([box for _, box in sightings])[near]
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     spread = ((times - times.mean()) ** 2).sum()
     size = np.maximum(np.median(sizes, 0), 1.0)
     if len(times) < 3 or spread < 1e-9:
         return centres[-1 if at_end else 0], size, np.zeros(2)
     velocity = ((times - times.mean())[:, None] * centres).sum(0) / spread
     return centres.mean(0) + velocity * (here - times.mean()), size, velocity
+
+
+def _crosses_border(
+    box: NDArray[np.float64],
+    size: NDArray[np.float64],
+    velocity: NDArray[np.float64],
+    frame_size: tuple[int, int],
+) -> bool:
+    """Whether a box is at the picture's border and moves outwards (px/s)."""
+    near, outwards = 0.1 * size[1], 0.15 * size[1]
+    before = (box[:2] < near) & (velocity < -outwards)
+    beyond = (box[2:] > np.array(frame_size) - near) & (velocity > outwards)
+    return bool((before | beyond).any())

@@ -28,7 +28,8 @@ class TrackingSettings:
 
     Attributes:
         min_score: detections with a lower person score are dropped, 0..1.
-        min_similarity: least similarity (box overlap and pose) at which a detection continues a track, 0..1.
+        min_similarity: least similarity (box overlap and pose) at which a detection continues a track, 0..1;
+            proportionally less below 10 frames a second.
         pose_weight: share of keypoint similarity in that similarity, 0..1; the rest is box overlap.
         pose_tolerance: COCO's joint tolerances are multiplied by it: people move between two frames.
         colour_weight: how much entirely different clothes take off the similarity, 0..1.
@@ -36,7 +37,7 @@ class TrackingSettings:
         exchange_margin: after two people overlapped, they are taken to have been exchanged if that fits their clothes
             better by this much, 0..1; 1 turns it off.
         direction_weight: weight of OC-SORT's direction consistency.
-        coast_s: a track without detections is carried on by its motion alone for this long, seconds.
+        coast_s: a track without detections is carried on by its motion alone for this long, seconds; at least 3 frames.
         reattach_s: a lost person who comes back within this time keeps the id, seconds.
         reattach_distance: how far from the expected place a person may come back after a second, in body heights.
         delay_s: ids are given this long after the frame, seconds: the tracker's lag.
@@ -44,7 +45,7 @@ class TrackingSettings:
     """
 
     min_score: float = 0.0
-    min_similarity: float = 0.2
+    min_similarity: float = 0.3
     pose_weight: float = 0.5
     pose_tolerance: float = 2.0
     colour_weight: float = 0.4
@@ -125,10 +126,11 @@ class PeopleTracker:
             settings.min_colour,
             self._wardrobe.profile,
         )
-        self._associator = PoseAssociator(
-            similarity, fps, settings.coast_s, settings.min_similarity, settings.direction_weight
-        )
-        self._waiting: deque[tuple[int, PoseDetections, NDArray[np.int64]]] = deque()
+        self._coast_s = max(settings.coast_s, 3.0 / fps)
+        # At few frames a second, people move far between two of them, and at first nobody's velocity is known.
+        least = settings.min_similarity * min(1.0, fps / 10.0)
+        self._associator = PoseAssociator(similarity, fps, self._coast_s, least, settings.direction_weight)
+        self._waiting: deque[tuple[float, int, PoseDetections, NDArray[np.int64]]] = deque()
         self._tracklets: dict[int, Tracklet] = {}  # by key, those that may still be asked for
         self._people: dict[int, Tracklet] = {}  # by id, each person's last tracklet
         self._next_id = 1
@@ -143,19 +145,23 @@ class PeopleTracker:
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1.0)
         for tracklet in self._tracklets.values():
             # Whoever comes in where somebody has left is somebody else.
-            gone = LEFT_S < self._time - tracklet.last_time <= self._settings.coast_s + 1 / self._fps
+            gone = LEFT_S < self._time - tracklet.last_time <= self._coast_s + 1 / self._fps
             if gone and tracklet.has_left(self._frame_size):
                 self._associator.forget(tracklet.key)
         colours = clothing_histograms(frame.image, detections, self._skeleton).astype(np.float64)
         keys = self._associator.update(boxes, detections.keypoints, colours, self._time)
         for row, key in enumerate(keys.tolist()):
             self._tracklets.setdefault(key, Tracklet(key)).add(self._time, boxes[row])
+        self._waiting.append((self._time, frame.index, detections, keys))
         for a, b in self._wardrobe.look(keys.tolist(), boxes, colours, self._time):
             if b is None:
-                self._part(a)
+                self._part(a, self._wardrobe.clothes[a].apart_since)
             else:
                 self._exchange(a, b)
-        self._waiting.append((frame.index, detections, keys))
+        for key in keys.tolist():
+            turn = self._tracklets[key].turned_at_border(self._frame_size)
+            if turn is not None:
+                self._part(key, turn)
         ready = []
         while len(self._waiting) > self.lag_frames:
             ready.append(self._release())
@@ -173,7 +179,7 @@ class PeopleTracker:
 
     def _release(self) -> TrackedPeople:
         """Settle the ids of the oldest waiting frame and let it go."""
-        index, detections, keys = self._waiting.popleft()
+        _, index, detections, keys = self._waiting.popleft()
         undecided = [self._tracklets[key] for key in keys.tolist() if self._tracklets[key].person is None]
         proven = [tracklet for tracklet in undecided if tracklet.hits >= self._settings.min_hits]
         if proven:
@@ -223,13 +229,14 @@ class PeopleTracker:
             self._people[tracklet.person or 0] = tracklet
         self._wardrobe.exchange(a, b)
 
-    def _part(self, key: int) -> None:
-        """A tracklet that went over to somebody else in an encounter: its person is lost, it begins anew."""
-        tracklet = self._tracklets[key]
-        if tracklet.person is not None and self._people.get(tracklet.person) is tracklet:
-            del self._people[tracklet.person]
-        tracklet.restart(self._wardrobe.clothes[key].apart_since)
-        self._wardrobe.restart(key)
+    def _part(self, key: int, time_s: float) -> None:
+        """A tracklet went over to somebody else at ``time_s``: from then on it is a new one, and its person lost."""
+        new = self._associator.rename(key)
+        self._tracklets[new] = self._tracklets[key].split(new, time_s)
+        self._wardrobe.part(key, new)
+        for waiting_since, _, _, keys in self._waiting:
+            if waiting_since >= time_s:
+                keys[keys == key] = new
 
     def _forget(self) -> None:
         """Drop what cannot be asked for again."""
@@ -237,10 +244,10 @@ class PeopleTracker:
             self._time
             - self._settings.reattach_s
             - self._settings.delay_s
-            - self._settings.coast_s
+            - self._coast_s
             - 2 / self._fps
         )
-        waiting = {key for _, _, keys in self._waiting for key in keys.tolist()}
+        waiting = {key for _, _, _, keys in self._waiting for key in keys.tolist()}
         self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
         self._tracklets = {k: t for k, t in self._tracklets.items() if k in waiting or t.last_time >= oldest}
         self._wardrobe.forget(set(self._tracklets))

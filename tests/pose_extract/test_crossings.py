@@ -1,0 +1,84 @@
+"""Clothes show who is who after people were in each other's way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pose_extract.crossings import Wardrobe
+
+FPS = 20.0
+RED, BLUE, GREEN = np.eye(3)
+APART = np.array([[0, 0, 40, 100], [200, 0, 240, 100]], float)
+TOGETHER = np.array([[90, 0, 130, 100], [100, 0, 140, 100]], float)
+
+
+def meet(
+    after: tuple[np.ndarray, np.ndarray], before: tuple[np.ndarray, np.ndarray] = (RED, BLUE)
+) -> list[tuple[int, int | None]]:
+    """Two people are apart for a second, overlap for half of one and are apart again; what was found to be wrong."""
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    mixed = np.array([RED + BLUE, RED + BLUE]) / 2
+    keys, found = [7, 9], []
+    for i in range(60):
+        boxes, colours = APART, np.array(before if i < 20 else after)
+        if 20 <= i < 30:
+            boxes, colours = TOGETHER, mixed
+        for pair in wardrobe.look(list(keys), boxes, colours, i / FPS):
+            found.append(pair)
+            if pair[1] is None:
+                wardrobe.part(pair[0], 10)
+                keys[keys.index(pair[0])] = 10
+            else:
+                wardrobe.exchange(pair[0], pair[1])
+    return found
+
+
+def test_people_who_wear_what_they_wore_are_left_alone() -> None:
+    assert meet((RED, BLUE)) == []
+
+
+def test_exchanged_clothes_are_found_once() -> None:
+    assert len(meet((BLUE, RED))) == 1
+    assert set(meet((BLUE, RED))[0]) == {7, 9}
+
+
+def test_people_dressed_alike_are_left_alone() -> None:
+    alike = (0.9 * RED + 0.1 * BLUE, 0.95 * RED + 0.05 * BLUE)
+    assert meet(alike[::-1], before=alike) == []
+
+
+def test_clothes_of_neither_are_somebody_else_s() -> None:
+    assert meet((RED, GREEN)) == [(9, None)]
+
+
+def test_one_of_the_two_is_enough_if_the_other_one_is_gone() -> None:
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    found = []
+    for i in range(60):
+        if i < 30:
+            boxes, colours, keys = (APART if i < 20 else TOGETHER), np.array([RED, BLUE]), [7, 9]
+        else:
+            boxes, colours, keys = APART[:1], BLUE[None], [7]
+        found += wardrobe.look(keys, boxes, colours, i / FPS)
+        if found:
+            break
+    assert found == [(7, 9)]
+
+
+def test_the_profile_of_an_overlapped_person_is_what_was_seen_before() -> None:
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    for i in range(10):
+        wardrobe.look([7, 9], APART, np.array([RED, BLUE]), i / FPS)
+    for i in range(10, 30):
+        wardrobe.look([7, 9], TOGETHER, np.array([BLUE, BLUE]), i / FPS)
+    assert wardrobe.profile(7) == pytest.approx(RED)
+
+
+def test_forgotten_tracklets_leave_nothing_behind() -> None:
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe.look([7, 9], TOGETHER, np.array([RED, BLUE]), 0.0)
+    wardrobe.forget({9})
+    assert wardrobe.profile(7) is None
+    wardrobe.look([9], APART[1:], BLUE[None], 0.1)
+    assert set(wardrobe.clothes) == {9}
