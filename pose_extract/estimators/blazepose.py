@@ -30,9 +30,10 @@ _VERSION = "1"  # of this code's results: raise it when they change, so that cac
 # Quality (mean height of the heat maps at the joints): right skeletons have 0.45 to 0.8, phantoms 0.2 to 0.45.
 _WORTH_A_LOOK = 0.25  # after the first pass
 _NEW_PERSON = 0.42
-_SAME_PERSON = 0.20  # enough to go on following somebody for a while
+_SAME_PERSON = 0.25  # enough to go on following somebody for a while
 _KNOWN_BONUS = 0.08  # of two that are doubles, the one that was there before stays
 _INSIDE = 0.3  # share of the joints that must lie in the frame
+_NEW_FLAG, _SAME_FLAG = 0.8, 0.2
 _JUMP = 0.3  # radii of the body from one frame to the next, beyond the movement so far
 _TURNED_MARGIN = 0.1  # people stand more often than they lie
 
@@ -124,7 +125,7 @@ class BlazePoseEstimator(PoseEstimator):
         rows, regions = self._followed.expect()
         old = self._networks.landmarks(pyramid, regions)
         fits = bodies.plausible(old.points) & (bodies.quality(old.peaks) > _SAME_PERSON)
-        fits &= bodies.inside(old.points, size) > _INSIDE
+        fits &= (old.flags > _SAME_FLAG) & (bodies.inside(old.points, size) > _INSIDE)
         # Whoever is far from where expected is somebody else, whom the network took instead.
         jump = np.linalg.norm(old.points[:, 33, :2] - regions[:, :2], axis=1)
         same = jump < _JUMP * bodies.body_size(old.points)
@@ -135,9 +136,7 @@ class BlazePoseEstimator(PoseEstimator):
         regions, turn = self._proposals.regions(pyramid, old.points)
         clock = self._lap("proposals", clock)
         new = self._settle(pyramid, regions, turn, old)
-        new = new.select(
-            (bodies.quality(new.peaks) > _NEW_PERSON) & (bodies.inside(new.points, size) > _INSIDE)
-        )
+        new = new.select(self._is_new_person(new))
         self._lap("network", clock)
 
         found = Landmarks.join([old, new])
@@ -150,6 +149,14 @@ class BlazePoseEstimator(PoseEstimator):
         scores = self._followed.update(known[keep], found.points[keep], quality[keep])
         shown = scores >= self.settings.min_score
         return PoseDetections(boxes[keep[shown]], keypoints[keep[shown]], scores[shown])
+
+    def _is_new_person(self, found: Landmarks) -> NDArray[np.bool_]:
+        """Which of what was found (R rows) may count as people whom nobody knew of yet."""
+        up = found.points[:, 34, :2] - found.points[:, 33, :2]
+        lying = np.abs(up[:, 0]) > np.abs(up[:, 1])
+        enough = np.where(lying, _NEW_PERSON + _TURNED_MARGIN, _NEW_PERSON)
+        whole = bodies.inside(found.points, self._frame_size) > _INSIDE
+        return (bodies.quality(found.peaks) > enough) & (found.flags > _NEW_FLAG) & whole
 
     def _lap(self, stage: str, since: float) -> float:
         """Add the time since ``since`` to a stage; return now."""
