@@ -45,9 +45,10 @@ class _Memory:
     def see(self, time_s: float, box: NDArray[np.float64], keypoints: NDArray[np.float64]) -> None:
         """Take in another sighting."""
         shift = keypoints[:, :2] - self.keypoints[:, :2]
-        weight = np.nan_to_num(keypoints[:, 2] * self.keypoints[:, 2]) * np.isfinite(shift).all(1)
-        if weight.sum() > 0 and time_s > self.time_s:
-            velocity = np.average(np.nan_to_num(shift), 0, weight) / (time_s - self.time_s)
+        weight = keypoints[:, 2] * self.keypoints[:, 2]
+        known = np.isfinite(shift[:, 0] + shift[:, 1] + weight) & (weight > 0)
+        if known.any() and time_s > self.time_s:
+            velocity = weight[known] @ shift[known] / weight[known].sum() / (time_s - self.time_s)
             # Half of what is known after 0.1 s is new.
             self.velocity += (1 - 0.5 ** ((time_s - self.time_s) / 0.1)) * (velocity - self.velocity)
         self.area += 0.3 * ((box[2:] - box[:2]).prod() - self.area)

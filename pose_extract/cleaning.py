@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import ConfigError
 from pose_extract.records import ClipTracks
 
+_DOUBTFUL = 0.02  # most that joints which were not found weigh when they are smoothed
 _INTERPOLATED = 0.5  # confidence of an interpolated joint, relative to the joints that it lies between
 
 
@@ -86,7 +87,7 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
 
     Returns:
         A copy, rows ordered by frame, then by track. Joints that stay missing (a longer gap, a track's end) keep
-        their coordinates and confidence, or have confidence 0 where the coordinates were NaN.
+        their confidence and their coordinates, these smoothed too; NaN coordinates stay, with confidence 0.
     """
     if not settings.enabled or len(tracks) == 0:
         return tracks
@@ -111,28 +112,30 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         side = _spread((boxes[:, 2:] - boxes[:, :2]).max(1), at, length)
         found &= ~_outliers(dense, found, side, settings, tracks.fps)
 
-    dense, weight, filled = _interpolate(dense, weight, found, gap)
-    known = found | filled
-    if settings.smooth_s:
-        smooth = _smooth(dense, np.where(known, weight, 0.0), settings, tracks.fps)
-        dense = np.where(known[..., None], smooth, dense)
-
     # Rows of the answer: those that were there, and the frames between two of them in one piece.
-    present = np.zeros(length, bool)
+    present = np.zeros((length, 1), bool)
     present[at] = True
-    before, after = _neighbours(present[:, None])
-    before, after = before[:, 0], after[:, 0]
-    inside = (before >= 0) & (after < length) & (after - before <= gap + 1)
-    rows = np.flatnonzero(inside)
-    source = np.searchsorted(at, before[rows])
+    before, after = (index[:, 0] for index in _neighbours(present))
+    rows = np.flatnonzero((before >= 0) & (after < length) & (after - before <= gap + 1))
+    source, following = np.searchsorted(at, before[rows]), np.searchsorted(at, after[rows])
     share = (rows - before[rows]) / np.maximum(after[rows] - before[rows], 1)
-    following = np.searchsorted(at, after[rows])
-    out_frame = frame[source] + rows - before[rows]
-    out_track = track[source]
+    out_frame, out_track = frame[source] + rows - before[rows], track[source]
 
-    def between_rows(values: NDArray[Any]) -> NDArray[np.float32]:
+    def between_rows(values: NDArray[Any]) -> NDArray[np.float64]:
         part = share.reshape(-1, *[1] * (values.ndim - 1))
-        return ((1 - part) * values[source] + part * values[following]).astype(np.float32)
+        # Not a weighted sum where nothing is between: 0 times NaN is NaN.
+        return np.where(part == 0, values[source], (1 - part) * values[source] + part * values[following])
+
+    # Rows that are added take over even the joints that nobody is sure of, in case no better ones are near.
+    dense[rows] = between_rows(coordinates)
+    added = ~present[rows, 0]
+    weight[rows[added]] = _INTERPOLATED * np.minimum(confidence[source], confidence[following])[added]
+    dense, weight, filled = _interpolate(dense, weight, found, gap)
+    if settings.smooth_s:
+        trust = np.where(found | filled, weight, np.minimum(weight, _DOUBTFUL))
+        trust[np.isfinite(dense).all(-1) & (trust == 0)] = _DOUBTFUL * 0.1
+        smooth = _smooth(dense, trust, settings, tracks.fps)
+        dense = np.where(trust[..., None] > 0, smooth, dense)
 
     result = np.concatenate([dense[rows], weight[rows][..., None]], -1).astype(np.float32)
     final = np.lexsort((out_track, out_frame))
@@ -141,8 +144,10 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         frame=out_frame[final].astype(np.int32),
         track=out_track[final],
         keypoints=result[final],
-        boxes=between_rows(boxes)[final],
-        features=None if tracks.features is None else between_rows(tracks.features[order])[final],
+        boxes=between_rows(boxes)[final].astype(np.float32),
+        features=None
+        if tracks.features is None
+        else between_rows(tracks.features[order])[final].astype(np.float32),
     )
 
 

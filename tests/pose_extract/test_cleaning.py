@@ -239,3 +239,15 @@ def test_settings_out_of_range_are_refused_by_name() -> None:
         CleaningSettings(max_gap_s=-1)
     with pytest.raises(ConfigError, match=r"cleaning\.min_confidence.*2"):
         CleaningSettings(min_confidence=2)
+
+
+def test_rows_that_are_added_have_every_joint_that_the_rows_around_them_have() -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    keypoints[:, 9, 2] = 0.05  # never sure of it
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 38)
+    clean = clean_tracks(rows(replace(truth, keypoints=keypoints), ~hole), CleaningSettings())
+    assert np.array_equal(clean.frame, truth.frame)
+    assert np.isfinite(clean.keypoints).all()
+    assert np.linalg.norm(clean.keypoints[hole, 9, :2] - truth.keypoints[hole, 9, :2], axis=-1).max() < 10
+    assert np.allclose(clean.keypoints[hole, 9, 2], 0.025)
