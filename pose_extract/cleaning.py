@@ -7,6 +7,7 @@ exactly as it does within the whole clip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,7 +111,13 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
     found = weight > max(settings.min_confidence, 1e-6)
     if settings.outlier_distance:
         side = _spread((boxes[:, 2:] - boxes[:, :2]).max(1), at, length)
-        found &= ~_outliers(dense, found, side, settings, tracks.fps)
+        found &= ~_by_blocks(
+            lambda d, f, s: _outliers(d, f, s, settings, tracks.fps),
+            2 * settings.outlier_frames(tracks.fps),
+            dense,
+            found,
+            side,
+        )
 
     # Rows of the answer: those that were there, and the frames between two of them in one piece.
     present = np.zeros((length, 1), bool)
@@ -134,7 +141,12 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
     if settings.smooth_s:
         trust = np.where(found | filled, weight, np.minimum(weight, _DOUBTFUL))
         trust[np.isfinite(dense).all(-1) & (trust == 0)] = _DOUBTFUL * 0.1
-        smooth = _smooth(dense, trust, settings, tracks.fps)
+        smooth = _by_blocks(
+            lambda d, t: _smooth(d, t, settings, tracks.fps),
+            settings.smoothing_frames(tracks.fps),
+            dense,
+            trust,
+        )
         dense = np.where(trust[..., None] > 0, smooth, dense)
 
     result = np.concatenate([dense[rows], weight[rows][..., None]], -1).astype(np.float32)
@@ -167,6 +179,19 @@ def _neighbours(found: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np
     before = np.maximum.accumulate(np.where(found, index, -1), axis=0)
     after = np.minimum.accumulate(np.where(found, index, length)[::-1], axis=0)[::-1]
     return before, after
+
+
+def _by_blocks(function: Callable[..., NDArray[Any]], radius: int, *arrays: NDArray[Any]) -> NDArray[Any]:
+    """``function`` of arrays over L, block by block so that it works within the processor's cache.
+
+    Each of its entries may depend on ``radius`` entries on both sides.
+    """
+    length, size, parts = len(arrays[0]), 2048, []
+    for start in range(0, length, size):
+        low, high = max(0, start - radius), min(length, start + size + radius)
+        part = function(*(array[low:high] for array in arrays))
+        parts.append(part[start - low : start - low + size])
+    return np.concatenate(parts)
 
 
 def _outliers(
