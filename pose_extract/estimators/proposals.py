@@ -141,7 +141,7 @@ class Proposals:
     """All sources together, the costly ones spread over time.
 
     The first frame is searched thoroughly. After that each frame brings what moves, HOG works once in a search
-    interval, and the person detector visits the tiles of the frame in turn, getting around once in two intervals.
+    interval, and the person detector visits the tiles of the frame in turn, getting around once in four intervals.
 
     Args:
         networks: runs the person detector.
@@ -159,7 +159,7 @@ class Proposals:
         self._hog = HogProposals()
         self._tiles = tiles(frame_size, _TILE_SCALE * min_height)
         self._every = max(1, round(interval_s * fps))
-        self._tiles_a_frame = len(self._tiles) / (2 * self._every)
+        self._tiles_a_frame = len(self._tiles) / (4 * self._every)
         self._frame_size, self._seen = frame_size, 0
         # What moved in the last frames and was no person is not tried again at once.
         self._tried = [_NOBODY] * max(1, round(_RETRY_S * fps))
@@ -225,7 +225,7 @@ def distinct(regions: FloatArray, taken: FloatArray) -> NDArray[np.intp]:
 def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> FloatArray:
     """Square tiles (N, 4), each size covering the frame, from the whole frame down to ``smallest`` pixels a side.
 
-    Sizes shrink by a factor of 1.6, neighbours overlap by a third; sizes that would need more than ``most`` tiles in
+    Sizes shrink by a factor of 1.6, neighbours overlap by half; sizes that would need more than ``most`` tiles in
     all are left out.
     """
     width, height = frame_size
@@ -240,8 +240,8 @@ def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> Floa
 
 
 def _spread(length: float, side: float) -> list[float]:
-    """Centres of the fewest intervals of length ``side`` that cover ``length`` and overlap by a third."""
+    """Centres of the fewest intervals of length ``side`` that cover ``length`` and overlap by half."""
     if side >= length:
         return [length / 2]
-    count = int(np.ceil((length - side / 3) / (side * 2 / 3)))
+    count = int(np.ceil((length - side / 2) / (side / 2)))
     return np.linspace(side / 2, length - side / 2, max(2, count)).tolist()
