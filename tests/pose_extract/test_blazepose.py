@@ -74,6 +74,7 @@ def test_the_same_frames_give_the_same_bytes_whatever_the_threads(estimator, str
         assert a.boxes.tobytes() == b.boxes.tobytes()
 
 
+@pytest.mark.slow
 def test_a_new_video_knows_nothing_of_the_last_one(estimator, street):
     images = street[0]
     fresh = run(estimator, images[4:6])
