@@ -19,6 +19,7 @@ from pose_extract.association import OVERLAP
 from pose_extract.similarity import box_containment
 
 _WAIT_S = 0.5  # for the other one of the two to be seen alone, before one of them must do
+_MEAN_IS_SURER = 0.15  # the mean of several sightings must be more alike than a single one
 _PROFILE_S = 2.0  # memory of a profile
 
 
@@ -103,7 +104,7 @@ class Wardrobe:
                     clothes.fresh, clothes.apart_since = colours[row], time_s
                 clothes.fresh_sightings += 1
                 clothes.fresh = clothes.fresh + (colours[row] - clothes.fresh) / clothes.fresh_sightings
-                if not clothes.met:
+                if not clothes.met and clothes.sightings < self._enough:
                     clothes.confirm(self._memory)
         changed: list[tuple[int, int | None]] = []
         for key in keys:
@@ -143,7 +144,7 @@ class Wardrobe:
     def _review(self, key: int, time_s: float) -> tuple[bool, int | None]:
         """Whether ``key`` has gone over to somebody else, and to whose clothes, if they are known."""
         own = self.clothes[key]
-        if not own.met or own.fresh_sightings < self._enough:
+        if own.fresh_sightings < self._enough:
             return False, None
         own.met = {other for other in own.met if other in self.clothes}
         best, exchanged, waiting = 0.0, None, False
@@ -165,7 +166,7 @@ class Wardrobe:
             return True, exchanged
         if waiting:
             return False, None
-        if own.sightings >= self._enough and _fit(own, own) < self._min_colour:
+        if own.sightings >= self._enough and _fit(own, own) < self._min_colour + _MEAN_IS_SURER:
             return True, None
         own.confirm(self._memory)
         return False, None

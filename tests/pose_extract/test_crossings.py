@@ -82,3 +82,22 @@ def test_forgotten_tracklets_leave_nothing_behind() -> None:
     assert wardrobe.profile(7) is None
     wardrobe.look([9], APART[1:], BLUE[None], 0.1)
     assert set(wardrobe.clothes) == {9}
+
+
+def test_clothes_that_change_from_one_moment_to_the_next_are_somebody_else_s_even_without_an_encounter() -> (
+    None
+):
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    found = []
+    for i in range(60):
+        found += wardrobe.look([7], APART[:1], (RED if i < 30 else BLUE)[None], i / FPS)
+        if found:
+            break
+    assert found == [(7, None)]
+    assert wardrobe.profile(7) == pytest.approx(RED)
+
+
+def test_clothes_that_change_slowly_as_the_light_does_are_the_same_person_s() -> None:
+    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    for i in range(200):
+        assert wardrobe.look([7], APART[:1], (RED * (1 - i / 200) + BLUE * i / 200)[None], i / FPS) == []
