@@ -241,11 +241,7 @@ class PeopleTracker:
     def _forget(self) -> None:
         """Drop what cannot be asked for again."""
         oldest = (
-            self._time
-            - self._settings.reattach_s
-            - self._settings.delay_s
-            - self._coast_s
-            - 2 / self._fps
+            self._time - self._settings.reattach_s - self._settings.delay_s - self._coast_s - 2 / self._fps
         )
         waiting = {key for _, _, _, keys in self._waiting for key in keys.tolist()}
         self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
