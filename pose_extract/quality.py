@@ -109,19 +109,32 @@ def box_recall(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5) -
     return _share(hits, len(truth)), _share(hits, len(predicted))
 
 
-def idf1(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5) -> float:
-    """F1 of the identities, 0..1 (Ristani et al. 2016): share of boxes whose id is right under the best assignment."""
-    return float(compute_identity_metrics(*_identities(predicted, truth), threshold=min_iou)["IDF1"])
+def idf1(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5, min_visible: float = 0.0) -> float:
+    """F1 of the identities, 0..1 (Ristani et al. 2016): share of boxes whose id is right under the best assignment.
+
+    True people with less than ``min_visible`` (0..1) of their joints in sight are left out, with their matches.
+    """
+    return float(
+        compute_identity_metrics(*_identities(predicted, truth, min_iou, min_visible), threshold=min_iou)[
+            "IDF1"
+        ]
+    )
 
 
-def mota(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5) -> float:
+def mota(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5, min_visible: float = 0.0) -> float:
     """Multiple object tracking accuracy, at most 1: 1 - (misses + false boxes + id switches) / true boxes."""
-    return float(compute_clear_metrics(*_identities(predicted, truth), threshold=min_iou)["MOTA"])
+    return float(
+        compute_clear_metrics(*_identities(predicted, truth, min_iou, min_visible), threshold=min_iou)["MOTA"]
+    )
 
 
-def id_switches(predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5) -> int:
+def id_switches(
+    predicted: ClipTracks, truth: ClipTracks, min_iou: float = 0.5, min_visible: float = 0.0
+) -> int:
     """Times that a true person's id changes."""
-    return int(compute_clear_metrics(*_identities(predicted, truth), threshold=min_iou)["IDSW"])
+    return int(
+        compute_clear_metrics(*_identities(predicted, truth, min_iou, min_visible), threshold=min_iou)["IDSW"]
+    )
 
 
 def _frames(
@@ -145,15 +158,23 @@ def _match(overlap: NDArray[np.float64], min_iou: float) -> NDArray[np.intp]:
 
 
 def _identities(
-    predicted: ClipTracks, truth: ClipTracks
+    predicted: ClipTracks, truth: ClipTracks, min_iou: float, min_visible: float
 ) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]], list[NDArray[np.float64]]]:
-    """Ids and overlaps frame by frame, as `trackers.eval` wants them."""
-    frames = list(_frames(predicted, truth))
-    return (
-        [truth.track[a] for a, _, _ in frames],
-        [predicted.track[b] for _, b, _ in frames],
-        [overlap for _, _, overlap in frames],
-    )
+    """Ids and overlaps frame by frame, as `trackers.eval` wants them.
+
+    True people with a smaller share of joints in sight than ``min_visible``, and whoever is matched with them, count
+    neither for nor against.
+    """
+    in_sight = (truth.keypoints[..., -1] >= 1.0).mean(1) >= min_visible
+    ids, guesses, overlaps = [], [], []
+    for a, b, overlap in _frames(predicted, truth):
+        found = _match(overlap, min_iou)[~in_sight[a]]
+        keep = np.ones(len(b), bool)
+        keep[found[found >= 0]] = False
+        ids.append(truth.track[a][in_sight[a]])
+        guesses.append(predicted.track[b][keep])
+        overlaps.append(overlap[in_sight[a]][:, keep])
+    return ids, guesses, overlaps
 
 
 def _share(part: float, whole: int) -> float:

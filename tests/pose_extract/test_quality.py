@@ -111,3 +111,14 @@ def test_nobody_found_and_nobody_there() -> None:
     assert idf1(nobody, truth) == 0
     assert np.isnan(pck(truth, nobody).all)
     assert np.isnan(pck(nobody, truth).matched)
+
+
+def test_hidden_people_count_neither_for_nor_against_where_that_is_asked_for() -> None:
+    truth = two_people()
+    keypoints = truth.keypoints.copy()
+    keypoints[(truth.track == 2) & (truth.frame >= 10), :, 2] = 0.5
+    hidden = replace(truth, keypoints=keypoints)
+    missed = rows(truth, (truth.track == 1) | (truth.frame < 10))
+    assert idf1(missed, hidden) < 0.9
+    assert idf1(missed, hidden, min_visible=0.5) == 1
+    assert mota(truth, hidden, min_visible=0.5) == 1
