@@ -86,6 +86,7 @@ def report(result: Tracked, truth: ClipTracks | None = None) -> None:
             "true_tracks": truth.num_tracks,
             "id_switches": id_switches(tracks, truth),
             "idf1": round(idf1(tracks, truth), 3),
+            "idf1_in_sight": round(idf1(tracks, truth, min_visible=0.8), 3),
             "mota": round(mota(tracks, truth), 3),
             "box_recall": round(recall, 3),
             "box_precision": round(precision, 3),
