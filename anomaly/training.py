@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
+
 Progress = Callable[[str, int, int, dict[str, Any]], None]
 
 
@@ -249,6 +251,14 @@ def calibrate(model: TrainedModel, held_out: list[ClipTracks], tell: Progress) -
             f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
             f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
             "on more video, or raise calibration.held_out"
+        )
+    decisive = model.settings.calibration.false_alarm_rate * sum(map(len, time_s))
+    if decisive < _FEWEST_DECISIVE:
+        logger.warning(
+            "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
+            "calibration.false_alarm_rate",
+            decisive,
+            sum(map(len, time_s)),
         )
     return Calibration(np.concatenate(clip), np.concatenate(time_s), np.concatenate(frames, axis=1), all_rows)
 

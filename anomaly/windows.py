@@ -31,6 +31,8 @@ class WindowSettings:
         max_missing: at most this many of a window's frames may be missing from its track.
         min_confidence: a joint below this confidence counts as missing.
         min_joints: a person with fewer joints than this in a frame counts as missing from that frame.
+        min_certainty: a window whose joints have a mean confidence below this is left out, in training and in scoring:
+            what is hardly seen, at the frame's edge or where nobody is, would look most abnormal of all.
         scale: "none" (the frame's size is 2 units, the paper's form), "largest" (a window's largest coordinate is 1) or
             "body" (joints lie 1 unit from the body's centre on the whole, whatever the distance to the camera).
     """
@@ -44,6 +46,7 @@ class WindowSettings:
     max_missing: int = 2
     min_confidence: float = 0.0
     min_joints: int = 1
+    min_certainty: float = 0.0
     scale: str = "none"
 
     def __post_init__(self) -> None:
@@ -71,6 +74,11 @@ class WindowSettings:
             raise ConfigError(
                 "windows: expected a min_confidence of at least 0 and below 1 and min_joints of 1 to V, got "
                 f"{self.min_confidence} and {self.min_joints}"
+            )
+
+        if not 0 <= self.min_certainty < 1:
+            raise ConfigError(
+                f"windows: expected a min_certainty of at least 0 and below 1, got {self.min_certainty}"
             )
 
     @property
@@ -130,8 +138,10 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> W
     for track, frames, points in _people(tracks, keypoints, settings):
         for grid, values, missing in _resample(frames, tracks.time_s[frames], points, settings):
             starts = _starts(grid, missing, settings, stride)
+            picked = values[(starts - grid[0])[:, None] + np.arange(settings.frames)]
+            certain = picked[..., -1].mean(axis=(1, 2)) >= settings.min_certainty
+            starts, picked = starts[certain], picked[certain]
             if len(starts):
-                picked = values[(starts - grid[0])[:, None] + np.arange(settings.frames)]
                 xs.append(_normalise(picked, tracks.frame_size, settings))
                 ids.append(np.full(len(starts), track, np.int32))
                 firsts.append(starts)

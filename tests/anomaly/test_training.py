@@ -126,6 +126,15 @@ def test_a_loss_that_is_no_number_ends_training_with_a_remedy(walking_clips, tin
         train_model(walking_clips[:2], settings)
 
 
+def test_a_threshold_that_rests_on_a_few_frames_is_said(walking_clips, tiny, caplog):
+    fast = {"pretrain_epochs": 1, "finetune_epochs": 0}
+    train_model(walking_clips, tiny(training=fast, calibration={"false_alarm_rate": 0.01}))
+    assert "the 1 highest of 96 held-out frames" in caplog.text
+    caplog.clear()
+    train_model(walking_clips, tiny(training=fast, calibration={"false_alarm_rate": 0.2}))
+    assert "held-out" not in caplog.text
+
+
 def test_mixed_precision_without_a_gpu_is_an_error_that_says_so(walking_clips, tiny):
     with pytest.raises(ConfigError, match="GPU"):
         train_model(walking_clips, tiny(training={"amp": True}), device="cpu")

@@ -182,6 +182,18 @@ def test_a_joint_below_the_confidence_floor_counts_as_missing():
     np.testing.assert_allclose(x, make_windows(clip, settings, 1).x, atol=1e-6)
 
 
+def test_windows_that_are_hardly_seen_are_left_out():
+    clip = walkers.clip(people=2, frames=40)
+    keypoints = clip.keypoints.copy()
+    keypoints[clip.track == 2, :, 2] = 0.4
+    keypoints[(clip.track == 1) & (clip.frame == 20), 3:, 2] = 0.1  # one bad frame is no reason
+    faint = dataclasses.replace(clip, keypoints=keypoints)
+    windows = make_windows(faint, WindowSettings(min_certainty=0.5), 1)
+    assert set(windows.track) == {1}
+    assert len(windows) == 40 - T + 1
+    assert set(make_windows(faint, WindowSettings(), 1).track) == {1, 2}
+
+
 def test_nobody_gives_no_window_of_the_right_shape():
     nobody = walkers.from_array(np.zeros((30, 1, 17, 3)), keep=np.zeros((30, 1), bool))
     assert make_windows(nobody, WindowSettings(), 1).x.shape == (0, 3, T, 18)
@@ -235,6 +247,7 @@ def test_a_skeleton_that_the_model_does_not_know_is_an_error_that_names_both():
         {"max_missing": 11},
         {"min_confidence": 1.0},
         {"min_joints": 0},
+        {"min_certainty": 1.0},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong):
