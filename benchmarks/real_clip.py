@@ -1,6 +1,6 @@
 """The three commands on a real clip: train on its beginning, score all of it, write plot and overlay.
 
-    GEPC_SAMPLE_DATA=... python -m benchmarks.real_clip [--out DIR] [--clip clips/pedestrians_480x360.avi] [--frames 500]
+    GEPC_SAMPLE_DATA=... python -m benchmarks.real_clip [--out DIR] [--clip CLIP] [--frames 500]
 
 It has no labels: look at the overlay. What is printed shows that it ran, and how fast.
 """

@@ -41,8 +41,8 @@ class DemoSettings:
     """
 
     normal_clips: int = 5
-    normal_seconds: float = 24.0
-    test_seconds: float = 24.0
+    normal_seconds: float = 20.0
+    test_seconds: float = 20.0
 
 
 @dataclass(frozen=True)
