@@ -30,7 +30,7 @@ def main() -> int:
         return 0
     clip = Path(data) / args.clip
     args.out.mkdir(parents=True, exist_ok=True)
-    beginning = args.out / f"{clip.stem}_beginning.mkv"
+    beginning = args.out / f"{clip.stem}_beginning{clip.suffix}"
     command = [
         find_ffmpeg(),
         "-v",
