@@ -42,7 +42,7 @@ def save_bundle(model: TrainedModel, folder: str | Path, card: dict[str, Any] | 
         OutputError: if the folder cannot be written.
         ModelError: if the model has no calibration.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if model.calibration is None:
         raise ModelError("the model has no calibration; train it again")
@@ -55,7 +55,7 @@ def save_bundle(model: TrainedModel, folder: str | Path, card: dict[str, Any] | 
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         temporary.chmod(0o755)
         state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
-        save_file(state, temporary / WEIGHTS)
+        (temporary / WEIGHTS).write_bytes(save(state))
         (temporary / WEIGHTS).chmod(0o644)  # safetensors makes it private
         np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))

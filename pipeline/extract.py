@@ -172,7 +172,7 @@ def _extract_clip(
         )
         damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
         for text in damage:
-            logger.warning("%s: damaged at %s", source.name, text)
+            logger.warning("%s: damaged at %s; its readable frames are used", source.name, text)
         provenance = {
             "source": location,
             "key": key,
@@ -199,8 +199,6 @@ def _extract_clip(
         )
     entry = entry_of(provenance, clip)
     workspace.record(entry)
-    if entry.rows == 0:
-        logger.warning("%s: nobody was found in its %d frames", source.name, frames)
     return entry
 
 

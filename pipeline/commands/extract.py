@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
         f"{format_duration(sum(e.seconds for e in done))} of video in {format_duration(report.seconds)}"
     )
     print(f"tracks are in {workspace.tracks}")
+    for entry in done:
+        if entry.rows == 0:
+            print(f"nobody was found in {entry.clip}")
     for name, error in report.failed:
         print(f"not used: {name}: {error}")
     if report.made or report.reused:

@@ -169,6 +169,25 @@ def test_extract_then_score_reuses_the_tracks_and_writes_the_overlay(
 
 
 @pytest.mark.slow
+def test_a_folder_is_scored_into_a_folder_and_a_broken_video_does_not_stop_it(
+    empty_scene, truth_workspace, cli, tmp_path
+):
+    import shutil
+
+    root, videos, out = tmp_path / "workspace", tmp_path / "videos", tmp_path / "out"
+    shutil.copytree(truth_workspace, root)
+    videos.mkdir()
+    for name in ("a.mp4", "c.mp4"):
+        (videos / name).write_bytes(empty_scene.read_bytes())
+    (videos / "b.mp4").write_bytes(b"broken")
+    result = cli("score", videos, "--out", out, "--plot", out, "--workspace", root)
+    assert result.code == 4
+    assert "not used: b" in result.out
+    assert sorted(p.name for p in out.iterdir()) == ["a.csv", "a.png", "c.csv", "c.png"]
+    assert len(read_csv(out / "a.csv")) == 12
+
+
+@pytest.mark.slow
 def test_tracks_are_made_anew_when_content_or_a_setting_that_matters_changes(
     street_video, empty_scene, cli, tmp_path
 ):

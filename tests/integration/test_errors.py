@@ -106,7 +106,7 @@ def test_a_broken_video_in_a_folder_is_reported_and_the_rest_goes_on(cli, worksp
 def test_a_video_of_nobody_is_extracted_and_scored_at_the_floor(cli, trained, tmp_path, empty_scene):
     result = cli("extract", empty_scene, "--workspace", workspace_of(trained, "nobody"))
     assert result.code == 0
-    assert "nobody was found" in result.err
+    assert "nobody was found in empty" in result.out
     out = tmp_path / "scores.csv"
     assert cli("score", empty_scene, "--out", out, "--workspace", trained).code == 0
     table = np.genfromtxt(out, delimiter=",", names=True)
@@ -219,10 +219,10 @@ def test_a_device_that_is_not_there_is_named(cli, trained, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a disk of 96 KiB."""
+    """A folder on a disk of 32 KiB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("needs the right to mount a small file system")
     yield folder
@@ -241,11 +241,9 @@ def test_a_full_disk_is_said_and_the_half_written_file_removed(cli, trained, sma
 
 def test_a_model_that_does_not_fit_on_the_disk_is_said(cli, truth_workspace, small_disk):
     (small_disk / "tracks").symlink_to(truth_workspace / "tracks")
-    result = cli(
-        "train", "--workspace", small_disk, *TINY, "--set=clustering.clusters=200", "--set=model.width=8"
-    )
+    result = cli("train", "--workspace", small_disk, *TINY)
     assert result.code == 9
-    assert "disk" in result.err or "space" in result.err
+    assert "space" in result.err
     assert not (small_disk / "model").exists()
 
 
