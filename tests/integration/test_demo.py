@@ -1,0 +1,58 @@
+"""The whole product from rendered video to scores, smaller than `make demo` but with nothing left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly.metrics import frame_auc
+from pipeline.demo import DemoSettings, run_demo
+from pipeline.settings import load_settings
+from pipeline.workspace import Workspace
+from pose_extract.cache import load_tracks
+from pose_extract.quality import idf1, pck
+
+SMALL = DemoSettings(normal_clips=4, normal_seconds=12, test_seconds=18)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
+
+
+@pytest.mark.slow
+def test_abnormal_behaviour_scores_higher_than_normal_behaviour_from_video_alone(demo):
+    _, result = demo
+    assert result.auc >= 0.75
+    for outputs in result.outputs:
+        for path in (outputs.scores, outputs.people, outputs.plot, outputs.overlay):
+            assert path.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_joints_and_identities_are_those_of_the_people_in_the_video(demo):
+    folder, _ = demo
+    workspace = Workspace(folder / "workspace")
+    joints, identities = [], []
+    for path in sorted((folder / "videos").glob("*/*.truth.npz")):
+        truth = load_tracks(path)
+        found = load_tracks(workspace.tracks_path(truth.clip))
+        assert found.frame_count == truth.frame_count
+        joints.append(pck(found, truth).all)
+        identities.append(idf1(found, truth))
+    assert np.mean(joints) >= 0.8
+    assert np.mean(identities) >= 0.75
+
+
+@pytest.mark.slow
+def test_a_second_run_uses_what_is_there_and_gives_the_same_scores(demo):
+    folder, result = demo
+    before = [outputs.scores.read_bytes() for outputs in result.outputs]
+    tracks = {p: p.stat().st_mtime_ns for p in (folder / "workspace" / "tracks").glob("*.npz")}
+    again = run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
+    assert [outputs.scores.read_bytes() for outputs in again.outputs] == before
+    assert {p: p.stat().st_mtime_ns for p in tracks} == tracks
+    labels = [np.load(p) for p in sorted((folder / "videos" / "test").glob("*.labels.npy"))]
+    scores = [np.loadtxt(o.scores, delimiter=",", skiprows=1, usecols=2) for o in again.outputs]
+    assert frame_auc(np.concatenate(scores), np.concatenate(labels)) == again.auc
