@@ -29,6 +29,8 @@ class CleaningSettings:
         enabled: whether anything is done at all.
         min_confidence: joints with a lower confidence are interpolated where the gap is short, 0..1.
         max_gap_s: longest gap that is interpolated, both of single joints and of frames missing from a track.
+        max_hidden_s: longest time for which somebody who is found again is taken to have been hidden in between: the
+            box moves on a straight line, the joints stay missing (confidence 0), so that nothing is made of them.
         outlier_window_s: a joint is compared with its median within this time on both sides.
         outlier_distance: joints further from that median than this share of the box's larger side, and further than
             the joint's own movement explains, are replaced; 0 turns this off.
@@ -38,6 +40,7 @@ class CleaningSettings:
     enabled: bool = True
     min_confidence: float = 0.1
     max_gap_s: float = 0.5
+    max_hidden_s: float = 2.0
     outlier_window_s: float = 0.15
     outlier_distance: float = 0.15
     smooth_s: float = 0.06
@@ -47,7 +50,7 @@ class CleaningSettings:
             raise ConfigError(
                 f"cleaning.min_confidence: expected a number from 0 to 1, got {self.min_confidence}"
             )
-        for name in ("max_gap_s", "outlier_window_s", "outlier_distance", "smooth_s"):
+        for name in ("max_gap_s", "max_hidden_s", "outlier_window_s", "outlier_distance", "smooth_s"):
             if not 0.0 <= getattr(self, name) <= 10.0:
                 raise ConfigError(
                     f"cleaning.{name}: expected a number from 0 to 10, got {getattr(self, name)}"
@@ -56,6 +59,10 @@ class CleaningSettings:
     def gap_frames(self, fps: float) -> int:
         """Most missing frames in a row that are filled."""
         return int(self.max_gap_s * fps + 1e-6)
+
+    def hidden_frames(self, fps: float) -> int:
+        """Most missing frames in a row that get a box."""
+        return int(self.max_hidden_s * fps + 1e-6)
 
     def outlier_frames(self, fps: float) -> int:
         """Frames on both sides that a joint's median is taken over; at least 2 where outliers are removed at all."""
@@ -71,7 +78,8 @@ class CleaningSettings:
             return 0
         # A smoothed row takes in filled rows, those the rows on both sides of their gap, and those their outlier test,
         # which is a median of distances from a median.
-        return self.smoothing_frames(fps) + self.gap_frames(fps) + 1 + 2 * self.outlier_frames(fps)
+        mended = self.smoothing_frames(fps) + self.gap_frames(fps) + 1 + 2 * self.outlier_frames(fps)
+        return mended + max(self.gap_frames(fps), self.hidden_frames(fps)) + 1
 
 
 def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
@@ -80,7 +88,8 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
     In this order: joints that jump away and back are taken out; missing joints and missing frames are interpolated
     linearly inside gaps of at most ``max_gap_s`` (new rows are added; interpolated joints have half the
     confidence of those around them); coordinates are smoothed by local linear regression with Gaussian weights times
-    confidence, which leaves straight movement as it is up to the ends of a track.
+    confidence, which leaves straight movement as it is up to the ends of a track; people who are found again after a
+    longer time get the boxes of that time.
 
     Args:
         tracks: the tracker's rows.
@@ -151,7 +160,7 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
 
     result = np.concatenate([dense[rows], weight[rows][..., None]], -1).astype(np.float32)
     final = np.lexsort((out_track, out_frame))
-    return replace(
+    mended = replace(
         tracks,
         frame=out_frame[final].astype(np.int32),
         track=out_track[final],
@@ -160,6 +169,43 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         features=None
         if tracks.features is None
         else between_rows(tracks.features[order])[final].astype(np.float32),
+    )
+    return _bridge(mended, settings.hidden_frames(tracks.fps))
+
+
+def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
+    """Add the rows of people hidden for at most ``most`` frames: boxes in between, joints with confidence 0."""
+    order = np.lexsort((tracks.frame, tracks.track))
+    frame, track = tracks.frame[order], tracks.track[order]
+    missing = np.where(np.diff(track) == 0, np.diff(frame) - 1, 0)
+    missing[missing > most] = 0
+    source = np.repeat(np.arange(len(missing)), missing)
+    if len(source) == 0:
+        return tracks
+    step = np.arange(len(source)) - np.repeat(np.cumsum(missing) - missing, missing) + 1
+    share = step / (missing[source] + 1)
+
+    def with_hidden(values: NDArray[Any] | None) -> NDArray[Any] | None:
+        if values is None:
+            return None
+        a, b = values[order[source]], values[order[source + 1]]
+        part = share.reshape(-1, *[1] * (values.ndim - 1))
+        return np.concatenate([values, ((1 - part) * a + part * b).astype(values.dtype)])[final]
+
+    out_frame = np.concatenate([tracks.frame, frame[source] + step]).astype(np.int32)
+    out_track = np.concatenate([tracks.track, track[source]])
+    final = np.lexsort((out_track, out_frame))
+    keypoints, boxes = with_hidden(tracks.keypoints), with_hidden(tracks.boxes)
+    assert keypoints is not None
+    assert boxes is not None
+    keypoints[final >= len(tracks), :, -1] = 0.0
+    return replace(
+        tracks,
+        frame=out_frame[final],
+        track=out_track[final],
+        keypoints=keypoints,
+        boxes=boxes,
+        features=with_hidden(tracks.features),
     )
 
 

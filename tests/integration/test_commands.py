@@ -110,6 +110,25 @@ def test_scoring_in_parts_gives_the_scores_of_the_whole(truth_workspace):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+def test_the_time_that_somebody_is_hidden_makes_no_windows(truth_workspace):
+    """Cleaning bridges it with boxes, for the eye; the model must not see movements that nobody saw."""
+    from dataclasses import replace
+
+    from anomaly.windows import make_windows
+    from pose_extract.cleaning import CleaningSettings, clean_tracks
+
+    whole = load_tracks(truth_workspace / "tracks" / "normal_0.npz")
+    seen = ~((whole.frame >= 60) & (whole.frame < 90))
+    arrays = {name: getattr(whole, name)[seen] for name in ("frame", "track", "keypoints", "boxes")}
+    hidden = replace(whole, **arrays)
+    settings = load_scorer(truth_workspace / "model").model.settings.windows
+    bridged, holed = (clean_tracks(hidden, CleaningSettings(max_hidden_s=s)) for s in (2.0, 0.0))
+    assert len(bridged) > len(holed)
+    a, b = make_windows(bridged, settings, 1), make_windows(holed, settings, 1)
+    np.testing.assert_array_equal(a.first, b.first)
+    np.testing.assert_array_equal(a.x, b.x)
+
+
 def test_plot_is_a_picture_with_the_alarm_threshold(truth_workspace, cli, tmp_path):
     tracks = truth_workspace / "tracks" / "normal_0.npz"
     for name in ("plot.png", "plot.svg"):

@@ -102,7 +102,7 @@ def test_a_long_hole_stays_and_nothing_is_smoothed_across_it() -> None:
     broken = rows(truth, ~hole)
     keypoints = broken.keypoints.copy()
     keypoints[(broken.track == 2) & (broken.frame >= 50), :, :2] += 100
-    clean = clean_tracks(replace(broken, keypoints=keypoints), CleaningSettings())
+    clean = clean_tracks(replace(broken, keypoints=keypoints), CleaningSettings(max_hidden_s=0))
     assert np.array_equal(clean.frame, broken.frame)
     ends = (clean.track == 2) & ((clean.frame == 29) | (clean.frame == 50))
     assert np.abs(clean.keypoints[ends] - keypoints[ends]).max() < 4
@@ -251,3 +251,20 @@ def test_rows_that_are_added_have_every_joint_that_the_rows_around_them_have() -
     assert np.isfinite(clean.keypoints).all()
     assert np.linalg.norm(clean.keypoints[hole, 9, :2] - truth.keypoints[hole, 9, :2], axis=-1).max() < 10
     assert np.allclose(clean.keypoints[hole, 9, 2], 0.025)
+
+
+def test_people_found_again_get_the_boxes_of_the_time_they_were_hidden_and_no_joints() -> None:
+    truth = walk()
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 50)
+    clean = clean_tracks(rows(truth, ~hole), CleaningSettings(max_hidden_s=1.0))
+    hidden = (clean.track == 2) & (clean.frame >= 30) & (clean.frame < 50)
+    assert hidden.sum() == 20
+    assert np.all(clean.keypoints[hidden, :, 2] == 0)
+    assert np.all(clean.keypoints[~hidden, :, 2] > 0)
+    known = (truth.track == 2) & np.isin(truth.frame, [29, 50])
+    first, last = truth.boxes[known]
+    expected = first + np.linspace(0, 1, 22)[1:-1, None] * (last - first)
+    np.testing.assert_allclose(clean.boxes[hidden], expected, atol=1e-3)
+    assert np.all(np.diff(clean.frame) >= 0)
+    longer = clean_tracks(rows(truth, ~hole), CleaningSettings(max_hidden_s=0.7))
+    assert len(longer) == len(clean) - 20
