@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = ("overhead", "estimator", "tracking")
+QUICK = ("overhead", "estimator", "pedestrians")
 
 
 def main() -> int:

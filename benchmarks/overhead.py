@@ -49,7 +49,7 @@ def run(video: Path, workspace: Path) -> dict:
 
 def measure(video: Path | None, scratch: Path) -> None:
     if video is None:
-        video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=6)), scratch / "video")
+        video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=4)), scratch / "video")
     looped = scratch / "looped.mp4"
     command = [find_ffmpeg(), "-v", "error", "-stream_loop", "9", "-i", str(video), "-c", "copy", str(looped)]
     subprocess.run(command, check=True)
