@@ -88,6 +88,26 @@ def test_a_video_that_cannot_be_used_is_an_error_that_names_it(cli, workspace, k
 
 
 @pytest.mark.slow
+def test_a_video_damaged_in_the_middle_is_used_and_the_damage_reported_with_its_time(
+    cli, workspace, tmp_path, ten_seconds, caplog
+):
+    content = bytearray((ten_seconds / "a.ts").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = bytes(20_000)
+    path = tmp_path / "damaged.ts"
+    path.write_bytes(content)
+    assert cli("extract", path, "--workspace", workspace, "--set=video.max_side=64").code == 0
+    (entry,) = Workspace(workspace).entries()
+    assert 150 <= entry.frames <= 250
+    assert entry.damage
+    minutes, seconds = entry.damage[0].split(": ")[0].split(":")
+    assert int(minutes) == 0
+    assert 2 <= int(seconds) <= 8
+    assert "its readable frames are used" in caplog.text
+    assert f"damaged at {entry.damage[0]}" in cli("info", "--workspace", workspace).out.replace("\n", "")
+
+
+@pytest.mark.slow
 def test_a_broken_video_in_a_folder_is_reported_and_the_rest_goes_on(cli, workspace, tmp_path, empty_scene):
     folder = tmp_path / "videos"
     folder.mkdir()
