@@ -7,6 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from anomaly.bundle import save_bundle
 from anomaly.training import train_model
 from pipeline.devices import pick_device
@@ -63,6 +65,7 @@ def train(
         },
         "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
         "seed": seed,
+        "threads": torch.get_num_threads(),  # another number adds floats in another order
         "versions": versions(),
     }
     save_bundle(model, workspace.model, card)
