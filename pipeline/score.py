@@ -6,10 +6,10 @@ import csv
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from anomaly.scoring import ClipScores, FrameScores, context_s, score_clip
 from pipeline.devices import pick_device
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
-from pose_extract.cache import TracksWriter, writing
+from pose_extract.cache import TracksWriter, complete_or_absent
 from pose_extract.checking import build
 from pose_extract.cleaning import clean_tracks
 from pose_extract.errors import ConfigError
@@ -150,12 +150,12 @@ def score_tracks(
     """
     curves, row_percentiles = [], []
     with ExitStack() as stack:
-        frame_file = stack.enter_context(_complete_or_absent(out))
+        frame_file = stack.enter_context(complete_or_absent(out))
         frame_csv = csv.writer(frame_file)
         frame_csv.writerow(FRAME_COLUMNS)
         people_csv = cleaned = None
         if people is not None:
-            people_csv = csv.writer(stack.enter_context(_complete_or_absent(people)))
+            people_csv = csv.writer(stack.enter_context(complete_or_absent(people)))
             people_csv.writerow(PEOPLE_COLUMNS)
         if keep is not None:
             cleaned = stack.enter_context(TracksWriter(keep))
@@ -201,22 +201,3 @@ def _write_people(table: Any, begin: int, part: ClipTracks, scores: ClipScores) 
             (begin + frame, f"{part.time_s[frame]:.6f}", part.track[i], number(scores.row_score[i], 6),
              number(scores.row_percentile[i], 3), *(f"{v:.1f}" for v in part.boxes[i]))
         )  # fmt: skip
-
-
-@contextmanager
-def _complete_or_absent(path: Path) -> Iterator[TextIO]:
-    partial = path.with_name(f".{path.name}.partial")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder; expected the name of a file")
-        file = open(partial, "w", encoding="utf-8", newline="")  # noqa: SIM115, closed below
-    try:
-        with file:
-            yield file
-        partial.replace(path)
-    except OSError as error:
-        with writing(path):
-            raise error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -54,20 +54,37 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(message) from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` holds either the old content or all of the new."""
-    temporary = path.with_name(path.name + ".partial")
+@contextmanager
+def complete_or_absent(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open ``path`` for writing so that it holds either the old content or all of the new.
+
+    Args:
+        path: the file; its folder is made if need be.
+        mode: "w" for UTF-8 text, "wb" for bytes.
+
+    Raises:
+        OutputError: it cannot be written; nothing half-written is left.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder; expected the name of a file")
         try:
-            with open(temporary, "wb") as file:
-                file.write(data)
+            with open(partial, mode, **text) as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, complete or not at all."""
+    with complete_or_absent(path, "wb") as file:
+        file.write(data)
 
 
 class TracksWriter:
@@ -315,7 +332,6 @@ def _map_member(path: Path, file: IO[bytes], info: zipfile.ZipInfo, size: int) -
 
 def write_json(path: Path, tracks: ClipTracks) -> None:
     """Write the same content as JSON: the header's fields, ``time_s``, and one object a row."""
-    partial = path.with_name(path.name + ".partial")
     head = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -326,20 +342,14 @@ def write_json(path: Path, tracks: ClipTracks) -> None:
         "provenance": tracks.provenance,
         "time_s": np.asarray(tracks.time_s).tolist(),
     }
-    with writing(path):
-        try:
-            with open(partial, "w", encoding="utf-8") as file:
-                file.write(json.dumps(head)[:-1] + ', "rows": [')
-                for i in range(len(tracks)):
-                    row = {
-                        "frame": int(tracks.frame[i]),
-                        "track": int(tracks.track[i]),
-                        "box": tracks.boxes[i].tolist(),
-                        "keypoints": tracks.keypoints[i].tolist(),
-                    }
-                    file.write(("," if i else "") + "\n" + json.dumps(row))
-                file.write("\n]}\n")
-            os.replace(partial, path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+    with complete_or_absent(path) as file:
+        file.write(json.dumps(head)[:-1] + ', "rows": [')
+        for i in range(len(tracks)):
+            row = {
+                "frame": int(tracks.frame[i]),
+                "track": int(tracks.track[i]),
+                "box": tracks.boxes[i].tolist(),
+                "keypoints": tracks.keypoints[i].tolist(),
+            }
+            file.write(("," if i else "") + "\n" + json.dumps(row))
+        file.write("\n]}\n")
