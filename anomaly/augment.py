@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from pose_extract.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # name -> (mirrored first, rotation in degrees)
 TRANSFORMS: dict[str, tuple[bool, float]] = {
@@ -25,6 +26,8 @@ def apply_transform(name: str, x: Tensor, skeleton: Skeleton) -> Tensor:
     Mirroring turns x around and swaps left and right joints: the result is again a person, seen in a mirror.
     Rotation is in the image plane, about the window's centre, which normalisation has put at 0.
     """
+    import torch
+
     mirrored, degrees = TRANSFORMS[name]
     if mirrored:
         x = x[..., list(skeleton.mirror)]

@@ -19,9 +19,10 @@ import yaml
 from numpy.typing import NDArray
 
 from anomaly.calibration import Calibration
-from anomaly.model import Network, TrainedModel
+from anomaly.network import Network
 from anomaly.normality import NormalityModel
 from anomaly.settings import ModelSettings, settings_from_dict, settings_to_dict
+from anomaly.trained import TrainedModel
 from pose_extract.errors import ConfigError, ModelError, OutputError
 
 FORMAT, VERSION = "gepc-bundle", 1
@@ -113,7 +114,7 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> TrainedModel:
         arrays["calibration_rows"],
     )
     history, facts = card.get("history", []), card.get("facts", {})
-    model = TrainedModel(settings, network.eval(), normality, calibration, history, facts)
+    model = TrainedModel(settings, normality, calibration, history, facts, network=network.eval())
     return model.to(device)
 
 
@@ -222,7 +223,7 @@ def _read_network(path: Path, settings: ModelSettings) -> Network:
 def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]:
     """The arrays of normality.npz, each checked by its header before it is read."""
     clusters, parts = settings.clustering.clusters, settings.normality.components
-    size = clusters if settings.normality.coordinates == "simplex" else clusters - 1
+    size = clusters if settings.normality.form == "gaussian" else clusters - 1
     expected: dict[str, tuple[tuple[int | str, ...], type]] = {
         "weights": ((parts,), np.float64),
         "offsets": ((parts,), np.float64),

@@ -13,6 +13,7 @@ from pose_extract.errors import ConfigError, TrainingError
 from pose_extract.records import ClipTracks
 
 MODES = ("backtracked", "online")
+KINDS = ("clustering", "reconstruction", "both")
 TAILS = ("linear", "log")
 _CLIPS_FOR_WHOLE = 8  # with fewer clips, a part of each one is held out instead of whole clips
 

@@ -10,68 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pose_extract.errors import ConfigError
+from anomaly.settings import ClusteringSettings
 
 logger = logging.getLogger(__name__)
 
 _SATURATED = 0.999  # an assignment above this is as good as one-hot
 _COLLAPSED = 0.95  # a cluster that holds more than this share of the windows
-
-
-@dataclass(frozen=True)
-class ClusteringSettings:
-    """The clustering layer and its optimisation; the defaults are the published ones.
-
-    Attributes:
-        clusters: K.
-        bias: add -|theta_k|^2 / 2 to equation 1's exponents, with which the softmax agrees with nearest centroid
-            (it is then the posterior of an isotropic Gaussian mixture). False is the paper's form.
-        temperature: equation 1's exponents are divided by it; 1 is the paper's form. 0 finds it when the layer is
-            initialised, such that assignments start out soft (`start_entropy`).
-        start_entropy: mean entropy of an assignment that temperature 0 aims at, as a share of log K.
-        weight: lambda of equation 4.
-        target_every: epochs between refreshes of the target distribution.
-        stop_share: fine-tuning ends when fewer than this share of the windows change their cluster from one refresh
-            to the next.
-        stop_after: fine-tuning epochs before that may happen.
-        kmeans_starts: k-means initialisations, the best of which is taken.
-        kmeans_windows: at most this many windows are given to k-means.
-    """
-
-    clusters: int = 10
-    bias: bool = False
-    temperature: float = 1.0
-    start_entropy: float = 0.3
-    weight: float = 0.6
-    target_every: int = 2
-    stop_share: float = 0.001
-    stop_after: int = 3
-    kmeans_starts: int = 4
-    kmeans_windows: int = 50_000
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.clusters <= 1000:
-            raise ConfigError(f"clustering: expected 2 to 1000 clusters, got {self.clusters}")
-        if self.temperature < 0:
-            raise ConfigError(
-                f"clustering: expected a temperature of 0 (automatic) or above, got {self.temperature}"
-            )
-        if not 0 < self.start_entropy < 1:
-            raise ConfigError(
-                f"clustering: expected a start_entropy between 0 and 1, got {self.start_entropy}"
-            )
-        if self.weight < 0 or not 0 <= self.stop_share <= 1:
-            raise ConfigError(
-                f"clustering: expected a weight of 0 or above and a stop_share of 0 to 1, got {self.weight} "
-                f"and {self.stop_share}"
-            )
-        if self.target_every < 1 or self.stop_after < 0 or self.kmeans_starts < 1:
-            raise ConfigError(
-                "clustering: expected target_every and kmeans_starts of 1 or above and stop_after of 0 or above, got "
-                f"{self.target_every}, {self.kmeans_starts} and {self.stop_after}"
-            )
-        if self.kmeans_windows < self.clusters:
-            raise ConfigError(f"clustering: expected kmeans_windows of at least K, got {self.kmeans_windows}")
 
 
 class ClusteringLayer(nn.Module):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-ADJACENCIES = ("static", "global", "inferred")
+from anomaly.settings import ADJACENCIES
+
 _UNIFORM_START = 1e-6  # of every entry of the globally-learned adjacency: a complete graph that starts silent
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, TrainingError
 
 logger = logging.getLogger(__name__)
 
-COORDINATES = ("simplex", "logratio")
+FORMS = ("gaussian", "logratio", "dirichlet")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class NormalitySettings:
         components: truncation of the Dirichlet process: at most this many mixture components.
         max_iterations: of variational inference.
         every: the mixture is fitted on every n-th training vector.
-        coordinates: "simplex", soft assignments as they are, or "logratio", their isometric log-ratio
-            coordinates. A vector on the simplex has a singular covariance, and its density blows up at the border.
+        form: "gaussian", Gaussians over the soft assignments as they are (a vector on the simplex has a singular
+            covariance), "logratio", Gaussians over their isometric log-ratio coordinates, or "dirichlet", a
+            Dirichlet-process mixture of Dirichlet distributions.
         shrink: e in p -> (1 - e) p + e / K before log-ratios are taken; 0 takes them of the logarithms that equation 1
             gives, which do not underflow.
         regularisation: added to the diagonal of each covariance.
@@ -39,7 +41,7 @@ class NormalitySettings:
     components: int = 10
     max_iterations: int = 500
     every: int = 10
-    coordinates: str = "simplex"
+    form: str = "gaussian"
     shrink: float = 0.0
     regularisation: float = 1e-6
 
@@ -49,10 +51,7 @@ class NormalitySettings:
                 "normality: expected 1 to 1000 components and max_iterations and every of 1 or above, got "
                 f"{self.components}, {self.max_iterations} and {self.every}"
             )
-        if self.coordinates not in COORDINATES:
-            raise ConfigError(
-                f"normality: expected coordinates out of {COORDINATES}, got {self.coordinates!r}"
-            )
+        expect_one_of("normality.form", self.form, FORMS)
         if not 0 <= self.shrink < 1 or self.regularisation < 0:
             raise ConfigError(
                 "normality: expected a shrink of at least 0 and below 1 and a regularisation of 0 or above, got "
@@ -74,7 +73,7 @@ def coordinates_of(log_p: NDArray[np.floating], settings: NormalitySettings) -> 
     """Log assignments (N, K) -> what the mixture sees: (N, K) on the simplex or (N, K - 1) log-ratios."""
     log_p = log_p.astype(np.float64)
     clusters = log_p.shape[1]
-    if settings.coordinates == "simplex":
+    if settings.form == "gaussian":
         return np.exp(log_p)
     if settings.shrink > 0:
         log_p = np.log((1 - settings.shrink) * np.exp(log_p) + settings.shrink / clusters)

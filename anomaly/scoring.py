@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import MODES, TAILS, percentile, threshold
+from anomaly.calibration import KINDS, MODES, TAILS, percentile, threshold
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows, make_windows
+from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
-    from anomaly.model import TrainedModel
+    from anomaly.model import Model
     from anomaly.settings import ModelSettings
 
 NOBODY = 0  # track id of a frame in which nobody was scored; ids start at 1
@@ -28,20 +29,22 @@ class ScoringSettings:
     Attributes:
         frames: "backtracked", a person's frame has the mean score of the windows that cover it (recorded video), or
             "online", that of the window that ends there, and nothing from the future counts (live video).
+        by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
+            autoencoder's error, or "both", their mean in units of held-out normal windows.
         tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
             like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
     """
 
     frames: str = "backtracked"
+    by: str = "clustering"
     smoothing_s: float = 40 / 24
     tail: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.frames not in MODES:
-            raise ConfigError(f"scoring: expected frames out of {MODES}, got {self.frames!r}")
-        if self.tail not in TAILS:
-            raise ConfigError(f"scoring: expected a tail out of {TAILS}, got {self.tail!r}")
+        expect_one_of("scoring.frames", self.frames, MODES)
+        expect_one_of("scoring.by", self.by, KINDS)
+        expect_one_of("scoring.tail", self.tail, TAILS)
         if not 0 <= self.smoothing_s <= 3600:
             raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
 
@@ -107,7 +110,7 @@ def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, f
 
 
 def score_clip(
-    model: TrainedModel,
+    model: Model,
     tracks: ClipTracks,
     settings: ScoringSettings | None = None,
     false_alarm_rate: float | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from anomaly.augment import TRANSFORMS
 from anomaly.calibration import MODES, Calibration, split_held_out
 from anomaly.clustering import Occupancy, clustering_loss, target_distribution
 from anomaly.dataset import TrainingSet
+from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.scoring import frame_scores, row_scores
+from anomaly.trained import TrainedModel
 from anomaly.windows import make_windows
 from pose_extract.errors import ConfigError, TrainingError
 from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
-    from anomaly.model import Network, TrainedModel
     from anomaly.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -33,63 +32,6 @@ logger = logging.getLogger(__name__)
 _FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
 
 Progress = Callable[[str, int, int, dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The two phases of training; the defaults are the published ones.
-
-    Attributes:
-        transforms: which of the fixed transforms a window is seen in, in training and in scoring.
-        all_transforms: every epoch sees each window in every transform; otherwise in one, drawn anew.
-        batch_size: windows a step.
-        weight_decay: of Adam, in both phases.
-        pretrain_epochs: epochs on the reconstruction loss alone.
-        pretrain_rate: lowest and highest learning rate, between which a cosine swings.
-        pretrain_swings: half cycles of that cosine, from highest to lowest or back; odd ends at the lowest.
-        finetune_epochs: at most this many epochs on the combined loss (equation 4).
-        finetune_rate: learning rate of the first.
-        finetune_decay: its factor from an epoch to the next.
-        amp: automatic mixed precision; needs a GPU.
-    """
-
-    transforms: tuple[str, ...] = tuple(TRANSFORMS)
-    all_transforms: bool = True
-    batch_size: int = 512
-    weight_decay: float = 1e-5
-    pretrain_epochs: int = 10
-    pretrain_rate: tuple[float, float] = (1e-5, 1e-3)
-    pretrain_swings: int = 5
-    finetune_epochs: int = 25
-    finetune_rate: float = 8e-4
-    finetune_decay: float = 0.98
-    amp: bool = False
-
-    def __post_init__(self) -> None:
-        unknown = set(self.transforms) - set(TRANSFORMS)
-        if unknown or not self.transforms or len(set(self.transforms)) != len(self.transforms):
-            raise ConfigError(
-                f"training: expected transforms out of {tuple(TRANSFORMS)}, got {self.transforms}"
-            )
-        if (
-            self.batch_size < 2
-            or self.pretrain_epochs < 0
-            or self.finetune_epochs < 0
-            or self.pretrain_swings < 1
-        ):
-            raise ConfigError(
-                "training: expected a batch_size of 2 or above, epochs of 0 or above and pretrain_swings of 1 or "
-                f"above, got {self.batch_size}, {self.pretrain_epochs}, {self.finetune_epochs}, {self.pretrain_swings}"
-            )
-        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1]:
-            raise ConfigError(
-                f"training: expected pretrain_rate as [lowest, highest], above 0, got {self.pretrain_rate}"
-            )
-        if self.finetune_rate <= 0 or not 0 < self.finetune_decay <= 1 or self.weight_decay < 0:
-            raise ConfigError(
-                "training: expected a finetune_rate above 0, a finetune_decay of up to 1 and a weight_decay of 0 or "
-                f"above, got {self.finetune_rate}, {self.finetune_decay} and {self.weight_decay}"
-            )
 
 
 def train_model(
@@ -116,10 +58,9 @@ def train_model(
         TrainingError: if there is too little data, which the message quantifies, or the loss is no longer a number.
         ModelError: if the tracks' skeleton cannot be turned into the model's.
     """
-    from anomaly.model import Network, TrainedModel
-
-    if settings.training.amp and not device.startswith("cuda"):
-        raise ConfigError(f"training.amp needs a GPU, but the device is {device}: set training.amp to false")
+    bfloat16 = settings.training.precision == "bfloat16"
+    if bfloat16 and not device.startswith("cuda"):
+        raise ConfigError(f"training.precision bfloat16 needs a GPU, but the device is {device}")
     tell = progress or (lambda stage, done, total, facts: None)
     rng = np.random.default_rng(seed)
     fit, held_out = split_held_out(clips, settings.calibration.held_out, rng)
@@ -137,7 +78,9 @@ def train_model(
     occupancy = Occupancy.of(np.exp(log_p))
     occupancy.warn()
     tell("normality", 0, 1, {})
-    model = TrainedModel(settings, network, fit_normality(log_p, settings.normality, seed), history=history)
+    model = TrainedModel(
+        settings, fit_normality(log_p, settings.normality, seed), history=history, network=network
+    )
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, held_out, tell)
     model.facts = {
@@ -268,7 +211,11 @@ def make_optimizer(module: torch.nn.Module, rate: float, settings: ModelSettings
     from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
     adam = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=settings.training.weight_decay)
-    return AmpOptimWrapper(optimizer=adam) if settings.training.amp else OptimWrapper(optimizer=adam)
+    return (
+        AmpOptimWrapper(optimizer=adam)
+        if settings.training.precision == "bfloat16"
+        else OptimWrapper(optimizer=adam)
+    )
 
 
 @torch.no_grad()
@@ -299,8 +246,8 @@ def _mean(losses: list[Tensor]) -> float:
     mean = float(torch.stack(losses).mean())
     if not np.isfinite(mean):
         raise TrainingError(
-            "the loss is no longer a number: lower training.pretrain_rate or training.finetune_rate, or switch "
-            "training.amp off"
+            "the loss is no longer a number: lower training.pretrain_rate or training.finetune_rate, or set "
+            "training.precision to float32"
         )
     return mean
 

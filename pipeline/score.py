@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anomaly.bundle import load_bundle, read_card
 from anomaly.calibration import cut_frames
-from anomaly.model import TrainedModel
+from anomaly.model import Model
 from anomaly.scoring import ClipScores, FrameScores, context_s, score_clip
 from pipeline.devices import pick_device
 from pipeline.progress import stage
@@ -43,7 +43,7 @@ class Scorer:
         settings: of video, pose, tracking and cleaning, as in training; of scoring and calibration, as asked for.
     """
 
-    model: TrainedModel
+    model: Model
     settings: Settings
 
 

@@ -14,13 +14,10 @@ from typing import Any
 
 import yaml
 
-from anomaly.autoencoder import NetworkSettings
 from anomaly.calibration import CalibrationSettings
-from anomaly.clustering import ClusteringSettings
 from anomaly.normality import NormalitySettings
 from anomaly.scoring import ScoringSettings
-from anomaly.settings import ModelSettings
-from anomaly.training import TrainingSettings
+from anomaly.settings import ClusteringSettings, ModelSettings, NetworkSettings, TrainingSettings
 from anomaly.windows import WindowSettings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings

@@ -74,3 +74,11 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return value
     name = getattr(kind, "__name__", str(kind))
     raise ConfigError(f"config: {path}: expected {name}, got {value!r}")
+
+
+def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:
+    """Raise ConfigError unless ``value`` is one of the ``options`` of the setting ``where``."""
+    if value not in options:
+        near = difflib.get_close_matches(value, options, 1, 0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"config: {where}: expected one of {', '.join(options)}, got {value!r}{hint}")

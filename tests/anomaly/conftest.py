@@ -15,7 +15,7 @@ TINY = {
         "finetune_epochs": 2, "pretrain_rate": [1e-4, 3e-3],
     },
     "clustering": {"clusters": 5, "bias": True, "temperature": 0, "weight": 0.1, "kmeans_starts": 1},
-    "normality": {"components": 3, "every": 1, "coordinates": "logratio"},
+    "normality": {"components": 3, "every": 1, "form": "logratio"},
     "scoring": {"smoothing_s": 0.2},
 }  # fmt: skip
 

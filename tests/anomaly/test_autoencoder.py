@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from anomaly.autoencoder import Autoencoder, NetworkSettings
-from anomaly.settings import ModelSettings, settings_from_dict
+from anomaly.autoencoder import Autoencoder
+from anomaly.settings import ModelSettings, NetworkSettings, settings_from_dict
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, COCO18
 

@@ -7,13 +7,13 @@ from torch.nn import functional as F
 
 from anomaly.clustering import (
     ClusteringLayer,
-    ClusteringSettings,
     Occupancy,
     clustering_loss,
     find_temperature,
     target_distribution,
 )
-from anomaly.model import Network
+from anomaly.network import Network
+from anomaly.settings import ClusteringSettings
 
 
 def layer_and_latents(bias=False, temperature=1.0, clusters=4, size=6, seed=0):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anomaly.metrics import frame_auc
-from anomaly.model import Network
+from anomaly.network import Network
 from anomaly.scoring import score_clip
 from anomaly.training import seeded, train_model
 from pipeline.settings import load_settings

@@ -11,9 +11,9 @@ def log_assignments(count=600, clusters=5, seed=0):
     return np.log(p / p.sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("coordinates", ["simplex", "logratio"])
-def test_the_likelihood_is_that_of_the_library_which_fitted_the_mixture(coordinates):
-    settings = NormalitySettings(components=4, every=2, coordinates=coordinates)
+@pytest.mark.parametrize("form", ["gaussian", "logratio"])
+def test_the_likelihood_is_that_of_the_library_which_fitted_the_mixture(form):
+    settings = NormalitySettings(components=4, every=2, form=form)
     log_p = log_assignments()
     model = fit_normality(log_p, settings, seed=3)
     library = BayesianGaussianMixture(
@@ -27,11 +27,9 @@ def test_the_likelihood_is_that_of_the_library_which_fitted_the_mixture(coordina
     np.testing.assert_allclose(model.log_likelihood(unseen), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("coordinates", ["simplex", "logratio"])
-def test_unfamiliar_assignments_are_less_likely(coordinates):
-    model = fit_normality(
-        log_assignments(), NormalitySettings(components=4, every=1, coordinates=coordinates), 0
-    )
+@pytest.mark.parametrize("form", ["gaussian", "logratio"])
+def test_unfamiliar_assignments_are_less_likely(form):
+    model = fit_normality(log_assignments(), NormalitySettings(components=4, every=1, form=form), 0)
     odd = np.log(np.random.default_rng(1).dirichlet([1, 1, 2, 4, 30], size=200))
     assert np.median(model.log_likelihood(odd)) < np.quantile(
         model.log_likelihood(log_assignments(seed=5)), 0.01
@@ -43,7 +41,7 @@ def test_log_ratio_coordinates_are_orthonormal_and_ignore_a_common_factor():
     np.testing.assert_allclose(basis.T @ basis, np.eye(5), atol=1e-12)
     np.testing.assert_allclose(basis.sum(axis=0), 0, atol=1e-12)
     log_p = log_assignments()
-    settings = NormalitySettings(coordinates="logratio")
+    settings = NormalitySettings(form="logratio")
     np.testing.assert_allclose(
         coordinates_of(log_p + 3, settings), coordinates_of(log_p, settings), atol=1e-9
     )
@@ -52,7 +50,7 @@ def test_log_ratio_coordinates_are_orthonormal_and_ignore_a_common_factor():
 def test_shrinking_keeps_log_ratios_finite_where_a_probability_is_zero():
     with np.errstate(divide="ignore"):
         log_p = np.log(np.eye(4))
-    y = coordinates_of(log_p, NormalitySettings(coordinates="logratio", shrink=0.01))
+    y = coordinates_of(log_p, NormalitySettings(form="logratio", shrink=0.01))
     assert np.isfinite(y).all()
     p = 0.99 * np.eye(4) + 0.01 / 4
     np.testing.assert_allclose(y, np.log(p) @ log_ratio_basis(4))
@@ -61,8 +59,8 @@ def test_shrinking_keeps_log_ratios_finite_where_a_probability_is_zero():
 def test_saturated_assignments_still_give_finite_scores_in_both_coordinates():
     exponents = np.random.default_rng(0).normal(0, 4000, size=(300, 4)).astype(np.float32)
     log_p = exponents - exponents.max(axis=1, keepdims=True)  # p underflows to one-hot
-    for coordinates in ("simplex", "logratio"):
-        settings = NormalitySettings(components=3, every=1, coordinates=coordinates)
+    for form in ("gaussian", "logratio"):
+        settings = NormalitySettings(components=3, every=1, form=form)
         assert np.isfinite(fit_normality(log_p, settings, 0).log_likelihood(log_p)).all()
 
 
@@ -79,5 +77,5 @@ def test_too_few_vectors_are_an_error_that_says_how_many_are_needed():
 
 
 def test_only_known_coordinates_are_accepted():
-    with pytest.raises(ConfigError, match="simplex"):
-        NormalitySettings(coordinates="cartesian")
+    with pytest.raises(ConfigError, match="gaussian"):
+        NormalitySettings(form="cartesian")

@@ -7,8 +7,8 @@ import walkers
 from anomaly.augment import TRANSFORMS
 from anomaly.calibration import cut_frames
 from anomaly.metrics import frame_auc
-from anomaly.model import TrainedModel
 from anomaly.scoring import NOBODY, ScoringSettings, context_s, frame_scores, row_scores, score_clip
+from anomaly.trained import TrainedModel
 from anomaly.windows import Windows, make_windows
 from pose_extract.errors import ConfigError, ModelError
 
@@ -210,7 +210,7 @@ def test_scores_rest_on_motion(trained):
 
 
 def test_a_model_without_calibration_does_not_score(trained):
-    raw = TrainedModel(trained.settings, trained.network, trained.normality)
+    raw = TrainedModel(trained.settings, trained.normality, network=trained.network)
     with pytest.raises(ModelError, match="calibration"):
         score_clip(raw, walkers.clip())
 

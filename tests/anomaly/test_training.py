@@ -7,9 +7,10 @@ import walkers
 
 from anomaly.dataset import TrainingSet
 from anomaly.metrics import frame_auc
-from anomaly.model import Network
+from anomaly.network import Network
 from anomaly.scoring import score_clip
-from anomaly.training import TrainingSettings, seeded, train_model
+from anomaly.settings import TrainingSettings
+from anomaly.training import seeded, train_model
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
 
@@ -133,11 +134,6 @@ def test_a_threshold_that_rests_on_a_few_frames_is_said(walking_clips, tiny, cap
     caplog.clear()
     train_model(walking_clips, tiny(training=fast, calibration={"false_alarm_rate": 0.2}))
     assert "held-out" not in caplog.text
-
-
-def test_mixed_precision_without_a_gpu_is_an_error_that_says_so(walking_clips, tiny):
-    with pytest.raises(ConfigError, match="GPU"):
-        train_model(walking_clips, tiny(training={"amp": True}), device="cpu")
 
 
 def test_another_skeleton_is_an_error_before_training(walking_clips, tiny):
