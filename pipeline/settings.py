@@ -14,11 +14,7 @@ from typing import Any
 
 import yaml
 
-from anomaly.calibration import CalibrationSettings
-from anomaly.normality import NormalitySettings
-from anomaly.scoring import ScoringSettings
-from anomaly.settings import ClusteringSettings, ModelSettings, NetworkSettings, TrainingSettings
-from anomaly.windows import WindowSettings
+from anomaly.settings import ModelSettings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings
 from pose_extract.errors import ConfigError
@@ -48,24 +44,17 @@ class PoseSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything that a config can say, section by section; each section belongs to the part of its name."""
+class Settings(ModelSettings):
+    """Everything that a config can say: the model's sections, and those of the tracks it is fed with."""
 
     video: VideoSettings = field(default_factory=VideoSettings)
     pose: PoseSettings = field(default_factory=PoseSettings)
     blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
-    windows: WindowSettings = field(default_factory=WindowSettings)
-    model: NetworkSettings = field(default_factory=NetworkSettings)
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-    clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
-    normality: NormalitySettings = field(default_factory=NormalitySettings)
-    scoring: ScoringSettings = field(default_factory=ScoringSettings)
-    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
 
     def for_model(self) -> ModelSettings:
-        """The sections that shape a model; raises `ConfigError` where they do not fit each other."""
+        """The sections that shape a model."""
         names = [f.name for f in dataclasses.fields(ModelSettings)]
         return ModelSettings(**{name: getattr(self, name) for name in names})
 
@@ -79,9 +68,7 @@ class Settings:
 
 def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:
     """The checked settings of a config; raises `ConfigError`. Arguments as those of `load_config`."""
-    settings = build(Settings, load_config(name, overrides))
-    settings.for_model()
-    return settings
+    return build(Settings, load_config(name, overrides))
 
 
 def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
