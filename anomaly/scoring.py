@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import KINDS, MODES, TAILS, percentile, threshold
+from anomaly.calibration import KINDS, MODES, TAILS, Calibration, percentile, threshold
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows, make_windows
 from pose_extract.checking import expect_one_of
-from pose_extract.errors import ConfigError, ModelError
+from pose_extract.errors import ConfigError, ModelError, TrainingError
 from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
     from anomaly.model import Model
     from anomaly.settings import ModelSettings
 
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
+
+_FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
 NOBODY = 0  # track id of a frame in which nobody was scored; ids start at 1
 
 
@@ -194,3 +201,38 @@ def frame_scores(
     decides = scored[rows[scored] == score[frame]][::-1]  # the first of equals is written last
     worst[tracks.frame[decides]] = tracks.track[decides]
     return np.where(np.isneginf(score), np.nan, score), worst
+
+
+def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calibration:
+    """Score held-out normal clips, unsmoothed, in every mode.
+
+    Raises:
+        TrainingError: if they have no window.
+    """
+    settings = model.settings.windows
+    clip, time_s, frames, rows = [], [], [], []
+    for number, tracks in enumerate(held_out):
+        windows = make_windows(tracks, settings, settings.score_stride)
+        anomaly = model.anomaly(windows.x)
+        by_mode = [row_scores(windows, anomaly, tracks, mode, settings.score_stride) for mode in MODES]
+        rows.append(np.stack(by_mode))
+        frames.append(np.stack([frame_scores(r, tracks)[0] for r in by_mode]))
+        clip.append(np.full(tracks.frame_count, number, np.int32))
+        time_s.append(tracks.time_s)
+        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
+    all_rows = np.sort(np.concatenate(rows, axis=1), axis=1)
+    if np.isnan(all_rows).all(axis=1).any():
+        raise TrainingError(
+            f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
+            f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
+            "on more video, or raise calibration.held_out"
+        )
+    decisive = model.settings.calibration.false_alarm_rate * sum(map(len, time_s))
+    if decisive < _FEWEST_DECISIVE:
+        logger.warning(
+            "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
+            "calibration.false_alarm_rate",
+            decisive,
+            sum(map(len, time_s)),
+        )
+    return Calibration(np.concatenate(clip), np.concatenate(time_s), np.concatenate(frames, axis=1), all_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from anomaly.calibration import MODES, Calibration, split_held_out
+from anomaly.calibration import split_held_out
 from anomaly.clustering import Occupancy, clustering_loss, target_distribution
 from anomaly.dataset import TrainingSet
 from anomaly.network import Network
 from anomaly.normality import fit_normality
-from anomaly.scoring import frame_scores, row_scores
+from anomaly.scoring import Progress, calibrate
 from anomaly.trained import TrainedModel
 from anomaly.windows import make_windows
 from pose_extract.errors import ConfigError, TrainingError
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from anomaly.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
-
-_FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
-
-Progress = Callable[[str, int, int, dict[str, Any]], None]
 
 
 def train_model(
@@ -169,41 +165,6 @@ def finetune(
         history.append({**facts, "loss_rec": _mean(rec), "loss_cluster": _mean(cluster)})
         tell("finetune", epoch + 1, training.finetune_epochs, history[-1])
     return history
-
-
-def calibrate(model: TrainedModel, held_out: list[ClipTracks], tell: Progress) -> Calibration:
-    """Score held-out normal clips, unsmoothed, in every mode.
-
-    Raises:
-        TrainingError: if they have no window.
-    """
-    settings = model.settings.windows
-    clip, time_s, frames, rows = [], [], [], []
-    for number, tracks in enumerate(held_out):
-        windows = make_windows(tracks, settings, settings.score_stride)
-        anomaly = model.anomaly(windows.x)
-        by_mode = [row_scores(windows, anomaly, tracks, mode, settings.score_stride) for mode in MODES]
-        rows.append(np.stack(by_mode))
-        frames.append(np.stack([frame_scores(r, tracks)[0] for r in by_mode]))
-        clip.append(np.full(tracks.frame_count, number, np.int32))
-        time_s.append(tracks.time_s)
-        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
-    all_rows = np.sort(np.concatenate(rows, axis=1), axis=1)
-    if np.isnan(all_rows).all(axis=1).any():
-        raise TrainingError(
-            f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
-            f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
-            "on more video, or raise calibration.held_out"
-        )
-    decisive = model.settings.calibration.false_alarm_rate * sum(map(len, time_s))
-    if decisive < _FEWEST_DECISIVE:
-        logger.warning(
-            "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
-            "calibration.false_alarm_rate",
-            decisive,
-            sum(map(len, time_s)),
-        )
-    return Calibration(np.concatenate(clip), np.concatenate(time_s), np.concatenate(frames, axis=1), all_rows)
 
 
 def make_optimizer(module: torch.nn.Module, rate: float, settings: ModelSettings) -> Any:

@@ -82,7 +82,7 @@ def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
 
 
 def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
-    import anomaly.training as training
+    from anomaly import scoring, training
 
     spans = []
     original = training.make_windows
@@ -92,7 +92,8 @@ def test_calibration_windows_share_no_frame_with_training_windows(walking_clips,
         spans.append((tracks.clip, stride, windows.start_s.min(), windows.end_s.max()))
         return windows
 
-    monkeypatch.setattr(training, "make_windows", spy)
+    for module in (training, scoring):
+        monkeypatch.setattr(module, "make_windows", spy)
     settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 0})
     train_model(walking_clips, settings, seed=0)
     trained_until = {clip: end for clip, stride, _, end in spans if stride == 4}
