@@ -23,9 +23,7 @@ class Network(nn.Module):
         self.autoencoder = Autoencoder(
             settings.model, get_skeleton(windows.skeleton), windows.channels, windows.frames
         )
-        self.clustering = ClusteringLayer(
-            clustering.clusters, self.autoencoder.latent_size, clustering.bias, clustering.temperature
-        )
+        self.clustering = ClusteringLayer(clustering, self.autoencoder.latent_size)
 
     def assign(self, x: Tensor) -> Tensor:
         """Windows (N, C, T, V) -> log soft assignments (N, K); the encoder and equation 1."""
