@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,52 +43,91 @@ class CalibrationSettings:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of held-out normal video, before smoothing, in both ways of giving a window's score to frames.
+    """Scores of held-out normal video, before smoothing, of every kind and in both ways of giving them to frames.
 
-    Kept unsmoothed, so that any smoothing can be calibrated by the path that it smooths test scores with.
+    Kept unsmoothed, so that any smoothing can be calibrated by the path that it smooths test scores with, and of every
+    kind, so that a trained model can be asked for any.
 
     Attributes:
         clip: (F,) number of each frame's clip.
         time_s: (F,) its time.
-        frames: (2, F) score of the frame's worst person, in the order of `MODES`; NaN where nobody was scored.
-        rows: (2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
+        frames: (3, 2, F) score of the frame's worst person, in the order of `KINDS` and `MODES`; NaN where nobody was
+            scored.
+        rows: (3, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
     """
 
     clip: NDArray[np.int32]
     time_s: NDArray[np.float64]
     frames: NDArray[np.float64]
     rows: NDArray[np.float64]
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def floor(self, mode: str) -> float:
+    def floor(self, mode: str, by: str = "clustering") -> float:
         """The lowest score of held-out normal people: what a frame with nobody in it gets."""
-        return float(np.nanmin(self.rows[MODES.index(mode)]))
+        return float(self.row_reference(mode, by)[0])
 
-    def shape(self, raw: NDArray[np.float64], mode: str, tail: str) -> NDArray[np.float64]:
+    def spread(self, by: str, mode: str = "online") -> tuple[float, float]:
+        """Median and interquartile range of held-out normal people's scores; "online", of single windows' scores."""
+        return self._once(("spread", by, mode), lambda: spread_of(self.row_reference(mode, by)))
+
+    def shape(
+        self, raw: NDArray[np.float64], mode: str, tail: str, by: str = "clustering"
+    ) -> NDArray[np.float64]:
         """Anomalies as they are, or with a logarithmic tail; NaN, nobody being there, becomes the floor.
 
         The tail: asinh((s - m) / d), m and d being median and interquartile range of held-out normal people. Like any
         increasing function it leaves the order of people and windows; but -log likelihoods grow with the square of the
         distance, and one window far out would drown the seconds around it in a mean over time.
         """
-        raw = np.where(np.isnan(raw), self.floor(mode), raw)
+        raw = np.where(np.isnan(raw), self.floor(mode, by), raw)
         if tail == "linear":
             return raw
-        low, middle, high = np.nanquantile(self.rows[MODES.index(mode)], (0.25, 0.5, 0.75))
-        return np.arcsinh((raw - middle) / max(high - low, 1e-9))
+        middle, width = self.spread(by, mode)
+        return np.arcsinh((raw - middle) / width)
 
-    def reference(self, mode: str, smoothing_s: float, tail: str = "linear") -> NDArray[np.float64]:
-        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with."""
-        raw = self.shape(self.frames[MODES.index(mode)], mode, tail)
-        parts = [
-            smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
-            for c in np.unique(self.clip)
-        ]
-        return np.sort(np.concatenate(parts))
+    def reference(
+        self, mode: str, smoothing_s: float, tail: str = "linear", by: str = "clustering"
+    ) -> NDArray[np.float64]:
+        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with.
 
-    def row_reference(self, mode: str) -> NDArray[np.float64]:
+        Computed once and kept: every part of every clip is compared with the same.
+        """
+
+        def compute() -> NDArray[np.float64]:
+            raw = self.shape(self.frames[KINDS.index(by), MODES.index(mode)], mode, tail, by)
+            parts = [
+                smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
+                for c in np.unique(self.clip)
+            ]
+            return np.sort(np.concatenate(parts))
+
+        return self._once(("reference", mode, smoothing_s, tail, by), compute)
+
+    def row_reference(self, mode: str, by: str = "clustering") -> NDArray[np.float64]:
         """Sorted scores of held-out people in single frames."""
-        rows = self.rows[MODES.index(mode)]
-        return rows[~np.isnan(rows)]
+        rows = self.rows[KINDS.index(by), MODES.index(mode)]
+        return rows[: np.searchsorted(rows, np.nan)]  # NaN sorts last
+
+    def _once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+
+def spread_of(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Median and interquartile range of scores, NaN left out; the range is never 0."""
+    low, middle, high = np.nanquantile(scores, (0.25, 0.5, 0.75))
+    return float(middle), float(max(high - low, 1e-9))
+
+
+def in_units(
+    clustering: NDArray[np.float64],
+    reconstruction: NDArray[np.float64],
+    spreads: Sequence[tuple[float, float]],
+) -> NDArray[np.float64]:
+    """The kind "both": mean of the two scores, each in units of held-out normal windows, (s - median) / range."""
+    (a, a_width), (b, b_width) = spreads
+    return ((clustering - a) / a_width + (reconstruction - b) / b_width) / 2
 
 
 def percentile(reference: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.calibration import KINDS, Calibration, in_units
 from anomaly.normality import NormalityModel
+from pose_extract.errors import ModelError
 
 if TYPE_CHECKING:
-    from anomaly.calibration import Calibration
     from anomaly.settings import ModelSettings
+    from anomaly.windows import Windows
+
+_BATCH = 1024  # windows at once
 
 
 @dataclass
@@ -37,11 +41,48 @@ class Model:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
         raise NotImplementedError
 
+    def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, V) squared error of the autoencoder's reconstruction of each joint of windows (N, C, T, V).
+
+        The mean over features, frames and the window's own transforms, mirrored copies' joints put back to their side.
+
+        Raises:
+            ModelError: if the model has no decoder.
+        """
+        raise ModelError(
+            "this model holds the encoder and the clustering layer only, so it cannot reconstruct: score by clustering "
+            "(scoring.by), or use the trained bundle"
+        )
+
     def transforms_of(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N, G) log-likelihood of each window's G transformed copies; x is (N, C, T, V)."""
         log_p = self.assign(x)
         return self.normality.log_likelihood(log_p.reshape(-1, log_p.shape[2])).reshape(log_p.shape[:2])
 
-    def anomaly(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N,) anomaly score of windows (N, C, T, V): -log likelihood, the mean over each window's own transforms."""
-        return -self.transforms_of(x).mean(axis=1)
+    def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
+        """(N,) anomaly score of a clip's N windows, computed in batches: memory does not grow with N."""
+        parts = [
+            self.anomaly_of(windows.x[begin : begin + _BATCH], by) for begin in range(0, len(windows), _BATCH)
+        ]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def anomaly_of(self, x: NDArray[np.float32], by: str = "clustering") -> NDArray[np.float64]:
+        """(N,) anomaly score of windows (N, C, T, V), higher being more abnormal.
+
+        Args:
+            x: the windows.
+            by: "clustering", -log likelihood under the normality mixture, the mean over each window's own transforms
+                (section 3.4); "reconstruction", mean squared error of the autoencoder (the paper's "Rec. Loss"), the
+                mean over the same; "both", their mean in units of held-out normal windows.
+
+        Raises:
+            ModelError: if there is no decoder to reconstruct with, or no calibration to combine both by.
+        """
+        if by == "clustering":
+            return -self.transforms_of(x).mean(axis=1)
+        if by == "reconstruction":
+            return self.joint_errors(x).mean(axis=1)
+        if self.calibration is None:
+            raise ModelError("the model has no calibration; train it again")
+        spreads = [self.calibration.spread(kind) for kind in KINDS[:2]]
+        return in_units(self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import KINDS, MODES, TAILS, Calibration, percentile, threshold
+from anomaly.calibration import (
+    KINDS,
+    MODES,
+    TAILS,
+    Calibration,
+    in_units,
+    percentile,
+    spread_of,
+    threshold,
+)
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows, make_windows
 from pose_extract.checking import expect_one_of
@@ -138,13 +147,13 @@ def score_clip(
     settings = settings or model.settings.scoring
     if false_alarm_rate is None:
         false_alarm_rate = model.settings.calibration.false_alarm_rate
-    mode = settings.frames
+    mode, by, calibration = settings.frames, settings.by, model.calibration
     windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
-    rows = row_scores(windows, model.anomaly(windows.x), tracks, mode, model.settings.windows.score_stride)
+    rows = row_scores(windows, model.anomaly(windows, by), tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
-    raw = model.calibration.shape(raw, mode, settings.tail)
+    raw = calibration.shape(raw, mode, settings.tail, by)
     score = smooth(raw, tracks.time_s, settings.smoothing_s, causal=mode == "online")
-    reference = model.calibration.reference(mode, settings.smoothing_s, settings.tail)
+    reference = calibration.reference(mode, settings.smoothing_s, settings.tail, by)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
         time_s=tracks.time_s,
@@ -154,7 +163,7 @@ def score_clip(
         people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
         track_id=worst,
     )
-    return ClipScores(tracks.clip, frames, rows, percentile(model.calibration.row_reference(mode), rows))
+    return ClipScores(tracks.clip, frames, rows, percentile(calibration.row_reference(mode, by), rows))
 
 
 def row_scores(
@@ -162,30 +171,39 @@ def row_scores(
 ) -> NDArray[np.float64]:
     """(M,) anomaly of each row of the tracks; NaN where no window says anything about it."""
     out = np.full(len(tracks), np.nan)
-    at = tracks.time_s[tracks.frame] * windows.fps  # in steps of the windows' grid
+    if not len(windows):
+        return out
     length = windows.x.shape[2]
-    for track in np.unique(windows.track):
-        mine = windows.track == track
-        first, score = windows.first[mine], anomaly[mine]
-        rows = np.flatnonzero(tracks.track == track)
-        if mode == "online":
-            ends = first + length - 1
-            # The last window that had ended by then; 1e-6 forgives rounding, a whole grid step would be the future.
-            latest = np.searchsorted(ends, at[rows] + 1e-6, side="right") - 1
-            fresh = (latest >= 0) & (at[rows] - ends[np.maximum(latest, 0)] < stride - 1e-6)
-            out[rows[fresh]] = score[latest[fresh]]
-        else:
-            low = first.min()
-            total, count = np.zeros((2, first.max() + length - low))
-            for step in range(length):
-                np.add.at(total, first - low + step, score)
-                np.add.at(count, first - low + step, 1)
-            spot = (
-                np.ceil(at[rows] - 0.5).astype(np.int64) - low
-            )  # the nearest grid frame, as `make_windows` rounds
-            covered = (spot >= 0) & (spot < len(count))
-            covered[covered] = count[spot[covered]] > 0
-            out[rows[covered]] = total[spot[covered]] / count[spot[covered]]
+    at = tracks.time_s[tracks.frame] * windows.fps  # in steps of the windows' grid
+    ids, who = np.unique(windows.track, return_inverse=True)
+    mine = np.minimum(np.searchsorted(ids, tracks.track), len(ids) - 1)  # of each row, its place among `ids`
+    known = ids[mine] == tracks.track
+    if mode == "online":
+        # Tracks one after another on one axis, so that a row finds the last window that had ended by then with one
+        # search; 1e-6 forgives rounding, a whole grid step would be the future.
+        ends = windows.first + length - 1
+        now = np.floor(at + 1e-6).astype(np.int64)
+        low = min(ends.min(), now.min())
+        span = max(ends.max(), now.max()) - low + 1
+        latest = np.searchsorted(who * span + ends - low, mine * span + now - low, side="right") - 1
+        fresh = known & (latest >= 0) & (who[latest] == mine) & (at - ends[latest] < stride - 1e-6)
+        out[fresh] = anomaly[latest[fresh]]
+        return out
+    # Grids of the tracks, each from its first window to its last, one after another.
+    begin = np.concatenate([[0], np.flatnonzero(np.diff(who)) + 1])
+    low = windows.first[begin]
+    span = np.append(windows.first[begin[1:] - 1], windows.first[-1]) + length - low
+    start = np.cumsum(span) - span
+    at_grid = windows.first - low[who] + start[who]
+    total, count = np.zeros((2, span.sum()))
+    for step in range(length):
+        total += np.bincount(at_grid + step, anomaly, len(total))
+        count += np.bincount(at_grid + step, minlength=len(total))
+    spot = np.ceil(at - 0.5).astype(np.int64) - low[mine]  # the nearest grid frame, as `make_windows` rounds
+    covered = known & (spot >= 0) & (spot < span[mine])
+    spot += start[mine]
+    covered[covered] = count[spot[covered]] > 0
+    out[covered] = total[spot[covered]] / count[spot[covered]]
     return out
 
 
@@ -204,35 +222,48 @@ def frame_scores(
 
 
 def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calibration:
-    """Score held-out normal clips, unsmoothed, in every mode.
+    """Score held-out normal clips, unsmoothed, by every kind and in every mode.
 
     Raises:
         TrainingError: if they have no window.
     """
     settings = model.settings.windows
-    clip, time_s, frames, rows = [], [], [], []
+    rows = []
     for number, tracks in enumerate(held_out):
         windows = make_windows(tracks, settings, settings.score_stride)
-        anomaly = model.anomaly(windows.x)
-        by_mode = [row_scores(windows, anomaly, tracks, mode, settings.score_stride) for mode in MODES]
-        rows.append(np.stack(by_mode))
-        frames.append(np.stack([frame_scores(r, tracks)[0] for r in by_mode]))
-        clip.append(np.full(tracks.frame_count, number, np.int32))
-        time_s.append(tracks.time_s)
+        by_kind = [model.anomaly(windows, kind) for kind in KINDS[:2]]
+        rows.append(
+            np.stack(
+                [[row_scores(windows, a, tracks, m, settings.score_stride) for m in MODES] for a in by_kind]
+            )
+        )
         tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
-    all_rows = np.sort(np.concatenate(rows, axis=1), axis=1)
-    if np.isnan(all_rows).all(axis=1).any():
+    all_rows = np.concatenate(rows, axis=2)
+    if np.isnan(all_rows).all(axis=2).any():
         raise TrainingError(
             f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
             f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
             "on more video, or raise calibration.held_out"
         )
-    decisive = model.settings.calibration.false_alarm_rate * sum(map(len, time_s))
+    frame_count = sum(tracks.frame_count for tracks in held_out)
+    decisive = model.settings.calibration.false_alarm_rate * frame_count
     if decisive < _FEWEST_DECISIVE:
         logger.warning(
             "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
             "calibration.false_alarm_rate",
             decisive,
-            sum(map(len, time_s)),
+            frame_count,
         )
-    return Calibration(np.concatenate(clip), np.concatenate(time_s), np.concatenate(frames, axis=1), all_rows)
+    # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
+    spreads = [spread_of(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
+    rows = [np.concatenate([r, in_units(r[0], r[1], spreads)[None]]) for r in rows]
+    frames = [
+        np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
+        for by_kind, tracks in zip(rows, held_out, strict=True)
+    ]
+    return Calibration(
+        np.repeat(np.arange(len(held_out), dtype=np.int32), [tracks.frame_count for tracks in held_out]),
+        np.concatenate([tracks.time_s for tracks in held_out]),
+        np.concatenate(frames, axis=2),
+        np.sort(np.concatenate(rows, axis=2), axis=2),
+    )

@@ -3,6 +3,8 @@ import pytest
 import walkers
 
 from anomaly.calibration import (
+    KINDS,
+    MODES,
     Calibration,
     CalibrationSettings,
     cut_frames,
@@ -17,7 +19,12 @@ def calibration(frames, clip=None, rows=None):
     frames = np.asarray(frames, float)
     clip = np.zeros(len(frames), np.int32) if clip is None else np.asarray(clip, np.int32)
     rows = np.sort(frames[~np.isnan(frames)] if rows is None else rows)
-    return Calibration(clip, np.arange(len(frames)) / 24, np.stack([frames] * 2), np.stack([rows] * 2))
+    return Calibration(
+        clip,
+        np.arange(len(frames)) / 24,
+        np.tile(frames, (len(KINDS), len(MODES), 1)),
+        np.tile(rows, (len(KINDS), len(MODES), 1)),
+    )
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])

@@ -36,12 +36,12 @@ def test_a_windows_score_is_the_mean_over_its_own_transforms(trained_on_five):
     x = make_windows(walkers.clip(people=2, kinds=("walk", "jump")), trained_on_five.settings.windows, 5).x
     by_transform = trained_on_five.transforms_of(x)
     assert by_transform.shape == (len(x), 5)
-    together = trained_on_five.anomaly(x)
-    alone = [float(trained_on_five.anomaly(x[i : i + 1])[0]) for i in range(len(x))]
+    together = trained_on_five.anomaly_of(x)
+    alone = [float(trained_on_five.anomaly_of(x[i : i + 1])[0]) for i in range(len(x))]
     np.testing.assert_allclose(together, alone, rtol=1e-3)  # no neighbour has a part in it
     np.testing.assert_allclose(together, -by_transform.mean(axis=1))
     order = np.random.default_rng(0).permutation(len(x))
-    np.testing.assert_allclose(trained_on_five.anomaly(x[order]), together[order], rtol=1e-3)
+    np.testing.assert_allclose(trained_on_five.anomaly_of(x[order]), together[order], rtol=1e-3)
 
 
 def test_higher_is_more_abnormal(trained):

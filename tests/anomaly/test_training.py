@@ -18,8 +18,8 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(walking_cli
     again = train_model(walking_clips, tiny(), seed=0)
     other = train_model(walking_clips, tiny(), seed=1)
     x = torch.randn(4, 3, 12, 18).numpy()
-    np.testing.assert_array_equal(again.anomaly(x), trained.anomaly(x))
-    assert np.abs(other.anomaly(x) - trained.anomaly(x)).max() > 1e-3
+    np.testing.assert_array_equal(again.anomaly_of(x), trained.anomaly_of(x))
+    assert np.abs(other.anomaly_of(x) - trained.anomaly_of(x)).max() > 1e-3
 
 
 def test_global_generators_are_left_alone(walking_clips, tiny):
