@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.skeletons import get_skeleton
+from pose_extract.skeletons import SKELETONS
 
 
 def _expect(owner: str, name: str, array: NDArray[Any], shape: tuple[int | str, ...]) -> None:
@@ -96,7 +96,8 @@ class ClipTracks:
 
     Attributes:
         clip: name of the clip (the video's file name without its ending, unless that is ambiguous).
-        skeleton: name of the skeleton that the V joints follow.
+        skeleton: name of the skeleton that the V joints follow: one of `SKELETONS`, or one that a model's config
+            declares.
         fps: mean frame rate of the clip, frames a second.
         frame_size: (width, height) in pixels.
         time_s: (F,) float64, presentation time of every frame of the clip, those without people too.
@@ -122,7 +123,9 @@ class ClipTracks:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rows, joints = len(self.frame), get_skeleton(self.skeleton).num_joints
+        rows = len(self.frame)
+        known = SKELETONS.get(self.skeleton)
+        joints = known.num_joints if known else "V"
         _expect("ClipTracks", "time_s", self.time_s, ("F",))
         _expect("ClipTracks", "frame", self.frame, (rows,))
         _expect("ClipTracks", "track", self.track, (rows,))
@@ -133,7 +136,7 @@ class ClipTracks:
             )
         _expect("ClipTracks", "boxes", self.boxes, (rows, 4))
         if self.features is not None:
-            _expect("ClipTracks", "features", self.features, (rows, joints, "D"))
+            _expect("ClipTracks", "features", self.features, (rows, self.keypoints.shape[1], "D"))
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"ClipTracks: expected a frame rate above 0, got {self.fps}")
         if rows:

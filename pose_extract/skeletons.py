@@ -1,53 +1,13 @@
-"""Skeletons: the names, edges and mirror pairs of the joints that a pose estimator or a data set gives."""
+"""The skeletons that come with the package: names, edges and mirror pairs of what estimators and data sets give.
+
+Sigmas are COCO's and, for Halpe's, those of its own evaluation; where nothing is published (BlazePose's hands and
+feet, NTU's spine and hands), those of the nearest COCO joint.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 from pose_extract.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """A body's joints as a graph.
-
-    Attributes:
-        name: what configs and caches call it.
-        joints: V joint names, in the order of the keypoint arrays.
-        edges: pairs of joint indices that a bone connects.
-        centre: index of the joint nearest the body's centre; the spatial-configuration partition measures from it.
-        mirror: for each joint the index of its left-right counterpart (itself where it has none).
-        sigmas: per-joint constant of object keypoint similarity (COCO's ``sigma``), relative to body scale.
-    """
-
-    name: str
-    joints: tuple[str, ...]
-    edges: tuple[tuple[int, int], ...]
-    centre: int
-    mirror: tuple[int, ...]
-    sigmas: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        count = len(self.joints)
-        if len(self.mirror) != count or len(self.sigmas) != count:
-            raise ConfigError(
-                f"skeleton {self.name}: expected {count} mirror entries and sigmas, "
-                f"got {len(self.mirror)} and {len(self.sigmas)}"
-            )
-        if any(not 0 <= j < count for edge in self.edges for j in edge) or not 0 <= self.centre < count:
-            raise ConfigError(f"skeleton {self.name}: edges and centre must name joints 0..{count - 1}")
-
-    @property
-    def num_joints(self) -> int:
-        """V, the number of joints."""
-        return len(self.joints)
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """Joint name -> index."""
-        return {name: i for i, name in enumerate(self.joints)}
-
+from pose_extract.skeleton import Skeleton, SkeletonDeclaration
 
 # fmt: off
 _COCO_JOINTS = (
@@ -108,9 +68,102 @@ COCO18 = Skeleton(
     ),
 )
 
+def _sided(*joints: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"left_{joint}", f"right_{joint}") for joint in joints)
+
+
+def _both(*edges: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Edges of both sides; a joint that starts with a dot has a side."""
+    return tuple(
+        (a.replace(".", f"{side}_"), b.replace(".", f"{side}_")) for side in ("left", "right") for a, b in edges
+    )
+
+
+# BlazePose's (MediaPipe's) own 33 landmarks. Its drawing leaves head and mouth apart from the body; here the nose
+# connects them with it.
+BLAZEPOSE33 = SkeletonDeclaration(
+    name="blazepose33",
+    joints=(
+        "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+        "left_ear", "right_ear", "left_mouth", "right_mouth", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+        "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+        "left_heel", "right_heel", "left_foot_index", "right_foot_index",
+    ),
+    edges=(
+        ("left_mouth", "right_mouth"), ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+        *_both(
+            ("nose", ".eye_inner"), (".eye_inner", ".eye"), (".eye", ".eye_outer"), (".eye_outer", ".ear"),
+            ("nose", ".mouth"), ("nose", ".shoulder"), (".shoulder", ".elbow"), (".elbow", ".wrist"),
+            (".wrist", ".pinky"), (".wrist", ".index"), (".wrist", ".thumb"), (".pinky", ".index"),
+            (".shoulder", ".hip"), (".hip", ".knee"), (".knee", ".ankle"), (".ankle", ".heel"),
+            (".ankle", ".foot_index"), (".heel", ".foot_index"),
+        ),
+    ),
+    centre="nose",
+    mirror=_sided(
+        "eye_inner", "eye", "eye_outer", "ear", "mouth", "shoulder", "elbow", "wrist", "pinky", "index", "thumb",
+        "hip", "knee", "ankle", "heel", "foot_index",
+    ),
+    sigmas=(
+        0.026, *(0.025,) * 6, 0.035, 0.035, 0.026, 0.026, 0.079, 0.079, 0.072, 0.072, *(0.062,) * 8,
+        0.107, 0.107, 0.087, 0.087, *(0.089,) * 6,
+    ),
+).skeleton
+
+# NTU-RGB+D's 25 joints of a Kinect, 3-D, in the order of its skeleton files; "spine" is its joint 21, between the
+# shoulders.
+NTU25 = SkeletonDeclaration(
+    name="ntu25",
+    joints=(
+        "spine_base", "spine_middle", "neck", "head", "left_shoulder", "left_elbow", "left_wrist", "left_hand",
+        "right_shoulder", "right_elbow", "right_wrist", "right_hand", "left_hip", "left_knee", "left_ankle",
+        "left_foot", "right_hip", "right_knee", "right_ankle", "right_foot", "spine", "left_hand_tip", "left_thumb",
+        "right_hand_tip", "right_thumb",
+    ),
+    edges=(
+        ("spine_base", "spine_middle"), ("spine_middle", "spine"), ("spine", "neck"), ("neck", "head"),
+        *_both(
+            ("spine", ".shoulder"), (".shoulder", ".elbow"), (".elbow", ".wrist"), (".wrist", ".hand"),
+            (".hand", ".hand_tip"), (".hand", ".thumb"), ("spine_base", ".hip"), (".hip", ".knee"),
+            (".knee", ".ankle"), (".ankle", ".foot"),
+        ),
+    ),
+    centre="spine",
+    mirror=_sided(
+        "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot", "hand_tip", "thumb"
+    ),
+    sigmas=(
+        0.107, 0.107, 0.079, 0.026, *(0.079, 0.072, 0.062, 0.062) * 2, *(0.107, 0.087, 0.089, 0.089) * 2,
+        0.079, *(0.062,) * 4,
+    ),
+).skeleton
+
+# Halpe Full-Body's 26: COCO's, then head top, neck, middle of the hips, and the feet.
+HALPE26 = SkeletonDeclaration(
+    name="halpe26",
+    joints=(
+        *_COCO_JOINTS, "head", "neck", "hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",
+        "left_heel", "right_heel",
+    ),
+    edges=(
+        ("head", "nose"), ("nose", "neck"), ("neck", "hip"),
+        *_both(
+            ("nose", ".eye"), (".eye", ".ear"), ("neck", ".shoulder"), (".shoulder", ".elbow"), (".elbow", ".wrist"),
+            ("hip", ".hip"), (".hip", ".knee"), (".knee", ".ankle"), (".ankle", ".big_toe"),
+            (".ankle", ".small_toe"), (".ankle", ".heel"),
+        ),
+    ),
+    centre="neck",
+    mirror=_sided(
+        "eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "big_toe", "small_toe", "heel"
+    ),
+    sigmas=(*_COCO_SIGMAS, 0.026, 0.026, 0.066, *(0.079,) * 6),
+).skeleton
+
 # fmt: on
 
-SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, COCO18)}
+SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, COCO18, BLAZEPOSE33, NTU25, HALPE26)}
 
 
 def get_skeleton(name: str) -> Skeleton:
