@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,17 @@ class Model:
         calibration: scores of held-out normal video; None only while training.
         history: one dict an epoch: stage, epoch, losses, learning rate, share of changed labels.
         facts: what training found: windows, clusters in use, saturation, mixture components in use.
+        words: (K, E, C, T, V) the E most typical training windows of each cluster, NaN where it has fewer; or None.
     """
+
+    can_reconstruct: ClassVar[bool] = False  # whether there is a decoder
 
     settings: ModelSettings
     normality: NormalityModel
     calibration: Calibration | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    words: NDArray[np.float32] | None = None
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""

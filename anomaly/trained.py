@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class TrainedModel(Model):
         network: the learned network, in evaluation mode.
     """
 
+    can_reconstruct: ClassVar[bool] = True
     network: Network = field(kw_only=True)
 
     @property

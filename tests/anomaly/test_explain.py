@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import walkers
+
+from anomaly.dataset import TrainingSet
+from anomaly.explain import explain, joint_shares, typical_windows
+from anomaly.windows import make_windows
+
+
+def data_of(tiny, count=20):
+    x = np.random.default_rng(0).normal(size=(count, 3, 12, 18)).astype(np.float32)
+    return x, TrainingSet(x, tiny(), "cpu")  # in two transforms, identity first
+
+
+def log_of(own, copies=2):
+    """Log assignments of items: the identity copies' ``own`` (N, K), the others' turned around."""
+    p = np.stack([own, own[:, ::-1]], axis=1) if copies == 2 else own[:, None]
+    return np.log(p.reshape(-1, own.shape[1]))
+
+
+def test_typical_windows_are_those_that_a_cluster_is_surest_of_one_a_person(tiny):
+    x, data = data_of(tiny)
+    own = np.full((20, 3), 0.05)
+    own[:15, 0], own[15:, 1] = np.linspace(0.6, 0.9, 15), 0.9
+    who = np.arange(20) // 5  # four people
+    words, shares = typical_windows(log_of(own / own.sum(axis=1, keepdims=True)), data, who)
+    assert words.shape == (3, 3, 3, 12, 18)
+    np.testing.assert_array_equal(words[0], x[[14, 9, 4]])  # the surest of each person
+    np.testing.assert_array_equal(words[1], x[[15, 16, 17]])  # one person only
+    assert np.isnan(words[2]).all()
+    np.testing.assert_allclose(shares, [0.75, 0.25, 0.0])
+
+
+def test_fewer_windows_than_examples_leave_the_rest_empty(tiny):
+    x, data = data_of(tiny, 3)
+    own = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9]])
+    words, _ = typical_windows(log_of(own), data)
+    np.testing.assert_array_equal(words[0, :2], x[:2])
+    np.testing.assert_array_equal(words[1, 0], x[2])
+    assert np.isnan(words[0, 2]).all()
+    assert np.isnan(words[1, 1:]).all()
+
+
+def test_shares_of_the_error_sum_to_one():
+    shares = joint_shares(np.array([[1.0, 3.0, 0.0], [0.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(shares, [[0.25, 0.75, 0], [1 / 3, 1 / 3, 1 / 3]])
+
+
+def test_an_explanation_names_the_windows_own_words_component_and_worst_joints(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 4).x
+    told = explain(trained, x)
+    p = np.exp(trained.assign(x)[:, 0].astype(float))
+    np.testing.assert_array_equal(told.words[:, 0], p.argmax(axis=1) + 1)
+    np.testing.assert_allclose(told.weights, -np.sort(-p, axis=1)[:, :3])
+    assert ((told.component >= 1) & (told.component <= 3)).all()
+    errors = trained.joint_errors(x)
+    np.testing.assert_array_equal(told.joints[:, 0], errors.argmax(axis=1))
+    np.testing.assert_allclose(told.shares[:, 0], errors.max(axis=1) / errors.sum(axis=1))
+
+
+def test_a_joint_that_moves_like_no_other_has_the_largest_share(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 4).x
+    joint = 4
+    odd = x.copy()
+    odd[:, 0, ::2, joint] += 3
+    told = explain(trained, odd)
+    assert (told.joints[:, 0] == joint).mean() > 0.9
+    assert np.median(told.shares[:, 0]) > 0.3
+
+
+@pytest.mark.parametrize("clusters", [2, 3])
+def test_a_model_of_few_clusters_has_few_words(trained, clusters, monkeypatch):
+    monkeypatch.setattr(
+        type(trained), "assign", lambda self, x: np.log(np.full((len(x), 2, clusters), 1 / clusters))
+    )
+    monkeypatch.setattr(
+        type(trained.normality),
+        "responsibilities",
+        lambda self, log_p: np.eye(3)[[1] * len(log_p)],
+        raising=False,
+    )
+    told = explain(trained, np.zeros((2, 3, 12, 18), np.float32))
+    assert (told.words[:, clusters:] == 0).all()
+    assert (told.words[:, :clusters] > 0).all()
+    assert np.isnan(told.weights[:, clusters:]).all()
+    assert (told.component == 2).all()
