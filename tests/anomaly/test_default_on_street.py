@@ -12,7 +12,9 @@ from anomaly.scoring import score_clip
 from anomaly.training import seeded, train_model
 from pipeline.settings import load_settings
 from pipeline.street.clips import simulate_clip
+from pipeline.street.errors import estimated
 from pipeline.street.scene import StreetSettings
+from pose_extract.cleaning import CleaningSettings, clean_tracks
 
 pytestmark = pytest.mark.slow
 
@@ -20,21 +22,9 @@ STREET = StreetSettings(seconds=12.0, people=(2, 4), scene=77)
 ACTS = ("running", "falling", "fighting", "crawling", "jumping")
 
 
-def estimated(tracks, seed):
-    """Joints 3 px off, a few missing, less certain where hidden; a few people missed."""
-    rng = np.random.default_rng(seed)
-    points = tracks.keypoints.copy()
-    points[..., :2] += rng.normal(0, 3, points[..., :2].shape)
-    points[..., 2] *= rng.uniform(0.7, 1.0, points.shape[:2])
-    points[rng.random(points.shape[:2]) < 0.02] = 0
-    keep = rng.random(len(points)) > 0.01
-    return dataclasses.replace(
-        tracks,
-        keypoints=points[keep],
-        frame=tracks.frame[keep],
-        track=tracks.track[keep],
-        boxes=tracks.boxes[keep],
-    )
+def extracted(clip, seed):
+    """What training and scoring get of a clip: an estimator's and tracker's rows, cleaned."""
+    return clean_tracks(estimated(clip.truth, seed), CleaningSettings())
 
 
 def shuffled(tracks, seed):
@@ -48,9 +38,9 @@ def shuffled(tracks, seed):
 
 
 def test_the_default_tells_normal_from_abnormal_and_rests_on_motion_and_learning():
-    normal = [estimated(simulate_clip(f"n{i}", 900 + i, STREET).truth, i) for i in range(6)]
+    normal = [extracted(simulate_clip(f"n{i}", 900 + i, STREET), i) for i in range(6)]
     clips = [simulate_clip(f"a{i}", 950 + i, STREET, [act]) for i, act in enumerate(ACTS)]
-    tests = [estimated(clip.truth, 50 + i) for i, clip in enumerate(clips)]
+    tests = [extracted(clip, 50 + i) for i, clip in enumerate(clips)]
     labels = np.concatenate([clip.labels for clip in clips])
     settings = load_settings("default").for_model()
     model = train_model(normal, settings, seed=0)
