@@ -217,14 +217,14 @@ class Occupancy:
             entropy=entropy / count / float(np.log(clusters)),
         )
 
-    def warn(self) -> None:
-        """Log what is wrong with the clustering, if anything, and what to try."""
+    def warn(self) -> bool:
+        """Log what is wrong with the clustering, if anything, and what to try; returns whether something is."""
         if self.undecided:
             logger.warning(
                 "clustering learned nothing: every window belongs to all clusters alike, so scores will say little; "
                 "try clustering.temperature 0, more training.pretrain_epochs or a lower clustering.weight"
             )
-            return
+            return True
         if self.collapsed:
             logger.warning(
                 "clustering collapsed: one cluster holds %.0f %% of the windows, so scores will say little; "
@@ -245,3 +245,4 @@ class Occupancy:
                 "clustering.temperature 0 keeps assignments soft",
                 100 * self.saturated,
             )
+        return self.collapsed or 2 * self.dead >= len(self.counts) or self.saturated > _MOST
