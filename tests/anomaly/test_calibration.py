@@ -56,6 +56,26 @@ def test_the_reference_is_smoothed_inside_its_clips_only():
     np.testing.assert_allclose(np.unique(c.reference("backtracked", 0.5).round(9)), [0, 10])
 
 
+def test_the_reference_is_computed_once_for_all_parts_of_all_clips(monkeypatch):
+    from anomaly import calibration as module
+
+    c, calls, original = calibration(np.arange(50.0)), [], module.smooth
+    monkeypatch.setattr(module, "smooth", lambda *a, **k: calls.append(1) or original(*a, **k))
+    first = c.reference("backtracked", 0.5)
+    assert c.reference("backtracked", 0.5) is first
+    assert len(calls) == 1
+    assert c.reference("backtracked", 1.0) is not first
+
+
+def test_each_kind_has_a_floor_and_a_spread_of_its_own():
+    rows = np.stack([np.arange(5.0), 10 + np.arange(5.0), 100 + np.arange(5.0)])
+    c = Calibration(
+        np.zeros(5, np.int32), np.arange(5) / 24, np.stack([rows] * 2, 1), np.stack([rows] * 2, 1)
+    )
+    assert [c.floor("online", by) for by in KINDS] == [0, 10, 100]
+    assert [c.spread(by)[0] for by in KINDS] == [2, 12, 102]
+
+
 def test_the_log_tail_keeps_the_order_and_holds_back_wild_scores():
     c = calibration(np.linspace(-10, 10, 101))
     raw = np.array([-9.0, 0.0, 5.0, 1e3, 1e6, np.nan])

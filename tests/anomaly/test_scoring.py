@@ -2,15 +2,26 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 import walkers
 
-from anomaly.augment import TRANSFORMS
-from anomaly.calibration import cut_frames
+from anomaly.augment import TRANSFORMS, apply_transform
+from anomaly.calibration import KINDS, MODES, cut_frames
 from anomaly.metrics import frame_auc
-from anomaly.scoring import NOBODY, ScoringSettings, context_s, frame_scores, row_scores, score_clip
+from anomaly.model import Model
+from anomaly.scoring import (
+    NOBODY,
+    ScoringSettings,
+    calibrate,
+    context_s,
+    frame_scores,
+    row_scores,
+    score_clip,
+)
 from anomaly.trained import TrainedModel
 from anomaly.windows import Windows, make_windows
 from pose_extract.errors import ConfigError, ModelError
+from pose_extract.skeletons import get_skeleton
 
 RAW = ScoringSettings(smoothing_s=0)
 
@@ -207,6 +218,105 @@ def test_scores_rest_on_motion(trained):
         shuffled.append(walkers.from_array(points[rng.permutation(120)]))
     assert auc(clips) > 0.9
     assert auc(shuffled) < auc(clips) - 0.2
+
+
+def test_reconstruction_is_the_autoencoders_squared_error_over_a_windows_own_transforms(trained_on_five):
+    x = make_windows(walkers.clip(people=2, kinds=("walk", "jump")), trained_on_five.settings.windows, 5).x
+    skeleton, expected = get_skeleton("coco18"), []
+    with torch.no_grad():
+        for window in torch.from_numpy(x):
+            errors = []
+            for name in TRANSFORMS:
+                copy = apply_transform(name, window[None], skeleton)
+                _, reconstruction = trained_on_five.network.autoencoder(copy)
+                errors.append(float(((reconstruction - copy) ** 2).mean()))
+            expected.append(np.mean(errors))
+    np.testing.assert_allclose(trained_on_five.anomaly_of(x, "reconstruction"), expected, rtol=1e-3)
+
+
+def test_a_joints_error_is_its_own_in_mirrored_copies_too(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 5).x
+    wrist = get_skeleton("coco18").index["left_wrist"]
+    x[:, 0, :, wrist] += 20
+    np.testing.assert_array_equal(trained.joint_errors(x).argmax(axis=1), wrist)
+
+
+def test_the_decoder_runs_only_where_it_is_asked_for(trained, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("the decoder ran")
+
+    monkeypatch.setattr(trained.network.autoencoder.decoder, "forward", refuse)
+    score_clip(trained, walkers.clip(), ScoringSettings(by="clustering"))
+    with pytest.raises(AssertionError, match="decoder"):
+        score_clip(trained, walkers.clip(), ScoringSettings(by="both"))
+
+
+def test_both_is_the_mean_of_the_two_in_units_of_held_out_normal_windows(trained):
+    x = make_windows(walkers.clip(kinds=("walk", "jump")), trained.settings.windows, 5).x
+    parts = []
+    for number, by in enumerate(KINDS[:2]):
+        low, middle, high = np.nanquantile(trained.calibration.rows[number, 1], (0.25, 0.5, 0.75))
+        parts.append((trained.anomaly_of(x, by) - middle) / (high - low))
+    np.testing.assert_allclose(trained.anomaly_of(x, "both"), np.mean(parts, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("by", KINDS)
+@pytest.mark.parametrize("mode", MODES)
+def test_calibration_holds_the_scores_that_scoring_gives_by_every_kind_and_in_every_mode(trained, by, mode):
+    clips = [walkers.clip("a", seed=5), walkers.clip("b", seed=6, frames=60)]
+    fresh = dataclasses.replace(trained)
+    fresh.calibration = calibrate(fresh, clips, lambda *told: None)
+    scores = [score_clip(fresh, clip, ScoringSettings(frames=mode, by=by, smoothing_s=0)) for clip in clips]
+    rows = np.sort(np.concatenate([s.row_score for s in scores]))
+    place = KINDS.index(by), MODES.index(mode)
+    np.testing.assert_allclose(fresh.calibration.rows[place], rows, rtol=1e-4, atol=1e-6)
+    frames = np.concatenate([s.frames.score for s in scores])
+    floor = fresh.calibration.floor(mode, by)
+    np.testing.assert_allclose(
+        np.nan_to_num(fresh.calibration.frames[place], nan=floor), frames, rtol=1e-4, atol=1e-6
+    )
+    assert fresh.calibration.clip.tolist() == [0] * 120 + [1] * 60
+
+
+@pytest.mark.parametrize("by", KINDS)
+def test_people_whose_joints_fly_about_are_abnormal_by_every_kind(trained, by):
+    settings, calm = ScoringSettings(by=by, smoothing_s=0), walkers.clip(seed=50)
+    keypoints = calm.keypoints.copy()
+    keypoints[..., :2] += np.random.default_rng(0).normal(0, 60, keypoints[..., :2].shape)
+    torn = dataclasses.replace(calm, keypoints=keypoints)
+    a, b = (score_clip(trained, clip, settings) for clip in (calm, torn))
+    assert np.median(b.frames.score) > np.quantile(a.frames.score, 0.99)
+    assert np.nanmedian(b.row_percentile) > 95
+
+
+def test_a_model_without_a_decoder_says_so(trained):
+    model = Model(trained.settings, trained.normality, trained.calibration)
+    with pytest.raises(ModelError, match="score by clustering"):
+        score_clip(model, walkers.clip(), ScoringSettings(by="reconstruction"))
+
+
+def test_a_row_keeps_to_its_own_tracks_windows_whatever_their_order_in_time():
+    clip = walkers.clip(people=3, frames=60)
+    one = Windows(
+        np.zeros((5, 3, 12, 18), np.float32),
+        np.array([1, 1, 1, 3, 3], np.int32),
+        np.array([2, 3, 40, 0, 48]),
+        24.0,
+    )
+    anomaly = np.arange(1.0, 6.0)
+    for mode in MODES:
+        rows = row_scores(one, anomaly, clip, mode)
+        expected = np.full(len(clip), np.nan)
+        for track in (1, 2, 3):
+            for row in np.flatnonzero(clip.track == track):
+                frame = clip.frame[row]
+                begins, ends = one.first, one.first + 11
+                here = (one.track == track) & (
+                    (ends == frame) if mode == "online" else ((begins <= frame) & (frame <= ends))
+                )
+                if here.any():
+                    expected[row] = anomaly[here].mean()
+        np.testing.assert_allclose(rows, expected)
 
 
 def test_a_model_without_calibration_does_not_score(trained):
