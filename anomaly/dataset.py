@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anomaly.augment import apply_transform
-from pose_extract.skeletons import get_skeleton
+from anomaly.augment import apply_each
+from anomaly.windows import Windows
+from pose_extract.errors import ConfigError
 
 if TYPE_CHECKING:
     from anomaly.settings import ModelSettings
 
-_ENCODE_BATCH = 1024
+_IN_ORDER_BATCH = 1024
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class TrainingSet:
     """Windows in their transforms: item i is window i // G in transform i % G.
 
     Args:
-        x: (N, C, T, V) windows.
+        windows: the training windows.
         settings: what the transforms and the joints are.
         device: where batches are put.
     """
 
-    def __init__(self, x: NDArray[np.float32], settings: ModelSettings, device: str) -> None:
-        self.x, self.device = torch.from_numpy(x), device
+    def __init__(self, windows: Windows, settings: ModelSettings, device: str) -> None:
+        self.windows, self.device = windows, device
         self.transforms = settings.training.transforms
         self.all_transforms = settings.training.all_transforms
         self.batch_size = settings.training.batch_size
-        self.skeleton = get_skeleton(settings.windows.skeleton)
+        self.skeleton = settings.windows.body
 
     def __len__(self) -> int:
-        return len(self.x) * len(self.transforms)
+        return len(self.windows) * len(self.transforms)
 
     @property
     def steps(self) -> int:
@@ -46,7 +51,62 @@ class TrainingSet:
     @property
     def items_an_epoch(self) -> int:
         """Items that one epoch sees."""
-        return len(self) if self.all_transforms else len(self.x)
+        return len(self) if self.all_transforms else len(self.windows)
+
+    def get(self, items: NDArray[np.int64]) -> Tensor:
+        """The windows (n, C, T, V) of some items."""
+        windows, which = np.divmod(items, len(self.transforms))
+        picked, where = np.unique(windows, return_inverse=True)
+        x = self._put(torch.from_numpy(self.windows.batch(picked)))
+        if len(picked) < len(windows) or (picked != windows).any():
+            x = x[self._put(torch.from_numpy(where))]
+        return apply_each(x, self._put(torch.from_numpy(which)), self.transforms, self.skeleton)
+
+    def epoch(
+        self, rng: np.random.Generator, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[NDArray[np.int64], Tensor, int]]:
+        """Shuffled batches: numbers of the items, their windows (n, C, T, V), and the batch's size over all processes.
+
+        With several processes, each gets its share of every batch; shares differ by at most one item. Generators in
+        the same state give all processes the same batches.
+
+        Raises:
+            ConfigError: if a batch has fewer items than there are processes.
+        """
+        if self.all_transforms:
+            order = rng.permutation(len(self))
+        else:
+            windows = rng.permutation(len(self.windows))
+            order = windows * len(self.transforms) + rng.integers(len(self.transforms), size=len(windows))
+        batches = self._batches(order)
+        fewest = min(map(len, batches))
+        if fewest < world:
+            raise ConfigError(
+                f"training: expected at least {world} items in a batch, one for each process, got {fewest}; raise "
+                "training.batch_size, train on more video, or start fewer processes"
+            )
+        shares = [np.array_split(batch, world)[rank] for batch in batches]
+        for batch, share, x in zip(batches, shares, _ahead(self.get, shares), strict=True):
+            yield share, x, len(batch)
+
+    def in_order(self, rank: int = 0, world: int = 1) -> Iterator[Tensor]:
+        """The items of a process's `share`, in order, in batches (n, C, T, V)."""
+        share = self.share(rank, world)
+        batches = [
+            np.arange(at, min(at + _IN_ORDER_BATCH, share.stop))
+            for at in range(share.start, share.stop, _IN_ORDER_BATCH)
+        ]
+        return _ahead(self.get, batches)
+
+    def share(self, rank: int, world: int) -> range:
+        """The items that one of several processes goes through in order; put together by rank they are all items."""
+        return range(rank * len(self) // world, (rank + 1) * len(self) // world)
+
+    def _put(self, tensor: Tensor) -> Tensor:
+        """A tensor on the device; a GPU fetches it by itself, out of memory that cannot be swapped."""
+        if not self.device.startswith("cuda"):
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def _batches(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
@@ -55,28 +115,14 @@ class TrainingSet:
             batches[-2:] = [np.concatenate(batches[-2:])]
         return batches
 
-    def get(self, items: NDArray[np.int64]) -> Tensor:
-        """The windows (n, C, T, V) of some items."""
-        windows, which = np.divmod(items, len(self.transforms))
-        x = self.x[torch.from_numpy(windows)].to(self.device)
-        out = torch.empty_like(x)
-        for g, name in enumerate(self.transforms):
-            chosen = torch.from_numpy(np.flatnonzero(which == g)).to(self.device)
-            if len(chosen):
-                out[chosen] = apply_transform(name, x[chosen], self.skeleton)
-        return out
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        """Shuffled batches: numbers of the items and their windows."""
-        if self.all_transforms:
-            order = rng.permutation(len(self))
-        else:
-            windows = rng.permutation(len(self.x))
-            order = windows * len(self.transforms) + rng.integers(len(self.transforms), size=len(windows))
-        for items in self._batches(order):
-            yield items, self.get(items)
-
-    def in_order(self) -> Iterator[Tensor]:
-        """All items in order, in batches."""
-        for begin in range(0, len(self), _ENCODE_BATCH):
-            yield self.get(np.arange(begin, min(begin + _ENCODE_BATCH, len(self))))
+def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
+    """``map``, with a thread that works on the next result while the caller uses the last."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for argument in arguments:
+            ready, waiting = waiting, pool.submit(function, argument)
+            if ready is not None:
+                yield ready.result()
+        if waiting is not None:
+            yield waiting.result()

@@ -228,10 +228,10 @@ def test_a_part_of_a_clip_gives_the_windows_that_the_whole_gives_there():
 
 def test_a_skeleton_that_the_model_does_not_know_is_an_error_that_names_both():
     clip = ClipTracks(
-        "c", "coco18", 24.0, (640, 360), np.arange(2) / 24, np.zeros(0, np.int32), np.zeros(0, np.int32),
-        np.zeros((0, 18, 3), np.float32), np.zeros((0, 4), np.float32),
+        "c", "ntu25", 24.0, (640, 360), np.arange(2) / 24, np.zeros(0, np.int32), np.zeros(0, np.int32),
+        np.zeros((0, 25, 3), np.float32), np.zeros((0, 4), np.float32),
     )  # fmt: skip
-    with pytest.raises(ModelError, match=r"coco18.*coco17"):
+    with pytest.raises(ModelError, match=r"ntu25.*coco17"):
         make_windows(clip, COCO, 1)
 
 

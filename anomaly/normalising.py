@@ -1,0 +1,84 @@
+"""Windows of joints made comparable: missing joints filled in, the body's place (and size) taken out (supplement)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from anomaly.window_settings import WindowSettings
+
+FloatArray = NDArray[np.float32]
+
+
+def in_frames(
+    points: NDArray[np.float64], frame_size: tuple[int, int], settings: WindowSettings
+) -> NDArray[np.float64]:
+    """Joints (..., D + 1) in frame sizes, -1..1, unless they are 3-D or the scale is the body's; 0 where missing."""
+    out = points.copy()
+    if not settings.depth and settings.scale != "body":
+        out[..., :-1] = 2 * points[..., :-1] / np.asarray(frame_size, np.float64) - 1
+    out[~np.isfinite(points).all(axis=-1)] = 0
+    return out
+
+
+def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
+    """Joints (N, T, V, D + 1) of windows, 0 where missing -> (N, C, T, V), missing joints filled in.
+
+    The window's mean over time and joints is subtracted: where a person is in the frame says nothing about what they
+    do. Two people in one window have one mean and one scale, so that they stay as near to each other as they were.
+    """
+    x = np.ascontiguousarray(points.transpose(0, 3, 1, 2))
+    where, seen = x[:, :-1], x[:, -1] > 0
+    n, _, frames, joints = x.shape
+    known = np.ones((n, joints), bool)  # joints that the window has at all
+    gaps = np.flatnonzero(~seen.all(axis=(1, 2)))
+    if len(gaps):
+        known[gaps] = seen[gaps].any(axis=1)
+        where[gaps] = _fill(where[gaps], seen[gaps])
+    count = np.maximum(known.sum(axis=1), 1).astype(np.float32)
+    where -= (where.sum(axis=(2, 3)) / (frames * count)[:, None])[..., None, None]
+    if len(gaps):
+        where[gaps] *= known[
+            gaps, None, None, :
+        ]  # a joint that the whole window lacks lies at the body's centre
+    if settings.scale == "largest":
+        where /= np.maximum(np.abs(where).max(axis=(1, 2, 3), keepdims=True), 1e-6)
+    elif settings.scale == "body":
+        where /= np.maximum(_body_size(where, known, settings.people), 1e-6)[:, None, None, None]
+    return x if settings.confidence else np.ascontiguousarray(where)
+
+
+def _body_size(where: FloatArray, known: NDArray[np.bool_], people: int) -> FloatArray:
+    """(N,) root mean square distance of joints (N, D, T, V) from their person's centre in the frame.
+
+    The same standing, bent and lying.
+    """
+    n, dims, frames, _ = where.shape
+    each = where.reshape(n, dims, frames, people, -1)
+    known = known.reshape(n, 1, 1, people, -1)
+    centre = each.sum(axis=4, keepdims=True) / np.maximum(known.sum(axis=4, keepdims=True), 1).astype(
+        np.float32
+    )
+    spread = np.square(each - centre) * known
+    count = np.maximum(frames * known.sum(axis=(1, 2, 3, 4)), 1).astype(np.float32)
+    return np.sqrt(spread.sum(axis=(1, 2, 3, 4)) / count)
+
+
+def _fill(where: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
+    """Interpolate missing joints over time within each window; where (N, D, T, V), seen (N, T, V).
+
+    Beyond its first and last sight a joint is held. One that is never seen stays.
+    """
+    length = seen.shape[1]
+    now = np.arange(length)[:, None]
+    before = np.maximum.accumulate(np.where(seen, now, -1), axis=1)
+    after = np.minimum.accumulate(np.where(seen, now, length)[:, ::-1], axis=1)[:, ::-1]
+    first = np.where(before >= 0, before, np.minimum(after, length - 1))
+    last = np.where(after < length, after, np.maximum(before, 0))
+    share = np.where(last > first, (now - first) / np.maximum(last - first, 1), 0).astype(np.float32)[:, None]
+    a = np.take_along_axis(where, first[:, None], axis=2)
+    b = np.take_along_axis(where, last[:, None], axis=2)
+    return a + share * (b - a)

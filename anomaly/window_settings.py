@@ -1,0 +1,131 @@
+"""How tracks become windows: the config section ``windows``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+from pose_extract.skeleton import Skeleton, SkeletonDeclaration, two_people
+from pose_extract.skeletons import SKELETONS, get_skeleton
+
+FEATURES = {"xyc": 3, "xy": 2, "xyz": 3, "xyzc": 4}
+SCALES = ("none", "largest", "body")
+EXTENTS = ("sliding", "clip")
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How tracks become windows; the defaults are the published ones of untrimmed video.
+
+    Attributes:
+        skeleton: joints of the model, by name or declared (`SkeletonDeclaration`). Tracks that follow another skeleton
+            are converted where they have all these joints by name; a neck is made from the shoulders.
+        features: channels of a joint: "xyc" (x, y, confidence), "xy", or "xyz" and "xyzc" for 3-D joints.
+        extent: "sliding", windows of ``frames`` frames at ``fps`` slide over each track, or "clip", each person of a
+            clip is one window: the time from its first frame to its last, resampled to ``frames`` frames. There, fps,
+            train_stride, score_stride and max_missing mean nothing.
+        people: 2 puts the two people of a clip who are seen longest into one window, as a graph of 2V joints; who
+            is alone has a second person whose joints are all missing. With extent "clip" only.
+        frames: T, frames of a window.
+        fps: the model's frame rate; tracks are resampled to it.
+        train_stride: frames from one training window of a person to the next.
+        score_stride: the same when scoring.
+        max_missing: at most this many of a window's frames may be missing from its track.
+        min_frames: with extent "clip", a person seen in fewer of the clip's frames than this is left out.
+        min_confidence: a joint below this confidence counts as missing.
+        min_joints: a person with fewer joints than this in a frame counts as missing from that frame.
+        min_certainty: a window whose joints have a mean confidence below this is left out, in training and in scoring:
+            what is hardly seen, at the frame's edge or where nobody is, would look most abnormal of all.
+        scale: "none" (the frame's size is 2 units, the paper's form; 3-D joints keep their unit), "largest" (a window's
+            largest coordinate is 1) or "body" (joints lie 1 unit from the body's centre on the whole, whatever the
+            distance to the camera).
+    """
+
+    skeleton: str | SkeletonDeclaration = "coco18"
+    features: str = "xyc"
+    extent: str = "sliding"
+    people: int = 1
+    frames: int = 12
+    fps: float = 24.0
+    train_stride: int = 8
+    score_stride: int = 1
+    max_missing: int = 2
+    min_frames: int = 12
+    min_confidence: float = 0.0
+    min_joints: int = 1
+    min_certainty: float = 0.0
+    scale: str = "none"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.skeleton, SkeletonDeclaration) and self.skeleton.name in SKELETONS:
+            raise ConfigError(
+                f"windows.skeleton: {self.skeleton.name!r} is the name of a skeleton that comes with the package; give "
+                "your own another name"
+            )
+        joints = self.person.num_joints
+        expect_one_of("windows.features", self.features, tuple(FEATURES))
+        expect_one_of("windows.extent", self.extent, EXTENTS)
+        expect_one_of("windows.scale", self.scale, SCALES)
+        if self.people not in (1, 2) or (self.people == 2 and self.extent != "clip"):
+            raise ConfigError(
+                f"windows: expected people of 1, or 2 with extent clip, got {self.people} with extent {self.extent}"
+            )
+        if not 2 <= self.frames <= 1000 or not 0 < self.fps <= 1000:
+            raise ConfigError(
+                f"windows: expected 2 to 1000 frames at a frame rate of up to 1000, got {self.frames} at {self.fps}"
+            )
+        if self.train_stride < 1 or self.score_stride < 1:
+            raise ConfigError(
+                f"windows: expected strides of 1 or above, got {self.train_stride} and {self.score_stride}"
+            )
+        if not 0 <= self.max_missing <= self.frames - 2:
+            raise ConfigError(
+                f"windows: expected max_missing of 0 to {self.frames - 2}, got {self.max_missing}"
+            )
+        if self.min_frames < 2:
+            raise ConfigError(f"windows: expected min_frames of 2 or above, got {self.min_frames}")
+        if not 0 <= self.min_confidence < 1 or not 1 <= self.min_joints <= joints:
+            raise ConfigError(
+                "windows: expected a min_confidence of at least 0 and below 1 and min_joints of 1 to V, got "
+                f"{self.min_confidence} and {self.min_joints}"
+            )
+        if not 0 <= self.min_certainty < 1:
+            raise ConfigError(
+                f"windows: expected a min_certainty of at least 0 and below 1, got {self.min_certainty}"
+            )
+
+    @cached_property
+    def person(self) -> Skeleton:
+        """The joints of one person."""
+        return (
+            self.skeleton.skeleton
+            if isinstance(self.skeleton, SkeletonDeclaration)
+            else get_skeleton(self.skeleton)
+        )
+
+    @cached_property
+    def body(self) -> Skeleton:
+        """The graph that a window is: one person's joints, or two people's."""
+        return self.person if self.people == 1 else two_people(self.person)
+
+    @property
+    def channels(self) -> int:
+        """C, features of a joint."""
+        return FEATURES[self.features]
+
+    @property
+    def depth(self) -> bool:
+        """Whether joints are 3-D."""
+        return self.features.startswith("xyz")
+
+    @property
+    def confidence(self) -> bool:
+        """Whether a joint's confidence is its last feature."""
+        return self.features.endswith("c")
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from a sliding window's first frame to its last."""
+        return (self.frames - 1) / self.fps
