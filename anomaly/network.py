@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from anomaly.autoencoder import Autoencoder
 from anomaly.clustering import ClusteringLayer
-from pose_extract.skeletons import get_skeleton
 
 if TYPE_CHECKING:
     from anomaly.settings import ModelSettings
@@ -21,7 +20,7 @@ class Network(nn.Module):
         super().__init__()
         windows, clustering = settings.windows, settings.clustering
         self.autoencoder = Autoencoder(
-            settings.model, get_skeleton(windows.skeleton), windows.channels, windows.frames
+            settings.model, windows.body, windows.channels, windows.frames
         )
         self.clustering = ClusteringLayer(clustering, self.autoencoder.latent_size)
 

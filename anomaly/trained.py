@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from anomaly.augment import TRANSFORMS, apply_transform
+from anomaly.augment import apply_transforms, tables
 from anomaly.model import Model
 from anomaly.network import Network
-from pose_extract.skeletons import get_skeleton
 
-_BATCH = 512
+_BATCH = 512  # windows at once
 
 
 @dataclass
@@ -41,32 +42,31 @@ class TrainedModel(Model):
     @torch.no_grad()
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
-        self.network.eval()
-        skeleton = get_skeleton(self.settings.windows.skeleton)
-        names = self.settings.training.transforms
-        out = np.empty((len(x), len(names), self.settings.clustering.clusters), np.float32)
-        for begin in range(0, len(x), _BATCH):
-            batch = torch.from_numpy(x[begin : begin + _BATCH]).to(self.device)
-            for g, name in enumerate(names):
-                log_p = self.network.assign(apply_transform(name, batch, skeleton))
-                out[begin : begin + len(batch), g] = log_p.float().cpu().numpy()
+        names, clusters = self.settings.training.transforms, self.settings.clustering.clusters
+        out = np.empty((len(x), len(names), clusters), np.float32)
+        for rows, copies in self._copies(x):
+            log_p = self.network.assign(copies.flatten(0, 1))
+            out[rows] = log_p.float().cpu().numpy().reshape(-1, len(names), clusters)
         return out
 
     @torch.no_grad()
     def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N, V) squared error of the reconstruction of each joint; see `Model.joint_errors`."""
-        self.network.eval()
-        skeleton = get_skeleton(self.settings.windows.skeleton)
-        names = self.settings.training.transforms
-        out = np.zeros((len(x), skeleton.num_joints))
-        for begin in range(0, len(x), _BATCH):
-            batch = torch.from_numpy(x[begin : begin + _BATCH]).to(self.device)
-            for name in names:
-                copy = apply_transform(name, batch, skeleton)
-                _, reconstruction = self.network.autoencoder(copy)
-                error = (reconstruction - copy).square().mean(dim=(1, 2))
-                mirrored, _ = TRANSFORMS[name]
-                if mirrored:
-                    error = error[:, list(skeleton.mirror)]
-                out[begin : begin + len(batch)] += error.double().cpu().numpy() / len(names)
+        names, skeleton = self.settings.training.transforms, self.settings.windows.body
+        _, orders = tables(names, skeleton)
+        back = torch.from_numpy(np.argsort(orders, axis=1)).to(self.device)
+        out = np.empty((len(x), skeleton.num_joints))
+        for rows, copies in self._copies(x):
+            _, reconstruction = self.network.autoencoder(copies.flatten(0, 1))
+            errors = (reconstruction.view_as(copies) - copies).float().square().mean(dim=(2, 3))  # (n, G, V)
+            errors = errors.gather(2, back.expand(len(errors), -1, -1))  # joints back on their side
+            out[rows] = errors.double().mean(dim=1).cpu().numpy()
         return out
+
+    def _copies(self, x: NDArray[np.float32]) -> Iterator[tuple[slice, Tensor]]:
+        """Batches of windows in all their transforms, (n, G, C, T, V), with the rows of ``x`` that they are."""
+        self.network.eval()
+        names, skeleton = self.settings.training.transforms, self.settings.windows.body
+        for begin in range(0, len(x), _BATCH):
+            rows = slice(begin, begin + _BATCH)
+            yield rows, apply_transforms(torch.from_numpy(x[rows]).to(self.device), names, skeleton)

@@ -175,13 +175,13 @@ def convert_joints(
     A neck that the source lacks lies between the shoulders and is as certain as the less certain one. None if a joint
     of the target is not to be had.
     """
-    columns = []
+    columns: list[NDArray[np.float32]] = []
     for joint in target.joints:
         if joint in source.index:
             columns.append(keypoints[:, source.index[joint]])
         elif joint == "neck" and {"left_shoulder", "right_shoulder"} <= source.index.keys():
             left, right = (keypoints[:, source.index[f"{side}_shoulder"]] for side in ("left", "right"))
-            neck = (left + right) / 2
+            neck = (left + right) * np.float32(0.5)
             neck[:, -1] = np.minimum(left[:, -1], right[:, -1])
             columns.append(neck)
         else:
