@@ -1,10 +1,11 @@
-"""Training, as section 3.5 of the paper has it: pre-training, k-means, fine-tuning, and then the normality mixture."""
+"""Training, as section 3.5 of the paper has it: pre-training, k-means, fine-tuning; and then the normality mixture."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from anomaly import distributed
 from anomaly.calibration import split_held_out
-from anomaly.clustering import Occupancy, clustering_loss, target_distribution
+from anomaly.checkpoint import Checkpoint, fingerprint
+from anomaly.clustering import Occupancy, batch_target, divergence, target_distribution
+from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
 from anomaly.network import Network
 from anomaly.normality import fit_normality
+from anomaly.run import Run
 from anomaly.scoring import Progress, calibrate
+from anomaly.steps import Sums, assign_all, descend, encode_sample, make_optimizer, mixed_precision, seeded
 from anomaly.trained import TrainedModel
-from anomaly.windows import make_windows
-from pose_extract.errors import ConfigError, TrainingError
+from anomaly.windows import Windows, make_windows
+from pose_extract.errors import TrainingError
 from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
@@ -30,14 +36,52 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass
+class Learned:
+    """What the two phases of training leave for the mixture and the calibration.
+
+    Attributes:
+        settings: of the model.
+        seed: of everything random.
+        network: trained, in evaluation mode.
+        log_p: (N * G, K) log soft assignments of the training set.
+        history: one dict an epoch.
+        held_out: the clips to calibrate with.
+        windows: N.
+        clips: how many clips were trained on.
+    """
+
+    settings: ModelSettings
+    seed: int
+    network: Network
+    log_p: NDArray[np.float32]
+    history: list[dict[str, Any]]
+    held_out: list[ClipTracks]
+    windows: int
+    clips: int
+
+
 def train_model(
     clips: Iterable[ClipTracks],
     settings: ModelSettings,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
+    folder: Path | None = None,
 ) -> TrainedModel:
-    """Learn what is normal from clips that show nothing else.
+    """Learn what is normal from clips that show nothing else: `learn`, then `complete`."""
+    return complete(learn(clips, settings, seed, device, progress, folder), progress)
+
+
+def learn(
+    clips: Iterable[ClipTracks],
+    settings: ModelSettings,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> Learned:
+    """Both phases of training; processes that `distributed.joined` each other do it together.
 
     A share of the video is held out and calibrates the scores: whole clips or the ends of clips, never windows that
     share a frame with a training window. The same clips, settings and seed give the same model on the same machine.
@@ -46,42 +90,160 @@ def train_model(
         clips: the normal clips' people.
         settings: the model's settings.
         seed: of everything random.
-        device: "cpu" or a torch name of a GPU.
+        device: "cpu" or a torch name of an accelerator.
         progress: called as (stage, done, total, facts) after every epoch or step of a stage.
+        folder: where the checkpoint and the curves are kept; None keeps neither. If a run with the same clips,
+            settings and seed was cut off there, this one goes on after its last finished epoch.
 
     Raises:
-        ConfigError: if mixed precision is asked for without a GPU.
         TrainingError: if there is too little data, which the message quantifies, or the loss is no longer a number.
         ModelError: if the tracks' skeleton cannot be turned into the model's.
+        OutputError: if the folder cannot be written.
     """
-    bfloat16 = settings.training.precision == "bfloat16"
-    if bfloat16 and not device.startswith("cuda"):
-        raise ConfigError(f"training.precision bfloat16 needs a GPU, but the device is {device}")
-    tell = progress or (lambda stage, done, total, facts: None)
+    clips = list(clips)
+    tell = progress or _silent
     rng = np.random.default_rng(seed)
+    checkpoint = Checkpoint(folder, fingerprint(settings, seed, device, clips) if folder else "")
     fit, held_out = split_held_out(clips, settings.calibration.held_out, rng)
-    x = _windows_of(fit, settings, tell)
-    _check_amount(len(x), fit, settings)
+    windows = Windows.concatenate(_windows_of(fit, settings, tell))
+    _check_amount(len(windows), fit, settings)
 
     with seeded(seed, device):
         network = Network(settings).to(device)
-        data = TrainingSet(x, settings, device)
-        history = pretrain(network, data, settings, rng, tell)
-        history += finetune(network, data, settings, rng, tell, seed)
+        distributed.share_weights(network)
+        if distributed.rank():
+            torch.manual_seed(seed + 7919 * distributed.rank())  # dropout masks of its own
+        data = TrainingSet(windows, settings, device)
+        run = Run(network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), tell)
+        run.resume()
+        pretrain(run, data, settings)
+        initialise(run, data, settings, seed)
+        ended = finetune(run, data, settings)
     network.eval()
-
     log_p = assign_all(network, data)
-    occupancy = Occupancy.of(np.exp(log_p))
-    occupancy.warn()
-    tell("normality", 0, 1, {})
-    model = TrainedModel(
-        settings, fit_normality(log_p, settings.normality, seed), history=history, network=network
+    run.end(ended, Occupancy.of(np.exp(log_p)))
+    return Learned(
+        settings, seed, network, log_p, run.history, held_out, len(windows), len({clip.clip for clip in fit})
     )
+
+
+def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
+    """Pre-training: the autoencoder learns to reconstruct; the clustering layer stays as it is."""
+    from mmengine.optim import CosineAnnealingLR
+
+    if run.stage != "pretrain":
+        return
+    training, autoencoder = settings.training, run.network.autoencoder
+    lowest, highest = training.pretrain_rate
+    optimizer = make_optimizer(autoencoder, highest, settings)
+    swing = max(training.pretrain_epochs * data.steps // training.pretrain_swings, 1)
+    run.enter(
+        "pretrain", optimizer, CosineAnnealingLR(optimizer, T_max=swing, eta_min=lowest, by_epoch=False)
+    )
+    for _ in range(run.epoch, training.pretrain_epochs):
+        autoencoder.train()
+        losses = Sums(data.device)
+        for _, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
+            with mixed_precision(settings, data.device):
+                _, reconstruction = autoencoder(x)
+            loss = F.mse_loss(reconstruction.float(), x)
+            descend(optimizer, autoencoder, loss * (len(x) / total))
+            losses.add(loss_rec=loss * len(x))
+            rate = optimizer.param_groups[0]["lr"]
+            run.schedule.step()
+        run.finish_epoch(
+            {**losses.means(data.items_an_epoch), "learning_rate": rate}, training.pretrain_epochs
+        )
+
+
+def initialise(run: Run, data: TrainingSet, settings: ModelSettings, seed: int) -> None:
+    """Put k-means centroids of the latent vectors into the clustering layer."""
+    if run.stage != "pretrain":
+        return
+    run.tell("kmeans", 0, 1, {})
+    z = encode_sample(run.network, data, settings)
+    if distributed.is_main():
+        run.network.clustering.initialise(z, settings.clustering, seed)
+    distributed.share_weights(run.network.clustering)
+    run.begin_finetuning()
+    run.tell("kmeans", 1, 1, {"clusters": settings.clustering.clusters})
+
+
+def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
+    """Fine-tuning: expectation (equation 3, of the whole set) and maximisation (equation 4) in turn.
+
+    Returns:
+        Why it ended.
+    """
+    from mmengine.optim import ExponentialLR
+
+    training, clustering, network = settings.training, settings.clustering, run.network
+    optimizer = make_optimizer(network, training.finetune_rate, settings)
+    run.enter("finetune", optimizer, ExponentialLR(optimizer, gamma=training.finetune_decay))
+    ended = f"all {training.finetune_epochs} epochs are done"
+    for epoch in range(run.epoch, training.finetune_epochs):
+        facts = {}
+        if epoch % clustering.target_every == 0:
+            facts = expectation(run, data, settings)
+            changed = facts.get("changed", 1.0)
+            if epoch > clustering.stop_after and changed < clustering.stop_share:
+                ended = f"{100 * changed:.2f} % of the windows changed their cluster"
+                break
+        network.train()
+        losses = Sums(data.device)
+        for items, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
+            with mixed_precision(settings, data.device):
+                z, reconstruction = network.autoencoder(x)
+            log_p = network.clustering(z.float())
+            loss_rec = F.mse_loss(reconstruction.float(), x)
+            parts = divergence(log_p, _target(run, log_p, items), clustering)
+            loss_cluster = parts.sum() / (1 if clustering.reduction == "sum" else total)
+            descend(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
+            losses.add(loss_rec=loss_rec * len(x), loss_cluster=parts.sum())
+        rate = optimizer.param_groups[0]["lr"]
+        run.schedule.step()
+        facts |= {**losses.means(data.items_an_epoch), "learning_rate": rate}
+        run.finish_epoch(facts, training.finetune_epochs)
+    return ended
+
+
+def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[str, Any]:
+    """Refresh the target of the whole set; returns what it shows of the clusters."""
+    p = assign_all(run.network, data, settings)
+    np.exp(p, out=p)
+    labels = p.argmax(axis=1).astype(np.int16)
+    facts: dict[str, Any] = {} if run.labels is None else {"changed": float((labels != run.labels).mean())}
+    run.labels = labels
+    if settings.clustering.target == "whole":
+        run.target = torch.from_numpy(target_distribution(p)).to(data.device)
+    return facts | run.watch(Occupancy.of(p))
+
+
+def _target(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
+    """q of a batch: out of the whole set's, or by the batch's own assignments."""
+    if run.target is not None:
+        return run.target[torch.from_numpy(items).to(run.device, non_blocking=True)]
+    p = log_p.detach().exp()
+    return batch_target(p, distributed.sum_over(p.sum(dim=0)))
+
+
+def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel:
+    """The model of what was learned: fits the normality mixture and calibrates.
+
+    Raises:
+        TrainingError: if nobody is seen in the held-out video.
+    """
+    tell, settings, network = progress or _silent, learned.settings, learned.network
+    occupancy = Occupancy.of(np.exp(learned.log_p))
+    tell("normality", 0, 1, {})
+    normality = fit_normality(learned.log_p, settings.normality, learned.seed)
+    history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
+    model = TrainedModel(settings, normality, history=history, network=network)
     tell("normality", 1, 1, {"components": model.normality.components_used})
-    model.calibration = calibrate(model, held_out, tell)
+    model.calibration = calibrate(model, learned.held_out, tell)
     model.facts = {
-        "windows": len(x),
-        "clips": len({clip.clip for clip in fit}),
+        "windows": learned.windows,
+        "clips": learned.clips,
         "clusters_used": round(occupancy.used, 2),
         "largest_cluster": round(occupancy.largest, 4),
         "saturated": round(occupancy.saturated, 4),
@@ -94,132 +256,18 @@ def train_model(
     return model
 
 
-def pretrain(
-    network: Network, data: TrainingSet, settings: ModelSettings, rng: np.random.Generator, tell: Progress
-) -> list[dict[str, Any]]:
-    """Pre-training: the autoencoder learns to reconstruct; the clustering layer stays as it is."""
-    from mmengine.optim import CosineAnnealingLR
-
-    training, history = settings.training, []
-    lowest, highest = training.pretrain_rate
-    optimizer = make_optimizer(network.autoencoder, highest, settings)
-    swing = max(training.pretrain_epochs * data.steps // training.pretrain_swings, 1)
-    schedule = CosineAnnealingLR(optimizer, T_max=swing, eta_min=lowest, by_epoch=False)
-    for epoch in range(training.pretrain_epochs):
-        network.train()
-        losses = []
-        for _, x in data.epoch(rng):
-            with optimizer.optim_context(network):
-                _, reconstruction = network.autoencoder(x)
-                loss = F.mse_loss(reconstruction, x)
-            optimizer.update_params(loss)
-            schedule.step()
-            losses.append(loss.detach())
-        history.append({"stage": "pretrain", "epoch": epoch + 1, "loss_rec": _mean(losses)})
-        tell("pretrain", epoch + 1, training.pretrain_epochs, history[-1])
-    return history
+def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+    """Progress that nobody wants."""
 
 
-def finetune(
-    network: Network,
-    data: TrainingSet,
-    settings: ModelSettings,
-    rng: np.random.Generator,
-    tell: Progress,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Fine-tuning: k-means, then expectation (the target of the whole set) and maximisation (equation 4) in turn."""
-    from mmengine.optim import ExponentialLR
-
-    training, clustering, history = settings.training, settings.clustering, []
-    tell("kmeans", 0, 1, {})
-    labels = network.clustering.initialise(encode_all(network, data), clustering, seed)
-    tell("kmeans", 1, 1, {"clusters": clustering.clusters})
-
-    optimizer = make_optimizer(network, training.finetune_rate, settings)
-    schedule = ExponentialLR(optimizer, gamma=training.finetune_decay)
-    for epoch in range(training.finetune_epochs):
-        facts: dict[str, Any] = {"stage": "finetune", "epoch": epoch + 1}
-        if epoch % clustering.target_every == 0:
-            p = np.exp(assign_all(network, data))
-            q = torch.from_numpy(target_distribution(p)).to(data.device)
-            changed = float((p.argmax(axis=1) != labels).mean())
-            labels = p.argmax(axis=1)
-            occupancy = Occupancy.of(p)
-            facts |= {"changed": changed, "clusters_used": occupancy.used, "saturated": occupancy.saturated}
-            if epoch > clustering.stop_after and changed < clustering.stop_share:
-                logger.info("fine-tuning stops: %.2f %% of the windows changed their cluster", 100 * changed)
-                break
-        network.train()
-        rec, cluster = [], []
-        for items, x in data.epoch(rng):
-            with optimizer.optim_context(network):
-                z, reconstruction = network.autoencoder(x)
-                loss_rec = F.mse_loss(reconstruction, x)
-                loss_cluster = clustering_loss(network.clustering(z), q[torch.from_numpy(items).to(q.device)])
-                loss = loss_rec + clustering.weight * loss_cluster
-            optimizer.update_params(loss)
-            rec.append(loss_rec.detach())
-            cluster.append(loss_cluster.detach())
-        schedule.step()
-        history.append({**facts, "loss_rec": _mean(rec), "loss_cluster": _mean(cluster)})
-        tell("finetune", epoch + 1, training.finetune_epochs, history[-1])
-    return history
-
-
-def make_optimizer(module: torch.nn.Module, rate: float, settings: ModelSettings) -> Any:
-    """Adam in mmengine's wrapper, which adds mixed precision where the settings ask for it."""
-    from mmengine.optim import AmpOptimWrapper, OptimWrapper
-
-    adam = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=settings.training.weight_decay)
-    return (
-        AmpOptimWrapper(optimizer=adam)
-        if settings.training.precision == "bfloat16"
-        else OptimWrapper(optimizer=adam)
-    )
-
-
-@torch.no_grad()
-def encode_all(network: Network, data: TrainingSet) -> NDArray[np.float32]:
-    """Latent vectors of all items (N * G, D)."""
-    network.eval()
-    return np.concatenate([network.autoencoder.encode(x).float().cpu().numpy() for x in data.in_order()])
-
-
-@torch.no_grad()
-def assign_all(network: Network, data: TrainingSet) -> NDArray[np.float32]:
-    """Log soft assignments of all items (N * G, K)."""
-    network.eval()
-    return np.concatenate([network.assign(x).float().cpu().numpy() for x in data.in_order()])
-
-
-@contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """Torch's own generators seeded for weights and dropout, and put back afterwards."""
-    devices = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def _mean(losses: list[Tensor]) -> float:
-    """Mean of an epoch's losses; raises TrainingError if it is not a number."""
-    mean = float(torch.stack(losses).mean())
-    if not np.isfinite(mean):
-        raise TrainingError(
-            "the loss is no longer a number: lower training.pretrain_rate or training.finetune_rate, or set "
-            "training.precision to float32"
-        )
-    return mean
-
-
-def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress) -> NDArray[np.float32]:
-    """Training windows (N, C, T, V) of all clips."""
-    parts = []
+def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress) -> Iterator[Windows]:
+    """Training windows, clip after clip."""
+    found = 0
     for number, clip in enumerate(clips):
-        parts.append(make_windows(clip, settings.windows, settings.windows.train_stride).x)
-        tell("windows", number + 1, len(clips), {"windows": sum(map(len, parts))})
-    return np.concatenate(parts)
+        windows = make_windows(clip, settings.windows, settings.windows.train_stride)
+        found += len(windows)
+        tell("windows", number + 1, len(clips), {"windows": found})
+        yield windows
 
 
 def _check_amount(windows: int, clips: list[ClipTracks], settings: ModelSettings) -> None:

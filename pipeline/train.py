@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from anomaly import distributed
 from anomaly.bundle import save_bundle
-from anomaly.training import train_model
+from anomaly.checkpoint import remove_checkpoint
+from anomaly.training import complete, learn
 from pipeline.devices import pick_device
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
@@ -39,9 +41,28 @@ class TrainReport:
 
 
 def train(
-    workspace: Workspace, settings: Settings, *, seed: int = 0, device: str = "auto", quiet: bool = False
-) -> TrainReport:
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    fresh: bool = False,
+    quiet: bool = False,
+) -> TrainReport | None:
     """Learn what is normal from every training clip of the workspace and write the bundle.
+
+    A training that was cut off goes on after its last finished epoch. Started by torchrun, processes train together.
+
+    Args:
+        workspace: where the tracks are and the model goes.
+        settings: of everything.
+        seed: of everything random.
+        device: "cpu", "cuda", "mps" or "auto".
+        fresh: begin anew, whatever an earlier run left.
+        quiet: show no progress.
+
+    Returns:
+        What was done; None in torchrun's processes but the first.
 
     Raises:
         TrainingError: nothing has been extracted, the clips do not fit together, or there is too little in them.
@@ -56,8 +77,17 @@ def train(
         )
     tracks_settings = _common_settings(workspace, entries, settings)
     clips = [clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries]
+    with distributed.joined(pick_device(device)) as own_device:
+        if not distributed.is_main():
+            quiet = True
+        elif fresh:
+            remove_checkpoint(workspace.training)
+        with _Stages(quiet) as tell:
+            learned = learn(clips, settings.for_model(), seed, own_device, tell, workspace.training)
+        if not distributed.is_main():
+            return None
     with _Stages(quiet) as tell:
-        model = train_model(clips, settings.for_model(), seed, pick_device(device), tell)
+        model = complete(learned, tell)
     card = {
         "clips": {
             e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
@@ -69,6 +99,7 @@ def train(
         "versions": versions(),
     }
     save_bundle(model, workspace.model, card)
+    remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
 
 

@@ -60,12 +60,13 @@ class ClipEntry:
 
 
 class Workspace:
-    """The folders of one project: ``tracks/``, ``model/``, ``tracks/manifest.json``."""
+    """The folders of one project: ``tracks/``, ``model/``, ``training/``, ``tracks/manifest.json``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tracks = root / "tracks"
         self.model = root / "model"
+        self.training = root / "training"
         self._manifest = self.tracks / "manifest.json"
 
     @contextmanager

@@ -10,7 +10,10 @@ HELP = "learn what is normal from the extracted videos"
 EXAMPLE = """\
 example:
   gepc-pipeline train
-  gepc-pipeline train --config paper --seed 1"""
+  gepc-pipeline train --config paper --seed 1
+  torchrun --nproc-per-node 2 -m pipeline.cli train   several processes, or GPUs, together
+
+A training that was cut off goes on after its last finished epoch when it is started again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same model (default: 0)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
+    parser.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,11 +33,18 @@ def run(args: argparse.Namespace) -> int:
 
     workspace = Workspace(args.workspace)
     report = train(
-        workspace, load_settings(args.config, args.set), seed=args.seed, device=args.device, quiet=args.quiet
+        workspace,
+        load_settings(args.config, args.set),
+        seed=args.seed,
+        device=args.device,
+        fresh=args.fresh,
+        quiet=args.quiet,
     )
+    if report is None:
+        return 0  # process 0 says it
     for line in summary(report):
         print(line)
-    print(f"model is in {workspace.model}")
+    print(f"model is in {workspace.model}, the curves of its training in {workspace.training}")
     option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
     print(f"next: gepc-pipeline score video.mp4 --out scores.csv{option}")
     return 0

@@ -5,7 +5,6 @@ import pytest
 import torch
 import walkers
 
-from anomaly.dataset import TrainingSet
 from anomaly.metrics import frame_auc
 from anomaly.network import Network
 from anomaly.scoring import score_clip
@@ -34,28 +33,30 @@ def test_global_generators_are_left_alone(walking_clips, tiny):
 
 def test_both_phases_leave_a_history_and_reconstruction_gets_better(trained):
     stages = [h["stage"] for h in trained.history]
-    assert stages == ["pretrain"] * 3 + ["finetune"] * 2
-    losses = [h["loss_rec"] for h in trained.history]
+    assert stages == ["pretrain"] * 3 + ["finetune"] * 2 + ["end"]
+    losses = [h["loss_rec"] for h in trained.history[:5]]
     assert losses[2] < losses[0]
-    assert all(np.isfinite(h["loss_cluster"]) for h in trained.history[3:])
+    assert all(np.isfinite(h["loss_cluster"]) for h in trained.history[3:5])
+    assert trained.history[-1]["reason"] == "all 2 epochs are done"
+    assert sum(trained.history[-1]["occupancy"]) == pytest.approx(1)
 
 
 def test_pre_training_leaves_the_clustering_layer_and_fine_tuning_moves_it(walking_clips, tiny, monkeypatch):
     import anomaly.training as training
 
     seen = {}
-    original = training.finetune
+    original = training.initialise
 
-    def spy(network, *rest):
-        seen["after pre-training"] = network.clustering.theta.detach().clone()
-        result = original(network, *rest)
-        seen["after fine-tuning"] = network.clustering.theta.detach().clone()
-        return result
+    def spy(run, *rest):
+        seen["after pre-training"] = run.network.clustering.theta.detach().clone()
+        original(run, *rest)
+        seen["after k-means"] = run.network.clustering.theta.detach().clone()
 
-    monkeypatch.setattr(training, "finetune", spy)
-    train_model(walking_clips[:2], tiny(), seed=0)
+    monkeypatch.setattr(training, "initialise", spy)
+    model = train_model(walking_clips[:2], tiny(), seed=0)
     assert (seen["after pre-training"] == 0).all()
-    assert (seen["after fine-tuning"] != 0).any()
+    assert (seen["after k-means"] != 0).any()
+    assert (model.network.clustering.theta != seen["after k-means"]).any()
 
 
 def test_progress_is_told_for_every_stage(walking_clips, tiny):
@@ -79,6 +80,7 @@ def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
     )
     history = train_model(walking_clips[:2], settings, seed=0).history
     assert sum(h["stage"] == "finetune" for h in history) == 4  # never before epoch 3 is over
+    assert "changed their cluster" in history[-1]["reason"]
 
 
 def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
@@ -155,26 +157,6 @@ def test_random_weights_tell_nothing_like_the_trained_ones_do(trained, tiny):
 
     assert auc(trained) > 0.9
     assert auc(random) < auc(trained) - 0.2
-
-
-def test_every_item_is_seen_once_an_epoch_in_every_transform(tiny):
-    settings = tiny(training={"all_transforms": True, "batch_size": 8})
-    data = TrainingSet(np.zeros((10, 3, 12, 18), np.float32), settings, "cpu")
-    items = np.concatenate([items for items, _ in data.epoch(np.random.default_rng(0))])
-    assert sorted(items) == list(range(20))
-    one = TrainingSet(np.zeros((10, 3, 12, 18), np.float32), tiny(), "cpu")
-    items = np.concatenate([items for items, _ in one.epoch(np.random.default_rng(0))])
-    assert sorted(items // 2) == list(range(10))
-
-
-def test_copies_of_a_window_lie_next_to_each_other(tiny):
-    x = np.random.default_rng(0).normal(size=(5, 3, 12, 18)).astype(np.float32)
-    data = TrainingSet(x, tiny(), "cpu")
-    got = data.get(np.arange(10)).numpy()
-    np.testing.assert_array_equal(got[0::2], x)
-    np.testing.assert_allclose(
-        np.abs(got[1::2, 0]).sum(axis=(1, 2)), np.abs(x[:, 0]).sum(axis=(1, 2)), rtol=1e-5
-    )
 
 
 @pytest.mark.parametrize(
