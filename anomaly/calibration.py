@@ -143,20 +143,24 @@ def threshold(reference: NDArray[np.float64], false_alarm_rate: float) -> float:
 
 
 def split_held_out(
-    clips: Iterable[ClipTracks], share: float, rng: np.random.Generator
+    clips: Iterable[ClipTracks], share: float, rng: np.random.Generator, whole: bool = False
 ) -> tuple[list[ClipTracks], list[ClipTracks]]:
     """Normal clips -> (to train on, to calibrate with); no frame is in both.
 
-    With 8 clips or more, whole clips are held out, in random order until they have ``share`` of the frames. With
-    fewer, the last part of each clip.
+    With 8 clips or more, or where ``whole`` asks for it, whole clips are held out, in random order until they have
+    ``share`` of the frames. With fewer, the last part of each clip.
 
     Raises:
-        TrainingError: if there is no clip.
+        TrainingError: if there is no clip, or only one and ``whole``.
     """
     clips = list(clips)
     if not clips:
         raise TrainingError("no clip to train on: extract the tracks of at least one normal video first")
-    if len(clips) < _CLIPS_FOR_WHOLE:
+    if whole and len(clips) < 2:
+        raise TrainingError(
+            "a model of whole clips needs some to train on and others to calibrate with, got 1 clip: extract more"
+        )
+    if len(clips) < _CLIPS_FOR_WHOLE and not whole:
         cuts = [round((1 - share) * clip.frame_count) for clip in clips]
         return (
             [cut_frames(clip, 0, cut) for clip, cut in zip(clips, cuts, strict=True)],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from anomaly.dataset import TrainingSet
     from anomaly.model import Model
+    from anomaly.windows import Windows
 
 TOP = 3  # words and joints that an explanation names
 EXAMPLES = 3  # typical windows kept of each word
@@ -61,17 +62,13 @@ def joint_shares(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def typical_windows(
-    log_p: NDArray[np.floating],
-    data: TrainingSet,
-    who: NDArray[np.integer] | None = None,
-    examples: int = EXAMPLES,
+    log_p: NDArray[np.floating], data: TrainingSet, examples: int = EXAMPLES
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The training windows that each cluster is surest of, one a person as far as there are people.
 
     Args:
         log_p: (N * G, K) log soft assignments of all items of the training set.
         data: the training set of N windows in G transforms; windows are shown as they are, not transformed.
-        who: (N,) a number for each window's person in its clip; every window has its own if left out.
         examples: E, windows of each cluster.
 
     Returns:
@@ -81,14 +78,16 @@ def typical_windows(
     transforms = data.transforms
     as_is = copy_as_is(transforms)
     own = log_p[as_is :: len(transforms)]
+    who = _people(data.windows)
     nearest = own.argmax(axis=1)
     clusters = own.shape[1]
     chosen = []
     for k in range(clusters):
         members = np.flatnonzero(nearest == k)
         order = members[np.argsort(-own[members, k], kind="stable")]
-        person = order if who is None else who[order]
-        firsts = np.sort(np.unique(person, return_index=True)[1])[:examples]  # each person's surest window
+        firsts = np.sort(np.unique(who[order], return_index=True)[1])[
+            :examples
+        ]  # each person's surest window
         rest = np.setdiff1d(np.arange(len(order)), firsts)[: examples - len(firsts)]
         chosen.append(order[np.concatenate([firsts, rest])])
     items = np.concatenate(chosen) * len(transforms) + as_is
@@ -102,6 +101,12 @@ def typical_windows(
 def copy_as_is(transforms: tuple[str, ...]) -> int:
     """Which of a window's transformed copies is the window itself; the first one if none is."""
     return transforms.index("identity") if "identity" in transforms else 0
+
+
+def _people(windows: Windows) -> NDArray[np.int64]:
+    """(N,) a number for each window's person in its clip; windows are ordered by clip, track and time."""
+    earlier = np.diff(windows.first) <= 0  # the next clip may begin with the same id
+    return np.concatenate([[0], np.cumsum((np.diff(windows.track) != 0) | earlier)])
 
 
 def _largest(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

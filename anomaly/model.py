@@ -64,9 +64,10 @@ class Model:
         return self.normality.log_likelihood(log_p.reshape(-1, log_p.shape[2])).reshape(log_p.shape[:2])
 
     def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
-        """(N,) anomaly score of a clip's N windows, computed in batches: memory does not grow with N."""
+        """(N,) anomaly score of N windows of one or more clips, computed in batches: memory does not grow with N."""
         parts = [
-            self.anomaly_of(windows.x[begin : begin + _BATCH], by) for begin in range(0, len(windows), _BATCH)
+            self.anomaly_of(windows.batch(slice(begin, begin + _BATCH)), by)
+            for begin in range(0, len(windows), _BATCH)
         ]
         return np.concatenate([np.zeros(0), *parts])
 

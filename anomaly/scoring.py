@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,12 @@ def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, f
         settings: the model's.
         scoring: how it scores; the model's own settings if left out.
         fps: mean frame rate of the clip.
+
+    Returns:
+        Seconds; infinity for models of whole clips, which cannot be scored in parts.
     """
+    if settings.windows.extent == "clip":
+        return math.inf
     scoring = scoring or settings.scoring
     # A grid frame is made of the clip's frames on both sides, across a hole of as many frames as may be missing.
     slack = 2 / fps + (settings.windows.max_missing + 3) / settings.windows.fps
@@ -148,12 +154,14 @@ def score_clip(
     if false_alarm_rate is None:
         false_alarm_rate = model.settings.calibration.false_alarm_rate
     mode, by, calibration = settings.frames, settings.by, model.calibration
+    # A whole clip has one score a person: there is nothing to smooth.
+    smoothing_s = 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
     windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
     rows = row_scores(windows, model.anomaly(windows, by), tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
-    score = smooth(raw, tracks.time_s, settings.smoothing_s, causal=mode == "online")
-    reference = calibration.reference(mode, settings.smoothing_s, settings.tail, by)
+    score = smooth(raw, tracks.time_s, smoothing_s, causal=mode == "online")
+    reference = calibration.reference(mode, smoothing_s, settings.tail, by)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
         time_s=tracks.time_s,
@@ -166,14 +174,37 @@ def score_clip(
     return ClipScores(tracks.clip, frames, rows, percentile(calibration.row_reference(mode, by), rows))
 
 
+def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | None = None) -> float:
+    """The anomaly of a clip: that of its most abnormal person (section 4.2), not smoothed; the floor without people.
+
+    Raises:
+        ModelError: as `score_clip` does.
+    """
+    scores = score_clip(model, tracks, settings).row_score
+    if model.calibration is None or not np.isnan(scores).all():
+        return float(np.nanmax(scores))
+    settings = settings or model.settings.scoring
+    return model.calibration.floor(settings.frames, settings.by)
+
+
 def row_scores(
     windows: Windows, anomaly: NDArray[np.float64], tracks: ClipTracks, mode: str, stride: int = 1
 ) -> NDArray[np.float64]:
-    """(M,) anomaly of each row of the tracks; NaN where no window says anything about it."""
+    """(M,) anomaly of each row of the tracks; NaN where no window says anything about it.
+
+    A whole clip's window says the same of every row of its person, or of its two people.
+    """
     out = np.full(len(tracks), np.nan)
     if not len(windows):
         return out
-    length = windows.x.shape[2]
+    if windows.whole:
+        together = windows.partner > 0
+        ids = np.concatenate([windows.track, windows.partner[together]])
+        order = np.argsort(ids, kind="stable")
+        scores = np.concatenate([anomaly, anomaly[together]])[order]
+        mine = np.minimum(np.searchsorted(ids[order], tracks.track), len(ids) - 1)
+        return np.where(ids[order][mine] == tracks.track, scores[mine], np.nan)
+    length = windows.frames
     at = tracks.time_s[tracks.frame] * windows.fps  # in steps of the windows' grid
     ids, who = np.unique(windows.track, return_inverse=True)
     mine = np.minimum(np.searchsorted(ids, tracks.track), len(ids) - 1)  # of each row, its place among `ids`

@@ -4,12 +4,22 @@ import walkers
 
 from anomaly.dataset import TrainingSet
 from anomaly.explain import explain, joint_shares, typical_windows
-from anomaly.windows import make_windows
+from anomaly.windows import Windows, make_windows
 
 
-def data_of(tiny, count=20):
-    x = np.random.default_rng(0).normal(size=(count, 3, 12, 18)).astype(np.float32)
-    return x, TrainingSet(x, tiny(), "cpu")  # in two transforms, identity first
+def data_of(tiny, count=20, people=4):
+    """A training set of ``count`` windows, ``people`` of whom share a clip, in two transforms, identity first."""
+    points = np.random.default_rng(0).uniform(-1, 1, (12 * count, 18, 3)).astype(np.float32)
+    each = -(-count // people)
+    windows = Windows(
+        tiny().windows,
+        points,
+        np.arange(count) * 12,
+        np.repeat(np.arange(people, dtype=np.int32), each)[:count],
+        np.tile(np.arange(each), people)[:count],
+        np.zeros(count, np.int32),
+    )
+    return windows.x, TrainingSet(windows, tiny(), "cpu")
 
 
 def log_of(own, copies=2):
@@ -22,8 +32,7 @@ def test_typical_windows_are_those_that_a_cluster_is_surest_of_one_a_person(tiny
     x, data = data_of(tiny)
     own = np.full((20, 3), 0.05)
     own[:15, 0], own[15:, 1] = np.linspace(0.6, 0.9, 15), 0.9
-    who = np.arange(20) // 5  # four people
-    words, shares = typical_windows(log_of(own / own.sum(axis=1, keepdims=True)), data, who)
+    words, shares = typical_windows(log_of(own / own.sum(axis=1, keepdims=True)), data)
     assert words.shape == (3, 3, 3, 12, 18)
     np.testing.assert_array_equal(words[0], x[[14, 9, 4]])  # the surest of each person
     np.testing.assert_array_equal(words[1], x[[15, 16, 17]])  # one person only
@@ -32,7 +41,7 @@ def test_typical_windows_are_those_that_a_cluster_is_surest_of_one_a_person(tiny
 
 
 def test_fewer_windows_than_examples_leave_the_rest_empty(tiny):
-    x, data = data_of(tiny, 3)
+    x, data = data_of(tiny, 3, people=3)
     own = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9]])
     words, _ = typical_windows(log_of(own), data)
     np.testing.assert_array_equal(words[0, :2], x[:2])
@@ -62,7 +71,7 @@ def test_a_joint_that_moves_like_no_other_has_the_largest_share(trained):
     x = make_windows(walkers.clip(people=1), trained.settings.windows, 4).x
     joint = 4
     odd = x.copy()
-    odd[:, 0, ::2, joint] += 3
+    odd[:, 0, ::2, joint] += 8
     told = explain(trained, odd)
     assert (told.joints[:, 0] == joint).mean() > 0.9
     assert np.median(told.shares[:, 0]) > 0.3

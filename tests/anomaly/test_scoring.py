@@ -19,6 +19,7 @@ from anomaly.scoring import (
     score_clip,
 )
 from anomaly.trained import TrainedModel
+from anomaly.window_settings import WindowSettings
 from anomaly.windows import Windows, make_windows
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
@@ -27,12 +28,15 @@ RAW = ScoringSettings(smoothing_s=0)
 
 
 def windows(firsts, track=1, length=12):
+    """Windows that only row scores look at."""
     count = len(firsts)
     return Windows(
-        np.zeros((count, 3, length, 18), np.float32),
-        np.full(count, track, np.int32),
+        WindowSettings(frames=length),
+        np.zeros((length, 18, 3), np.float32),
+        np.zeros(count, np.int64),
+        np.broadcast_to(np.array(track, np.int32), count),
         np.asarray(firsts),
-        24.0,
+        np.zeros(count, np.int32),
     )
 
 
@@ -297,12 +301,7 @@ def test_a_model_without_a_decoder_says_so(trained):
 
 def test_a_row_keeps_to_its_own_tracks_windows_whatever_their_order_in_time():
     clip = walkers.clip(people=3, frames=60)
-    one = Windows(
-        np.zeros((5, 3, 12, 18), np.float32),
-        np.array([1, 1, 1, 3, 3], np.int32),
-        np.array([2, 3, 40, 0, 48]),
-        24.0,
-    )
+    one = windows([2, 3, 40, 0, 48], track=[1, 1, 1, 3, 3])
     anomaly = np.arange(1.0, 6.0)
     for mode in MODES:
         rows = row_scores(one, anomaly, clip, mode)
