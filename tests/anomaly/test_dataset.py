@@ -75,7 +75,7 @@ def test_few_leftovers_join_the_last_full_batch(tiny):
 
 
 def test_the_next_batch_is_made_while_the_last_is_used(tiny):
-    windows, data = dataset(tiny(training={"batch_size": 4}), frames=60)
+    _, data = dataset(tiny(training={"batch_size": 4}), frames=60)
     second = threading.Event()
     calls = []
 
