@@ -20,6 +20,7 @@ from anomaly.checkpoint import Checkpoint, fingerprint
 from anomaly.clustering import Occupancy, batch_target, divergence, target_distribution
 from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
+from anomaly.explain import typical_windows
 from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.run import Run
@@ -47,6 +48,8 @@ class Learned:
         log_p: (N * G, K) log soft assignments of the training set.
         history: one dict an epoch.
         held_out: the clips to calibrate with.
+        words: (K, E, C, T, V) typical windows of each cluster, NaN where it has fewer.
+        shares: (K,) share of the windows whose most likely cluster it is.
         windows: N.
         clips: how many clips were trained on.
     """
@@ -57,6 +60,8 @@ class Learned:
     log_p: NDArray[np.float32]
     history: list[dict[str, Any]]
     held_out: list[ClipTracks]
+    words: NDArray[np.float32]
+    shares: NDArray[np.float64]
     windows: int
     clips: int
 
@@ -104,7 +109,9 @@ def learn(
     tell = progress or _silent
     rng = np.random.default_rng(seed)
     checkpoint = Checkpoint(folder, fingerprint(settings, seed, device, clips) if folder else "")
-    fit, held_out = split_held_out(clips, settings.calibration.held_out, rng)
+    fit, held_out = split_held_out(
+        clips, settings.calibration.held_out, rng, whole=settings.windows.extent == "clip"
+    )
     windows = Windows.concatenate(_windows_of(fit, settings, tell))
     _check_amount(len(windows), fit, settings)
 
@@ -123,7 +130,15 @@ def learn(
     log_p = assign_all(network, data)
     run.end(ended, Occupancy.of(np.exp(log_p)))
     return Learned(
-        settings, seed, network, log_p, run.history, held_out, len(windows), len({clip.clip for clip in fit})
+        settings,
+        seed,
+        network,
+        log_p,
+        run.history,
+        held_out,
+        *typical_windows(log_p, data),
+        len(windows),
+        len({clip.clip for clip in fit}),
     )
 
 
@@ -238,7 +253,7 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     tell("normality", 0, 1, {})
     normality = fit_normality(learned.log_p, settings.normality, learned.seed)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
-    model = TrainedModel(settings, normality, history=history, network=network)
+    model = TrainedModel(settings, normality, history=history, words=learned.words, network=network)
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell)
     model.facts = {
@@ -248,6 +263,7 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
         "largest_cluster": round(occupancy.largest, 4),
         "saturated": round(occupancy.saturated, 4),
         "collapsed": occupancy.collapsed,
+        "cluster_shares": [round(float(share), 4) for share in learned.shares],
         "temperature": float(network.clustering.temperature),
         "components_used": model.normality.components_used,
         "held_out_frames": len(model.calibration.time_s),
