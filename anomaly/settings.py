@@ -13,7 +13,7 @@ from typing import Any
 
 from anomaly.augment import TRANSFORMS
 from anomaly.calibration import CalibrationSettings
-from anomaly.normality import NormalitySettings
+from anomaly.normality_settings import NormalitySettings
 from anomaly.scoring import ScoringSettings
 from anomaly.windows import WindowSettings
 from pose_extract.checking import build, expect_one_of
@@ -247,20 +247,17 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         self.model.check_window(self.windows.frames)
-        turned = set(self.training.transforms) - {"identity"}
-        if self.windows.features == "xyz" and turned:
-            raise ConfigError(
-                f"training: the transforms {sorted(turned)} are those of an image plane; set training.transforms to "
-                "[identity] for windows.features xyz"
-            )
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:
     """Plain nested dict, tuples as lists, that YAML can hold."""
-    return {
-        section: {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
-        for section, values in dataclasses.asdict(settings).items()
-    }
+    return _plain(dataclasses.asdict(settings))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def settings_from_dict(sections: Mapping[str, Any]) -> ModelSettings:

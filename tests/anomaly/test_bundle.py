@@ -1,7 +1,10 @@
+import dataclasses
 import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -9,7 +12,11 @@ import pytest
 import walkers
 import yaml
 
+from anomaly import onnx_model
 from anomaly.bundle import load_bundle, read_card, save_bundle
+from anomaly.bundle_files import ENCODER, read_bundle, write_bundle
+from anomaly.normality import fit_normality
+from anomaly.normality_settings import FORMS, NormalitySettings
 from anomaly.scoring import score_clip
 from pose_extract.errors import ModelError, OutputError
 
@@ -41,6 +48,48 @@ def test_a_bundle_scores_exactly_as_the_model_that_was_saved(trained, bundle):
     np.testing.assert_array_equal(before.row_score, after.row_score)
     assert loaded.settings == trained.settings
     assert loaded.history == trained.history
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_normality_is_kept(trained, tmp_path, form):
+    log_p = np.log(np.random.default_rng(0).dirichlet(np.ones(5), size=200)).astype(np.float32)
+    normality = fit_normality(log_p, NormalitySettings(form=form, components=3, every=1), seed=0)
+    settings = dataclasses.replace(trained.settings, normality=normality.settings)
+    save_bundle(dataclasses.replace(trained, settings=settings, normality=normality), tmp_path / "model")
+    loaded = load_bundle(tmp_path / "model").normality
+    np.testing.assert_array_equal(loaded.log_likelihood(log_p), normality.log_likelihood(log_p))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_typical_windows_are_kept_if_there_are_any(trained, tmp_path, there):
+    words = np.random.default_rng(0).normal(size=(5, 2, 3, 12, 18)).astype(np.float32)
+    words[1, 1] = np.nan  # a cluster with one window only
+    save_bundle(dataclasses.replace(trained, words=words if there else None), tmp_path / "model")
+    loaded = load_bundle(tmp_path / "model").words
+    if there:
+        np.testing.assert_array_equal(loaded, words)
+    else:
+        assert loaded is None
+
+
+def test_an_exported_bundle_is_read_without_torch(trained, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    write_bundle(trained, folder, {"a": 1}, ENCODER, lambda path: path.write_bytes(b"the encoder"))
+    assert sorted(os.listdir(folder)) == ["card.json", "config.yaml", "encoder.onnx", "normality.npz"]
+    monkeypatch.setattr(onnx_model, "OnnxNetwork", lambda path, settings, device: (path.read_bytes(), device))
+    loaded = load_bundle(folder, "auto")
+    assert isinstance(loaded, onnx_model.OnnxModel)
+    assert loaded.network == (b"the encoder", "auto")
+    assert loaded.settings == trained.settings
+    code = (
+        "import sys; from anomaly.bundle import load_bundle; from anomaly.bundle_files import read_bundle; "
+        "import anomaly.onnx_model; read_bundle(sys.argv[1]); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (folder / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="both"):
+        read_bundle(folder)
 
 
 def test_it_is_four_files_and_a_card_that_says_what_it_was_told(bundle, trained):
@@ -179,7 +228,10 @@ def test_a_config_that_does_not_fit_is_refused(bundle, section, key, value):
         {"weights": np.ones(4)},
         {"means": np.full((3, 4), np.nan)},
         {"precision_cholesky": -np.ones((3, 4, 4))},
-        {"calibration_rows": np.full((2, 5), np.nan)},
+        {"calibration_rows": np.full((3, 2, 5), np.nan)},
+        {"calibration_rows": np.ones((2, 5))},
+        {"words": np.ones((5, 1, 3, 12, 17), np.float32)},
+        {"words": np.full((5, 1, 3, 12, 18), np.inf, np.float32)},
         {"extra": np.ones(3)},
         {"offsets": None},
     ],
@@ -191,7 +243,13 @@ def test_arrays_that_are_no_mixture_or_calibration_are_refused(bundle, changes):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [({"version": 99}, "version 99"), ({"format": "something"}, "card"), ([], "card")]
+    ("change", "said"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"version": 1}, "train again"),
+        ({"format": "something"}, "card"),
+        ([], "card"),
+    ],
 )
 def test_another_version_or_format_is_refused(bundle, change, said):
     path = bundle / "card.json"

@@ -1,0 +1,261 @@
+"""The files of a model bundle but for the network's weights, and how a bundle is put in place. Nothing imports torch.
+
+A bundle may come from somebody else: nothing in it is believed before it has been checked, and nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from anomaly.calibration import KINDS, MODES, Calibration
+from anomaly.normality import normality_from_arrays, normality_shapes
+from anomaly.settings import ModelSettings, settings_from_dict, settings_to_dict
+from pose_extract.errors import ConfigError, ModelError, OutputError
+
+if TYPE_CHECKING:
+    from anomaly.model import Model
+
+FORMAT, VERSION = "gepc-bundle", 2
+WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
+NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
+_MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
+_MOST_VALUES = 10**8  # in one array whose length the config does not say
+
+
+def write_bundle(
+    model: Model,
+    folder: str | Path,
+    card: dict[str, Any] | None,
+    network_file: str,
+    write_network: Callable[[Path], Any],
+) -> None:
+    """Write a model to ``folder``, replacing a bundle there: a reader finds the old or the new one, never a mixture.
+
+    Args:
+        model: a calibrated model.
+        folder: where to.
+        card: what to note about it, as JSON can hold it.
+        network_file: `WEIGHTS` or `ENCODER`.
+        write_network: writes the network to the path that it is given.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+        ModelError: if the model has no calibration.
+    """
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    folder = Path(folder)
+    if folder.exists() and not _replaceable(folder):
+        raise OutputError(f"{folder} exists and is not a model bundle; name another folder or remove it")
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o755)
+        write_network(temporary / network_file)
+        (temporary / network_file).chmod(0o644)  # safetensors makes it private
+        np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, model.calibration))
+        (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
+        notes = {
+            **(card or {}),
+            "format": FORMAT,
+            "version": VERSION,
+            "facts": model.facts,
+            "history": model.history,
+        }
+        (temporary / CARD).write_text(json.dumps(notes, indent=2, default=str) + "\n")
+        _swap(temporary, folder)
+    except OSError as error:
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
+    """All of a bundle but its network, checked.
+
+    Returns:
+        The arguments of `Model`, and the path of the network's file: its name is `WEIGHTS` or `ENCODER`.
+
+    Raises:
+        ModelError: if it is missing, damaged, of another version, or not what a bundle may hold.
+    """
+    folder = _find(Path(folder))
+    card = _read_card(_checked(folder, CARD))
+    network = _checked(folder, ENCODER if os.path.lexists(folder / ENCODER) else WEIGHTS)
+    if network.name == ENCODER and os.path.lexists(folder / WEIGHTS):
+        raise ModelError(f"{folder} has both {WEIGHTS} and {ENCODER}, expected one of them; train again")
+    config, npz = _checked(folder, CONFIG), _checked(folder, NORMALITY)
+    settings = _read_settings(config)
+    arrays = _read_arrays(npz, settings)
+    try:
+        normality = normality_from_arrays(settings.normality, arrays, settings.clustering.clusters)
+    except ValueError as error:
+        raise ModelError(f"{npz} is damaged: its mixture is not one, {error}; train again") from error
+    calibration = Calibration(**{name: arrays[f"calibration_{name}"] for name in _CALIBRATION})
+    if not len(calibration.clip) or np.isnan(calibration.rows).all(axis=2).any():
+        raise ModelError(f"{npz} is damaged: it has no calibration; train again")
+    words = arrays.get("words")
+    if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
+        raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
+    return {
+        "settings": settings,
+        "normality": normality,
+        "calibration": calibration,
+        "history": card.get("history", []),
+        "facts": card.get("facts", {}),
+        "words": words,
+    }, network
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """What the bundle's card notes; raises ModelError as `read_bundle` does."""
+    return _read_card(_checked(_find(Path(folder)), CARD))
+
+
+def _find(folder: Path) -> Path:
+    previous = _previous(folder)
+    if not folder.exists() and previous.is_dir():
+        return previous  # the writer was killed between its two renames
+    if not folder.is_dir():
+        raise ModelError(
+            f"no model in {folder}: train one first (gepc-pipeline train), or name another folder"
+        )
+    return folder
+
+
+def _checked(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise ModelError(f"{folder} is not a complete model bundle: expected a file {name}; train again")
+    if path.stat().st_size > _MOST_BYTES[name]:
+        raise ModelError(
+            f"{path} has {path.stat().st_size} bytes, more than a bundle may ({_MOST_BYTES[name]})"
+        )
+    return path
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether a folder is empty or a bundle, not somebody's other files."""
+    return folder.is_dir() and ((folder / CARD).is_file() or not any(folder.iterdir()))
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    previous = _previous(folder)
+    if folder.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        os.rename(folder, previous)
+    os.rename(temporary, folder)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ModelError(f"{path} is damaged: it is not JSON ({error}); train again") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{path} is not the card of a model bundle; train again")
+    if card.get("version") != VERSION:
+        raise ModelError(
+            f"{path.parent} has bundle version {card.get('version')!r}, this program reads version {VERSION}: train "
+            "again, or use the program's version that made it"
+        )
+    return card
+
+
+def _read_settings(path: Path) -> ModelSettings:
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(sections, dict):
+            raise ConfigError(f"expected sections, got {type(sections).__name__}")
+        return settings_from_dict(sections)
+    except (yaml.YAMLError, ConfigError, ValueError, TypeError, RecursionError, OSError) as error:
+        raise ModelError(f"{path} is damaged or of another version: {error}; train again") from error
+
+
+# Types and shapes; a letter is a length that the file decides, the same one for the same letter.
+_CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
+    "clip": (("F",), np.int32),
+    "time_s": (("F",), np.float64),
+    "frames": ((len(KINDS), len(MODES), "F"), np.float64),
+    "rows": ((len(KINDS), len(MODES), "R"), np.float64),
+}
+
+
+def _arrays(model: Model, calibration: Calibration) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = dict(model.normality.arrays())
+    arrays |= {f"calibration_{name}": getattr(calibration, name) for name in _CALIBRATION}
+    return arrays if model.words is None else {**arrays, "words": model.words}
+
+
+def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], type]]:
+    windows, clusters = settings.windows, settings.clustering.clusters
+    shapes = normality_shapes(settings.normality, clusters)
+    return {
+        **{name: (shape, np.float64) for name, shape in shapes.items()},
+        **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
+        "words": ((clusters, "E", windows.channels, windows.frames, windows.body.num_joints), np.float32),
+    }
+
+
+def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]:
+    """The arrays of normality.npz, each checked by its header before it is read; "words" may be missing."""
+    expected = _expected(settings)
+    lengths: dict[str, int] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "words.npy" not in names:
+                del expected["words"]
+            if sorted(names) != sorted(f"{name}.npy" for name in expected):
+                raise ModelError(
+                    f"{path} is damaged: expected {', '.join(expected)}, got {names[:8]}; train again"
+                )
+            out = {}
+            for name, (shape, dtype) in expected.items():
+                with archive.open(f"{name}.npy") as member:
+                    found, found_dtype = _npy_header(member)
+                fits = len(found) == len(shape) and all(
+                    (lengths.setdefault(want, got) if isinstance(want, str) else want) == got
+                    for want, got in zip(shape, found, strict=True)
+                )
+                if not fits or found_dtype != np.dtype(dtype) or np.prod(found, dtype=float) > _MOST_VALUES:
+                    raise ModelError(
+                        f"{path}: expected {name} of shape {shape} and {np.dtype(dtype)}, got {found} and "
+                        f"{found_dtype}; train again"
+                    )
+                with archive.open(f"{name}.npy") as member:
+                    out[name] = np.lib.format.read_array(member, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged: {error}; train again") from error
+    return out
+
+
+def _npy_header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(member)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
+        version
+    )
+    if read is None:
+        raise ValueError(f"array format {version}")
+    shape, _, dtype = read(member)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return shape, dtype

@@ -1,0 +1,59 @@
+"""Settings of the normality mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+FORMS = ("gaussian", "logratio", "dirichlet")
+_SHRINK = {"gaussian": 0.0, "logratio": 0.0, "dirichlet": 0.01}
+
+
+@dataclass(frozen=True)
+class NormalitySettings:
+    """The mixture; the defaults are the published ones.
+
+    Attributes:
+        components: truncation of the Dirichlet process: at most this many mixture components.
+        max_iterations: of variational inference.
+        every: the mixture is fitted on one of n training vectors, drawn at random, and on 500,000 at most.
+        form: "gaussian", Gaussians over the soft assignments as they are (a vector on the simplex has a singular
+            covariance), "logratio", Gaussians over their isometric log-ratio coordinates, or "dirichlet", a
+            Dirichlet-process mixture of Dirichlet distributions.
+        shrink: e in p -> (1 - e) p + e / K before log-ratios or Dirichlet densities are taken. None is 0 for
+            log-ratios, which are then taken of the logarithms that equation 1 gives and that do not underflow, and 0.01
+            for Dirichlet distributions, whose densities grow without bound towards the border of the simplex.
+        regularisation: added to the diagonal of each Gaussian's covariance.
+    """
+
+    components: int = 10
+    max_iterations: int = 500
+    every: int = 10
+    form: str = "gaussian"
+    shrink: float | None = None
+    regularisation: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.components <= 1000 or self.max_iterations < 1 or self.every < 1:
+            raise ConfigError(
+                "normality: expected 1 to 1000 components and max_iterations and every of 1 or above, got "
+                f"{self.components}, {self.max_iterations} and {self.every}"
+            )
+        expect_one_of("normality.form", self.form, FORMS)
+        if not 0 <= self.shrinkage < 1 or self.regularisation < 0:
+            raise ConfigError(
+                "normality: expected a shrink of at least 0 and below 1 and a regularisation of 0 or above, got "
+                f"{self.shrink} and {self.regularisation}"
+            )
+        if self.form == "dirichlet" and self.shrinkage < 1e-9:
+            raise ConfigError(
+                f"normality: expected a shrink above 1e-9 for the form dirichlet, got {self.shrink}: a Dirichlet "
+                "density has no bound at the border of the simplex"
+            )
+
+    @property
+    def shrinkage(self) -> float:
+        """The e that is used."""
+        return _SHRINK[self.form] if self.shrink is None else self.shrink
