@@ -2,13 +2,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 import walkers
+import yaml
 
 from anomaly.calibration import cut_frames
-from anomaly.windows import WindowSettings, make_windows
+from anomaly.network import Network
+from anomaly.resampling import Pile
+from anomaly.settings import settings_from_dict, settings_to_dict
+from anomaly.windows import Windows, WindowSettings, make_windows
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.records import ClipTracks
-from pose_extract.skeletons import COCO17, COCO18
+from pose_extract.skeletons import COCO17, COCO18, SKELETONS
 
 T = 12
 COCO = WindowSettings(skeleton="coco17", features="xy")
@@ -224,6 +229,135 @@ def test_a_part_of_a_clip_gives_the_windows_that_the_whole_gives_there():
     lookup = {(t, f): x for t, f, x in zip(whole.track, whole.first, whole.x, strict=True)}
     for t, f, x in zip(part.track[inner], part.first[inner], part.x[inner], strict=True):
         np.testing.assert_array_equal(x, lookup[t, f])
+
+
+def test_windows_are_views_of_the_tracks_joints():
+    clip = walkers.clip(people=5, frames=200)
+    windows = make_windows(clip, WindowSettings(), 1)
+    assert len(windows) == 5 * (200 - T + 1)
+    assert windows.points.shape == (5 * 200, 18, 3)
+    held = sum(v.nbytes for v in vars(windows).values() if isinstance(v, np.ndarray))
+    assert held < 1.2 * clip.keypoints.nbytes  # a neck more, and 24 bytes a window
+    index = np.array([17, 3, 3, 900])
+    np.testing.assert_array_equal(windows.batch(index), windows.x[index])
+
+
+def test_windows_of_several_clips_are_one_after_the_other():
+    clips = [walkers.clip(seed=i, people=i + 1, frames=30 + i) for i in range(3)]
+    nobody = walkers.from_array(np.zeros((30, 1, 17, 3)), keep=np.zeros((30, 1), bool))
+    parts = [make_windows(clip, WindowSettings(), 3) for clip in (clips[0], nobody, *clips[1:])]
+    one = Windows.concatenate(iter(parts))
+    np.testing.assert_array_equal(one.x, np.concatenate([p.x for p in parts]))
+    for name in ("track", "first", "partner", "start_s", "end_s"):
+        np.testing.assert_array_equal(getattr(one, name), np.concatenate([getattr(p, name) for p in parts]))
+
+
+def test_windows_of_different_kinds_are_not_put_together():
+    clip = walkers.clip(people=1, frames=30)
+    parts = [make_windows(clip, WindowSettings(scale=scale), 1) for scale in ("none", "body")]
+    with pytest.raises(ValueError, match="one kind"):
+        Windows.concatenate(parts)
+    with pytest.raises(ValueError, match="at least one"):
+        Windows.concatenate([])
+
+
+def test_the_pile_gives_back_what_was_put_on_it():
+    rng = np.random.default_rng(0)
+    parts = [rng.random((n, 3, 2)).astype(np.float32) for n in (0, 5, 1, 40, 0, 300)]
+    pile = Pile((3, 2), np.float32)
+    for part in parts:
+        pile.add(part)
+    np.testing.assert_array_equal(pile.array(), np.concatenate(parts))
+
+
+def in_3d(frames=30, joints=25, skeleton="ntu25"):
+    rng = np.random.default_rng(0)
+    points = np.concatenate(
+        [np.cumsum(rng.normal(0, 0.02, (frames, joints, 3)), axis=0) + 2, np.full((frames, joints, 1), 0.8)],
+        axis=2,
+    )
+    return ClipTracks(
+        "c", skeleton, 24.0, (1920, 1080), np.arange(frames) / 24, np.arange(frames, dtype=np.int32),
+        np.ones(frames, np.int32), points.astype(np.float32), np.zeros((frames, 4), np.float32),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("features", "channels"), [("xyz", 3), ("xyzc", 4)])
+def test_3d_joints_keep_their_unit_and_their_depth(features, channels):
+    clip = in_3d()
+    settings = WindowSettings(skeleton="ntu25", features=features)
+    x = make_windows(clip, settings, 1).x
+    assert x.shape == (30 - T + 1, channels, T, 25)
+    assert settings.channels == channels
+    expected = clip.keypoints[:T, :, :3] - clip.keypoints[:T, :, :3].mean(axis=(0, 1))
+    np.testing.assert_allclose(x[0, :3], expected.transpose(2, 0, 1), atol=1e-5)
+    if channels == 4:
+        np.testing.assert_allclose(x[:, 3], 0.8, atol=1e-6)
+
+
+def test_2d_and_3d_joints_are_not_mixed_up():
+    with pytest.raises(ModelError, match="3-D"):
+        make_windows(in_3d(), WindowSettings(skeleton="ntu25"), 1)
+    with pytest.raises(ModelError, match="2-D"):
+        make_windows(walkers.clip(people=1), WindowSettings(features="xyz"), 1)
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+@pytest.mark.parametrize(("features", "frames"), [("xy", 12), ("xyc", 24), ("xyz", 12), ("xyzc", 18)])
+def test_the_network_takes_windows_of_every_skeleton_feature_and_length(tiny, name, features, frames):
+    settings = tiny(windows={"skeleton": name, "features": features, "frames": frames})
+    joints = SKELETONS[name].num_joints
+    clip = in_3d(frames + 3, joints, name)
+    if not settings.windows.depth:
+        clip = dataclasses.replace(clip, keypoints=clip.keypoints[..., [0, 1, 3]])
+    x = torch.from_numpy(make_windows(clip, settings.windows, 1).x)
+    assert x.shape == (4, settings.windows.channels, frames, joints)
+    network = Network(settings).eval()
+    with torch.no_grad():
+        assert network.autoencoder(x)[1].shape == x.shape
+        assert network.assign(x).shape == (4, 5)
+
+
+def test_the_network_takes_two_people(tiny):
+    settings = tiny(windows={"extent": "clip", "people": 2, "frames": 24})
+    x = torch.from_numpy(make_windows(walkers.clip(people=2), settings.windows, 1).x)
+    with torch.no_grad():
+        assert Network(settings).eval().assign(x).shape == (1, 5)
+
+
+UPPER = {
+    "name": "upper",
+    "joints": ["nose", "neck", "left_wrist", "right_wrist"],
+    "edges": [["nose", "neck"], ["neck", "left_wrist"], ["neck", "right_wrist"]],
+    "centre": "neck",
+    "mirror": [["left_wrist", "right_wrist"]],
+}
+
+
+def test_a_declared_skeleton_takes_the_joints_that_it_names(tiny):
+    settings = tiny(windows={"skeleton": UPPER, "scale": "none"})
+    assert settings_from_dict(yaml.safe_load(yaml.safe_dump(settings_to_dict(settings)))) == settings
+    windows = make_windows(walkers.clip(people=1, frames=30), settings.windows, 1)
+    plain = make_windows(walkers.clip(people=1, frames=30), WindowSettings(), 1)
+    chosen = plain.x[..., [0, 1, 7, 4]]  # of coco18
+    chosen[:, :2] -= chosen[:, :2].mean(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(windows.x, chosen, atol=1e-6)
+    with torch.no_grad():
+        assert Network(settings).eval().assign(torch.from_numpy(windows.x)).shape == (len(windows), 5)
+
+
+def test_tracks_that_follow_the_declared_skeleton_fit_and_others_of_that_name_do_not(tiny):
+    settings = tiny(windows={"skeleton": UPPER, "features": "xyz"}).windows
+    assert len(make_windows(in_3d(T, 4, "upper"), settings, 1)) == 1
+    with pytest.raises(ModelError, match="'upper' of 5 joints"):
+        make_windows(in_3d(T, 5, "upper"), settings, 1)
+    with pytest.raises(ModelError, match="'lower'"):
+        make_windows(in_3d(T, 4, "lower"), settings, 1)
+
+
+def test_a_declared_skeleton_may_not_take_a_known_name(tiny):
+    with pytest.raises(ConfigError, match="another name"):
+        tiny(windows={"skeleton": {**UPPER, "name": "coco17"}})
 
 
 def test_a_skeleton_that_the_model_does_not_know_is_an_error_that_names_both():
