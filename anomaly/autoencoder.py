@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anomaly.graph import spatial_adjacency
+from anomaly.graph import static_adjacency
 from anomaly.layers import SpatioTemporalBlock
 from anomaly.settings import NetworkSettings
 from pose_extract.skeletons import Skeleton
@@ -30,7 +30,7 @@ class Autoencoder(nn.Module):
     def __init__(self, settings: NetworkSettings, skeleton: Skeleton, channels: int, frames: int) -> None:
         super().__init__()
         settings.check_window(frames)
-        static = torch.from_numpy(spatial_adjacency(skeleton))
+        static = torch.from_numpy(static_adjacency(skeleton, settings.partition))
         common: dict[str, Any] = {
             "static": static,
             "kinds": settings.adjacencies,
@@ -67,11 +67,12 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> latent vectors z (N, D)."""
-        return self.encoder(x).flatten(1)
+        return self.encoder(x.contiguous(memory_format=torch.channels_last)).flatten(1)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latent vectors (N, D) -> windows (N, C, T, V)."""
-        return self.decoder(z.unflatten(1, self.latent_shape))
+        z = z.unflatten(1, self.latent_shape)
+        return self.decoder(z.contiguous(memory_format=torch.channels_last))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, T, V) -> latent vectors (N, D) and reconstruction (N, C, T, V)."""

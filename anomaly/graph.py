@@ -1,4 +1,4 @@
-"""The static adjacency A: a skeleton's bones, split by the spatial-configuration partition (paper, section 3.2)."""
+"""The static adjacency A: a skeleton's bones, split into subsets with weights of their own (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import Skeleton
-
-NUM_SUBSETS = 3
 
 
 def hops_from_centre(skeleton: Skeleton) -> NDArray[np.int64]:
@@ -38,18 +36,28 @@ def hops_from_centre(skeleton: Skeleton) -> NDArray[np.int64]:
     return hops
 
 
-def spatial_adjacency(skeleton: Skeleton) -> NDArray[np.float32]:
-    """(3, V, V) adjacency, entry [s, v, w] being the weight with which joint v feeds joint w.
+def static_adjacency(skeleton: Skeleton, partition: str = "spatial") -> NDArray[np.float32]:
+    """(S, V, V) adjacency, entry [s, v, w] being the weight with which joint v feeds joint w.
 
-    Each joint hears itself and its neighbours. The subsets are, seen from the hearing joint w: sources at the same
-    distance from the body's centre (w itself among them), nearer ones (centripetal), farther ones (centrifugal).
+    Each joint hears itself and its neighbours, split into S subsets by ``partition``. Seen from the hearing joint w:
+
+    - "spatial" (S = 3): sources at the same distance from the body's centre (w itself among them), nearer ones
+      (centripetal), farther ones (centrifugal);
+    - "distance" (S = 2): w itself, its neighbours;
+    - "uniform" (S = 1): all of them.
+
     Weights are normalised so that what a joint hears sums to 1 over all subsets and sources.
     """
-    hops = hops_from_centre(skeleton)
-    linked = np.eye(skeleton.num_joints)
+    itself, hops = np.eye(skeleton.num_joints), hops_from_centre(skeleton)
+    linked = itself.copy()
     for a, b in skeleton.edges:
         linked[a, b] = linked[b, a] = 1
     linked /= linked.sum(axis=0, keepdims=True)
-    difference = hops[:, None] - hops[None, :]
-    subsets = [linked * (difference == 0), linked * (difference < 0), linked * (difference > 0)]
+    if partition == "uniform":
+        subsets = [linked]
+    elif partition == "distance":
+        subsets = [linked * itself, linked * (1 - itself)]
+    else:
+        difference = hops[:, None] - hops[None, :]
+        subsets = [linked * (difference == 0), linked * (difference < 0), linked * (difference > 0)]
     return np.stack(subsets).astype(np.float32)

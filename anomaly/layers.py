@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from anomaly.settings import ADJACENCIES
 
@@ -21,11 +22,27 @@ class GraphConv(nn.Module):
         self.mix = nn.Conv2d(in_channels * subsets, out_channels, 1, bias=False)  # the norm has the bias
         self.norm = nn.BatchNorm2d(out_channels)
 
+    def hear(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """The graph convolution before its batch norm; see `forward`."""
+        n, c, t, v = x.shape
+        out, subsets = len(self.mix.weight), adjacency.shape[-3]
+        # The weights go first and the adjacency second: two matrix products, neither of which copies its input.
+        weight = self.mix.weight.view(out, subsets, c).transpose(0, 1).reshape(subsets * out, c)
+        mixed = F.linear(x.permute(0, 2, 3, 1), weight).reshape(n * t, v * subsets, out)
+        heard = torch.bmm(_per_frame(adjacency, n, t), mixed)
+        return heard.view(n, t, v, out).permute(0, 3, 1, 2)
+
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """x (N, C, T, V) with an adjacency (S, V, V), or (N, S, V, V) where each sample has its own."""
-        n, c, t, v = x.shape
-        heard = torch.matmul(x.reshape(n, 1, c * t, v), adjacency)
-        return torch.relu(self.norm(self.mix(heard.reshape(n, -1, t, v))))
+        return torch.relu(self.norm(self.hear(x, adjacency)))
+
+
+def _per_frame(adjacency: Tensor, n: int, t: int) -> Tensor:
+    """(S, V, V) or (N, S, V, V) from [s, v] to w -> (N * T, V, V * S) from [v, s] to w, a view where all share one."""
+    rows = adjacency.movedim(-1, -3).transpose(-2, -1).flatten(-2)
+    if adjacency.dim() == 3:
+        return rows.expand(n * t, -1, -1)
+    return rows.unsqueeze(1).expand(-1, t, -1, -1).flatten(0, 1)
 
 
 class InferredAdjacency(nn.Module):
@@ -40,14 +57,23 @@ class InferredAdjacency(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (N, C, T, V) -> (N, S, V, V); the weights with which each joint hears the others sum to 1."""
         n, _, t, v = x.shape
-        shape = (n, self.subsets, self.embedding * t, v)
-        source, target = self.source(x).reshape(shape), self.target(x).reshape(shape)
+        source, target = (self._embed(x, conv) for conv in (self.source, self.target))
         # Divided by the length of the product, or softmax saturates before anything is learned.
-        return torch.softmax(source.transpose(2, 3) @ target / (self.embedding * t), dim=2)
+        weights = torch.softmax(target @ source.transpose(1, 2) / (self.embedding * t), dim=2)
+        return weights.view(n, self.subsets, v, v).transpose(2, 3)
+
+    def _embed(self, x: Tensor, conv: nn.Conv2d) -> Tensor:
+        """(N, C, T, V) -> (N * S, V, T * E)."""
+        n, _, t, v = x.shape
+        embedded = conv(x).permute(0, 2, 3, 1).reshape(n, t, v, self.subsets, self.embedding)
+        return embedded.permute(0, 3, 2, 1, 4).reshape(n * self.subsets, v, t * self.embedding)
 
 
 class SpatialAttentionGraphConv(nn.Module):
     """SAGC (figure 3): a GCN for each kind of adjacency, stacked, reduced by a 1x1 convolution, with a residual.
+
+    With the static adjacency alone it is ST-GCN's graph convolution: one GCN with batch norm and ReLU, without the
+    reduction and the residual, which have nothing to weigh there.
 
     Args:
         in_channels: C of the input.
@@ -63,27 +89,26 @@ class SpatialAttentionGraphConv(nn.Module):
     ) -> None:
         super().__init__()
         subsets = len(static)
+        self.plain = tuple(kinds) == ("static",)
         self.register_buffer("static", static, persistent=False)
         self.branches = nn.ModuleDict({k: GraphConv(in_channels, out_channels, subsets) for k in kinds})
-        if "global" in kinds:
-            self.learned = nn.Parameter(torch.full_like(static, _UNIFORM_START))
-        if "inferred" in kinds:
-            self.infer = InferredAdjacency(in_channels, max(out_channels // 4, 1), subsets)
-        self.reduce = nn.Conv2d(out_channels * len(kinds), out_channels, 1)
-        self.residual = shortcut(in_channels, out_channels)
+        self.learned = nn.Parameter(torch.full_like(static, _UNIFORM_START)) if "global" in kinds else None
+        embedding = max(out_channels // 4, 1)
+        self.infer = InferredAdjacency(in_channels, embedding, subsets) if "inferred" in kinds else None
+        if not self.plain:
+            self.reduce = nn.Conv2d(out_channels * len(kinds), out_channels, 1)
+            self.residual = shortcut(in_channels, out_channels)
 
     def adjacency(self, kind: str, x: Tensor) -> Tensor:
         """The adjacency of one kind; only the inferred one depends on ``x``."""
-        if kind == "static":
-            return self.static
-        return self.learned if kind == "global" else self.infer(x)
+        if self.learned is not None and kind == "global":
+            return self.learned
+        return self.infer(x) if self.infer is not None and kind == "inferred" else self.static
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
-        stacked = torch.cat(
-            [branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items()], dim=1
-        )
-        return self.reduce(stacked) + self.residual(x)
+        heard = [branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items()]
+        return heard[0] if self.plain else self.reduce(torch.cat(heard, dim=1)) + self.residual(x)
 
 
 class SpatioTemporalBlock(nn.Module):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly.graph import spatial_adjacency
+from anomaly.graph import static_adjacency
 from anomaly.layers import GraphConv, InferredAdjacency, SpatialAttentionGraphConv, SpatioTemporalBlock
 from pose_extract.skeletons import COCO17, COCO18
 
 
 def static(skeleton=COCO17):
-    return torch.from_numpy(spatial_adjacency(skeleton)).double()
+    return torch.from_numpy(static_adjacency(skeleton)).double()
 
 
 def windows(channels=3, joints=17, frames=4, seed=0):
@@ -65,6 +65,17 @@ def test_the_globally_learned_adjacency_starts_uniform_and_is_learned_while_the_
     assert "static" not in names
     conv(windows().float()).sum().backward()
     assert conv.learned.grad.abs().sum() > 0
+
+
+def test_with_the_static_adjacency_alone_a_block_is_that_of_st_gcn():
+    torch.manual_seed(3)
+    block, x = SpatioTemporalBlock(3, 4, static(), ("static",), stride=2).double().eval(), windows()
+    names = {name.removesuffix(".weight") for name, _ in block.named_parameters() if name.endswith("weight")}
+    graph = {"spatial.branches.static.mix", "spatial.branches.static.norm"}
+    assert names == graph | {"temporal", "norm", "residual.0", "residual.1"}
+    heard = block.spatial.branches["static"](x, block.spatial.static)  # with batch norm and ReLU
+    expected = torch.relu(block.norm(block.temporal(heard)) + block.residual(x))
+    torch.testing.assert_close(block(x), expected)
 
 
 @pytest.mark.parametrize(("channels", "skeleton"), [(2, COCO17), (3, COCO18), (3, COCO17)])
