@@ -22,6 +22,7 @@ from anomaly.clustering import (
     target_distribution,
 )
 from anomaly.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
+from anomaly.folding import assign_in_batches, fold
 from anomaly.graph import static_adjacency
 from anomaly.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
 from anomaly.network import Network
@@ -241,6 +242,33 @@ def test_gradients_of_the_autoencoder_in_training_pass_gradcheck():
         return torch.func.functional_call(module, dict(zip(names, values, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(run, (windows((2, 3, 2, 5)).requires_grad_(), *values), fast_mode=True)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("kinds", "partition"),
+    [
+        (ADJACENCIES, "spatial"),
+        (("static",), "spatial"),
+        (("global",), "uniform"),
+        (("inferred", "static"), "distance"),
+    ],
+)
+def test_the_folded_batched_scorer(kinds, partition, bias, dtype):
+    settings = ModelSettings(
+        windows=WindowSettings(skeleton="coco17", frames=6),
+        model=dataclasses.replace(SMALL, adjacencies=kinds, partition=partition),
+        clustering=ClusteringSettings(clusters=4, bias=bias, temperature=20.0),
+    )
+    network = randomised(Network(settings), dtype=dtype).eval()
+    x, params = windows((70, 3, 6, 17), dtype=dtype), naive.arrays(network)
+    p = assign_in_batches(fold(network), x).exp()
+    agree(p, network.assign(x).exp().detach().double().numpy(), dtype)
+    few = [0, 31, 32, 69]  # on both sides of the borders of batches
+    adjacency = static(partition, COCO17).astype(np.float32).astype(float)
+    z = naive.encode(x[few].double().numpy(), naive.below(params, "autoencoder"), adjacency, settings.model)
+    agree(p[few], naive.assignment(z, params["clustering.theta"], bias, 20.0), dtype)
 
 
 # --- Section 3.3: the clustering --------------------------------------------------------------------------------------
