@@ -86,7 +86,7 @@ class TrainingSet:
                 "training.batch_size, train on more video, or start fewer processes"
             )
         shares = [np.array_split(batch, world)[rank] for batch in batches]
-        for batch, share, x in zip(batches, shares, _ahead(self.get, shares), strict=True):
+        for batch, share, x in zip(batches, shares, self._each(shares), strict=True):
             yield share, x, len(batch)
 
     def in_order(self, rank: int = 0, world: int = 1) -> Iterator[Tensor]:
@@ -96,11 +96,15 @@ class TrainingSet:
             np.arange(at, min(at + _IN_ORDER_BATCH, share.stop))
             for at in range(share.start, share.stop, _IN_ORDER_BATCH)
         ]
-        return _ahead(self.get, batches)
+        return self._each(batches)
 
     def share(self, rank: int, world: int) -> range:
         """The items that one of several processes goes through in order; put together by rank they are all items."""
         return range(rank * len(self) // world, (rank + 1) * len(self) // world)
+
+    def _each(self, batches: list[NDArray[np.int64]]) -> Iterator[Tensor]:
+        """The windows of each batch of items; while an accelerator computes, a thread makes the next."""
+        return map(self.get, batches) if self.device == "cpu" else ahead(self.get, batches)
 
     def _put(self, tensor: Tensor) -> Tensor:
         """A tensor on the device; a GPU fetches it by itself, out of memory that cannot be swapped."""
@@ -116,8 +120,12 @@ class TrainingSet:
         return batches
 
 
-def _ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
-    """``map``, with a thread that works on the next result while the caller uses the last."""
+def ahead(function: Callable[[A], B], arguments: Iterable[A]) -> Iterator[B]:
+    """``map``, with a thread that works on the next result while the caller uses the last.
+
+    NumPy and torch let go of Python's lock, so a caller that waits for a GPU has the next batch when it comes back. On
+    a CPU that computes, the thread would only take its time from it.
+    """
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for argument in arguments:

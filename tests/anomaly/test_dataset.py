@@ -6,7 +6,7 @@ import torch
 import walkers
 
 from anomaly.augment import TRANSFORMS, apply_transforms
-from anomaly.dataset import TrainingSet
+from anomaly.dataset import TrainingSet, ahead
 from anomaly.windows import make_windows
 from pose_extract.errors import ConfigError
 
@@ -74,31 +74,23 @@ def test_few_leftovers_join_the_last_full_batch(tiny):
     assert data.steps == 1
 
 
-def test_the_next_batch_is_made_while_the_last_is_used(tiny):
-    _, data = dataset(tiny(training={"batch_size": 4}), frames=60)
-    second = threading.Event()
-    calls = []
+def test_the_next_result_is_made_while_the_last_is_used():
+    made = [threading.Event() for _ in range(4)]
 
-    def watched(items):
-        calls.append(len(items))
-        if len(calls) == 2:
-            second.set()
-        return original(items)
+    def make(number):
+        made[number].set()
+        return number
 
-    original, data.get = data.get, watched
-    batches = data.epoch(np.random.default_rng(0))
-    next(batches)
-    assert second.wait(10)
-    assert len(calls) == 2  # one ahead, not the whole epoch
-    batches.close()
+    results = ahead(make, range(4))
+    assert next(results) == 0
+    assert made[1].wait(10)
+    assert not made[2].is_set()  # one ahead, not all of them
+    assert list(results) == [1, 2, 3]
+    assert list(ahead(make, [])) == []
 
 
-def test_an_error_in_the_thread_reaches_the_caller(tiny):
-    _, data = dataset(tiny())
-
-    def broken(items):
-        raise RuntimeError("out of memory")
-
-    data.get = broken
-    with pytest.raises(RuntimeError, match="out of memory"):
-        list(data.in_order())
+def test_an_error_in_the_thread_reaches_the_caller():
+    results = ahead(lambda number: 1 / number, [1, 0, 2])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
