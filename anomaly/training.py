@@ -48,10 +48,8 @@ class Learned:
         log_p: (N * G, K) log soft assignments of the training set.
         history: one dict an epoch.
         held_out: the clips to calibrate with.
-        words: (K, E, C, T, V) typical windows of each cluster, NaN where it has fewer.
-        shares: (K,) share of the windows whose most likely cluster it is.
-        windows: N.
-        clips: how many clips were trained on.
+        data: the training set.
+        clips: how many clips it is from.
     """
 
     settings: ModelSettings
@@ -60,9 +58,7 @@ class Learned:
     log_p: NDArray[np.float32]
     history: list[dict[str, Any]]
     held_out: list[ClipTracks]
-    words: NDArray[np.float32]
-    shares: NDArray[np.float64]
-    windows: int
+    data: TrainingSet
     clips: int
 
 
@@ -130,15 +126,7 @@ def learn(
     log_p = assign_all(network, data)
     run.end(ended, Occupancy.of(np.exp(log_p)))
     return Learned(
-        settings,
-        seed,
-        network,
-        log_p,
-        run.history,
-        held_out,
-        *typical_windows(log_p, data),
-        len(windows),
-        len({clip.clip for clip in fit}),
+        settings, seed, network, log_p, run.history, held_out, data, len({clip.clip for clip in fit})
     )
 
 
@@ -253,17 +241,18 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     tell("normality", 0, 1, {})
     normality = fit_normality(learned.log_p, settings.normality, learned.seed)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
-    model = TrainedModel(settings, normality, history=history, words=learned.words, network=network)
+    words, shares = typical_windows(learned.log_p, learned.data)
+    model = TrainedModel(settings, normality, history=history, words=words, network=network)
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell)
     model.facts = {
-        "windows": learned.windows,
+        "windows": len(learned.data.windows),
         "clips": learned.clips,
         "clusters_used": round(occupancy.used, 2),
         "largest_cluster": round(occupancy.largest, 4),
         "saturated": round(occupancy.saturated, 4),
         "collapsed": occupancy.collapsed,
-        "cluster_shares": [round(float(share), 4) for share in learned.shares],
+        "cluster_shares": [round(float(share), 4) for share in shares],
         "temperature": float(network.clustering.temperature),
         "components_used": model.normality.components_used,
         "held_out_frames": len(model.calibration.time_s),
@@ -291,12 +280,20 @@ def _check_amount(windows: int, clips: list[ClipTracks], settings: ModelSettings
     per_window = len(settings.training.transforms)
     mixture = -(-2 * settings.normality.components * settings.normality.every // per_window)
     needed = max(5 * settings.clustering.clusters, mixture)
-    if windows < needed:
-        window_s = settings.windows.frames / settings.windows.fps
-        people = sum(clip.num_tracks for clip in clips)
-        needed_s = (needed * settings.windows.train_stride) / settings.windows.fps + window_s
+    if windows >= needed:
+        return
+    people, sizes = sum(clip.num_tracks for clip in clips), settings.windows
+    held_out = f"besides the {100 * settings.calibration.held_out:.0f} % held out"
+    if sizes.extent == "clip":
         raise TrainingError(
-            f"too little to train on: at least {needed} windows of {window_s:g} s are needed, got {windows} from "
-            f"{people} tracks. That is {needed_s:.0f} s or more of people in view without a gap, besides the "
-            f"{100 * settings.calibration.held_out:.0f} % held out: add normal video, or lower windows.train_stride"
+            f"too little to train on: at least {needed} windows are needed, one for a person or two in a clip, got "
+            f"{windows} from {people} tracks in {len(clips)} clips. Add normal clips, {held_out}, or lower "
+            "windows.min_frames"
         )
+    window_s = sizes.frames / sizes.fps
+    needed_s = needed * sizes.train_stride / sizes.fps + window_s
+    raise TrainingError(
+        f"too little to train on: at least {needed} windows of {window_s:g} s are needed, got {windows} from "
+        f"{people} tracks. That is {needed_s:.0f} s or more of people in view without a gap, {held_out}: add normal "
+        "video, or lower windows.train_stride"
+    )

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,8 +43,8 @@ def settings():
         {
             "windows": {"train_stride": 4, "scale": "body"},
             "model": {
-                "width": 2, "encoder": [2, 3], "strides": [2, 3], "decoder": [2, 2], "upsampling": [3, 2],
-                "temporal_kernel": 3,
+                "width": 4, "encoder": [2], "strides": [6], "decoder": [2], "upsampling": [6], "temporal_kernel": 3,
+                "adjacencies": ["static", "global"],
             },
             "training": {
                 "transforms": ["identity", "mirror"], "batch_size": 64, "pretrain_epochs": PRETRAIN,
@@ -131,29 +132,41 @@ def test_the_curves_have_every_epoch_once_after_a_resume(clips, settings, tmp_pa
         assert sum(float(row[f"cluster_{k}"]) for k in range(1, 6)) == pytest.approx(1)
 
 
-def cut_off(clips, settings, folder, moment=("finetune", 1)):
+@pytest.fixture(scope="module")
+def left(clips, settings, tmp_path_factory):
+    """What a training that was cut off after its first epoch of fine-tuning leaves."""
+    folder = tmp_path_factory.mktemp("left")
     with pytest.raises(Killed):
-        train_model(clips, settings, 4, progress=killer(*moment), folder=folder)
+        train_model(clips, settings, 4, progress=killer("finetune", 1), folder=folder)
+    return folder
 
 
-def stages_of(clips, settings, folder, seed=4):
-    """The stages that a training goes through, until its first fine-tuning epoch."""
+@pytest.fixture
+def folder(left, tmp_path):
+    return shutil.copytree(left, tmp_path / "training")
+
+
+def first_epoch(clips, settings, folder, seed=4):
+    """The stage and number of the first epoch that a training does."""
     told = []
 
     def tell(stage, done, total, facts):
-        told.append(stage)
-        if stage == "finetune":
+        if stage in ("pretrain", "finetune"):
+            told.append((stage, done))
             raise Killed
 
     with pytest.raises(Killed):
         train_model(clips, settings, seed, progress=tell, folder=folder)
-    return set(told)
+    return told[0]
+
+
+def test_the_same_training_goes_on_with_the_next_epoch(clips, settings, folder):
+    assert first_epoch(clips, settings, folder) == ("finetune", 2)
 
 
 @pytest.mark.parametrize("change", ["seed", "settings", "data", "order of time"])
-def test_a_checkpoint_of_another_training_is_not_used(clips, settings, tmp_path, caplog, change):
+def test_a_checkpoint_of_another_training_is_not_used(clips, settings, folder, caplog, change):
     caplog.set_level("INFO")
-    cut_off(clips, settings, tmp_path)
     seed = 5 if change == "seed" else 4
     if change == "settings":
         settings = replace(settings, clustering=replace(settings.clustering, weight=0.3))
@@ -161,43 +174,40 @@ def test_a_checkpoint_of_another_training_is_not_used(clips, settings, tmp_path,
         clips = [*clips[:1], walkers.clip("walk1", seed=7)]
     if change == "order of time":
         clips = [clips[1], clips[0]]
-    assert "pretrain" in stages_of(clips, settings, tmp_path, seed)
+    assert first_epoch(clips, settings, folder, seed) == ("pretrain", 1)
     assert "other settings, data or program version" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty"])
-def test_a_damaged_checkpoint_is_reported_and_ignored(clips, settings, tmp_path, caplog, damage):
-    cut_off(clips, settings, tmp_path)
-    path = tmp_path / CHECKPOINT
+def test_a_damaged_checkpoint_is_reported_and_ignored(clips, settings, folder, caplog, damage):
+    path = folder / CHECKPOINT
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[-1000] ^= 1
     path.write_bytes(
         {"cut": content[: len(content) // 2], "text": b"hello", "empty": b"\0" * 9}.get(damage, content)
     )
-    assert "pretrain" in stages_of(clips, settings, tmp_path)
+    assert first_epoch(clips, settings, folder) == ("pretrain", 1)
     assert "is damaged" in caplog.text
 
 
-def test_a_checkpoint_holds_nothing_but_tensors_and_json(clips, settings, tmp_path):
-    cut_off(clips, settings, tmp_path)
-    with safe_open(tmp_path / CHECKPOINT, "pt") as file:
+def test_a_checkpoint_holds_nothing_but_tensors_and_json(folder):
+    with safe_open(folder / CHECKPOINT, "pt") as file:
         metadata = file.metadata()
         names = set(file.keys())
     assert json.loads(metadata["facts"])["epoch"] == 1
     assert {"target", "labels", "generator.cpu", "network.clustering.theta", "adam.0.exp_avg"} <= names
-    remove_checkpoint(tmp_path)
-    assert not (tmp_path / CHECKPOINT).exists()
-    assert (tmp_path / CURVES).exists()
+    remove_checkpoint(folder)
+    assert not (folder / CHECKPOINT).exists()
+    assert (folder / CURVES).exists()
 
 
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint_intact(
-    clips, settings, tmp_path, monkeypatch, unbroken, other
+    clips, settings, folder, monkeypatch, unbroken, other
 ):
     import pose_extract.cache as cache
 
-    cut_off(clips, settings, tmp_path)
-    before = (tmp_path / CHECKPOINT).read_bytes()
+    before = (folder / CHECKPOINT).read_bytes()
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -205,10 +215,10 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint_intact(
     with monkeypatch.context() as patch:
         patch.setattr(cache.os, "fsync", full)
         with pytest.raises(OutputError, match=r"disk is full.*finished before is kept"):
-            train_model(clips, settings, 4, folder=tmp_path)
-    assert (tmp_path / CHECKPOINT).read_bytes() == before
-    assert not list(tmp_path.glob(".*partial"))
-    assert same(train_model(clips, settings, 4, folder=tmp_path), unbroken, other)
+            train_model(clips, settings, 4, folder=folder)
+    assert (folder / CHECKPOINT).read_bytes() == before
+    assert not list(folder.glob(".*partial"))
+    assert same(train_model(clips, settings, 4, folder=folder), unbroken, other)
 
 
 _CHILD = """
