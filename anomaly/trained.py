@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly.augment import apply_transforms, tables
+from anomaly.folding import FoldedNetwork, assign_in_batches, fold
 from anomaly.model import Model
 from anomaly.network import Network
 
-_BATCH = 512  # windows at once
+_BATCH = 512  # windows at once, each in its transforms
+_MICRO_BATCH = 32  # copies whose activations stay in a processor's cache
 
 
 @dataclass
@@ -23,7 +26,7 @@ class TrainedModel(Model):
     """A model with its network.
 
     Attributes:
-        network: the learned network, in evaluation mode.
+        network: the learned network; it is not changed once the model has scored.
     """
 
     can_reconstruct: ClassVar[bool] = True
@@ -37,7 +40,13 @@ class TrainedModel(Model):
     def to(self, device: str) -> TrainedModel:
         """Move the network to ``device``; returns the model."""
         self.network.to(device)
+        self.__dict__.pop("_folded", None)
         return self
+
+    @cached_property
+    def _folded(self) -> FoldedNetwork:
+        """What scoring runs; made once, where the network is then."""
+        return fold(self.network)
 
     @torch.no_grad()
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,7 +54,7 @@ class TrainedModel(Model):
         names, clusters = self.settings.training.transforms, self.settings.clustering.clusters
         out = np.empty((len(x), len(names), clusters), np.float32)
         for rows, copies in self._copies(x):
-            log_p = self.network.assign(copies.flatten(0, 1))
+            log_p = assign_in_batches(self._folded, copies.flatten(0, 1))
             out[rows] = log_p.float().cpu().numpy().reshape(-1, len(names), clusters)
         return out
 
@@ -56,8 +65,12 @@ class TrainedModel(Model):
         _, orders = tables(names, skeleton)
         back = torch.from_numpy(np.argsort(orders, axis=1)).to(self.device)
         out = np.empty((len(x), skeleton.num_joints))
+        self.network.eval()
         for rows, copies in self._copies(x):
-            _, reconstruction = self.network.autoencoder(copies.flatten(0, 1))
+            parts = copies.flatten(0, 1).split(
+                _MICRO_BATCH if self.device.type == "cpu" else len(x) * len(names)
+            )
+            reconstruction = torch.cat([self.network.autoencoder(part)[1] for part in parts])
             errors = (reconstruction.view_as(copies) - copies).float().square().mean(dim=(2, 3))  # (n, G, V)
             errors = errors.gather(2, back.expand(len(errors), -1, -1))  # joints back on their side
             out[rows] = errors.double().mean(dim=1).cpu().numpy()
@@ -65,7 +78,6 @@ class TrainedModel(Model):
 
     def _copies(self, x: NDArray[np.float32]) -> Iterator[tuple[slice, Tensor]]:
         """Batches of windows in all their transforms, (n, G, C, T, V), with the rows of ``x`` that they are."""
-        self.network.eval()
         names, skeleton = self.settings.training.transforms, self.settings.windows.body
         for begin in range(0, len(x), _BATCH):
             rows = slice(begin, begin + _BATCH)

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -253,6 +254,29 @@ def test_the_decoder_runs_only_where_it_is_asked_for(trained, monkeypatch):
     score_clip(trained, walkers.clip(), ScoringSettings(by="clustering"))
     with pytest.raises(AssertionError, match="decoder"):
         score_clip(trained, walkers.clip(), ScoringSettings(by="both"))
+
+
+def test_a_model_with_another_network_scores_with_that_one(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 5).x
+    before = trained.anomaly_of(x)  # from here on the network is folded
+    other = copy.deepcopy(trained.network)
+    torch.nn.init.normal_(other.clustering.theta)
+    changed = dataclasses.replace(trained, network=other)
+    assert np.abs(changed.anomaly_of(x) - before).max() > 1e-3
+    np.testing.assert_array_equal(trained.anomaly_of(x), before)
+    with torch.no_grad():
+        plain = other.assign(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(changed.assign(x)[:, 0], plain, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_are_scored_alike_in_any_batches(trained, monkeypatch):
+    from anomaly import model
+
+    clip = walkers.clip(people=3, kinds=("walk", "jump", "stand"))
+    windows = make_windows(clip, trained.settings.windows, 1)
+    whole = trained.anomaly(windows)
+    monkeypatch.setattr(model, "_BATCH", 7)
+    np.testing.assert_allclose(trained.anomaly(windows), whole, rtol=1e-4)
 
 
 def test_both_is_the_mean_of_the_two_in_units_of_held_out_normal_windows(trained):
