@@ -28,6 +28,7 @@ _NEWTON_STEPS = 100
 _HALVINGS = 40
 _CHUNK = 20_000  # rows that temporary arrays hold
 _MOST_SEEDS = 50_000  # vectors that k-means sees
+_MERGE_TRIES = 5  # pairs at most
 _MERGE_PASSES = 3  # coordinate ascent on a merged pair before the bound is judged
 _FEWEST_VECTORS = 1.0  # a component with the responsibility for fewer is empty
 
@@ -177,13 +178,13 @@ class VariationalFit:
         return False
 
     def _alike(self) -> list[tuple[int, int]]:
-        """At most G pairs of components in use, those first of which one explains the other's vectors best."""
+        """The pairs of components in use of which one explains the other's vectors best, the best pair first."""
         used = np.flatnonzero(self.counts >= _FEWEST_VECTORS)
         norm = gammaln(self.alpha.sum(axis=1)) - gammaln(self.alpha).sum(axis=1)
         under = self.sums[used] @ (self.alpha[used] - 1).T + self.counts[used, None] * norm[used]
         loss = np.diagonal(under)[:, None] - under  # of log likelihood, were a row's vectors the column's
         a, b = np.triu_indices(len(used), 1)
-        order = np.argsort(np.minimum(loss[a, b], loss[b, a]), kind="stable")[: self.components]
+        order = np.argsort(np.minimum(loss[a, b], loss[b, a]), kind="stable")[:_MERGE_TRIES]
         return [(int(used[a[i]]), int(used[b[i]])) for i in order]
 
     def expected_log_weights(self) -> Array:
