@@ -30,6 +30,7 @@ class GraphConv(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x, adjacency):
+        """(N, C, T, V) -> (N, C_out, T, V)."""
         x = self.conv(x)
         n, channels, t, v = x.shape
         x = x.view(n, self.subsets, channels // self.subsets, t, v)
@@ -47,6 +48,7 @@ class Attention(nn.Module):
         self.subsets, self.width = subsets, width
 
     def forward(self, x):
+        """(N, C, T, V) -> (N, S, V, V)."""
         n, _, t, v = x.shape
         source = self.source(x).view(n, self.subsets, self.width, t, v)
         target = self.target(x).view(n, self.subsets, self.width, t, v)
@@ -70,6 +72,7 @@ class Sagc(nn.Module):
         self.residual = shortcut(channels, out, 1)
 
     def forward(self, x):
+        """(N, C, T, V) -> (N, C_out, T, V)."""
         stacked = torch.cat(
             [
                 self.branches["static"](x, self.static),
@@ -95,6 +98,7 @@ class Block(nn.Module):
         self.activate = nn.ReLU() if activate else nn.Identity()
 
     def forward(self, x):
+        """(N, C, T, V) -> (N, C_out, T / stride, V)."""
         hidden = self.dropout(self.norm(self.temporal(self.relu(self.spatial(x)))))
         return self.activate(hidden + self.residual(x))
 
@@ -143,7 +147,9 @@ class NaiveNetwork(nn.Module):
                 out, wide = value.shape[:2]
                 name = name.replace("mix", "conv")
                 channels = self.get_parameter(name).shape[1]
-                value = value.view(out, wide // channels, channels).transpose(0, 1).reshape(-1, channels, 1, 1)
+                value = (
+                    value.view(out, wide // channels, channels).transpose(0, 1).reshape(-1, channels, 1, 1)
+                )
             if name != "temperature":
                 own[name] = value
         missing, unexpected = self.load_state_dict(own, strict=False)
