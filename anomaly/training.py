@@ -113,9 +113,9 @@ def learn(
 
     with seeded(seed, device):
         network = Network(settings).to(device)
-        distributed.share_weights(network)
-        if distributed.rank():
-            torch.manual_seed(seed + 7919 * distributed.rank())  # dropout masks of its own
+        if distributed.world() > 1:
+            distributed.share_weights(network)
+            torch.manual_seed(seed + distributed.rank())  # dropout masks of its own
         data = TrainingSet(windows, settings, device)
         run = Run(network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), tell)
         run.resume()
