@@ -21,6 +21,7 @@ from anomaly.calibration import (
     spread_of,
     threshold,
 )
+from anomaly.frame_assignment import frame_scores, nearest_frame, row_scores
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows, make_windows
 from pose_extract.checking import expect_one_of
@@ -36,7 +37,6 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
 
 _FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
-NOBODY = 0  # track id of a frame in which nobody was scored; ids start at 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,28 @@ class FrameScores:
 
 
 @dataclass(frozen=True)
+class WindowScores:
+    """Scores of a clip's N windows.
+
+    Attributes:
+        windows: what was scored.
+        score: (N,) anomaly.
+        percentile: (N,) share of held-out normal windows that score lower, 0 to 100.
+        first_frame: (N,) frame of the clip that is nearest to the window's first one.
+        last_frame: (N,) the same of its last one.
+    """
+
+    windows: Windows
+    score: NDArray[np.float64]
+    percentile: NDArray[np.float64]
+    first_frame: NDArray[np.int64]
+    last_frame: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True)
 class ClipScores:
     """Scores of one clip.
 
@@ -102,12 +124,14 @@ class ClipScores:
         row_score: (M,) anomaly of each row of the clip's tracks, a person in a frame; not smoothed. NaN where no window
             covers the person there, a track being shorter than a window.
         row_percentile: (M,) share of held-out normal people in single frames that score lower, 0 to 100, or NaN.
+        windows: scores of its windows, which the others are made of.
     """
 
     clip: str
     frames: FrameScores
     row_score: NDArray[np.float64]
     row_percentile: NDArray[np.float64]
+    windows: WindowScores
 
 
 def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, fps: float = 24.0) -> float:
@@ -157,7 +181,8 @@ def score_clip(
     # A whole clip has one score a person: there is nothing to smooth.
     smoothing_s = 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
     windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
-    rows = row_scores(windows, model.anomaly(windows, by), tracks, mode, model.settings.windows.score_stride)
+    anomaly = model.anomaly(windows, by)
+    rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
     score = smooth(raw, tracks.time_s, smoothing_s, causal=mode == "online")
@@ -171,7 +196,19 @@ def score_clip(
         people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
         track_id=worst,
     )
-    return ClipScores(tracks.clip, frames, rows, percentile(calibration.row_reference(mode, by), rows))
+    return ClipScores(
+        tracks.clip,
+        frames,
+        rows,
+        percentile(calibration.row_reference(mode, by), rows),
+        WindowScores(
+            windows,
+            anomaly,
+            percentile(calibration.row_reference("online", by), anomaly),  # where a person's is a window's
+            nearest_frame(tracks.time_s, windows.start_s),
+            nearest_frame(tracks.time_s, windows.end_s),
+        ),
+    )
 
 
 def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | None = None) -> float:
@@ -185,71 +222,6 @@ def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | Non
         return float(np.nanmax(scores))
     settings = settings or model.settings.scoring
     return model.calibration.floor(settings.frames, settings.by)
-
-
-def row_scores(
-    windows: Windows, anomaly: NDArray[np.float64], tracks: ClipTracks, mode: str, stride: int = 1
-) -> NDArray[np.float64]:
-    """(M,) anomaly of each row of the tracks; NaN where no window says anything about it.
-
-    A whole clip's window says the same of every row of its person, or of its two people.
-    """
-    out = np.full(len(tracks), np.nan)
-    if not len(windows):
-        return out
-    if windows.whole:
-        together = windows.partner > 0
-        ids = np.concatenate([windows.track, windows.partner[together]])
-        order = np.argsort(ids, kind="stable")
-        scores = np.concatenate([anomaly, anomaly[together]])[order]
-        mine = np.minimum(np.searchsorted(ids[order], tracks.track), len(ids) - 1)
-        return np.where(ids[order][mine] == tracks.track, scores[mine], np.nan)
-    length = windows.frames
-    at = tracks.time_s[tracks.frame] * windows.fps  # in steps of the windows' grid
-    ids, who = np.unique(windows.track, return_inverse=True)
-    mine = np.minimum(np.searchsorted(ids, tracks.track), len(ids) - 1)  # of each row, its place among `ids`
-    known = ids[mine] == tracks.track
-    if mode == "online":
-        # Tracks one after another on one axis, so that a row finds the last window that had ended by then with one
-        # search; 1e-6 forgives rounding, a whole grid step would be the future.
-        ends = windows.first + length - 1
-        now = np.floor(at + 1e-6).astype(np.int64)
-        low = min(ends.min(), now.min())
-        span = max(ends.max(), now.max()) - low + 1
-        latest = np.searchsorted(who * span + ends - low, mine * span + now - low, side="right") - 1
-        fresh = known & (latest >= 0) & (who[latest] == mine) & (at - ends[latest] < stride - 1e-6)
-        out[fresh] = anomaly[latest[fresh]]
-        return out
-    # Grids of the tracks, each from its first window to its last, one after another.
-    begin = np.concatenate([[0], np.flatnonzero(np.diff(who)) + 1])
-    low = windows.first[begin]
-    span = np.append(windows.first[begin[1:] - 1], windows.first[-1]) + length - low
-    start = np.cumsum(span) - span
-    at_grid = windows.first - low[who] + start[who]
-    total, count = np.zeros((2, span.sum()))
-    for step in range(length):
-        total += np.bincount(at_grid + step, anomaly, len(total))
-        count += np.bincount(at_grid + step, minlength=len(total))
-    spot = np.ceil(at - 0.5).astype(np.int64) - low[mine]  # the nearest grid frame, as `make_windows` rounds
-    covered = known & (spot >= 0) & (spot < span[mine])
-    spot += start[mine]
-    covered[covered] = count[spot[covered]] > 0
-    out[covered] = total[spot[covered]] / count[spot[covered]]
-    return out
-
-
-def frame_scores(
-    rows: NDArray[np.float64], tracks: ClipTracks
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Each frame's highest anomaly over people (F,), NaN where nobody was scored, and whose it is (F,)."""
-    score = np.full(tracks.frame_count, -np.inf)
-    worst = np.full(tracks.frame_count, NOBODY, np.int32)
-    scored = np.flatnonzero(~np.isnan(rows))
-    frame = tracks.frame[scored]
-    np.maximum.at(score, frame, rows[scored])
-    decides = scored[rows[scored] == score[frame]][::-1]  # the first of equals is written last
-    worst[tracks.frame[decides]] = tracks.track[decides]
-    return np.where(np.isneginf(score), np.nan, score), worst
 
 
 def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calibration:

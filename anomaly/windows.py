@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,17 @@ class Windows:
         """The windows that ``index`` (any NumPy index along N) picks: (n, C, T, V), normalised."""
         rows = self.start[index][:, None] + np.arange(self.settings.frames)
         return normalise(self.points[rows], self.settings)
+
+    def pick(self, index: Any) -> Windows:
+        """Some of the windows, as ``index`` (any NumPy index along N) picks them; views of the same joints."""
+        return replace(
+            self,
+            start=self.start[index],
+            track=self.track[index],
+            first=self.first[index],
+            partner=self.partner[index],
+            span_s=None if self.span_s is None else self.span_s[index],
+        )
 
     @property
     def x(self) -> NDArray[np.float32]:

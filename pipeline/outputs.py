@@ -25,12 +25,14 @@ class Outputs:
         people: CSV, a row a person and frame.
         plot: picture of the score over time.
         overlay: video with people and scores drawn in.
+        explain: CSV, a row a window.
     """
 
     scores: Path
     people: Path | None = None
     plot: Path | None = None
     overlay: Path | None = None
+    explain: Path | None = None
 
     def in_folder_for(self, clip: str) -> Outputs:
         """The same with every path taken as a folder, in it a file named after the clip."""
@@ -43,11 +45,12 @@ class Outputs:
             named(self.people, ".people.csv"),
             named(self.plot, ".png"),
             named(self.overlay, ".overlay.mp4"),
+            named(self.explain, ".windows.csv"),
         )
 
     def check(self, source: Path | None) -> None:
         """Raise `OutputError` if an output would overwrite the video or another output."""
-        paths = [p.resolve() for p in (self.scores, self.people, self.plot, self.overlay) if p is not None]
+        paths = [p.resolve() for p in vars(self).values() if p is not None]
         if source is not None and source.resolve() in paths:
             raise OutputError(f"{source} is the video to score; name another file for the output")
         if len(set(paths)) < len(paths):
@@ -75,7 +78,7 @@ def write_outputs(
     outputs.check(None if source is None else source.path)
     with tempfile.TemporaryDirectory(prefix="gepc-") as scratch:
         keep = Path(scratch) / "cleaned.npz" if outputs.overlay is not None else None
-        curve = score_tracks(scorer, tracks, outputs.scores, outputs.people, keep, quiet)
+        curve = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
         if outputs.plot is not None:
             threshold = 100 * (1 - scorer.settings.calibration.false_alarm_rate)
             plot_scores(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.bundle import load_bundle, read_card
+from anomaly.bundle_files import ENCODER
 from anomaly.calibration import cut_frames
 from anomaly.model import Model
-from anomaly.scoring import ClipScores, FrameScores, context_s, score_clip
+from anomaly.scoring import ClipScores, FrameScores, WindowScores, context_s, score_clip
 from pipeline.devices import pick_device
+from pipeline.explanations import WINDOW_COLUMNS, write_windows
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
 from pose_extract.cache import TracksWriter, complete_or_absent
 from pose_extract.checking import build
 from pose_extract.cleaning import clean_tracks
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, ModelError
 from pose_extract.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
 
     Raises:
         ModelError: there is no model, or it is damaged or from another version.
+        ModelError: the model cannot reconstruct, which the settings ask for.
         ConfigError: an override is wrong, or would change what the model has learned.
     """
     for text in overrides:
@@ -69,11 +73,17 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             raise ConfigError(
                 f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
             )
-    model = load_bundle(folder, pick_device(device))
+    model = load_bundle(folder, device if (folder / ENCODER).is_file() else pick_device(device))
     sections = dict(read_card(folder).get("tracks") or {})
     sections["scoring"] = dataclasses.asdict(model.settings.scoring)
     sections["calibration"] = dataclasses.asdict(model.settings.calibration)
-    return Scorer(model, build(Settings, override(sections, overrides)))
+    settings = build(Settings, override(sections, overrides))
+    if settings.scoring.by != "clustering" and not model.can_reconstruct:
+        raise ModelError(
+            f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
+            "the trained model"
+        )
+    return Scorer(model, settings)
 
 
 @dataclass(frozen=True)
@@ -104,9 +114,12 @@ def score_parts(
     """
     model, cleaning = scorer.model, scorer.settings.cleaning
     scoring, rate = scorer.settings.scoring, scorer.settings.calibration.false_alarm_rate
-    margin = int(np.ceil(context_s(model.settings, scoring, tracks.fps) * tracks.fps)) + 1
-    outer = margin + cleaning.context_frames(tracks.fps)
     count = tracks.frame_count
+    context = context_s(model.settings, scoring, tracks.fps)
+    if math.isinf(context):
+        context, chunk_frames = 0.0, max(count, 1)
+    margin = int(np.ceil(context * tracks.fps)) + 1
+    outer = margin + cleaning.context_frames(tracks.fps)
     for begin in range(0, count, chunk_frames):
         end = min(begin + chunk_frames, count)
         low, high = max(0, begin - margin), min(count, end + margin)
@@ -126,7 +139,23 @@ def _middle(part: ClipTracks, scores: ClipScores, first: int, stop: int) -> tupl
     }
     kept = dataclasses.replace(scores.frames, frame=np.arange(stop - first, dtype=np.int32), **frames)
     return cut_frames(part, first, stop), dataclasses.replace(
-        scores, frames=kept, row_score=scores.row_score[rows], row_percentile=scores.row_percentile[rows]
+        scores,
+        frames=kept,
+        row_score=scores.row_score[rows],
+        row_percentile=scores.row_percentile[rows],
+        windows=_windows_from(scores.windows, first, stop),
+    )
+
+
+def _windows_from(scores: WindowScores, first: int, stop: int) -> WindowScores:
+    """Those that begin in the frames first..stop-1, so that a clip's parts have each window once."""
+    inside = np.flatnonzero((scores.first_frame >= first) & (scores.first_frame < stop))
+    return WindowScores(
+        scores.windows.pick(inside),
+        scores.score[inside],
+        scores.percentile[inside],
+        scores.first_frame[inside] - first,
+        scores.last_frame[inside] - first,
     )
 
 
@@ -135,6 +164,7 @@ def score_tracks(
     tracks: ClipTracks,
     out: Path,
     people: Path | None = None,
+    explain: Path | None = None,
     keep: Path | None = None,
     quiet: bool = False,
 ) -> Curve:
@@ -145,6 +175,7 @@ def score_tracks(
         tracks: the clip, as extracted (cleaning happens here).
         out: CSV with a row for every frame: frame, time_s, score, percentile, alarm, people, track_id.
         people: CSV with a row for every person in every frame, with the box in pixels.
+        explain: CSV with a row for every window of every person: what its score rests on.
         keep: tracks file to write the cleaned tracks to, for the overlay.
         quiet: no progress.
     """
@@ -153,10 +184,13 @@ def score_tracks(
         frame_file = stack.enter_context(complete_or_absent(out))
         frame_csv = csv.writer(frame_file)
         frame_csv.writerow(FRAME_COLUMNS)
-        people_csv = cleaned = None
+        people_csv = windows_csv = cleaned = None
         if people is not None:
             people_csv = csv.writer(stack.enter_context(complete_or_absent(people)))
             people_csv.writerow(PEOPLE_COLUMNS)
+        if explain is not None:
+            windows_csv = csv.writer(stack.enter_context(complete_or_absent(explain)))
+            windows_csv.writerow(WINDOW_COLUMNS)
         if keep is not None:
             cleaned = stack.enter_context(TracksWriter(keep))
         progress = stack.enter_context(stage(f"score {tracks.clip}", "frames", tracks.frame_count, quiet))
@@ -165,6 +199,8 @@ def score_tracks(
             _write_frames(frame_csv, begin, frames)
             if people_csv is not None:
                 _write_people(people_csv, begin, part, scores)
+            if windows_csv is not None:
+                write_windows(windows_csv, scorer.model, begin, scores.windows)
             if cleaned is not None:
                 cleaned.add_part(part, begin)
                 row_percentiles.append(scores.row_percentile.astype(np.float32))

@@ -21,6 +21,7 @@ EXAMPLE = """\
 example:
   gepc-pipeline score video.mp4 --out scores.csv
   gepc-pipeline score video.mp4 --out scores.csv --people people.csv --plot plot.png --overlay overlay.mp4
+  gepc-pipeline score video.mp4 --out scores.csv --explain windows.csv --score-by both
   gepc-pipeline score recordings/ --out scores/
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
 
@@ -40,8 +41,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--people", type=Path, metavar="CSV|DIR", help="also a row for every person and frame"
     )
+    parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="CSV|DIR",
+        help="also a row for every window of a person: its action words, mixture component and worst joints",
+    )
     parser.add_argument("--plot", type=Path, metavar="PNG|DIR", help="also a picture of the score over time")
     parser.add_argument("--overlay", type=Path, metavar="MP4|DIR", help="also a video with people and scores")
+    parser.add_argument(
+        "--score-by",
+        choices=("clustering", "reconstruction", "both"),
+        help="what a score is: short for --set scoring.by=... (default: what the model was trained with)",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
+    )
     add_workspace(parser)
     add_set(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
@@ -62,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
             "--overlay needs the video itself: gepc-pipeline score VIDEO --out ... --overlay ..."
         )
     workspace = Workspace(args.workspace)
-    outputs = Outputs(args.out, args.people, args.plot, args.overlay)
-    scorer = load_scorer(workspace.model, args.set, args.device)
+    outputs = Outputs(args.out, args.people, args.plot, args.overlay, args.explain)
+    overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
+    scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
         _report(scorer, load_tracks(args.tracks), outputs, None, args.quiet)
         return 0

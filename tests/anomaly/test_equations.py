@@ -23,11 +23,11 @@ from anomaly.clustering import (
 )
 from anomaly.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
 from anomaly.folding import assign_in_batches, fold
+from anomaly.frame_assignment import frame_scores, row_scores
 from anomaly.graph import static_adjacency
 from anomaly.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
 from anomaly.network import Network
 from anomaly.normality import NormalitySettings, coordinates_of, fit_normality
-from anomaly.scoring import frame_scores, row_scores
 from anomaly.settings import (
     ADJACENCIES,
     ASSIGNMENTS,

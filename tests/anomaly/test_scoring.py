@@ -8,17 +8,10 @@ import walkers
 
 from anomaly.augment import TRANSFORMS, apply_transform
 from anomaly.calibration import KINDS, MODES, cut_frames
+from anomaly.frame_assignment import NOBODY, frame_scores, row_scores
 from anomaly.metrics import frame_auc
 from anomaly.model import Model
-from anomaly.scoring import (
-    NOBODY,
-    ScoringSettings,
-    calibrate,
-    context_s,
-    frame_scores,
-    row_scores,
-    score_clip,
-)
+from anomaly.scoring import ScoringSettings, calibrate, context_s, score_clip
 from anomaly.trained import TrainedModel
 from anomaly.window_settings import WindowSettings
 from anomaly.windows import Windows, make_windows

@@ -7,7 +7,8 @@ import pytest
 import walkers
 
 from anomaly.calibration import split_held_out
-from anomaly.scoring import ScoringSettings, clip_score, context_s, row_scores, score_clip
+from anomaly.frame_assignment import row_scores
+from anomaly.scoring import ScoringSettings, clip_score, context_s, score_clip
 from anomaly.training import train_model
 from anomaly.windows import make_windows
 from pose_extract.errors import TrainingError

@@ -261,3 +261,148 @@ def test_extract_killed_at_any_moment_and_restarted_gives_the_same_arrays(street
         for field in ("time_s", "frame", "track", "keypoints", "boxes"):
             assert np.asarray(getattr(a, field)).tobytes() == np.asarray(getattr(b, field)).tobytes()
     assert not list((tmp_path / "killed" / "tracks").glob("*.partial"))
+
+
+def score(cli, workspace, out, *options, clip="normal_2"):
+    """The rows that `score` writes for one of the workspace's clips."""
+    tracks = workspace / "tracks" / f"{clip}.npz"
+    result = cli("score", "--tracks", tracks, "--out", out, "--workspace", workspace, *options)
+    assert result.code == 0, result.err
+    return read_csv(out)
+
+
+@pytest.mark.parametrize("by", ["reconstruction", "both"])
+def test_score_by_is_short_for_the_setting(truth_workspace, cli, tmp_path, by):
+    usual = score(cli, truth_workspace, tmp_path / "usual.csv")
+    short = score(cli, truth_workspace, tmp_path / "short.csv", "--score-by", by)
+    long = score(cli, truth_workspace, tmp_path / "long.csv", "--set", f"scoring.by={by}")
+    assert short == long
+    assert [r["score"] for r in short] != [r["score"] for r in usual]
+    assert [r["people"] for r in short] == [r["people"] for r in usual]
+    # Held-out normal frames are its scale, of this kind: normal video lies among them.
+    assert 5 < np.mean([float(r["percentile"]) for r in short]) < 95
+
+
+def test_clustering_is_the_kind_that_is_scored_by_default(truth_workspace, cli, tmp_path):
+    usual = score(cli, truth_workspace, tmp_path / "usual.csv")
+    assert usual == score(cli, truth_workspace, tmp_path / "named.csv", "--score-by", "clustering")
+
+
+def test_online_scores_of_a_command_know_nothing_of_the_future(truth_workspace, cli, tmp_path):
+    settings = ("--set", "scoring.frames=online")
+    whole = score(cli, truth_workspace, tmp_path / "online.csv", *settings)
+    assert whole != score(cli, truth_workspace, tmp_path / "backtracked.csv")
+    assert len(whole) == 192
+
+
+def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspace, cli, tmp_path):
+    from pipeline.explanations import WINDOW_COLUMNS
+
+    table, people = tmp_path / "windows.csv", tmp_path / "people.csv"
+    by = ("--score-by", "reconstruction", "--set", "scoring.frames=online")
+    score(cli, truth_workspace, tmp_path / "s.csv", "--explain", table, "--people", people, *by)
+    rows = read_csv(table)
+    assert tuple(rows[0]) == WINDOW_COLUMNS
+    assert WINDOW_COLUMNS[:8] == (
+        "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
+    )  # fmt: skip
+    joints = load_scorer(truth_workspace / "model").model.settings.windows.body.joints
+    for row in rows:
+        assert int(row["last_frame"]) - int(row["first_frame"]) == 11  # 12 frames at the video's own rate
+        assert 1 <= int(row["component"]) <= 3
+        words, weights = ([float(row[f"{name}{i}"]) for i in (1, 2, 3)] for name in ("word", "weight"))
+        assert len(set(words)) == 3
+        assert set(words) <= {1, 2, 3, 4}
+        assert 1.001 >= sum(weights) > 0
+        assert weights == sorted(weights, reverse=True)
+        shares = [float(row[f"share{i}"]) for i in (1, 2, 3)]
+        assert shares == sorted(shares, reverse=True)
+        assert 3 / 18 - 1e-3 <= sum(shares) <= 1
+        assert {row[f"joint{i}"] for i in (1, 2, 3)} <= set(joints)
+    assert len({(row["track_id"], row["first_frame"]) for row in rows}) == len(rows)
+    # Online, a person's score in a frame is that of the window that ends there.
+    persons = {(p["frame"], p["track_id"]): p for p in read_csv(people) if p["score"]}
+    windows = {(row["last_frame"], row["track_id"]): row for row in rows}
+    assert persons.keys() == windows.keys()
+    for key, person in persons.items():
+        assert person["score"] == windows[key]["score"]
+        assert person["percentile"] == windows[key]["percentile"]
+
+
+@pytest.mark.parametrize("stride", [1, 5])
+def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path, monkeypatch, stride):
+    from dataclasses import replace
+
+    from pipeline import score as module
+
+    scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.2"])
+    settings = scorer.model.settings
+    strided = replace(settings, windows=replace(settings.windows, score_stride=stride))
+    scorer = replace(scorer, model=replace(scorer.model, settings=strided))
+    tracks = load_tracks(truth_workspace / "tracks" / "normal_2.npz")
+    tables = []
+    original = module.score_parts
+    for chunk in (10**9, 37):
+        monkeypatch.setattr(module, "score_parts", lambda s, t, chunk=chunk: original(s, t, chunk))
+        path = tmp_path / f"{chunk}.csv"
+        module.score_tracks(scorer, tracks, tmp_path / "s.csv", explain=path, quiet=True)
+        tables.append({(r["track_id"], r["first_frame"], r["last_frame"]): r for r in read_csv(path)})
+    whole, parts = tables
+    assert len(whole) > 20
+    assert whole.keys() == parts.keys()
+    for key, row in whole.items():
+        for name in ("start_s", "end_s", "word1", "joint1"):
+            assert row[name] == parts[key][name]
+        for name in ("score", "weight1", "share1"):
+            assert float(parts[key][name]) == pytest.approx(float(row[name]), rel=1e-3, abs=2e-4)
+
+
+def test_explanations_of_several_videos_go_into_a_folder(tmp_path):
+    from pathlib import Path
+
+    from pipeline.outputs import Outputs
+    from pose_extract.errors import OutputError
+
+    files = Outputs(Path("s"), people=Path("s"), explain=Path("s")).in_folder_for("clip")
+    assert [files.scores, files.people, files.explain] == [
+        Path("s/clip.csv"), Path("s/clip.people.csv"), Path("s/clip.windows.csv"),
+    ]  # fmt: skip
+    with pytest.raises(OutputError):
+        Outputs(Path("a.csv"), explain=Path("a.csv")).check(None)
+
+
+def test_an_interrupted_table_of_windows_is_absent(truth_workspace, tmp_path, monkeypatch):
+    from pipeline import score as module
+
+    def fail(*args):
+        raise RuntimeError("stopped in the middle")
+
+    monkeypatch.setattr(module, "write_windows", fail)
+    scorer = load_scorer(truth_workspace / "model")
+    tracks = load_tracks(truth_workspace / "tracks" / "normal_2.npz")
+    with pytest.raises(RuntimeError, match="in the middle"):
+        module.score_tracks(scorer, tracks, tmp_path / "s.csv", explain=tmp_path / "windows.csv", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_words_are_a_picture_of_what_the_model_takes_for_normal(truth_workspace, cli, tmp_path):
+    out = tmp_path / "words.png"
+    result = cli("words", "--workspace", truth_workspace, "--out", out)
+    assert result.code == 0, result.err
+    assert out.read_bytes()[:4] == b"\x89PNG"
+    assert "of 4 action words" in result.out
+    assert str(out) in result.out
+    missing = cli("words", "--workspace", tmp_path / "nothing")
+    assert missing.code != 0
+    assert "gepc-pipeline train" in missing.err
+
+
+def test_a_model_that_cannot_reconstruct_says_so_before_anything_is_scored(truth_workspace, monkeypatch):
+    from pose_extract.errors import ModelError
+
+    scorer = load_scorer(truth_workspace / "model", ["scoring.by=both"])
+    assert scorer.settings.scoring.by == "both"
+    monkeypatch.setattr(type(scorer.model), "can_reconstruct", False)
+    with pytest.raises(ModelError, match="cannot reconstruct; use clustering"):
+        load_scorer(truth_workspace / "model", ["scoring.by=both"])
+    assert load_scorer(truth_workspace / "model").settings.scoring.by == "clustering"

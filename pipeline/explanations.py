@@ -1,0 +1,50 @@
+"""The table of windows: what each window's score rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anomaly.explain import TOP, explain
+from anomaly.model import Model
+from anomaly.scoring import WindowScores
+
+_PLACES = range(1, TOP + 1)
+WINDOW_COLUMNS = (
+    "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
+    *(f"{name}{i}" for name in ("word", "weight", "joint", "share") for i in _PLACES),
+)  # fmt: skip
+_BATCH = 1024  # windows explained at once
+
+
+def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) -> None:
+    """Write a row for each window of a part of a clip, ordered by track, then by time.
+
+    Words and components count from 1. A word's weight is the soft assignment; a joint's share that of the
+    reconstruction error, all joints' shares being 1. Cells are empty where the model has fewer words than columns, or
+    cannot reconstruct.
+
+    Args:
+        table: csv writer.
+        model: the model.
+        begin: first frame of the part in its clip.
+        scores: the part's windows.
+    """
+    names = model.settings.windows.body.joints
+    windows = scores.windows
+    start_s, end_s = windows.start_s, windows.end_s
+    for low in range(0, len(scores), _BATCH):
+        told = explain(model, windows.batch(slice(low, low + _BATCH)))
+        for n, i in enumerate(range(low, min(low + _BATCH, len(scores)))):
+            table.writerow((
+                windows.track[i], begin + scores.first_frame[i], begin + scores.last_frame[i],
+                f"{start_s[i]:.6f}", f"{end_s[i]:.6f}", f"{scores.score[i]:.6f}", f"{scores.percentile[i]:.3f}",
+                told.component[n],
+                *(word or "" for word in told.words[n]), *map(_number, told.weights[n]),
+                *("" if joint < 0 else names[joint] for joint in told.joints[n]), *map(_number, told.shares[n]),
+            ))  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4f}"
