@@ -199,7 +199,7 @@ def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
                 z, reconstruction = network.autoencoder(x)
             log_p = network.clustering(z.float())
             loss_rec = F.mse_loss(reconstruction.float(), x)
-            parts = divergence(log_p, _target(run, log_p, items), clustering)
+            parts = divergence(log_p, target_of(run, log_p, items), clustering)
             loss_cluster = parts.sum() / (1 if clustering.reduction == "sum" else total)
             descend(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
             losses.add(loss_rec=loss_rec * len(x), loss_cluster=parts.sum())
@@ -222,7 +222,7 @@ def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[st
     return facts | run.watch(Occupancy.of(p))
 
 
-def _target(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
+def target_of(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
     """q of a batch: out of the whole set's, or by the batch's own assignments."""
     if run.target is not None:
         return run.target[torch.from_numpy(items).to(run.device, non_blocking=True)]
