@@ -1,0 +1,143 @@
+"""Training of many forms that share what they have in common: windows, pre-training, fine-tuning, assignments."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.calibration import split_held_out
+from anomaly.checkpoint import Checkpoint
+from anomaly.clustering import Occupancy
+from anomaly.curves import Curves
+from anomaly.dataset import TrainingSet
+from anomaly.network import Network
+from anomaly.normality import fit_normality
+from anomaly.run import Run
+from anomaly.scoring import calibrate, score_clip
+from anomaly.settings import ModelSettings
+from anomaly.steps import assign_all, seeded
+from anomaly.trained import TrainedModel
+from anomaly.training import finetune, initialise, pretrain
+from anomaly.windows import Windows, make_windows
+from pose_extract.records import ClipTracks
+
+_PRETRAINING = ("transforms", "all_transforms", "batch_size", "weight_decay", "precision")
+
+
+@dataclass
+class RememberingModel(TrainedModel):
+    """A model that remembers what its network said of windows, by their content.
+
+    Attributes:
+        memory: shared by models with the same network.
+    """
+
+    memory: dict[Any, NDArray[Any]] = field(kw_only=True)
+
+    def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `TrainedModel.assign`."""
+        return self._once("assign", x, super().assign)
+
+    def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """As `TrainedModel.joint_errors`."""
+        return self._once("errors", x, super().joint_errors)
+
+    def _once(self, what: str, x: NDArray[np.float32], compute: Callable[..., NDArray[Any]]) -> NDArray[Any]:
+        key = what, x.shape, hashlib.blake2b(np.ascontiguousarray(x).data).digest()
+        if key not in self.memory:
+            self.memory[key] = compute(x)
+        return self.memory[key]
+
+
+class Shared:
+    """Trains and scores forms on the clips of one seed; what the last form had in common with the next is kept.
+
+    Args:
+        normal: clips to learn from.
+        tests: clips to score.
+        seed: of everything random in training.
+    """
+
+    def __init__(self, normal: list[ClipTracks], tests: list[ClipTracks], seed: int) -> None:
+        self.normal, self.tests, self.seed = normal, tests, seed
+        self._kept: dict[str, tuple[str, Any]] = {}
+
+    def keys(self, settings: ModelSettings) -> tuple[str, str, str]:
+        """What pre-training, fine-tuning and the mixture depend on; forms sorted by it share the most."""
+        training = asdict(settings.training)
+        first = {
+            "windows": asdict(settings.windows),
+            "model": asdict(settings.model),
+            "held_out": settings.calibration.held_out,
+            "training": {k: v for k, v in training.items() if k in _PRETRAINING or k.startswith("pretrain")},
+        }
+        second = {"clustering": asdict(settings.clustering), "training": training}
+        parts = (first, second, asdict(settings.normality))
+        texts = [json.dumps(part, sort_keys=True, default=str) for part in parts]
+        return texts[0], "".join(texts[:2]), "".join(texts)
+
+    def score(self, settings: ModelSettings) -> tuple[list[NDArray[np.float64]], dict[str, Any]]:
+        """Frame scores of each test clip, and what training found."""
+        model = self._once("model", self.keys(settings)[2], lambda: self._model(settings))
+        scores = [score_clip(model, tracks, settings.scoring).frames.score for tracks in self.tests]
+        return scores, model.facts
+
+    def _once(self, stage: str, key: str, compute: Callable[[], Any]) -> Any:
+        if self._kept.get(stage, ("",))[0] != key:
+            self._kept.pop(stage, None)
+            self._kept[stage] = key, compute()
+        return self._kept[stage][1]
+
+    def _pretrained(self, settings: ModelSettings) -> tuple[TrainingSet, list[ClipTracks], dict[str, Any]]:
+        """The training set, the held-out clips, and the autoencoder's weights."""
+        rng = np.random.default_rng(self.seed)
+        fit, held_out = split_held_out(self.normal, settings.calibration.held_out, rng)
+        stride = settings.windows.train_stride
+        windows = Windows.concatenate(make_windows(clip, settings.windows, stride) for clip in fit)
+        data = TrainingSet(windows, settings, "cpu")
+        with seeded(self.seed, "cpu"):
+            run = self._run(Network(settings), settings, rng)
+            pretrain(run, data, settings)
+        return data, held_out, run.network.autoencoder.state_dict()
+
+    def _tuned(self, settings: ModelSettings) -> tuple[Network, NDArray[np.float32], dict[Any, NDArray[Any]]]:
+        """The network, the training set's log assignments, and a memory for what the network says."""
+        data, _, weights = self._once(
+            "pretrained", self.keys(settings)[0], lambda: self._pretrained(settings)
+        )
+        with seeded(self.seed + 1, "cpu"):
+            network = Network(settings)
+            network.autoencoder.load_state_dict(weights)
+            run = self._run(network, settings, np.random.default_rng(self.seed + 1))
+            initialise(run, data, settings, self.seed)
+            finetune(run, data, settings)
+        return network.eval(), assign_all(network, data), {}
+
+    def _model(self, settings: ModelSettings) -> RememberingModel:
+        network, log_p, memory = self._once("tuned", self.keys(settings)[1], lambda: self._tuned(settings))
+        _, held_out, _ = self._kept["pretrained"][1]
+        normality = fit_normality(log_p, settings.normality, self.seed)
+        model = RememberingModel(settings, normality, network=network, memory=memory)
+        model.calibration = calibrate(model, held_out, _silent)
+        occupancy = Occupancy.of(np.exp(log_p))
+        model.facts = {
+            "clusters_used": occupancy.used,
+            "largest_cluster": occupancy.largest,
+            "saturated": occupancy.saturated,
+            "components_used": normality.components_used,
+        }
+        return model
+
+    def _run(self, network: Network, settings: ModelSettings, rng: np.random.Generator) -> Run:
+        nothing_kept = Curves(None, settings.clustering.clusters)
+        return Run(network, rng, "cpu", Checkpoint(None, ""), nothing_kept, _silent)
+
+
+def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+    """Progress that nobody wants."""
