@@ -105,8 +105,11 @@ def _export(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter's errors share no class
-        reason = str(error).strip().splitlines()
-        raise ModelError(f"the network cannot be exported with {versions}: {reason[-1:]}") from error
+        used = ", ".join(f"{name} {number}" for name, number in versions.items())
+        cause = error.__cause__ or error
+        raise ModelError(
+            f"{used} cannot export the network: {type(cause).__name__}: {str(cause).strip()[:200]}. Please report this"
+        ) from error
     assert program is not None
     return _plain(program.model_proto, versions)
 

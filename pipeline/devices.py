@@ -9,9 +9,15 @@ def pick_device(name: str) -> str:
     """``cpu``, ``cuda``, ``cuda:N`` or ``mps`` if it is there; ``auto`` takes the fastest that is.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device is not there, or torch is not installed.
     """
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError(
+            "this needs torch, which is not installed: pip install torch. To score without torch, export the model on "
+            "another machine (gepc-pipeline onnx --out DIR) and score with --model DIR"
+        ) from error
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
