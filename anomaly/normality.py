@@ -23,7 +23,7 @@ from pose_extract.errors import TrainingError
 
 logger = logging.getLogger(__name__)
 
-_MOST_VECTORS = 200_000  # that a mixture is fitted on: more cost memory and time, and change next to nothing
+_MOST_VECTORS = 100_000  # that a mixture is fitted on: more cost memory and time, and change next to nothing
 _CHUNK = 8192  # vectors that are evaluated at once
 
 

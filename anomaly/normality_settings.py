@@ -18,7 +18,7 @@ class NormalitySettings:
     Attributes:
         components: truncation of the Dirichlet process: at most this many mixture components.
         max_iterations: of variational inference.
-        every: the mixture is fitted on one of n training vectors, drawn at random, and on 200,000 at most.
+        every: the mixture is fitted on one of n training vectors, drawn at random, and on 100,000 at most.
         form: "gaussian", Gaussians over the soft assignments as they are (a vector on the simplex has a singular
             covariance), "logratio", Gaussians over their isometric log-ratio coordinates, or "dirichlet", a
             Dirichlet-process mixture of Dirichlet distributions.

@@ -167,9 +167,11 @@ class ClusteringSettings:
             kernel of the distance to them (deep embedded clustering as first published).
         freedom: degrees of freedom of Student's t.
         bias: add -|theta_k|^2 / 2 to equation 1's exponents, with which the softmax agrees with nearest centroid
-            (it is then the posterior of an isotropic Gaussian mixture). False is the paper's form.
-        temperature: equation 1's exponents are divided by it; 1 is the paper's form. 0 finds it when the layer is
-            initialised, such that assignments start out soft (`start_entropy`).
+            (it is then the posterior of an isotropic Gaussian mixture). False is the paper's form; Student's t
+            depends on distances anyway.
+        temperature: equation 1's exponents, or the logarithms of Student's t, are divided by it; 1 is the published
+            form of both. 0 finds it when the layer is initialised, such that assignments start out soft
+            (`start_entropy`).
         start_entropy: mean entropy of an assignment that temperature 0 aims at, as a share of log K.
         target: "whole", equation 3 with sums over the whole training set, or "batch", p^2 over the batch's sums.
         divergence: "target_model", KL(Q || P) (equation 2), or "model_target", KL(P || Q).

@@ -43,8 +43,9 @@ def mixed_precision(settings: ModelSettings | None, device: str) -> torch.autoca
 
 def encode_sample(network: Network, data: TrainingSet, settings: ModelSettings) -> NDArray[np.float32]:
     """Latent vectors (n, D) of at most ``clustering.kmeans_windows`` items, evenly spread over the set."""
-    every = -(-len(data) // settings.clustering.kmeans_windows)
-    items = np.arange(0, len(data), every)
+    # Not every n-th item: where n is a multiple of the transforms' number, all would be in the same transform.
+    count = min(len(data), settings.clustering.kmeans_windows)
+    items = np.linspace(0, len(data) - 1, count).astype(np.int64)
     begin, stop = distributed.share(len(items))
     batches = (data.get(items[at : min(at + _PASS_BATCH, stop)]) for at in range(begin, stop, _PASS_BATCH))
     return _pass(
