@@ -146,12 +146,13 @@ class Cells:
     def get(self, form: Form, seed: int) -> dict[str, Any] | None:
         """The cell, or None where it has not been measured."""
         path = self.path(form.settings, seed)
-        return json.loads(path.read_text()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return {"base": form.base, "form": form.name, "seed": seed, **json.loads(path.read_text())}
 
     def put(self, form: Form, seed: int, figures: dict[str, Any]) -> None:
         """Keep a cell."""
-        named = {"form": form.name, "base": form.base, "seed": seed, **figures}
-        write_atomically(self.path(form.settings, seed), json.dumps(named, indent=1).encode())
+        write_atomically(self.path(form.settings, seed), json.dumps(figures, indent=1).encode())
 
 
 def fill(cells: Cells, forms: Iterable[Form], seed: int, say: Callable[[str], None]) -> None:

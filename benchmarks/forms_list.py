@@ -52,14 +52,18 @@ _DEC: Changes = {**_STUDENT, "clustering.target": "batch"}
 _A, _AB = ["static"], ["static", "global"]
 
 
+_EVERYWHERE: Changes = {"windows.score_stride": 2}  # half the windows to score, half the time
+_OF_BASE = {"paper": PAPER, "k-means": {"training.finetune_epochs": 0}}
+
+
 @dataclass(frozen=True)
 class Form:
     """One row of the table.
 
     Attributes:
         name: what it says of the form.
-        base: what it starts from: "default", "paper", the paper's form on the default's network, or "published", the
-            paper's config.
+        base: what it starts from: "default", "k-means", the default without fine-tuning, "paper", the paper's form on
+            the default's network, or "published", the paper's config.
         changes: dotted settings that differ from the base.
         chosen: whether it is also measured on the held-out streets.
     """
@@ -78,10 +82,7 @@ class Form:
     def settings(self) -> ModelSettings:
         """The model's settings."""
         sections = load_config("paper" if self.base == "published" else "default")
-        base = {"windows.score_stride": 2} | (
-            PAPER if self.base == "paper" else {}
-        )  # half the windows, half the time
-        for name, value in {**base, **self.changes}.items():
+        for name, value in {**_EVERYWHERE, **_OF_BASE.get(self.base, {}), **self.changes}.items():
             section, key = name.split(".")
             sections[section] = {**sections.get(section, {}), key: value}
         known = ModelSettings.__dataclass_fields__
@@ -95,70 +96,76 @@ def _forms(base: str, table: dict[str, Changes]) -> list[Form]:
 DEFAULT = Form("default", "default", chosen=True)
 PAPERS = Form("paper's form, small network", "paper", chosen=True)
 
+KMEANS = Form("default without fine-tuning", "k-means")
+
+_ASSIGNMENTS: dict[str, Changes] = {
+    "softmax without bias": {"clustering.bias": False},
+    "softmax, temperature 1": {"clustering.temperature": 1.0},
+    "softmax without bias, temperature 1": {"clustering.bias": False, "clustering.temperature": 1.0},
+    "student": _STUDENT,
+    "student, automatic temperature": _SOFT_STUDENT,
+    "start_entropy 0.15": {"clustering.start_entropy": 0.15},
+    "start_entropy 0.5": {"clustering.start_entropy": 0.5},
+    "K 10": {"clustering.clusters": 10},
+    "K 20": {"clustering.clusters": 20},
+    "K 32": {"clustering.clusters": 32},
+}
+_MIXTURES: dict[str, Changes] = {
+    "normality gaussian": {"normality.form": "gaussian"},
+    "normality logratio": {"normality.form": "logratio"},
+    "normality dirichlet": {"normality.form": "dirichlet"},
+    "logratio, shrink 0.001": {"normality.form": "logratio", "normality.shrink": 0.001},
+    "5 components": {"normality.components": 5},
+    "20 components": {"normality.components": 20},
+    "student, gaussian": {**_STUDENT, "normality.form": "gaussian"},
+    "student, dirichlet": {**_STUDENT, "normality.form": "dirichlet"},
+    "automatic student, dirichlet": {**_SOFT_STUDENT, "normality.form": "dirichlet"},
+    "K 32, dirichlet": {"clustering.clusters": 32, "normality.form": "dirichlet"},
+    "start_entropy 0.5, dirichlet": {"clustering.start_entropy": 0.5, "normality.form": "dirichlet"},
+}
+_SCORING: dict[str, Changes] = {
+    "tail linear": {"scoring.tail": "linear"},
+    "not smoothed": {"scoring.smoothing_s": 0.0},
+    "smoothing 0.5 s": {"scoring.smoothing_s": 0.5},
+    "smoothing 1.67 s": {"scoring.smoothing_s": 40 / 24},
+    "online": {"scoring.frames": "online"},
+    "by reconstruction": {"scoring.by": "reconstruction"},
+    "by both": {"scoring.by": "both"},
+}
+_FINE_TUNING: dict[str, Changes] = {
+    "target batch": {"clustering.target": "batch"},
+    "divergence model_target": {"clustering.divergence": "model_target"},
+    "reduction sum": {"clustering.reduction": "sum"},
+    "batch, model_target, sum": {
+        "clustering.target": "batch",
+        "clustering.divergence": "model_target",
+        "clustering.reduction": "sum",
+    },
+    "lambda 0": {"clustering.weight": 0.0},
+    "lambda 0.01": {"clustering.weight": 0.01},
+    "lambda 0.6": {"clustering.weight": 0.6},
+    "student, batch (DEC)": _DEC,
+}
+_NETWORKS: dict[str, Changes] = {
+    "adjacency A": {"model.adjacencies": _A},
+    "adjacencies A + B": {"model.adjacencies": _AB},
+    "partition distance": {"model.partition": "distance"},
+    "partition uniform": {"model.partition": "uniform"},
+}
+_WINDOWS: dict[str, Changes] = {
+    "scale none": {"windows.scale": "none"},
+    "scale largest": {"windows.scale": "largest"},
+    "min_certainty 0": {"windows.min_certainty": 0.0},
+    "features xy": {"windows.features": "xy"},
+    "the five transforms": {"training.transforms": PAPER["training.transforms"]},
+}
+_WITHOUT_FINE_TUNING = {**_ASSIGNMENTS, **_MIXTURES, **_SCORING, **_NETWORKS, **_WINDOWS}
+
 FORMS: list[Form] = [
     DEFAULT,
-    *_forms(
-        "default",
-        {
-            # Assignment
-            "softmax without bias": {"clustering.bias": False},
-            "softmax, temperature 1": {"clustering.temperature": 1.0},
-            "softmax without bias, temperature 1": {"clustering.bias": False, "clustering.temperature": 1.0},
-            "student": _STUDENT,
-            "student, automatic temperature": _SOFT_STUDENT,
-            "start_entropy 0.15": {"clustering.start_entropy": 0.15},
-            "start_entropy 0.5": {"clustering.start_entropy": 0.5},
-            # Target and loss
-            "target batch": {"clustering.target": "batch"},
-            "divergence model_target": {"clustering.divergence": "model_target"},
-            "reduction sum": {"clustering.reduction": "sum"},
-            "batch, model_target, sum": {
-                "clustering.target": "batch",
-                "clustering.divergence": "model_target",
-                "clustering.reduction": "sum",
-            },
-            "no fine-tuning": {"training.finetune_epochs": 0},
-            "lambda 0": {"clustering.weight": 0.0},
-            "lambda 0.01": {"clustering.weight": 0.01},
-            "lambda 0.6": {"clustering.weight": 0.6},
-            # Clusters
-            "K 10": {"clustering.clusters": 10},
-            "K 20": {"clustering.clusters": 20},
-            "K 32": {"clustering.clusters": 32},
-            # Normality
-            "normality gaussian": {"normality.form": "gaussian"},
-            "normality dirichlet": {"normality.form": "dirichlet"},
-            "logratio, shrink 0.001": {"normality.shrink": 0.001},
-            "5 components": {"normality.components": 5},
-            "20 components": {"normality.components": 20},
-            # Combinations
-            "student, batch (DEC)": _DEC,
-            "student, gaussian": {**_STUDENT, "normality.form": "gaussian"},
-            "student, dirichlet": {**_STUDENT, "normality.form": "dirichlet"},
-            "automatic student, dirichlet": {**_SOFT_STUDENT, "normality.form": "dirichlet"},
-            "no fine-tuning, dirichlet": {"training.finetune_epochs": 0, "normality.form": "dirichlet"},
-            "no fine-tuning, student": {**_STUDENT, "training.finetune_epochs": 0},
-            # Network
-            "adjacency A": {"model.adjacencies": _A},
-            "adjacencies A + B": {"model.adjacencies": _AB},
-            "partition distance": {"model.partition": "distance"},
-            "partition uniform": {"model.partition": "uniform"},
-            # Windows
-            "scale none": {"windows.scale": "none"},
-            "scale largest": {"windows.scale": "largest"},
-            "min_certainty 0": {"windows.min_certainty": 0.0},
-            "features xy": {"windows.features": "xy"},
-            "the five transforms": {"training.transforms": PAPER["training.transforms"]},
-            # Scoring
-            "tail linear": {"scoring.tail": "linear"},
-            "not smoothed": {"scoring.smoothing_s": 0.0},
-            "smoothing 0.5 s": {"scoring.smoothing_s": 0.5},
-            "smoothing 1.67 s": {"scoring.smoothing_s": 40 / 24},
-            "online": {"scoring.frames": "online"},
-            "by reconstruction": {"scoring.by": "reconstruction"},
-            "by both": {"scoring.by": "both"},
-        },
-    ),
+    *_forms("default", {**_FINE_TUNING, **_WITHOUT_FINE_TUNING}),
+    KMEANS,
+    *_forms("k-means", _WITHOUT_FINE_TUNING),
     PAPERS,
     Form("smoothing 0.25 s", "paper", {"scoring.smoothing_s": 0.25}, chosen=True),
     *_forms(
@@ -203,10 +210,11 @@ FORMS: list[Form] = [
 ]
 
 # What each form is compared with.
-BASES = {"default": DEFAULT, "paper": PAPERS, "published": PAPERS}
+BASES = {"default": DEFAULT, "k-means": KMEANS, "paper": PAPERS, "published": PAPERS}
 
 QUICK: list[Form] = [
     DEFAULT,
-    *[f for f in FORMS if f.base == "default" and f.name in ("no fine-tuning", "normality gaussian")],
+    KMEANS,
+    *[form for form in FORMS if form.title in ("k-means: normality gaussian", "k-means: student")],
     PAPERS,
 ]

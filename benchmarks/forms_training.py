@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from anomaly.calibration import split_held_out
@@ -27,26 +28,38 @@ from anomaly.training import finetune, initialise, pretrain
 from anomaly.windows import Windows, make_windows
 from pose_extract.records import ClipTracks
 
+_FEW = 32  # windows whose activations stay in the processor's cache
 _PRETRAINING = ("transforms", "all_transforms", "batch_size", "weight_decay", "precision")
 
 
 @dataclass
 class RememberingModel(TrainedModel):
-    """A model that remembers what its network said of windows, by their content.
+    """A model that remembers what its autoencoder said of windows, by their content.
 
     Attributes:
-        memory: shared by models with the same network.
+        memory: shared by models with the same autoencoder.
     """
 
     memory: dict[Any, NDArray[Any]] = field(kw_only=True)
 
+    @torch.no_grad()
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `TrainedModel.assign`."""
-        return self._once("assign", x, super().assign)
+        z = self._once("latent", x, self._encode)
+        log_p = self.network.clustering(torch.from_numpy(z).flatten(0, 1))
+        return log_p.numpy().reshape(*z.shape[:2], -1)
 
     def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """As `TrainedModel.joint_errors`."""
         return self._once("errors", x, super().joint_errors)
+
+    def _encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Latent vectors (N, G, D) of windows (N, C, T, V) in their transforms."""
+        parts = []
+        for _, copies in self._copies(x):
+            few = copies.flatten(0, 1).split(_FEW)
+            parts.append(torch.cat([self._folded.encode(part) for part in few]).view(*copies.shape[:2], -1))
+        return torch.cat(parts).numpy()
 
     def _once(self, what: str, x: NDArray[np.float32], compute: Callable[..., NDArray[Any]]) -> NDArray[Any]:
         key = what, x.shape, hashlib.blake2b(np.ascontiguousarray(x).data).digest()
@@ -94,8 +107,8 @@ class Shared:
             self._kept[stage] = key, compute()
         return self._kept[stage][1]
 
-    def _pretrained(self, settings: ModelSettings) -> tuple[TrainingSet, list[ClipTracks], dict[str, Any]]:
-        """The training set, the held-out clips, and the autoencoder's weights."""
+    def _pretrained(self, settings: ModelSettings) -> tuple[TrainingSet, list[ClipTracks], Network]:
+        """The training set, the held-out clips, and a network with the autoencoder trained."""
         rng = np.random.default_rng(self.seed)
         fit, held_out = split_held_out(self.normal, settings.calibration.held_out, rng)
         stride = settings.windows.train_stride
@@ -104,20 +117,20 @@ class Shared:
         with seeded(self.seed, "cpu"):
             run = self._run(Network(settings), settings, rng)
             pretrain(run, data, settings)
-        return data, held_out, run.network.autoencoder.state_dict()
+        return data, held_out, run.network
 
     def _tuned(self, settings: ModelSettings) -> tuple[Network, NDArray[np.float32], dict[Any, NDArray[Any]]]:
-        """The network, the training set's log assignments, and a memory for what the network says."""
-        data, _, weights = self._once(
-            "pretrained", self.keys(settings)[0], lambda: self._pretrained(settings)
-        )
+        """The network, the training set's log assignments, and the memory of its autoencoder."""
+        first = self.keys(settings)[0]
+        data, _, pretrained = self._once("pretrained", first, lambda: self._pretrained(settings))
+        memory = self._once("memory", first, dict) if settings.training.finetune_epochs == 0 else {}
         with seeded(self.seed + 1, "cpu"):
             network = Network(settings)
-            network.autoencoder.load_state_dict(weights)
+            network.autoencoder.load_state_dict(pretrained.autoencoder.state_dict())
             run = self._run(network, settings, np.random.default_rng(self.seed + 1))
             initialise(run, data, settings, self.seed)
             finetune(run, data, settings)
-        return network.eval(), assign_all(network, data), {}
+        return network.eval(), assign_all(network, data), memory
 
     def _model(self, settings: ModelSettings) -> RememberingModel:
         network, log_p, memory = self._once("tuned", self.keys(settings)[1], lambda: self._tuned(settings))

@@ -26,6 +26,7 @@ def test_every_form_has_a_name_of_its_own_and_valid_settings():
 def test_the_bases_are_the_products_default_and_the_papers_form():
     default, papers, published = DEFAULT.settings, PAPERS.settings, load_settings("paper")
     assert dataclasses.replace(default.windows, score_stride=1) == load_settings("default").windows
+    assert BASES["k-means"].settings.training.finetune_epochs == 0 < default.training.finetune_epochs
     assert default.clustering == load_settings("default").clustering
     assert papers.model == default.model
     assert papers.clustering == published.clustering
