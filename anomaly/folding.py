@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from anomaly.layers import GraphConv, InferredAdjacency, SpatialAttentionGraphConv, SpatioTemporalBlock
 from anomaly.network import Network
+from anomaly.normalisation import BatchNorm
 
 _MICRO_BATCH = {"cpu": 32}  # windows whose activations stay in the processor's cache
 _ELSEWHERE = 4096
@@ -159,7 +160,7 @@ class _Shortcut(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: BatchNorm) -> None:
         super().__init__()
         scale, shift = _scale_and_shift(norm)
         self.stride = int(conv.stride[0])
@@ -179,7 +180,7 @@ def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     return torch.nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())
 
 
-def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """What a batch norm in evaluation mode does to each channel."""
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     return scale, norm.bias - norm.running_mean * scale

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anomaly.graph_convolution import graph_convolution
+from anomaly.normalisation import BatchNorm, Dropout
 from anomaly.settings import ADJACENCIES
 
 _UNIFORM_START = 1e-6  # of every entry of the globally-learned adjacency: a complete graph that starts silent
@@ -20,29 +22,11 @@ class GraphConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
         super().__init__()
         self.mix = nn.Conv2d(in_channels * subsets, out_channels, 1, bias=False)  # the norm has the bias
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def hear(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """The graph convolution before its batch norm; see `forward`."""
-        n, c, t, v = x.shape
-        out, subsets = len(self.mix.weight), adjacency.shape[-3]
-        # The weights go first and the adjacency second: two matrix products, neither of which copies its input.
-        weight = self.mix.weight.view(out, subsets, c).transpose(0, 1).reshape(subsets * out, c)
-        mixed = F.linear(x.permute(0, 2, 3, 1), weight).reshape(n * t, v * subsets, out)
-        heard = torch.bmm(_per_frame(adjacency, n, t), mixed)
-        return heard.view(n, t, v, out).permute(0, 3, 1, 2)
+        self.norm = BatchNorm(out_channels)
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """x (N, C, T, V) with an adjacency (S, V, V), or (N, S, V, V) where each sample has its own."""
-        return torch.relu(self.norm(self.hear(x, adjacency)))
-
-
-def _per_frame(adjacency: Tensor, n: int, t: int) -> Tensor:
-    """(S, V, V) or (N, S, V, V) from [s, v] to w -> (N * T, V, V * S) from [v, s] to w, a view where all share one."""
-    rows = adjacency.movedim(-1, -3).transpose(-2, -1).flatten(-2)
-    if adjacency.dim() == 3:
-        return rows.expand(n * t, -1, -1)
-    return rows.unsqueeze(1).expand(-1, t, -1, -1).flatten(0, 1)
+        return torch.relu_(self.norm(graph_convolution(x, self.mix.weight.flatten(1), adjacency)))
 
 
 class InferredAdjacency(nn.Module):
@@ -56,17 +40,16 @@ class InferredAdjacency(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, C, T, V) -> (N, S, V, V); the weights with which each joint hears the others sum to 1."""
-        n, _, t, v = x.shape
-        source, target = (self._embed(x, conv) for conv in (self.source, self.target))
+        n, c, t, v = x.shape
+        both = (self.source, self.target)  # in one product
+        weight = torch.cat([conv.weight.view(-1, c) for conv in both])
+        bias = torch.cat([conv.bias for conv in both if conv.bias is not None])
+        embedded = F.linear(x.permute(0, 2, 3, 1), weight, bias)
+        embedded = embedded.view(n, t, v, 2, self.subsets, self.embedding).permute(3, 0, 4, 2, 1, 5)
+        source, target = embedded.reshape(2, n * self.subsets, v, t * self.embedding).unbind()
         # Divided by the length of the product, or softmax saturates before anything is learned.
-        weights = torch.softmax(target @ source.transpose(1, 2) / (self.embedding * t), dim=2)
+        weights = torch.softmax(torch.bmm(target, source.transpose(1, 2)) / (self.embedding * t), dim=2)
         return weights.view(n, self.subsets, v, v).transpose(2, 3)
-
-    def _embed(self, x: Tensor, conv: nn.Conv2d) -> Tensor:
-        """(N, C, T, V) -> (N * S, V, T * E)."""
-        n, _, t, v = x.shape
-        embedded = conv(x).permute(0, 2, 3, 1).reshape(n, t, v, self.subsets, self.embedding)
-        return embedded.permute(0, 3, 2, 1, 4).reshape(n * self.subsets, v, t * self.embedding)
 
 
 class SpatialAttentionGraphConv(nn.Module):
@@ -107,8 +90,17 @@ class SpatialAttentionGraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
-        heard = [branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items()]
-        return heard[0] if self.plain else self.reduce(torch.cat(heard, dim=1)) + self.residual(x)
+        heard = (branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items())
+        if self.plain:
+            return next(heard)
+        # The stack is never made: each GCN goes through its own columns of the reduction.
+        assert self.reduce.bias is not None
+        out = self.residual(x) + self.reduce.bias.view(-1, 1, 1)
+        n, c, t, v = out.shape
+        out = out.permute(0, 2, 3, 1).reshape(-1, c)
+        for one, weight in zip(heard, self.reduce.weight.view(c, -1).split(c, dim=1), strict=True):
+            out = torch.addmm(out, one.permute(0, 2, 3, 1).reshape(-1, c), weight.T)
+        return out.view(n, t, v, c).permute(0, 3, 1, 2)
 
 
 class SpatioTemporalBlock(nn.Module):
@@ -141,15 +133,29 @@ class SpatioTemporalBlock(nn.Module):
         self.temporal = nn.Conv2d(
             out_channels, out_channels, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False
         )
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.dropout = nn.Dropout(dropout)
+        self.norm = BatchNorm(out_channels)
+        self.dropout = Dropout(dropout)
         self.residual = shortcut(in_channels, out_channels, stride)
         self.activate = activate
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T / stride, V)."""
-        out = self.dropout(self.norm(self.temporal(torch.relu(self.spatial(x))))) + self.residual(x)
-        return torch.relu(out) if self.activate else out
+        out, residual = self.norm(self.temporal(torch.relu(self.spatial(x)))), self.residual(x)
+        mask = self.dropout.mask(out)
+        out = out + residual if mask is None else torch.addcmul(residual, out, mask)
+        return torch.relu_(out) if self.activate else out
+
+
+class Every(nn.Conv2d):
+    """A 1x1 convolution of every ``stride``-th frame.
+
+    torch 2.13's own (oneDNN's) strided 1x1 convolution of channels-last tensors writes beyond its memory in the
+    backward pass from 33 joints on.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, T / stride, V)."""
+        return F.conv2d(input[:, :, :: self.stride[0]], self.weight)
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
@@ -157,5 +163,5 @@ def shortcut(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, (stride, 1), bias=False), nn.BatchNorm2d(out_channels)
+        Every(in_channels, out_channels, 1, (stride, 1), bias=False), BatchNorm(out_channels)
     )

@@ -57,3 +57,22 @@ def test_a_window_that_the_strides_do_not_divide_is_an_error_before_training():
 def test_shapes_that_cannot_be_are_refused(wrong):
     with pytest.raises(ConfigError, match="model: expected"):
         NetworkSettings(**wrong)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_mixed_precision_stays_near_full_precision(channels):
+    torch.manual_seed(0)
+    network = Autoencoder(SMALL, COCO17, channels, 12)
+    x = torch.randn(16, channels, 12, 17)
+    with torch.autocast("cpu", torch.bfloat16):
+        z, reconstruction = network.train()(x)
+        loss = (reconstruction.float() - x).square().mean() + z.float().square().mean()
+    loss.backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    with torch.no_grad():
+        exact = network.eval().encode(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network.encode(x).float()
+    assert (rough - exact).norm() < 0.05 * exact.norm()
