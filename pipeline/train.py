@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 
 from anomaly import distributed
 from anomaly.bundle import save_bundle
-from anomaly.checkpoint import remove_checkpoint
+from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
+from anomaly.memory import keep_memory
 from anomaly.training import complete, learn
 from pipeline.devices import pick_device
 from pipeline.progress import format_duration, stage
@@ -68,6 +71,7 @@ def train(
         TrainingError: nothing has been extracted, the clips do not fit together, or there is too little in them.
     """
     start = time.monotonic()
+    keep_memory()
     entries = workspace.training_clips()
     if not entries:
         option = "" if str(workspace.root) == "gepc-workspace" else f" --workspace {workspace.root}"
@@ -82,7 +86,7 @@ def train(
             quiet = True
         elif fresh:
             remove_checkpoint(workspace.training)
-        with _Stages(quiet) as tell:
+        with _Stages(quiet) as tell, _saying_how_to_go_on(workspace):
             learned = learn(clips, settings.for_model(), seed, own_device, tell, workspace.training)
         if not distributed.is_main():
             return None
@@ -101,6 +105,17 @@ def train(
     save_bundle(model, workspace.model, card)
     remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
+
+
+@contextmanager
+def _saying_how_to_go_on(workspace: Workspace) -> Iterator[None]:
+    """Tell a user who interrupts training that it need not begin anew."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if distributed.is_main() and (workspace.training / CHECKPOINT).exists():
+            logger.warning("start the same command again to go on after the last finished epoch")
+        raise
 
 
 def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: Settings) -> dict[str, Any]:
