@@ -93,3 +93,23 @@ def test_a_model_of_few_clusters_has_few_words(trained, clusters, monkeypatch):
     assert (told.words[:, :clusters] > 0).all()
     assert np.isnan(told.weights[:, clusters:]).all()
     assert (told.component == 2).all()
+
+
+def test_a_model_that_cannot_reconstruct_explains_the_rest(trained, monkeypatch):
+    import csv
+    import io
+
+    from anomaly.scoring import score_clip
+    from pipeline.explanations import WINDOW_COLUMNS, write_windows
+
+    monkeypatch.setattr(type(trained), "can_reconstruct", False)
+    clip = walkers.clip(people=1, frames=20)
+    told = explain(trained, make_windows(clip, trained.settings.windows, 1).x)
+    assert (told.joints == -1).all()
+    assert np.isnan(told.shares).all()
+    assert (told.words > 0).all()
+    table = io.StringIO()
+    write_windows(csv.writer(table), trained, 100, score_clip(trained, clip).windows)
+    rows = [dict(zip(WINDOW_COLUMNS, row, strict=True)) for row in csv.reader(io.StringIO(table.getvalue()))]
+    assert [int(row["first_frame"]) for row in rows] == list(range(100, 109))
+    assert all(row["joint1"] == row["share3"] == "" and row["word1"] and row["weight1"] for row in rows)

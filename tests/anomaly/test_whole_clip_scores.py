@@ -78,3 +78,18 @@ def test_whole_clips_are_held_out_however_few_there_are():
 def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
     scores = [score_clip(clip_model, walkers.clip(seed=100 + i, frames=60)) for i in range(6)]
     assert np.mean([np.nanmedian(s.row_percentile) for s in scores]) < 95
+
+
+def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
+    from pipeline.score import Scorer, score_parts
+    from pipeline.settings import Settings
+    from pose_extract.cleaning import CleaningSettings, clean_tracks
+
+    clip = walkers.clip(seed=31, people=2, frames=90)
+    settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())
+    parts = list(score_parts(Scorer(clip_model, settings), clip, chunk_frames=20))
+    assert [begin for begin, _, _ in parts] == [0]
+    whole = score_clip(clip_model, clean_tracks(clip, CleaningSettings()))
+    np.testing.assert_array_equal(parts[0][2].frames.score, whole.frames.score)
+    assert parts[0][2].windows.first_frame.tolist() == [0, 0]
+    assert parts[0][2].windows.last_frame.tolist() == [89, 89]
