@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 from pose_extract.estimators import people as bodies
 from pose_extract.estimators.base import PoseEstimator
@@ -22,7 +23,7 @@ from pose_extract.estimators.networks import Landmarks, Networks, Pyramid, regio
 from pose_extract.estimators.proposals import Proposals, boxes_to_regions
 from pose_extract.estimators.weights import FILES, ensure_weights
 from pose_extract.records import Frame, PoseDetections
-from pose_extract.skeletons import COCO17
+from pose_extract.skeletons import BLAZEPOSE33, COCO17
 
 FloatArray = NDArray[np.float32]
 
@@ -48,6 +49,7 @@ class BlazePoseSettings:
         max_people: at most so many people a frame, the best ones.
         search_interval_s: the whole frame is searched for people who stand still once in so many seconds of video.
         threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
+        skeleton: joints of a person, "coco17" or "blazepose33", the network's own with hands, feet and mouth.
     """
 
     min_height: int = 36
@@ -55,8 +57,10 @@ class BlazePoseSettings:
     max_people: int = 30
     search_interval_s: float = 2.0
     threads: int = 0
+    skeleton: str = COCO17.name
 
     def __post_init__(self) -> None:
+        expect_one_of("blazepose.skeleton", self.skeleton, (COCO17.name, BLAZEPOSE33.name))
         for name, low, high in (
             ("min_height", 8, 10_000),
             ("min_score", 0, 1),
@@ -84,6 +88,7 @@ class BlazePoseEstimator(PoseEstimator):
 
     def __init__(self, settings: BlazePoseSettings | None = None) -> None:
         self.settings = settings or BlazePoseSettings()
+        self.skeleton = self.settings.skeleton
         paths = ensure_weights()
         shaping = {key: str(value) for key, value in asdict(self.settings).items() if key != "threads"}
         hashes = {f"weights.{key}": file.sha256 for key, file in FILES.items()}
@@ -109,10 +114,10 @@ class BlazePoseEstimator(PoseEstimator):
         return [self._estimate_one(frame.image) for frame in frames]
 
     def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: FloatArray) -> FloatArray:
-        """Return the keypoints (B, 17, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
+        """Return the keypoints (B, V, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
         regions = boxes_to_regions(boxes)
         found = self._settle(Pyramid(image), regions, np.ones(len(regions), bool), None)
-        return bodies.to_coco(found.points)
+        return self._joints(found.points)
 
     def _estimate_one(self, image: NDArray[np.uint8]) -> PoseDetections:
         size = (image.shape[1], image.shape[0])
@@ -148,7 +153,12 @@ class BlazePoseEstimator(PoseEstimator):
         keep.sort()
         scores = self._followed.update(known[keep], found.points[keep], quality[keep])
         shown = scores >= self.settings.min_score
-        return PoseDetections(boxes[keep[shown]], keypoints[keep[shown]], scores[shown])
+        chosen = keep[shown]
+        return PoseDetections(boxes[chosen], self._joints(found.points[chosen]), scores[shown])
+
+    def _joints(self, points: FloatArray) -> FloatArray:
+        """The network's points (R, 39, 3) as keypoints of the estimator's skeleton (R, V, 3)."""
+        return bodies.to_coco(points) if self.skeleton == COCO17.name else points[:, : BLAZEPOSE33.num_joints]
 
     def _is_new_person(self, found: Landmarks) -> NDArray[np.bool_]:
         """Which of what was found (R rows) may count as people whom nobody knew of yet."""

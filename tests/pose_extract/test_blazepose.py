@@ -12,7 +12,8 @@ from pose_extract.estimators.networks import Pyramid, refine, regions_from_point
 from pose_extract.estimators.proposals import MotionProposals, boxes_to_regions, distinct, tiles
 from pose_extract.records import Frame
 from pose_extract.similarity import box_iou, keypoint_similarity
-from pose_extract.skeletons import COCO17
+from pose_extract.skeleton import convert_joints
+from pose_extract.skeletons import BLAZEPOSE33, COCO17
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,16 @@ def test_people_in_the_street_are_found_with_their_joints(estimator, street):
     for person, match in zip(keypoints, found.keypoints[overlap.argmax(1)], strict=True):
         side = np.ptp(person[:, 1])
         assert (np.linalg.norm(person[:, :2] - match[:, :2], axis=1) < 0.1 * side).mean() > 0.8
+
+
+def test_all_33_landmarks_can_be_had_and_coco_is_among_them(estimator, street):
+    full = BlazePoseEstimator(BlazePoseSettings(search_interval_s=60, skeleton="blazepose33"))
+    assert full.skeleton == "blazepose33"
+    for a, b in zip(run(estimator, street[0][:2]), run(full, street[0][:2]), strict=True):
+        assert b.keypoints.shape[1:] == (33, 3)
+        np.testing.assert_array_equal(convert_joints(b.keypoints, BLAZEPOSE33, COCO17), a.keypoints)
+        assert full.estimate_in_boxes(street[0][0], b.boxes).shape == b.keypoints.shape
+    full.close()
 
 
 def test_scores_and_confidences_are_shares(estimator, street):
