@@ -59,11 +59,9 @@ class Curves:
             self._show(history)
 
     def _show(self, history: Sequence[Mapping[str, Any]]) -> None:
+        assert self.folder is not None
         if self._board is None:
-            assert self.folder is not None
-            shutil.rmtree(
-                self.folder / TENSORBOARD, ignore_errors=True
-            )  # of the run that was killed, or another
+            shutil.rmtree(self.folder / TENSORBOARD, ignore_errors=True)  # what a run that was cut off showed
             if find_spec("tensorboard") is None:
                 return
             from torch.utils.tensorboard import SummaryWriter
@@ -73,7 +71,8 @@ class Curves:
             for name in COLUMNS[2:]:
                 if name in row:
                     self._board.add_scalar(f"{row['stage']}/{name}", row[name], row["epoch"])
-            for k, share in enumerate(row.get("occupancy", ())):
+            occupancy = row.get("occupancy", ()) if row["stage"] == "finetune" else ()
+            for k, share in enumerate(occupancy):
                 self._board.add_scalar(f"occupancy/cluster_{k + 1}", share, row["epoch"])
         self._shown = len(history)
         self._board.flush()

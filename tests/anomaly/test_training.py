@@ -172,3 +172,35 @@ def test_random_weights_tell_nothing_like_the_trained_ones_do(trained, tiny):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainingSettings(**wrong)
+
+
+def test_mixed_precision_trains_on_a_cpu_and_keeps_losses_and_statistics_in_float32(
+    walking_clips, tiny, trained
+):
+    from anomaly.training import learn
+
+    settings = tiny(training={"precision": "bfloat16"})
+    learned = learn(walking_clips, settings, seed=0)
+    assert {t.dtype for t in learned.network.state_dict().values()} <= {torch.float32, torch.int64}
+    assert learned.log_p.dtype == np.float32
+    losses = [row["loss_rec"] for row in learned.history[:5]]
+    expected = [row["loss_rec"] for row in trained.history[:5]]
+    np.testing.assert_allclose(losses, expected, rtol=0.05)
+    assert losses != expected  # it was not float32 after all
+
+
+def test_a_clustering_that_collapses_is_said_once_while_it_trains_and_once_at_the_end(
+    tiny, walking_clips, caplog
+):
+    from anomaly.clustering import Occupancy
+    from anomaly.curves import Curves
+    from anomaly.run import Run
+
+    collapsed = Occupancy(counts=(100, 0, 0), used=1.0, largest=1.0, saturated=0.2, entropy=0.1)
+    run = Run(None, None, "cpu", None, Curves(None, 3), None)
+    for _ in range(3):
+        run.watch(collapsed)
+    assert caplog.text.count("collapsed") == 1
+    run.end("all is done", collapsed)
+    assert caplog.text.count("collapsed") == 2
+    assert "clustering.weight" in caplog.text
