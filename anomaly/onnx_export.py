@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 TOLERANCE = 1e-4  # of log p, absolute, or relative to the largest |log p| of the same assignment
-_RANDOM_WINDOWS = 130  # no multiple of the batch that the runtime takes at once
+_RANDOM_WINDOWS = 70  # no multiple of the batch that the runtime takes at once
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from pose_extract.errors import ModelError, UsageError
 
 INPUT, OUTPUT = "windows", "log_p"
 INSTALL = "pip install 'gepc-pipeline[onnx]'"
-_BATCH = 64  # windows a run: larger ones leave the processor's caches
+_COPIES = 32  # transformed windows a run: the activations of more leave the processor's caches
+_COPIES_CUDA = 4096
 _MOST_BYTES = 2**31 - 1  # what protobuf can hold
 _AGAIN = "export the model again (gepc-pipeline onnx)"
 
@@ -54,6 +55,8 @@ class OnnxNetwork:
         # Bytes, not the path: what was checked is what runs.
         self._session = _open_session(_read(path), path, device)
         _check_ends(self._session, path, settings)
+        on_cpu = self._session.get_providers()[0] == "CPUExecutionProvider"
+        self._batch = max(1, (_COPIES if on_cpu else _COPIES_CUDA) // self.shape[0])
         try:
             log_p = self.assign(np.zeros((2, *input_shape(settings)), np.float32))
         except Exception as error:  # onnxruntime's errors share no class
@@ -65,8 +68,8 @@ class OnnxNetwork:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K)."""
         x = np.ascontiguousarray(x, np.float32)
         parts = [
-            self._session.run([OUTPUT], {INPUT: x[begin : begin + _BATCH]})[0]
-            for begin in range(0, len(x), _BATCH)
+            self._session.run([OUTPUT], {INPUT: x[begin : begin + self._batch]})[0]
+            for begin in range(0, len(x), self._batch)
         ]
         return np.concatenate([np.zeros((0, *self.shape), np.float32), *parts])
 
