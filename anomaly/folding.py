@@ -7,6 +7,7 @@ folded network says the same as `Network.assign` up to rounding, in fewer passes
 from __future__ import annotations
 
 import copy
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -116,9 +117,10 @@ class _Spatial(nn.Module):
 
     def __init__(self, conv: SpatialAttentionGraphConv) -> None:
         super().__init__()
-        adjacencies = {"static": conv.static, "global": conv.learned, "inferred": conv.infer}
+        adjacencies: dict[str, Any] = {"static": conv.static, "global": conv.learned, "inferred": conv.infer}
         self.branches = nn.ModuleList(
-            _Graph(branch, len(conv.static), adjacencies[kind]) for kind, branch in conv.branches.items()
+            _Graph(cast(GraphConv, branch), len(conv.static), adjacencies[kind])
+            for kind, branch in conv.branches.items()
         )
         self.plain = conv.plain
         if not conv.plain:
@@ -172,7 +174,11 @@ class _Shortcut(nn.Module):
 
 
 def _shortcut(residual: nn.Module) -> nn.Module:
-    return _Shortcut(residual[0], residual[1]) if isinstance(residual, nn.Sequential) else nn.Identity()
+    """The folded residual path of `anomaly.layers.shortcut`."""
+    if not isinstance(residual, nn.Sequential):
+        return nn.Identity()
+    conv, norm = residual
+    return _Shortcut(cast(nn.Conv2d, conv), cast(BatchNorm, norm))
 
 
 def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
