@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.plot import plot_scores, runs
+from pipeline.plot import check_picture, plot_scores, runs
 from pipeline.progress import stage
 from pipeline.score import Curve, Scorer, score_tracks
 from pose_extract.cache import load_tracks
@@ -49,12 +49,14 @@ class Outputs:
         )
 
     def check(self, source: Path | None) -> None:
-        """Raise `OutputError` if an output would overwrite the video or another output."""
+        """Raise `OutputError` if an output would overwrite the video or another one, or the plot is no picture."""
         paths = [p.resolve() for p in vars(self).values() if p is not None]
         if source is not None and source.resolve() in paths:
             raise OutputError(f"{source} is the video to score; name another file for the output")
         if len(set(paths)) < len(paths):
             raise OutputError("two outputs have the same name; give each its own")
+        if self.plot is not None:
+            check_picture(self.plot)
 
 
 def write_outputs(

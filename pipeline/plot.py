@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.cache import writing
+from pose_extract.errors import OutputError
+
+PICTURES = (".png", ".svg", ".pdf")
 
 _MAX_POINTS = 4000  # more than the picture has columns; the highest point of each stretch is kept
 
@@ -70,9 +73,21 @@ def plot_scores(
     axes.set_title(title, loc="left", pad=20 if labelled else 6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, frameon=False, fontsize=9)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure to ``path``; raises `OutputError` as `check_picture` does, or if it cannot be written."""
+    check_picture(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110)
+
+
+def check_picture(path: Path) -> None:
+    """Raise `OutputError` unless the file's name ends like a picture's."""
+    if path.suffix.lower() not in PICTURES:
+        raise OutputError(f"cannot draw into {path}: expected a name that ends in {', '.join(PICTURES)}")
 
 
 def thin(values: NDArray[Any], most: int) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomaly.model import Model
 from anomaly.window_settings import WindowSettings
-from pose_extract.cache import writing
+from pipeline.plot import save_figure
 from pose_extract.errors import ModelError
 
 LEFT, RIGHT, MIDDLE = "#1f6fd6", "#e2761b", "#3d4148"
@@ -36,7 +36,7 @@ def write_words(path: Path, model: Model) -> int:
 
     Raises:
         ModelError: if the model keeps no typical windows.
-        OutputError: if the picture cannot be written.
+        OutputError: if the picture cannot be written, or its name is not a picture's.
     """
     if model.words is None:
         raise ModelError("this model keeps no typical windows to draw: train it again (gepc-pipeline train)")
@@ -46,9 +46,7 @@ def write_words(path: Path, model: Model) -> int:
     figure = draw_words(
         [(k + 1, shares[k], model.words[k][filled[k]]) for k in used[:_MOST_WORDS]], model, len(used)
     )
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
+    save_figure(figure, path)
     return len(used)
 
 

@@ -5,7 +5,7 @@ import pytest
 from anomaly.model import Model
 from anomaly.settings import settings_from_dict
 from pipeline.words import draw_words, write_words
-from pose_extract.errors import ModelError
+from pose_extract.errors import ModelError, OutputError
 
 
 def model_of(windows, words=4, empty=(), **sections):
@@ -98,6 +98,15 @@ def test_joints_that_nobody_saw_are_not_drawn(tmp_path):
     bare = draw(model)
     assert not bare.axes[0].collections
     write_words(tmp_path / "w.png", model)
+
+
+def test_a_name_that_is_no_pictures_is_an_error_that_says_which_are(tmp_path):
+    from pipeline.outputs import Outputs
+
+    with pytest.raises(OutputError, match=r"\.png"):
+        write_words(tmp_path / "words.xyz", model_of({}))
+    with pytest.raises(OutputError, match=r"\.png"):
+        Outputs(tmp_path / "s.csv", plot=tmp_path / "plot.mp4").check(None)
 
 
 def test_a_model_without_typical_windows_says_what_to_do(tmp_path):
