@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.normalising import in_frames, normalise
+from anomaly.coordinates import in_frames, normalise
 from anomaly.resampling import Pile, people, pieces
 from anomaly.whole_clips import whole_clip
 from anomaly.window_settings import WindowSettings

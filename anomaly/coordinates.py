@@ -33,7 +33,7 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     x = np.ascontiguousarray(points.transpose(0, 3, 1, 2))
     where, seen = x[:, :-1], x[:, -1] > 0
     frames = x.shape[2]
-    known = seen.any(axis=1)  # (N, V), joints that the window has at all
+    known = np.asarray(seen.any(axis=1))  # (N, V), joints that the window has at all
     gaps = known & ~seen.all(axis=1)
     if gaps.any():
         where.transpose(0, 3, 1, 2)[gaps] = _fill(
