@@ -174,6 +174,8 @@ def _generator_states(device: str) -> dict[str, Tensor]:
 
 
 def _restore_generators(tensors: dict[str, Tensor], device: str) -> None:
-    torch.set_rng_state(tensors["generator.cpu"][rank()])
+    """Put torch's generators back into the states of this process's row."""
+    # Cloned: torch reads a state from the beginning of the storage, whatever row of it a view is.
+    torch.set_rng_state(tensors["generator.cpu"][rank()].clone())
     if "generator.device" in tensors:
-        getattr(torch, torch.device(device).type).set_rng_state(tensors["generator.device"][rank()])
+        getattr(torch, torch.device(device).type).set_rng_state(tensors["generator.device"][rank()].clone())

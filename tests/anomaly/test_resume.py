@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import walkers
 from safetensors import safe_open
 
@@ -17,7 +18,7 @@ from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
 from anomaly.curves import CURVES
 from anomaly.scoring import score_clip
 from anomaly.settings import settings_from_dict, settings_to_dict
-from anomaly.training import train_model
+from anomaly.training import seeded, train_model
 from pose_extract.errors import OutputError
 
 PRETRAIN, FINETUNE = 3, 4
@@ -219,6 +220,20 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint_intact(
     assert (folder / CHECKPOINT).read_bytes() == before
     assert not list(folder.glob(".*partial"))
     assert same(train_model(clips, settings, 4, folder=folder), unbroken, other)
+
+
+def test_each_process_takes_up_its_own_generator_state(monkeypatch):
+    import anomaly.run as run
+
+    with seeded(0, "cpu"):
+        states = []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            states.append(torch.get_rng_state())
+        expected = torch.rand(3)
+        monkeypatch.setattr(run, "rank", lambda: 1)
+        run._restore_generators({"generator.cpu": torch.stack(states)}, "cpu")
+        assert torch.equal(torch.rand(3), expected)
 
 
 _CHILD = """
