@@ -23,6 +23,7 @@ import time
 
 import numpy as np
 
+from anomaly.memory import keep_memory
 from anomaly.normality_settings import FORMS
 from anomaly.settings import ModelSettings, settings_from_dict
 from benchmarks.generated import wandering_clip
@@ -52,6 +53,7 @@ def peak() -> int:
 def training(windows: int, stride: int) -> int:
     from anomaly.training import train_model
 
+    keep_memory()  # as `gepc-pipeline train` does
     settings = settings_from_dict({**SMALL, "windows": {"train_stride": stride}})
     count = round(windows / (1 - settings.calibration.held_out) * stride / (PEOPLE * (FRAMES - 11))) + 1
     clips = [wandering_clip(f"clip{i}", PEOPLE, FRAMES, seed=i) for i in range(count)]
@@ -78,6 +80,7 @@ def training(windows: int, stride: int) -> int:
 def step(windows: int, stride: int) -> int:
     from benchmarks.model import Fast, make_settings
 
+    keep_memory()
     form = Fast(make_settings(512), "cpu")
     form.train(2)
     return peak()

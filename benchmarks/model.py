@@ -10,7 +10,7 @@ is that of the fastest repetitions. What is timed:
 - scoring: from windows on tracks (naive: copied windows) to anomalies, five transforms each. The product runs encoder
   and clustering layer folded; the naive form the whole autoencoder.
 
-The naive form runs with the allocator that it comes with, and once more with the setting that the product makes.
+The naive form runs with the allocator's defaults, and once more with the setting that the product makes for training.
 FLOPs are those of the method, the same for both forms: as `torch.utils.flop_counter` counts convolutions and matrix
 products of the naive form (graph convolutions with the weights first), forward and backward of the whole autoencoder
 for a training step, forward of encoder and clustering layer for five transforms for a score. Their share of the rate of
@@ -40,6 +40,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from anomaly.clustering import clustering_loss
 from anomaly.dataset import TrainingSet
+from anomaly.memory import keep_memory
 from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.settings import ModelSettings
@@ -257,20 +258,11 @@ def work(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     if arguments.worker in ("fast", "kept"):
         keep_memory()
-    kind = Fast if arguments.worker == "fast" else Naive
+    kind = Naive if arguments.worker in ("naive", "kept") else Fast
     form = kind(make_settings(arguments.batch, arguments.precision), arguments.device)
     for line in sys.stdin:
         name, *values = json.loads(line)
         print(json.dumps(getattr(form, name)(*values)), file=answers, flush=True)
-
-
-def keep_memory() -> None:
-    """The allocator's setting that the product makes when it trains or scores, if it makes one."""
-    try:
-        from anomaly.memory import keep_memory as keep
-    except ImportError:
-        return
-    keep()
 
 
 class Worker:
@@ -317,6 +309,7 @@ def compare(arguments: argparse.Namespace) -> None:
     """The forms on a CPU."""
     forms = {name: Worker(name, arguments) for name in ("naive", "fast", "kept")}
     naive, fast, kept = forms.values()
+    scorer = Worker("scorer", arguments)  # the product sets the allocator for training only
     begun = time.perf_counter()
     for values in zip(naive.do("check").items(), fast.do("check").items(), strict=True):
         (name, expected), (_, got) = values
@@ -334,12 +327,15 @@ def compare(arguments: argparse.Namespace) -> None:
     for form in forms.values():
         form.do("train", 1)  # fills the allocator's and the optimiser's memory
         form.results.clear()
+    scorer.do("score", CHECKED)
+    scorer.results.clear()
+    fast.results["score"] = scorer.results["score"] = []
     for number in range(arguments.repeat):
         for form in forms.values():
             if form is kept and number > arguments.repeat // 2:
                 continue
             form.do("train", arguments.steps)
-            form.do("score", arguments.batch)
+            (scorer if form is fast else form).do("score", arguments.batch)
             if form is fast:
                 form.do("gemm")
         if time.perf_counter() - begun > arguments.seconds:
@@ -414,7 +410,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int)
     parser.add_argument("--steps", type=int, help="training steps a repetition")
     parser.add_argument("--seconds", type=float, help="no further repetition after this time")
-    parser.add_argument("--worker", choices=("naive", "fast", "kept"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=("naive", "fast", "scorer", "kept"), help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="float32", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.batch = arguments.batch or (128 if arguments.quick else 512)
