@@ -76,7 +76,7 @@ def test_progress_is_told_for_every_stage(walking_clips, tiny):
 def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
     settings = tiny(
         training={"finetune_epochs": 12, "finetune_rate": 1e-9},
-        clustering={"target_every": 1, "stop_after": 3, "stop_share": 0.05},
+        clustering={"target_every": 1, "stop_after": 3, "stop_share": 0.5},
     )
     history = train_model(walking_clips[:2], settings, seed=0).history
     assert sum(h["stage"] == "finetune" for h in history) == 4  # never before epoch 3 is over
