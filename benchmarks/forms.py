@@ -46,6 +46,7 @@ from pipeline.street.motion import ABNORMAL
 from pipeline.street.scene import StreetSettings
 from pose_extract.cache import write_atomically
 from pose_extract.cleaning import CleaningSettings, clean_tracks
+from pose_extract.errors import TrainingError
 from pose_extract.records import ClipTracks
 
 MEASURES = {"micro_auc": "micro AUC", "macro_auc": "macro AUC", "ap": "AP", "eer": "EER"}
@@ -150,6 +151,11 @@ class Cells:
             return None
         return {"base": form.base, "form": form.name, "seed": seed, **json.loads(path.read_text())}
 
+    def measured(self, form: Form, seeds: list[int]) -> dict[int, dict[str, Any]]:
+        """The cells of those seeds for which there are figures."""
+        found = {seed: self.get(form, seed) for seed in seeds}
+        return {seed: cell for seed, cell in found.items() if cell and "failed" not in cell}
+
     def put(self, form: Form, seed: int, figures: dict[str, Any]) -> None:
         """Keep a cell."""
         write_atomically(self.path(form.settings, seed), json.dumps(figures, indent=1).encode())
@@ -165,10 +171,15 @@ def fill(cells: Cells, forms: Iterable[Form], seed: int, say: Callable[[str], No
     # Forms with the same pre-training, then the same fine-tuning, next to each other.
     for form in sorted(missing, key=lambda f: shared.keys(f.settings)):
         start = time.perf_counter()
-        scores, facts = shared.score(form.settings)
-        figures = measure(scores, street.tests)
-        cells.put(form, seed, {**figures, **facts, "seconds": time.perf_counter() - start})
-        say(f"seed {seed}: {figures['micro_auc']:.3f} in {time.perf_counter() - start:.1f} s: {form.title}")
+        try:
+            scores, facts = shared.score(form.settings)
+            figures = {**measure(scores, street.tests), **facts}
+        except TrainingError as error:
+            figures = {"failed": str(error)}
+        seconds = time.perf_counter() - start
+        cells.put(form, seed, {**figures, "seconds": seconds})
+        result = f"{figures['micro_auc']:.3f}" if "micro_auc" in figures else figures["failed"]
+        say(f"seed {seed}: {result} in {seconds:.1f} s: {form.title}")
 
 
 def row(figures: list[dict[str, Any]], names: Iterable[str]) -> str:
@@ -188,8 +199,8 @@ def table(cells: Cells, forms: Iterable[Form], seeds: list[int]) -> list[str]:
         f"|---|{'---|' * (len(MEASURES) + 1)}",
     ]
     for form in forms:
-        found = {seed: cell for seed in seeds if (cell := cells.get(form, seed))}
-        base = {seed: cell for seed in found if (cell := cells.get(BASES[form.base], seed))}
+        found = cells.measured(form, seeds)
+        base = cells.measured(BASES[form.base], list(found))
         if found:
             short = "" if len(found) == len(seeds) else f" ({len(found)} seeds)"
             gains = [found[seed]["micro_auc"] - base[seed]["micro_auc"] for seed in base]
@@ -200,7 +211,7 @@ def table(cells: Cells, forms: Iterable[Form], seeds: list[int]) -> list[str]:
 
 def behaviour_table(cells: Cells, forms: list[Form], seeds: list[int]) -> list[str]:
     """Lines of a Markdown table of behaviours, a column a form."""
-    columns = [[found for seed in seeds if (found := cells.get(form, seed))] for form in forms]
+    columns = [list(cells.measured(form, seeds).values()) for form in forms]
     lines = [
         f"| behaviour | {' | '.join(form.title for form in forms)} |",
         f"|---|{'---|' * len(forms)}",
@@ -249,6 +260,10 @@ def main(arguments: list[str] | None = None) -> int:
                 fill(cells, wanted, seed, lambda text: print(text, file=sys.stderr, flush=True))
         print(f"Streets {seeds}, which forms were chosen on:\n")
         print("\n".join(table(cells, forms, seeds)))
+        for form, seed in [(f, s) for f in forms for s in seeds] + [(f, s) for f in chosen for s in held_out]:
+            cell = cells.get(form, seed)
+            if cell and "failed" in cell:
+                print(f"\n{form.title}, seed {seed}: {cell['failed']}")
         if chosen:
             print(f"\nStreets {held_out}, held out:\n")
             print("\n".join(table(cells, chosen, held_out)))
@@ -258,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.csv:
             write_csv(args.csv, cells, jobs)
         for form in chosen:
-            figures = [cell["micro_auc"] for seed in held_out if (cell := cells.get(form, seed))]
+            figures = [cell["micro_auc"] for cell in cells.measured(form, held_out).values()]
             if form is BASES[form.base] and figures:
                 print(f"forms_{form.base}_micro_auc = {np.mean(figures):.3f}")
     return 0

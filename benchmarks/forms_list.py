@@ -56,6 +56,9 @@ _EVERYWHERE: Changes = {"windows.score_stride": 2}  # half the windows to score,
 _OF_BASE = {"paper": PAPER, "k-means": {"training.finetune_epochs": 0}}
 
 
+_CHOSEN = ("K 32", "by both", "K 32, by both")  # besides the bases
+
+
 @dataclass(frozen=True)
 class Form:
     """One row of the table.
@@ -90,7 +93,10 @@ class Form:
 
 
 def _forms(base: str, table: dict[str, Changes]) -> list[Form]:
-    return [Form(name, base, changes) for name, changes in table.items()]
+    return [
+        Form(name, base, changes, chosen=base == "default" and name in _CHOSEN)
+        for name, changes in table.items()
+    ]
 
 
 DEFAULT = Form("default", "default", chosen=True)
@@ -109,6 +115,7 @@ _ASSIGNMENTS: dict[str, Changes] = {
     "K 10": {"clustering.clusters": 10},
     "K 20": {"clustering.clusters": 20},
     "K 32": {"clustering.clusters": 32},
+    "K 64": {"clustering.clusters": 64},
 }
 _MIXTURES: dict[str, Changes] = {
     "normality gaussian": {"normality.form": "gaussian"},
@@ -120,6 +127,10 @@ _MIXTURES: dict[str, Changes] = {
     "student, gaussian": {**_STUDENT, "normality.form": "gaussian"},
     "student, dirichlet": {**_STUDENT, "normality.form": "dirichlet"},
     "automatic student, dirichlet": {**_SOFT_STUDENT, "normality.form": "dirichlet"},
+    "K 32, 20 components": {"clustering.clusters": 32, "normality.components": 20},
+    "K 64, 20 components": {"clustering.clusters": 64, "normality.components": 20},
+    "K 64, 5 components": {"clustering.clusters": 64, "normality.components": 5},
+    "1 component": {"normality.components": 1},
     "K 32, dirichlet": {"clustering.clusters": 32, "normality.form": "dirichlet"},
     "start_entropy 0.5, dirichlet": {"clustering.start_entropy": 0.5, "normality.form": "dirichlet"},
 }
@@ -131,6 +142,8 @@ _SCORING: dict[str, Changes] = {
     "online": {"scoring.frames": "online"},
     "by reconstruction": {"scoring.by": "reconstruction"},
     "by both": {"scoring.by": "both"},
+    "by both, tail linear": {"scoring.by": "both", "scoring.tail": "linear"},
+    "K 32, by both": {"clustering.clusters": 32, "scoring.by": "both"},
 }
 _FINE_TUNING: dict[str, Changes] = {
     "target batch": {"clustering.target": "batch"},
