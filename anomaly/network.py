@@ -19,9 +19,7 @@ class Network(nn.Module):
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         windows, clustering = settings.windows, settings.clustering
-        self.autoencoder = Autoencoder(
-            settings.model, windows.body, windows.channels, windows.frames
-        )
+        self.autoencoder = Autoencoder(settings.model, windows.body, windows.channels, windows.frames)
         self.clustering = ClusteringLayer(clustering, self.autoencoder.latent_size)
 
     def assign(self, x: Tensor) -> Tensor:
