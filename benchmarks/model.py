@@ -413,7 +413,7 @@ def main() -> None:
     parser.add_argument("--worker", choices=("naive", "fast", "scorer", "kept"), help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="float32", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.batch = arguments.batch or (128 if arguments.quick else 512)
+    arguments.batch = arguments.batch or (256 if arguments.quick else 512)
     arguments.repeat = arguments.repeat or (2 if arguments.quick else 5)
     arguments.seconds = arguments.seconds or (45 if arguments.quick else 1800)
     arguments.steps = arguments.steps or (1 if arguments.device == "cpu" else 20)
