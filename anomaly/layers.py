@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomaly.graph_convolution import graph_convolution
-from anomaly.normalisation import BatchNorm, Dropout
+from anomaly.normalisation import BatchNorm, Dropout, add_reduced
 from anomaly.settings import ADJACENCIES
 
 _UNIFORM_START = 1e-6  # of every entry of the globally-learned adjacency: a complete graph that starts silent
@@ -26,7 +26,11 @@ class GraphConv(nn.Module):
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """x (N, C, T, V) with an adjacency (S, V, V), or (N, S, V, V) where each sample has its own."""
-        return torch.relu_(self.norm(graph_convolution(x, self.mix.weight.flatten(1), adjacency)))
+        return torch.relu_(self.norm(self.convolve(x, adjacency)))
+
+    def convolve(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """What the norm and the ReLU are applied to."""
+        return graph_convolution(x, self.mix.weight.flatten(1), adjacency)
 
 
 class InferredAdjacency(nn.Module):
@@ -90,17 +94,16 @@ class SpatialAttentionGraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
-        heard = (branch(x, self.adjacency(kind, x)) for kind, branch in self.branches.items())
         if self.plain:
-            return next(heard)
+            return self.branches["static"](x, self.static)
         # The stack is never made: each GCN goes through its own columns of the reduction.
         assert self.reduce.bias is not None
         out = self.residual(x) + self.reduce.bias.view(-1, 1, 1)
-        n, c, t, v = out.shape
-        out = out.permute(0, 2, 3, 1).reshape(-1, c)
-        for one, weight in zip(heard, self.reduce.weight.view(c, -1).split(c, dim=1), strict=True):
-            out = torch.addmm(out, one.permute(0, 2, 3, 1).reshape(-1, c), weight.T)
-        return out.view(n, t, v, c).permute(0, 3, 1, 2)
+        weights = self.reduce.weight.flatten(1).split(len(self.reduce.weight), dim=1)
+        for (kind, branch), weight in zip(self.branches.items(), weights, strict=True):
+            assert isinstance(branch, GraphConv)
+            out = add_reduced(out, branch.convolve(x, self.adjacency(kind, x)), branch.norm, weight)
+        return out
 
 
 class SpatioTemporalBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""Batch norm over all processes, and dropout whose mask costs little on a CPU."""
+"""Batch norm over all processes, or with what follows it in one step; dropout whose mask costs little on a CPU."""
 
 from __future__ import annotations
 
@@ -65,15 +65,71 @@ class _NormOverAll(torch.autograd.Function):
         return _like(grad_x, x), grad_weight.to(weight.dtype), grad_bias.to(weight.dtype), None
 
 
+def add_reduced(out: Tensor, x: Tensor, norm: BatchNorm, weight: Tensor) -> Tensor:
+    """``out`` + W relu(norm(x)): one GCN's part of the reduction of all (figure 3).
+
+    Args:
+        out: (N, C_out, T, V), which is not needed any more.
+        x: (N, C, T, V), what the GCN's convolution gives.
+        norm: the GCN's batch norm.
+        weight: (C_out, C).
+    """
+    if not norm.training or _processes() > 1:
+        rows = torch.addmm(_flat(out), _flat(torch.relu_(norm(x))), weight.T)
+        return _like(rows, out)
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked += 1
+    dtype = x.dtype
+    with torch.autocast(x.device.type, enabled=False):
+        result: Tensor = _AddReduced.apply(out.to(dtype), x, weight.to(dtype), norm.weight, norm.bias, norm)
+    return result
+
+
+class _AddReduced(torch.autograd.Function):
+    """Keeps the input of the batch norm only; what the ReLU gives is made again for the gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, out: Tensor, x: Tensor, weight: Tensor, scale: Tensor, shift: Tensor, norm: BatchNorm
+    ) -> Tensor:
+        normal, mean, inverse = torch.native_batch_norm(
+            x, scale, shift, norm.running_mean, norm.running_var, True, norm.momentum or 0.0, norm.eps
+        )
+        ctx.save_for_backward(x, weight, scale, shift, mean, inverse)
+        ctx.eps = norm.eps
+        return _like(torch.addmm(_flat(out), _flat(normal.relu_()), weight.T), out)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, scale, shift, mean, inverse = ctx.saved_tensors
+        with torch.autocast(x.device.type, enabled=False):
+            factor = scale * inverse
+            heard = torch.addcmul((shift - mean * factor).to(x.dtype), _flat(x), factor.to(x.dtype)).relu_()
+            rows = _flat(grad)
+            grad_weight = torch.mm(rows.T, heard)
+            passed = torch.ops.aten.threshold_backward(torch.mm(rows, weight), heard, 0)
+            del heard
+            grad_x, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
+                _like(passed, x), x, scale, None, None, mean, inverse, True, ctx.eps, [True, True, True]
+            )
+        return grad, grad_x, grad_weight, grad_scale, grad_shift, None
+
+
 def _processes() -> int:
     """How many processes train together."""
     together = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if together else 1
 
 
+def _flat(x: Tensor) -> Tensor:
+    """(N, C, T, V) -> (N * T * V, C), a view of channels-last tensors."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
 def _rows(x: Tensor) -> Tensor:
     """(N, C, T, V) -> (N * T * V, C), in float32 or wider."""
-    rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    rows = _flat(x)
     return rows if rows.dtype == torch.float64 else rows.float()
 
 
