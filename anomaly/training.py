@@ -88,7 +88,7 @@ def learn(
     share a frame with a training window. The same clips, settings and seed give the same model on the same machine.
 
     Args:
-        clips: the normal clips' people.
+        clips: the normal clips' people; of an iterator's, memory holds each until its windows have been made.
         settings: the model's settings.
         seed: of everything random.
         device: "cpu" or a torch name of an accelerator.
@@ -108,8 +108,10 @@ def learn(
     fit, held_out = split_held_out(
         clips, settings.calibration.held_out, rng, whole=settings.windows.extent == "clip"
     )
+    del clips  # each is let go when its windows have been made
+    people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
     windows = Windows.concatenate(_windows_of(fit, settings, tell))
-    _check_amount(len(windows), fit, settings)
+    _check_amount(len(windows), people, len(names), settings)
 
     with seeded(seed, device):
         network = Network(settings).to(device)
@@ -125,9 +127,7 @@ def learn(
     network.eval()
     log_p = assign_all(network, data)
     run.end(ended, Occupancy.of(np.exp(log_p)))
-    return Learned(
-        settings, seed, network, log_p, run.history, held_out, data, len({clip.clip for clip in fit})
-    )
+    return Learned(settings, seed, network, log_p, run.history, held_out, data, len(names))
 
 
 def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
@@ -266,28 +266,28 @@ def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
 
 
 def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress) -> Iterator[Windows]:
-    """Training windows, clip after clip."""
-    found = 0
-    for number, clip in enumerate(clips):
-        windows = make_windows(clip, settings.windows, settings.windows.train_stride)
+    """Training windows, clip after clip, which are taken out of the list."""
+    found, total = 0, len(clips)
+    for number in range(total):
+        windows = make_windows(clips.pop(0), settings.windows, settings.windows.train_stride)
         found += len(windows)
-        tell("windows", number + 1, len(clips), {"windows": found})
+        tell("windows", number + 1, total, {"windows": found})
         yield windows
 
 
-def _check_amount(windows: int, clips: list[ClipTracks], settings: ModelSettings) -> None:
+def _check_amount(windows: int, people: int, clips: int, settings: ModelSettings) -> None:
     """Raise TrainingError unless there are enough windows for the clusters and the mixture."""
     per_window = len(settings.training.transforms)
     mixture = -(-2 * settings.normality.components * settings.normality.every // per_window)
     needed = max(5 * settings.clustering.clusters, mixture)
     if windows >= needed:
         return
-    people, sizes = sum(clip.num_tracks for clip in clips), settings.windows
+    sizes = settings.windows
     held_out = f"besides the {100 * settings.calibration.held_out:.0f} % held out"
     if sizes.extent == "clip":
         raise TrainingError(
             f"too little to train on: at least {needed} windows are needed, one for a person or two in a clip, got "
-            f"{windows} from {people} tracks in {len(clips)} clips. Add normal clips, {held_out}, or lower "
+            f"{windows} from {people} tracks in {clips} clips. Add normal clips, {held_out}, or lower "
             "windows.min_frames"
         )
     window_s = sizes.frames / sizes.fps

@@ -3,7 +3,7 @@
     python -m benchmarks.memory [--windows 1000000] [--stride 8] [--threads 1] [--part training ...]
 
 Each part runs in a process of its own; its figure is the peak resident memory, everything included (Python, torch),
-less the keypoints of the tracks, which the caller holds.
+less the keypoints of the tracks.
 
 - training: both phases, an epoch each, and all that follows, on generated tracks, with a network so small that it ends
   within minutes: what grows with the number of windows is the same.
@@ -56,11 +56,16 @@ def training(windows: int, stride: int) -> int:
     keep_memory()  # as `gepc-pipeline train` does
     settings = settings_from_dict({**SMALL, "windows": {"train_stride": stride}})
     count = round(windows / (1 - settings.calibration.held_out) * stride / (PEOPLE * (FRAMES - 11))) + 1
-    clips = [wandering_clip(f"clip{i}", PEOPLE, FRAMES, seed=i) for i in range(count)]
-    keypoints = sum(clip.keypoints.nbytes for clip in clips)
-    print(
-        f"{count} clips, keypoints {keypoints / GIB:.2f} GiB; peak so far {peak() / GIB:.2f} GiB", flush=True
-    )
+    keypoints = 0
+
+    def clips():
+        nonlocal keypoints
+        for i in range(count):
+            clip = wandering_clip(f"clip{i}", PEOPLE, FRAMES, seed=i)
+            keypoints += clip.keypoints.nbytes
+            yield clip
+        print(f"{count} clips, keypoints {keypoints / GIB:.2f} GiB; peak so far {peak() / GIB:.2f} GiB")
+
     begun, last = time.perf_counter(), ""
 
     def progress(stage, done, total, facts):
@@ -72,7 +77,7 @@ def training(windows: int, stride: int) -> int:
             )
         last = stage
 
-    model = train_model(clips, settings, progress=progress)
+    model = train_model(clips(), settings, progress=progress)
     print(f"trained on {model.facts['windows']} windows")
     return peak() - keypoints
 

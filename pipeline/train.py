@@ -80,7 +80,7 @@ def train(
             f"First run: gepc-pipeline extract VIDEOS{option}"
         )
     tracks_settings = _common_settings(workspace, entries, settings)
-    clips = [clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries]
+    clips = (clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries)
     with distributed.joined(pick_device(device)) as own_device:
         if not distributed.is_main():
             quiet = True
