@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = ("overhead", "estimator", "pedestrians")
+QUICK = (("overhead",), ("estimator",), ("pedestrians",), ("model", "--quick"))
 
 
 def main() -> int:
     values, failed = [], []
-    for name in QUICK:
-        print(f"== benchmarks.{name}", flush=True)
+    for name, *options in QUICK:
+        print(f"== benchmarks.{' '.join((name, *options))}", flush=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", f"benchmarks.{name}", *options], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
         for line in process.stdout:
