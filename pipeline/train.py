@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ def train(
 
     Raises:
         TrainingError: nothing has been extracted, the clips do not fit together, or there is too little in them.
+        UsageError: another process is training in this workspace.
     """
     start = time.monotonic()
     keep_memory()
@@ -81,29 +82,31 @@ def train(
         )
     tracks_settings = _common_settings(workspace, entries, settings)
     clips = (clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries)
-    with distributed.joined(pick_device(device)) as own_device:
-        if not distributed.is_main():
-            quiet = True
-        elif fresh:
-            remove_checkpoint(workspace.training)
-        with _Stages(quiet) as tell, _saying_how_to_go_on(workspace):
-            learned = learn(clips, settings.for_model(), seed, own_device, tell, workspace.training)
-        if not distributed.is_main():
-            return None
-    with _Stages(quiet) as tell:
-        model = complete(learned, tell)
-    card = {
-        "clips": {
-            e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
-            for e in entries
-        },
-        "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
-        "seed": seed,
-        "threads": torch.get_num_threads(),  # another number adds floats in another order
-        "versions": versions(),
-    }
-    save_bundle(model, workspace.model, card)
-    remove_checkpoint(workspace.training)
+    with ExitStack() as alone:
+        with distributed.joined(pick_device(device)) as own_device:
+            if distributed.is_main():
+                alone.enter_context(workspace.writing_model())
+                if fresh:
+                    remove_checkpoint(workspace.training)
+            quiet = quiet or not distributed.is_main()
+            with _Stages(quiet) as tell, _saying_how_to_go_on(workspace):
+                learned = learn(clips, settings.for_model(), seed, own_device, tell, workspace.training)
+            if not distributed.is_main():
+                return None
+        with _Stages(quiet) as tell:
+            model = complete(learned, tell)
+        card = {
+            "clips": {
+                e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
+                for e in entries
+            },
+            "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
+            "seed": seed,
+            "threads": torch.get_num_threads(),  # another number adds floats in another order
+            "versions": versions(),
+        }
+        save_bundle(model, workspace.model, card)
+        remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
 
 

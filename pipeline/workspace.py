@@ -71,14 +71,22 @@ class Workspace:
 
     @contextmanager
     def writing_tracks(self) -> Iterator[None]:
-        """Keep other processes from extracting into this workspace meanwhile. A killed process gives its hold back.
+        """Keep other processes from extracting into this workspace meanwhile; raises `UsageError` if one is at it."""
+        with self._alone_in(self.tracks, "extracting into"):
+            yield
 
-        Raises:
-            UsageError: another process is at it.
-        """
-        path = self.tracks / ".lock"
+    @contextmanager
+    def writing_model(self) -> Iterator[None]:
+        """Keep other processes from training in this workspace meanwhile; raises `UsageError` if one is at it."""
+        with self._alone_in(self.training, "training in"):
+            yield
+
+    @contextmanager
+    def _alone_in(self, folder: Path, doing: str) -> Iterator[None]:
+        """Hold a folder's lock. A killed process gives its hold back."""
+        path = folder / ".lock"
         with writing(path):
-            self.tracks.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             file = open(path, "w")  # noqa: SIM115, closed below
         with file:
             if fcntl is not None:
@@ -86,7 +94,7 @@ class Workspace:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
                     raise UsageError(
-                        f"another gepc-pipeline is extracting into {self.root}; wait for it, or use another --workspace"
+                        f"another gepc-pipeline is {doing} {self.root}; wait for it, or use another --workspace"
                     ) from None
             yield
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from pipeline.workspace import ClipEntry, Workspace, entry_of
 from pose_extract.cache import save_tracks
@@ -96,16 +97,17 @@ def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
     assert [e.clip for e in workspace.training_clips()] == ["a"]
 
 
-def test_two_processes_do_not_extract_into_one_workspace_at_once(tmp_path):
+@pytest.mark.parametrize(("work", "doing"), [("writing_tracks", "extracting"), ("writing_model", "training")])
+def test_two_processes_do_not_work_in_one_workspace_at_once(tmp_path, work, doing):
     code = (
         "import sys; from pathlib import Path; from pipeline.workspace import Workspace\n"
         "from pose_extract.errors import UsageError\n"
         "try:\n"
-        "    with Workspace(Path(sys.argv[1])).writing_tracks(): pass\n"
+        "    with getattr(Workspace(Path(sys.argv[1])), sys.argv[2])(): pass\n"
         "except UsageError as error: sys.exit(f'refused: {error}')\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with Workspace(tmp_path).writing_tracks():
+    command = [sys.executable, "-c", code, str(tmp_path), work]
+    with getattr(Workspace(tmp_path), work)():
         refused = subprocess.run(command, capture_output=True, text=True)
-    assert "refused: another gepc-pipeline is extracting" in refused.stderr
+    assert f"refused: another gepc-pipeline is {doing}" in refused.stderr
     assert subprocess.run(command).returncode == 0
