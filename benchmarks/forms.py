@@ -260,10 +260,12 @@ def main(arguments: list[str] | None = None) -> int:
                 fill(cells, wanted, seed, lambda text: print(text, file=sys.stderr, flush=True))
         print(f"Streets {seeds}, which forms were chosen on:\n")
         print("\n".join(table(cells, forms, seeds)))
+        failed: dict[str, list[str]] = {}
         for form, seed in [(f, s) for f in forms for s in seeds] + [(f, s) for f in chosen for s in held_out]:
-            cell = cells.get(form, seed)
-            if cell and "failed" in cell:
-                print(f"\n{form.title}, seed {seed}: {cell['failed']}")
+            if "failed" in (cell := cells.get(form, seed) or {}):
+                failed.setdefault(cell["failed"], []).append(f"{form.title}, street {seed}")
+        for message, whose in failed.items():
+            print(f"\nNot trained: {message}: {'; '.join(whose)}.")
         if chosen:
             print(f"\nStreets {held_out}, held out:\n")
             print("\n".join(table(cells, chosen, held_out)))

@@ -172,7 +172,17 @@ _WINDOWS: dict[str, Changes] = {
     "features xy": {"windows.features": "xy"},
     "the five transforms": {"training.transforms": PAPER["training.transforms"]},
 }
-_WITHOUT_FINE_TUNING = {**_ASSIGNMENTS, **_MIXTURES, **_SCORING, **_NETWORKS, **_WINDOWS}
+_LONGER: dict[str, Changes] = {
+    "pre-training of 15 epochs": {"training.pretrain_epochs": 15},
+    "pre-training of 15 epochs, by both": {"training.pretrain_epochs": 15, "scoring.by": "both"},
+    "pre-training of 15 epochs, K 32": {"training.pretrain_epochs": 15, "clustering.clusters": 32},
+    "pre-training of 15 epochs, K 32, by both": {
+        "training.pretrain_epochs": 15,
+        "clustering.clusters": 32,
+        "scoring.by": "both",
+    },
+}
+_WITHOUT_FINE_TUNING = {**_LONGER, **_ASSIGNMENTS, **_MIXTURES, **_SCORING, **_NETWORKS, **_WINDOWS}
 
 FORMS: list[Form] = [
     DEFAULT,

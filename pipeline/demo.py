@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.street.clips import simulate_clip, write_clip
 from pipeline.street.scene import StreetSettings
 from pipeline.train import train
+from pipeline.words import write_words
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks, write_atomically
 from pose_extract.video import find_sources
@@ -52,11 +53,13 @@ class DemoResult:
     Attributes:
         auc: area under the ROC curve over all frames of the test clips.
         outputs: files of each test clip.
+        words: picture of what the model takes for normal.
         seconds: wall-clock time spent, by stage.
     """
 
     auc: float
     outputs: tuple[Outputs, ...]
+    words: Path
     seconds: dict[str, float]
 
 
@@ -101,6 +104,8 @@ def run_demo(
     train(workspace, settings, seed=seed, device="cpu", quiet=quiet)
     lap("train")
     scorer = load_scorer(workspace.model)
+    words = folder / "results" / "words.png"
+    write_words(words, scorer.model)
     labels, scores, written = [], [], []
     for video in test_videos:
         source = find_sources(video)[0]
@@ -119,7 +124,7 @@ def run_demo(
         scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
         written.append(outputs)
     lap("score")
-    return DemoResult(frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), seconds)
+    return DemoResult(frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, seconds)
 
 
 def _labelled(video: Path, time_s: np.ndarray) -> list[tuple[float, float, str]]:

@@ -41,5 +41,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"scores:  {outputs.scores}")
         print(f"plot:    {outputs.plot}")
         print(f"overlay: {outputs.overlay}")
+    print(f"words:   {result.words}, what the model takes for normal")
     print(f"frame_auc = {result.auc:.3f}")
     return 0
