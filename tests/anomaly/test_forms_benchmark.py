@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import forms
 from benchmarks.forms import Amount, Cells, fill, main, table
-from benchmarks.forms_list import BASES, DEFAULT, FORMS, PAPERS, Form
+from benchmarks.forms_list import BASES, DEFAULT, FORMS, PAPERS, START, Form
 from benchmarks.forms_training import Shared
 from pipeline.settings import load_settings
 
@@ -64,13 +64,13 @@ def test_cells_are_measured_once_and_what_is_missing_later(tmp_path, monkeypatch
 
 def test_the_table_has_means_deviations_and_differences_on_the_same_streets(tmp_path):
     cells = Cells(tmp_path, AMOUNT)
-    other = Form("other", "default", {"clustering.clusters": 5})
-    for form, seed, auc in ((DEFAULT, 0, 0.8), (DEFAULT, 1, 0.6), (other, 0, 0.9), (other, 1, 0.7)):
+    other = Form("other", "start", {"clustering.clusters": 5})
+    for form, seed, auc in ((START, 0, 0.8), (START, 1, 0.6), (other, 0, 0.9), (other, 1, 0.7)):
         cells.put(form, seed, {"micro_auc": auc, "macro_auc": auc, "ap": auc, "eer": 1 - auc})
-    lines = table(cells, [DEFAULT, other, PAPERS], [0, 1])
+    lines = table(cells, [START, other, PAPERS], [0, 1])
     assert len(lines) == 4  # nothing is said of what was not measured
     assert "0.700 ± 0.100" in lines[2]
-    assert lines[3].startswith("| default: other | 0.800 ± 0.100 |")
+    assert lines[3].startswith("| start: other | 0.800 ± 0.100 |")
     assert lines[3].endswith("| +0.100 ± 0.000 |")
     assert "(3 seeds)" not in lines[3]
     assert "(2 seeds)" in table(cells, [other], [0, 1, 2])[2]
@@ -84,11 +84,11 @@ def test_the_command_prints_what_was_measured_and_writes_it(tmp_path, capsys):
     arguments = ["--quick", "--print", "--seeds", "1", "--cache", str(tmp_path / "cells")]
     assert main([*arguments, "--csv", str(tmp_path / "out" / "forms.csv")]) == 0
     said = capsys.readouterr().out
-    assert "| default: default | 0.750 ± 0.000 |" in said
+    assert "| default: configs/default.yaml | 0.750 ± 0.000 |" in said
     assert "forms_default_micro_auc = 0.750" in said
     rows = list(csv.DictReader((tmp_path / "out" / "forms.csv").open()))
     assert [(r["form"], r["seed"], r["micro_auc"]) for r in rows] == [
-        ("default", "0", "0.75"), ("default", "100", "0.75"),
+        ("configs/default.yaml", "0", "0.75"), ("configs/default.yaml", "100", "0.75"),
     ]  # fmt: skip
 
 
