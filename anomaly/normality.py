@@ -24,6 +24,7 @@ from pose_extract.errors import TrainingError
 logger = logging.getLogger(__name__)
 
 _MOST_VECTORS = 100_000  # that a mixture is fitted on: more cost memory and time, and change next to nothing
+_MOST_REGULARISATION = 1.0
 _CHUNK = 8192  # vectors that are evaluated at once
 
 
@@ -267,22 +268,33 @@ def _fit_gaussians(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import BayesianGaussianMixture
 
-    mixture = BayesianGaussianMixture(
-        n_components=settings.components,
-        covariance_type="full",
-        weight_concentration_prior_type="dirichlet_process",
-        max_iter=settings.max_iterations,
-        reg_covar=settings.regularisation,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            mixture.fit(y)
-        except ValueError as error:
-            raise TrainingError(
-                f"the normality mixture could not be fitted ({error}); raise normality.regularisation"
-            ) from error
+    regularisation = settings.regularisation
+    while True:
+        mixture = BayesianGaussianMixture(
+            n_components=settings.components,
+            covariance_type="full",
+            weight_concentration_prior_type="dirichlet_process",
+            max_iter=settings.max_iterations,
+            reg_covar=regularisation,
+            random_state=seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            try:
+                mixture.fit(y)
+                break
+            except ValueError as error:  # vectors that are all alike, as one-hot assignments are
+                regularisation = 10 * max(regularisation, 1e-9)
+                if regularisation > _MOST_REGULARISATION or not np.isfinite(y).all():
+                    raise TrainingError(
+                        f"the normality mixture could not be fitted ({error}); raise normality.regularisation"
+                    ) from error
+    if regularisation > settings.regularisation:
+        logger.warning(
+            "the normality mixture could only be fitted with a regularisation of %g: assignments hardly differ; "
+            "clustering.temperature 0 and normality.form logratio keep them apart",
+            regularisation,
+        )
     return mixture.converged_, GaussianNormality(
         settings, mixture.weights_, _offsets(mixture), mixture.means_, mixture.precisions_cholesky_
     )

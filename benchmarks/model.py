@@ -402,7 +402,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions of a smaller batch")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--alone", action="store_true", help="the product by itself; always so on a GPU")
@@ -413,7 +413,7 @@ def main() -> None:
     parser.add_argument("--worker", choices=("naive", "fast", "scorer", "kept"), help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="float32", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.batch = arguments.batch or (256 if arguments.quick else 512)
+    arguments.batch = arguments.batch or 512
     arguments.repeat = arguments.repeat or (2 if arguments.quick else 5)
     arguments.seconds = arguments.seconds or (45 if arguments.quick else 1800)
     arguments.steps = arguments.steps or (1 if arguments.device == "cpu" else 20)

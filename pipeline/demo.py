@@ -124,7 +124,9 @@ def run_demo(
         scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
         written.append(outputs)
     lap("score")
-    return DemoResult(frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, seconds)
+    return DemoResult(
+        frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, seconds
+    )
 
 
 def _labelled(video: Path, time_s: np.ndarray) -> list[tuple[float, float, str]]:

@@ -181,3 +181,11 @@ def test_dirichlet_distributions_need_vectors_inside_the_simplex():
         log_p = np.log(np.eye(4))
     x = np.exp(coordinates_of(log_p, NormalitySettings(form="dirichlet")))
     np.testing.assert_allclose(x, 0.99 * np.eye(4) + 0.01 / 4)
+
+
+def test_one_hot_assignments_are_fitted_with_more_regularisation_which_is_said(caplog):
+    log_p = np.full((4000, 10), -200.0)
+    log_p[np.arange(4000), np.random.default_rng(0).integers(0, 3, 4000)] = 0.0
+    models = [fit_normality(log_p, NormalitySettings(components=10, every=1), seed) for seed in range(6)]
+    assert all(model.components_used == 3 for model in models)
+    assert "could only be fitted with a regularisation of" in caplog.text
