@@ -184,8 +184,8 @@ def test_dirichlet_distributions_need_vectors_inside_the_simplex():
 
 
 def test_one_hot_assignments_are_fitted_with_more_regularisation_which_is_said(caplog):
-    log_p = np.full((4000, 10), -200.0)
-    log_p[np.arange(4000), np.random.default_rng(0).integers(0, 3, 4000)] = 0.0
-    models = [fit_normality(log_p, NormalitySettings(components=10, every=1), seed) for seed in range(6)]
-    assert all(model.components_used == 3 for model in models)
+    log_p = np.full((400, 10), -200.0)
+    log_p[np.arange(400), np.random.default_rng(0).integers(0, 3, 400)] = 0.0
+    settings = NormalitySettings(components=5, every=1, regularisation=0.0)
+    assert fit_normality(log_p, settings, 0).components_used == 3
     assert "could only be fitted with a regularisation of" in caplog.text
