@@ -247,7 +247,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--print", action="store_true", help="print what the cache has, measure nothing")
     parser.add_argument("--csv", type=Path, help="write every cell to this file")
     args = parser.parse_args(arguments)
-    logging.getLogger("anomaly").setLevel(logging.ERROR)  # collapsed clusters are in the table
     forms, amount = (QUICK, LITTLE) if args.quick else (FORMS, FULL)
     if args.only:
         forms = [form for form in forms if any(text in form.title for text in args.only)]
@@ -283,4 +282,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.getLogger("anomaly").setLevel(logging.ERROR)  # collapsed clusters are in the table
     sys.exit(main())
