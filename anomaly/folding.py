@@ -30,7 +30,12 @@ def fold(network: Network) -> FoldedNetwork:
 @torch.no_grad()
 def assign_in_batches(folded: FoldedNetwork, x: Tensor) -> Tensor:
     """Windows (N, C, T, V), as many as fit the memory, -> log soft assignments (N, K), in micro-batches."""
-    return torch.cat([folded(part) for part in x.split(_MICRO_BATCH.get(x.device.type, _ELSEWHERE))])
+    return torch.cat([folded(part) for part in micro_batches(x)])
+
+
+def micro_batches(x: Tensor) -> tuple[Tensor, ...]:
+    """Windows (N, C, T, V) in parts that a network in evaluation mode passes through fastest."""
+    return x.split(_MICRO_BATCH.get(x.device.type, _ELSEWHERE))
 
 
 class FoldedNetwork(nn.Module):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from anomaly.distributed import sum_over, world
 
 _WORD = 2**16  # a dropout mask is drawn in 16 bits an element: the probability is right to 1 / 65536
 
@@ -23,7 +25,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, C, T, V)."""
-        if not self.training or _processes() == 1:
+        if not self.training or world() == 1:
             return super().forward(input)
         out, mean, var, count = _NormOverAll.apply(input, self.weight, self.bias, self.eps)
         assert self.momentum is not None
@@ -44,10 +46,10 @@ class _NormOverAll(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = _rows(x)
         channels = rows.shape[1]
-        total = _summed(torch.cat([rows.sum(dim=0), rows.new_tensor([float(len(rows))])]))
+        total = sum_over(torch.cat([rows.sum(dim=0), rows.new_tensor([float(len(rows))])]))
         count = total[channels:]
         mean = total[:channels] / count
-        var = _summed((rows - mean).square_().sum(dim=0)) / count
+        var = sum_over((rows - mean).square_().sum(dim=0)) / count
         inverse = torch.rsqrt(var + eps)
         out = torch.addcmul(bias - mean * inverse * weight, rows, inverse * weight)
         ctx.save_for_backward(x, weight, mean, inverse, count)
@@ -59,7 +61,7 @@ class _NormOverAll(torch.autograd.Function):
         x, weight, mean, inverse, count = ctx.saved_tensors
         grad, normal = grads[0], (_rows(x) - mean) * inverse
         grad_bias, grad_weight = grad.sum(dim=0), (grad * normal).sum(dim=0)
-        both = _summed(torch.cat([grad_bias, grad_weight])) / count
+        both = sum_over(torch.cat([grad_bias, grad_weight])) / count
         shared, along = both.chunk(2)
         grad_x = (grad - shared - normal * along) * (inverse * weight)
         return _like(grad_x, x), grad_weight.to(weight.dtype), grad_bias.to(weight.dtype), None
@@ -74,7 +76,7 @@ def add_reduced(out: Tensor, x: Tensor, norm: BatchNorm, weight: Tensor) -> Tens
         norm: the GCN's batch norm.
         weight: (C_out, C).
     """
-    if not norm.training or _processes() > 1:
+    if not norm.training or world() > 1:
         rows = torch.addmm(_flat(out), _flat(torch.relu_(norm(x))), weight.T)
         return _like(rows, out)
     if norm.num_batches_tracked is not None:
@@ -116,12 +118,6 @@ class _AddReduced(torch.autograd.Function):
         return grad, grad_x, grad_weight, grad_scale, grad_shift, None
 
 
-def _processes() -> int:
-    """How many processes train together."""
-    together = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if together else 1
-
-
 def _flat(x: Tensor) -> Tensor:
     """(N, C, T, V) -> (N * T * V, C), a view of channels-last tensors."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
@@ -137,13 +133,6 @@ def _like(rows: Tensor, x: Tensor) -> Tensor:
     """(N * T * V, C) -> (N, C, T, V) of the dtype of ``x``."""
     n, c, t, v = x.shape
     return rows.view(n, t, v, c).permute(0, 3, 1, 2).to(x.dtype)
-
-
-def _summed(value: Tensor) -> Tensor:
-    """The sum of ``value`` over all processes."""
-    if _processes() > 1:
-        distributed.all_reduce(value)
-    return value
 
 
 class Dropout(nn.Dropout):

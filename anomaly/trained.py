@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly.augment import apply_transforms, tables
-from anomaly.folding import FoldedNetwork, assign_in_batches, fold
+from anomaly.folding import FoldedNetwork, assign_in_batches, fold, micro_batches
 from anomaly.model import Model
 from anomaly.network import Network
 
 _BATCH = 512  # windows at once, each in its transforms
-_MICRO_BATCH = 32  # copies whose activations stay in a processor's cache
 
 
 @dataclass
@@ -67,9 +66,7 @@ class TrainedModel(Model):
         out = np.empty((len(x), skeleton.num_joints))
         self.network.eval()
         for rows, copies in self._copies(x):
-            parts = copies.flatten(0, 1).split(
-                _MICRO_BATCH if self.device.type == "cpu" else len(x) * len(names)
-            )
+            parts = micro_batches(copies.flatten(0, 1))
             reconstruction = torch.cat([self.network.autoencoder(part)[1] for part in parts])
             errors = (reconstruction.view_as(copies) - copies).float().square().mean(dim=(2, 3))  # (n, G, V)
             errors = errors.gather(2, back.expand(len(errors), -1, -1))  # joints back on their side

@@ -9,8 +9,8 @@ from anomaly.normalisation import BatchNorm, Dropout
 @pytest.fixture
 def two_processes(monkeypatch):
     """Another process that happens to have the very same batch."""
-    monkeypatch.setattr(normalisation, "_processes", lambda: 2)
-    monkeypatch.setattr(normalisation, "_summed", lambda value: 2 * value)
+    monkeypatch.setattr(normalisation, "world", lambda: 2)
+    monkeypatch.setattr(normalisation, "sum_over", lambda value: 2 * value)
 
 
 def batch(dtype=torch.float64):
@@ -41,8 +41,8 @@ def test_gradients_go_through_the_statistics_of_all(two_processes):
 
 
 def test_its_gradients_are_right(monkeypatch):
-    monkeypatch.setattr(normalisation, "_processes", lambda: 2)
-    monkeypatch.setattr(normalisation, "_summed", lambda value: value)
+    monkeypatch.setattr(normalisation, "world", lambda: 2)
+    monkeypatch.setattr(normalisation, "sum_over", lambda value: value)
     norm = BatchNorm(3).double()
     assert torch.autograd.gradcheck(norm, batch().requires_grad_())
 
