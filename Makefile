@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-quick check bench clean
+.PHONY: install openmmlab demo test test-quick check bench clean
 
 install: $(STAMP)
 
@@ -17,13 +18,21 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+openmmlab: $(OPENMMLAB)
+
+# mmpose asks for packages that do not build (chumpy) or do not load (xtcocotools) and that it does not need.
+$(OPENMMLAB): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[openmmlab]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mmpose
+	touch $@
+
 demo: install
 	$(BIN)/gepc-pipeline demo --out demo
 
-test: install
+test: install openmmlab
 	$(BIN)/python -m pytest
 
-test-quick: install
+test-quick: install openmmlab
 	$(BIN)/python -m pytest -m 'not slow'
 
 check: install

@@ -20,6 +20,7 @@ from pose_extract.cleaning import CleaningSettings
 from pose_extract.errors import ConfigError
 from pose_extract.estimators.base import ESTIMATORS
 from pose_extract.estimators.blazepose import BlazePoseSettings
+from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 from pose_extract.tracking import TrackingSettings
 from pose_extract.video import VideoSettings
 
@@ -50,6 +51,7 @@ class Settings(ModelSettings):
     video: VideoSettings = field(default_factory=VideoSettings)
     pose: PoseSettings = field(default_factory=PoseSettings)
     blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
+    openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
 

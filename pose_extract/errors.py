@@ -53,3 +53,9 @@ class OutputError(GepcError):
     """A result cannot be written: the disk is full, or the folder may not be written to."""
 
     exit_code = 9
+
+
+class EstimatorError(GepcError):
+    """A pose estimator cannot run: packages are missing, or a model does not fit."""
+
+    exit_code = 10

@@ -10,7 +10,10 @@ from typing import Any
 from pose_extract.errors import ConfigError
 from pose_extract.records import Frame, PoseDetections
 
-ESTIMATORS: dict[str, str] = {"blazepose": "pose_extract.estimators.blazepose:BlazePoseEstimator"}
+ESTIMATORS: dict[str, str] = {
+    "blazepose": "pose_extract.estimators.blazepose:BlazePoseEstimator",
+    "openmmlab": "pose_extract.estimators.openmmlab.estimator:OpenMMLabEstimator",
+}
 """Name -> "module:class". A module is imported when its estimator is asked for, not before."""
 
 
@@ -23,8 +26,8 @@ class PoseEstimator(ABC):
         batch_size: how many frames at once `estimate` works best with.
         identity: everything that shapes the output, as text: settings, hashes of weights. It goes into the provenance
             of tracks and into the key under which they are cached.
-        timings: seconds of wall clock spent since the estimator was made: "proposals" (where might people be) and
-            "network" (where are their joints).
+        timings: seconds of wall clock spent in each of its stages since the estimator was made.
+        network_stages: which of the stages are networks at work.
     """
 
     name: str
@@ -32,6 +35,7 @@ class PoseEstimator(ABC):
     batch_size: int = 1
     identity: dict[str, str]
     timings: dict[str, float]
+    network_stages: tuple[str, ...]
 
     @abstractmethod
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:

@@ -85,6 +85,7 @@ class BlazePoseEstimator(PoseEstimator):
 
     name = "blazepose"
     skeleton = COCO17.name
+    network_stages = ("proposals", "network")
 
     def __init__(self, settings: BlazePoseSettings | None = None) -> None:
         self.settings = settings or BlazePoseSettings()

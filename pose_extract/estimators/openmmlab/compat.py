@@ -1,0 +1,146 @@
+"""Imports OpenMMLab where its packages ask for what current ones, or a machine without a compiler, do not have.
+
+What is put in their way lives only while they are imported; afterwards the process is as it was, except that the packages
+are loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pose_extract.errors import EstimatorError
+
+INSTALL = 'pip install "gepc-pipeline[openmmlab]" && pip install --no-deps mmpose==1.3.2'
+"""The line that installs what the estimator needs."""
+
+_PACKAGES = ("torchvision", "mmcv", "mmdet", "mmpose", "pycocotools")
+_XTCOCOTOOLS = ("", ".coco", ".cocoeval", ".mask")
+_lock = threading.Lock()
+_ready = False
+
+
+def missing_packages() -> list[str]:
+    """Which packages the estimator lacks; empty if it can run. Imports none of them."""
+    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+
+
+def import_openmmlab() -> None:
+    """Import mmdet and mmpose, and with them every model that they can build.
+
+    Raises:
+        EstimatorError: they are not installed, or do not fit together; says which line mends it.
+    """
+    global _ready
+    with _lock:
+        if _ready:
+            return
+        if lacking := missing_packages():
+            raise EstimatorError(
+                f"the estimator openmmlab needs packages that are not installed: {', '.join(lacking)}. "
+                f"Install them with:\n  {INSTALL}"
+            )
+        try:
+            with _stand_ins():
+                for name in ("mmdet.apis", "mmdet.models", "mmpose.apis", "mmpose.models"):
+                    importlib.import_module(name)
+        except Exception as error:
+            raise EstimatorError(
+                f"OpenMMLab's packages cannot be imported ({type(error).__name__}: {error}). "
+                f"Install the set that fits together with:\n  {INSTALL}"
+            ) from error
+        _ready = True
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    """What has to be in place during the imports; gone afterwards."""
+    before = dict(sys.modules)
+    placed: dict[str, types.ModuleType] = {}
+    library = None
+    with warnings.catch_warnings():
+        # Deprecations in code that nobody here can change.
+        warnings.simplefilter("ignore")
+        try:
+            # torchvision's wheel may be built for another torch (a CUDA one beside a CPU one): its operators do not
+            # load then, and its Python part stops at the first that it wants to describe. Declared operators are
+            # enough: nothing here calls them.
+            library = _declare_torchvision_operators()
+            # mmcv-lite has no compiled operators, and mmdet cannot be imported without them. Person detectors call
+            # only NMS; others say what they lack when they are called.
+            if importlib.util.find_spec("mmcv._ext") is None:
+                placed["mmcv._ext"] = _Operators("mmcv._ext")
+            # xtcocotools' wheels are built for NumPy 1 and do not load beside NumPy 2. mmpose imports it for
+            # evaluation, which is not used here; pycocotools has the same names.
+            for part in _XTCOCOTOOLS:
+                placed[f"xtcocotools{part}"] = importlib.import_module(f"pycocotools{part}")
+            sys.modules.update(placed)
+            yield
+        finally:
+            for name, module in placed.items():
+                if sys.modules.get(name) is module:
+                    del sys.modules[name]
+                if name in before:
+                    sys.modules[name] = before[name]
+            if library is not None:
+                library._destroy()
+
+
+def _declare_torchvision_operators() -> Any:
+    """Import torchvision; returns the library of declared operators if its own do not load."""
+    try:
+        importlib.import_module("torchvision")
+        return None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901, destroyed after the imports
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    importlib.import_module("torchvision")
+    return library
+
+
+class _Operators(types.ModuleType):
+    """Stands in for mmcv's compiled operators: NMS works, every other one says that it is missing when called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def missing(*args: Any, **kwargs: Any) -> Any:
+            raise EstimatorError(
+                f"this model needs mmcv's compiled operator {name!r}, which mmcv-lite does not have. Choose another "
+                "model, or install mmcv==2.1.0 with compiled operators in the place of mmcv-lite"
+            )
+
+        return missing
+
+    @staticmethod
+    def nms(boxes: Any, scores: Any, iou_threshold: float, offset: int) -> Any:
+        """Non-maximum suppression as mmcv's: boxes (B, 4), scores (B,); indices of those that stay, best first."""
+        import torch
+
+        device = boxes.device
+        order = torch.argsort(scores, descending=True, stable=True).cpu()
+        corners = boxes.detach().cpu()[order]
+        area = (corners[:, 2:] - corners[:, :2] + offset).prod(1)
+        alive = torch.ones(len(corners), dtype=torch.bool)
+        for i in range(len(corners)):
+            if alive[i]:
+                low = torch.maximum(corners[i, :2], corners[i + 1 :, :2])
+                high = torch.minimum(corners[i, 2:], corners[i + 1 :, 2:])
+                shared = (high - low + offset).clamp(min=0).prod(1)
+                alive[i + 1 :] &= shared <= iou_threshold * (area[i] + area[i + 1 :] - shared)
+        return order[alive].to(device)
