@@ -1,1 +1,1 @@
-"""Pose estimation with OpenMMLab's models: any mmdet person detector with any mmpose top-down model, or a one-stage one."""
+"""OpenMMLab: any mmdet person detector with any mmpose top-down model, or a one-stage model."""

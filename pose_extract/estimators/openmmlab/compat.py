@@ -1,7 +1,7 @@
 """Imports OpenMMLab where its packages ask for what current ones, or a machine without a compiler, do not have.
 
-What is put in their way lives only while they are imported; afterwards the process is as it was, except that the packages
-are loaded.
+What stands in for them lives only while they are imported; afterwards the process is as it was, except that the
+packages are loaded.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _declare_torchvision_operators() -> Any:
         del sys.modules[name]
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901, destroyed after the imports
+    library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     importlib.import_module("torchvision")
