@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 
@@ -37,3 +38,23 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.KEY=VALUE",
         help="change one setting, for instance --set training.finetune_epochs=5; may be repeated",
     )
+
+
+def add_pose(parser: argparse.ArgumentParser) -> None:
+    """``--pose``: which estimator finds the people, and with which model."""
+    parser.add_argument(
+        "--pose",
+        metavar="NAME[:MODEL]",
+        help="pose estimator (default: blazepose), with its model if it has several: openmmlab, "
+        "openmmlab:lightweight, openmmlab:rtmpose-m",
+    )
+
+
+def pose_overrides(text: str | None) -> list[str]:
+    """What the value of ``--pose`` means as ``section.key=value`` overrides of a config; none for no value."""
+    if text is None:
+        return []
+    estimator, colon, model = text.partition(":")
+    overrides = [f"pose.estimator={json.dumps(estimator)}"]
+    # As JSON, which YAML reads back as the same text whatever it holds: colons of a path, a name of digits only.
+    return overrides + [f"{estimator}.model={json.dumps(model, ensure_ascii=False)}"] * bool(colon)
