@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pose_extract.errors import WeightsError
 
@@ -79,11 +80,12 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
     """
     folder = folder or weights_folder()
     paths = {key: folder / file.name for key, file in FILES.items()}
-    wrong = [key for key, path in paths.items() if not _is_published(path, FILES[key])]
+    states = weights_states(folder)
+    wrong = [key for key, state in states.items() if state != "present"]
     if not wrong:
         return paths
     for key in wrong:
-        if paths[key].exists():
+        if states[key] == "damaged":
             logger.warning("%s is damaged; it is fetched again", paths[key])
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,12 +102,17 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
     return paths
 
 
-def _is_published(path: Path, file: WeightsFile) -> bool:
-    """Whether the file is there and whole."""
+def weights_states(folder: Path | None = None) -> dict[str, Literal["present", "missing", "damaged"]]:
+    """How each network's file in ``folder`` (`weights_folder` if not given) stands; fetches nothing."""
+    folder = folder or weights_folder()
+    return {key: _state(folder / file.name, file.sha256) for key, file in FILES.items()}
+
+
+def _state(path: Path, sha256: str) -> Literal["present", "missing", "damaged"]:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+        return "present" if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else "damaged"
     except OSError:
-        return False
+        return "damaged" if path.exists() else "missing"
 
 
 def _download_wheel(scratch: Path, folder: Path) -> Path:
