@@ -1,0 +1,147 @@
+"""One of OpenMMLab's models, built from its config and filled with its weights: pictures in, data samples out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pose_extract.errors import EstimatorError
+from pose_extract.estimators.openmmlab.checkpoints import fill, load_checkpoint
+from pose_extract.estimators.openmmlab.compat import import_openmmlab
+
+_PARTS = ("backbone", "neck", "head", "rpn_head", "roi_head", "bbox_head")
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Network:
+    """A model in evaluation mode with the pipeline that prepares its input.
+
+    Batch norm is folded into the convolutions and tensors are laid out channels last, which is faster on CPUs and GPUs and
+    changes the results by rounding only.
+
+    Args:
+        config: path of a config of mmdet or mmpose. It is a Python program and runs.
+        checkpoint: path of its weights.
+        scope: "mmdet" or "mmpose": whose names the config uses where it does not say.
+        device: torch's name of it.
+        precision: "fp32", "fp16" or "bf16".
+        stage: under which name the networks' time is counted.
+        timings: seconds of each stage: ``stage``, "prepare" (input) and "decode" (output).
+
+    Raises:
+        EstimatorError: OpenMMLab is missing, or the config cannot be built.
+        WeightsError: the checkpoint is missing, damaged, or belongs to another config.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        checkpoint: Path,
+        scope: str,
+        device: str,
+        precision: str,
+        stage: str,
+        timings: dict[str, float],
+    ) -> None:
+        import_openmmlab()
+        if precision == "fp16" and device == "cpu":
+            raise EstimatorError(
+                "openmmlab.precision fp16 needs a GPU; on a CPU use fp32, or bf16 if it has AMX"
+            )
+        self._device, self._stage, self._timings = torch.device(device), stage, timings
+        self._precision = precision
+        for key in (stage, "prepare", "decode"):
+            timings.setdefault(key, 0.0)
+        weights = load_checkpoint(checkpoint)
+        self.model, self.config = self._build(config, scope)
+        fill(self.model, weights, checkpoint)
+        self.dataset_meta: dict[str, Any] = dict(weights.dataset_meta or {})
+        self._settle()
+
+    def _build(self, path: Path, scope: str) -> tuple[nn.Module, Any]:
+        from mmengine.config import Config
+        from mmengine.dataset import Compose
+        from mmengine.model import revert_sync_batchnorm
+        from mmengine.registry import MODELS, DefaultScope
+
+        try:
+            config = Config.fromfile(path)
+            config.model.train_cfg = None
+            steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
+            if scope == "mmdet":
+                steps[0]["type"] = "LoadImageFromNDArray"
+            with DefaultScope.overwrite_default_scope(config.get("default_scope", scope)):
+                model = revert_sync_batchnorm(MODELS.build(config.model))
+                self._pipeline = Compose(steps)
+        except Exception as error:
+            raise EstimatorError(
+                f"{path}: expected a config of {scope} from which a model can be built: {type(error).__name__}: {error}"
+            ) from error
+        return model, config
+
+    def _settle(self) -> None:
+        """Make the model ready to predict."""
+        from mmcv.cnn import fuse_conv_bn
+
+        self.model = fuse_conv_bn(self.model).eval().requires_grad_(False)
+        self.model = self.model.to(self._device, memory_format=torch.channels_last)
+        for name in _PARTS:
+            part = getattr(self.model, name, None)
+            if part is not None:
+                part.forward = self._counted(part.forward)
+
+    def _counted(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """``forward`` in the network's precision, its results in float32, its time counted."""
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            begin = self._now()
+            with self._autocast():
+                results = forward(*args, **kwargs)
+            if self._precision != "fp32":
+                results = _to_float32(results)
+            self._timings[self._stage] += self._now() - begin
+            return results
+
+        return counted
+
+    def _autocast(self) -> Any:
+        if self._precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self._device.type, _DTYPES[self._precision])
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+    def prepare(self, inputs: Sequence[dict[str, Any]]) -> list[Any]:
+        """Run the config's pipeline on each input (``img`` and what else it asks for)."""
+        begin = time.perf_counter()
+        prepared = [self._pipeline(dict(one)) for one in inputs]
+        self._timings["prepare"] += time.perf_counter() - begin
+        return prepared
+
+    def predict(self, prepared: Sequence[Any]) -> list[Any]:
+        """The model's data samples for prepared inputs, all in one batch."""
+        from mmengine.dataset import pseudo_collate
+
+        begin, network = self._now(), self._timings[self._stage]
+        with torch.inference_mode():
+            samples: list[Any] = self.model.test_step(pseudo_collate(list(prepared)))
+        self._timings["decode"] += self._now() - begin - (self._timings[self._stage] - network)
+        return samples
+
+
+def _to_float32(value: Any) -> Any:
+    """Tensors in nested tuples and lists as float32."""
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, (tuple, list)):
+        return type(value)(_to_float32(v) for v in value)
+    return value
