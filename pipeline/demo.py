@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pipeline.outputs import Outputs, write_outputs
 from pipeline.progress import stage
 from pipeline.score import load_scorer
 from pipeline.settings import Settings
+from pipeline.stopwatch import Stopwatch
 from pipeline.street.clips import simulate_clip, write_clip
 from pipeline.street.scene import StreetSettings
 from pipeline.train import train
@@ -94,15 +94,14 @@ def run_demo(
     folder: Path, settings: Settings, demo: DemoSettings, seed: int = 0, quiet: bool = False
 ) -> DemoResult:
     """Run the whole product in ``folder``; what is there already from the same seed and settings is used again."""
-    seconds: dict[str, float] = {}
-    lap = _Laps(seconds)
+    watch = Stopwatch()
     _, test_videos = make_clips(folder / "videos", demo, seed, quiet)
-    lap("render")
+    watch.lap("render")
     workspace = Workspace(folder / "workspace")
     extract_all(find_sources(folder / "videos" / "normal"), workspace, settings, quiet=quiet)
-    lap("extract")
+    watch.lap("extract")
     train(workspace, settings, seed=seed, device="cpu", quiet=quiet)
-    lap("train")
+    watch.lap("train")
     scorer = load_scorer(workspace.model)
     words = folder / "results" / "words.png"
     write_words(words, scorer.model)
@@ -123,9 +122,9 @@ def run_demo(
         labels.append(np.load(video.with_suffix(".labels.npy")))
         scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
         written.append(outputs)
-    lap("score")
+    watch.lap("score")
     return DemoResult(
-        frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, seconds
+        frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, watch.seconds
     )
 
 
@@ -133,14 +132,3 @@ def _labelled(video: Path, time_s: np.ndarray) -> list[tuple[float, float, str]]
     events = json.loads(video.with_suffix(".events.json").read_text())
     last = len(time_s) - 1
     return [(time_s[e["start"]], time_s[min(e["end"], last)], e["behaviour"]) for e in events]
-
-
-class _Laps:
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds = seconds
-        self._last = time.monotonic()
-
-    def __call__(self, name: str) -> None:
-        now = time.monotonic()
-        self._seconds[name] = now - self._last
-        self._last = now

@@ -9,21 +9,27 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from pipeline.progress import format_duration, stage
+from pipeline.progress import Progress, format_duration, stage
 from pipeline.settings import Settings
+from pipeline.stopwatch import Stopwatch
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
 from pose_extract.cache import TracksWriter, load_tracks, write_json
 from pose_extract.errors import GepcError, VideoError
 from pose_extract.estimators.base import PoseEstimator, create_estimator
+from pose_extract.prefetch import prefetch
 from pose_extract.skeletons import get_skeleton
-from pose_extract.tracking import PeopleTracker
+from pose_extract.tracking import PeopleTracker, TrackedPeople
 from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
 
 logger = logging.getLogger(__name__)
+
+# Decoded frames that may wait for the estimator: its batch, or so many if that is less, but only so many bytes.
+_AHEAD_FRAMES = 4
+_AHEAD_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,16 @@ class ExtractReport:
         reused: clips that were done before.
         failed: name of each video that could not be used, with its error.
         seconds: wall-clock time spent.
+        timings: the same by stage, in seconds: "loading" the estimator, "opening" videos (and finding out whether they
+            are done), "decoding" (only the time waited for frames: decoding goes on meanwhile), the estimator's own
+            stages ("blazepose.network", say), "estimating" (what those do not cover), "tracking" and "writing".
     """
 
     made: tuple[ClipEntry, ...]
     reused: tuple[ClipEntry, ...]
     failed: tuple[tuple[str, GepcError], ...]
     seconds: float
+    timings: dict[str, float]
 
 
 def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
@@ -98,9 +108,11 @@ def extract_all(
         quiet: no progress.
     """
     start = time.monotonic()
+    watch = Stopwatch()
     made, reused, failed = [], [], []
     name = settings.pose.estimator
     estimator = create_estimator(name, getattr(settings, name))
+    watch.lap("loading")
     with workspace.writing_tracks(), closing(estimator):
         for number, source in enumerate(sources, 1):
             title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
@@ -108,7 +120,9 @@ def extract_all(
                 key = clip_key(content_hash(source), settings, estimator)
                 entry = workspace.find(key)
                 if entry is None:
-                    entry = _extract_clip(source, key, workspace, settings, estimator, train, title, quiet)
+                    entry = _extract_clip(
+                        source, key, workspace, settings, estimator, watch, train, title, quiet
+                    )
                     made.append(entry)
                 else:
                     entry = workspace.promote(entry) if train else entry
@@ -120,7 +134,18 @@ def extract_all(
             except VideoError as error:
                 failed.append((source.name, error))
                 logger.error("%s", error)
-    return ExtractReport(tuple(made), tuple(reused), tuple(failed), time.monotonic() - start)
+    watch.lap("opening")
+    seconds = time.monotonic() - start
+    return ExtractReport(
+        tuple(made), tuple(reused), tuple(failed), seconds, _with_stages_of(estimator, watch.seconds)
+    )
+
+
+def _with_stages_of(estimator: PoseEstimator, seconds: dict[str, float]) -> dict[str, float]:
+    """The stopwatch's stages, "estimating" split into what the estimator says of itself and the rest."""
+    own = {f"{estimator.name}.{name}": spent for name, spent in estimator.timings.items()}
+    rest = max(0.0, seconds.get("estimating", 0.0) - sum(own.values()))
+    return {**seconds, **own, "estimating": rest}
 
 
 def _extract_clip(
@@ -129,6 +154,7 @@ def _extract_clip(
     workspace: Workspace,
     settings: Settings,
     estimator: PoseEstimator,
+    watch: Stopwatch,
     train: bool,
     title: str,
     quiet: bool,
@@ -138,31 +164,8 @@ def _extract_clip(
     clip = workspace.name_for(source.name, location, key)
     path = workspace.tracks_path(clip)
     with VideoReader(source, settings.video) as reader, TracksWriter(path) as writer:
-        estimator.start(reader.info.fps, reader.info.frame_size)
-        tracker = PeopleTracker(settings.tracking, reader.info.fps, reader.info.frame_size, skeleton)
-        ids: set[int] = set()
-        covered = 0
-
-        def write(emitted: list[Any]) -> None:
-            nonlocal covered
-            for people in emitted:
-                writer.add_people(people.frame, people.ids, people.people)
-                ids.update(people.ids.tolist())
-                covered += len(people.ids) > 0
-
         with stage(title, "frames", reader.info.frame_count, quiet) as progress:
-            batch = []
-            for frame in reader:
-                writer.add_frame(frame.time_s)
-                batch.append(frame)
-                if len(batch) < estimator.batch_size:
-                    continue
-                _process(batch, estimator, tracker, write)
-                progress.advance(len(batch), f"{len(ids)} tracks")
-                batch = []
-            if batch:
-                _process(batch, estimator, tracker, write)
-            write(tracker.finish())
+            tracks, covered = _find_people(reader, writer, settings, estimator, watch, progress)
         times = writer.read_times()
         frames = len(times)
         if frames == 0:
@@ -183,7 +186,7 @@ def _extract_clip(
             "summary": {
                 "frames": frames,
                 "rows": writer.rows,
-                "tracks": len(ids),
+                "tracks": tracks,
                 "seconds": round(float(times[-1] - times[0] + 1 / fps), 3),
                 "coverage": round(covered / frames, 4),
                 "damage": damage,
@@ -199,9 +202,51 @@ def _extract_clip(
         )
     entry = entry_of(provenance, clip)
     workspace.record(entry)
+    watch.lap("writing")
     return entry
 
 
-def _process(batch: list[Any], estimator: PoseEstimator, tracker: PeopleTracker, write: Any) -> None:
-    for frame, people in zip(batch, estimator.estimate(batch), strict=True):
-        write(tracker.update(frame, people))
+def _find_people(
+    reader: VideoReader,
+    writer: TracksWriter,
+    settings: Settings,
+    estimator: PoseEstimator,
+    watch: Stopwatch,
+    progress: Progress,
+) -> tuple[int, int]:
+    """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
+    info = reader.info
+    estimator.start(info.fps, info.frame_size)
+    tracker = PeopleTracker(settings.tracking, info.fps, info.frame_size, get_skeleton(estimator.skeleton))
+    ids: set[int] = set()
+    covered = 0
+
+    def write(emitted: list[TrackedPeople]) -> None:
+        nonlocal covered
+        watch.lap("tracking")
+        for people in emitted:
+            writer.add_people(people.frame, people.ids, people.people)
+            ids.update(people.ids.tolist())
+            covered += len(people.ids) > 0
+        watch.lap("writing")
+
+    watch.lap("opening")
+    with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
+        while batch := list(islice(frames, estimator.batch_size)):
+            watch.lap("decoding")
+            found = estimator.estimate(batch)
+            watch.lap("estimating")
+            for frame, people in zip(batch, found, strict=True):
+                writer.add_frame(frame.time_s)
+                write(tracker.update(frame, people))
+            progress.advance(len(batch), f"{len(ids)} tracks")
+            batch.clear()  # its pictures make room for the next ones
+        watch.lap("decoding")
+    write(tracker.finish())
+    return len(ids), covered
+
+
+def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:
+    """How many decoded frames of (width, height) pixels may wait."""
+    width, height = frame_size
+    return max(1, min(max(batch_size, _AHEAD_FRAMES), _AHEAD_BYTES // (width * height * 3)))
