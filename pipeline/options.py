@@ -50,6 +50,16 @@ def add_pose(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser, default: str | None, help: str) -> None:
+    """``--device``: where networks run; ``help`` says which ones."""
+    parser.add_argument(
+        "--device",
+        default=default,
+        metavar="NAME",
+        help=f"{help}: cpu, cuda, cuda:N, mps or auto (default: auto)",
+    )
+
+
 def pose_overrides(text: str | None) -> list[str]:
     """What the value of ``--pose`` means as ``section.key=value`` overrides of a config; none for no value."""
     if text is None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from anomaly.bundle_files import ENCODER
 from anomaly.calibration import cut_frames
 from anomaly.model import Model
 from anomaly.scoring import ClipScores, FrameScores, WindowScores, context_s, score_clip
-from pipeline.devices import pick_device
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
 from pose_extract.cache import TracksWriter, complete_or_absent
 from pose_extract.checking import build
 from pose_extract.cleaning import clean_tracks
-from pose_extract.errors import ConfigError, ModelError
+from pose_extract.devices import check_device, pick_device
+from pose_extract.errors import ConfigError, ModelError, UsageError
 from pose_extract.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -60,12 +61,13 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     Args:
         folder: the bundle.
         overrides: ``section.key=value`` texts, for instance ``scoring.smoothing_s=0.5``.
-        device: cpu, cuda, mps or auto.
+        device: cpu, cuda, cuda:N, mps or auto: where the model runs, and the pose networks if they are OpenMMLab's.
 
     Raises:
         ModelError: there is no model, or it is damaged or from another version.
         ModelError: the model cannot reconstruct, which the settings ask for.
         ConfigError: an override is wrong, or would change what the model has learned.
+        UsageError: there is no such device.
     """
     for text in overrides:
         section = text.partition(".")[0]
@@ -73,8 +75,12 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             raise ConfigError(
                 f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
             )
-    model = load_bundle(folder, device if (folder / ENCODER).is_file() else pick_device(device))
+    model = load_bundle(folder, check_device(device) if (folder / ENCODER).is_file() else _device_for(device))
     sections = dict(read_card(folder).get("tracks") or {})
+    overrides = [
+        f"openmmlab.device={device}",
+        *overrides,
+    ]  # not the one that the training clips were extracted on
     sections["scoring"] = dataclasses.asdict(model.settings.scoring)
     sections["calibration"] = dataclasses.asdict(model.settings.calibration)
     settings = build(Settings, override(sections, overrides))
@@ -84,6 +90,16 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             "the trained model"
         )
     return Scorer(model, settings)
+
+
+def _device_for(name: str) -> str:
+    """`pick_device` for the trained model; without torch, the way to do without."""
+    if find_spec("torch") is None:
+        raise UsageError(
+            "this needs torch, which is not installed: pip install torch. To score without torch, export the model on "
+            "another machine (gepc-pipeline onnx --out DIR) and score with --model DIR"
+        )
+    return pick_device(name)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from anomaly.bundle import save_bundle
 from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
 from anomaly.memory import keep_memory
 from anomaly.training import complete, learn
-from pipeline.devices import pick_device
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace
 from pose_extract.cache import load_header, load_tracks
 from pose_extract.cleaning import clean_tracks
+from pose_extract.devices import pick_device
 from pose_extract.errors import TrainingError
 
 logger = logging.getLogger(__name__)

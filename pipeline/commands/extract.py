@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.options import add_config, add_workspace
+from pipeline.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 
 HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
 EXAMPLE = """\
 example:
   gepc-pipeline extract videos/
   gepc-pipeline extract 'recordings/*.mp4' --max-side 960 --json
+  gepc-pipeline extract videos/ --pose openmmlab:rtmpose-m --device cuda
 
 Interrupted or run again, it goes on with the first video that is not done."""
 
@@ -22,12 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_workspace(parser)
     add_config(parser)
-    parser.add_argument("--pose", metavar="NAME", help="pose estimator (default: blazepose)")
+    add_pose(parser)
+    add_device(parser, None, "where openmmlab's networks run (blazepose always runs on the CPU)")
     parser.add_argument("--fps", type=float, help="decode at this frame rate (default: every frame)")
     parser.add_argument(
         "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"
     )
-    parser.add_argument("--json", action="store_true", help="also write each clip's tracks as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="also write each clip's tracks as JSON (without features)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,11 +40,12 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
+    from pose_extract.devices import check_device
     from pose_extract.errors import VideoError
 
-    overrides = list(args.set)
+    overrides = [*args.set, *pose_overrides(args.pose)]
     for option, key in (
-        (args.pose, "pose.estimator"),
+        (args.device and check_device(args.device), "openmmlab.device"),
         (args.fps, "video.fps"),
         (args.max_side, "video.max_side"),
     ):

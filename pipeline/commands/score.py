@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_set, add_workspace
+from pipeline.options import add_device, add_set, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.outputs import Outputs
@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_workspace(parser)
     add_set(parser)
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
+    add_device(
+        parser, "auto", "where the model runs, and openmmlab's networks (blazepose always runs on the CPU)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.options import add_config, add_workspace
+from pipeline.options import add_config, add_device, add_workspace
 
 HELP = "learn what is normal from the extracted videos"
 EXAMPLE = """\
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_config(parser)
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same model (default: 0)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto (default: auto)")
+    add_device(parser, "auto", "where the model is trained")
     parser.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
 
 

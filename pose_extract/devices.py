@@ -1,8 +1,20 @@
-"""Which device the model runs on."""
+"""Which device networks run on."""
 
 from __future__ import annotations
 
+import re
+
 from pose_extract.errors import UsageError
+
+NAMES = "cpu, cuda, cuda:N, mps or auto"
+_NAME = re.compile(r"cpu|mps|auto|cuda(:\d+)?", re.ASCII)
+
+
+def check_device(name: str) -> str:
+    """Return ``name`` if it is that of a device, there or not; needs no torch. Raises `UsageError`."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"unknown device {name!r}; expected {NAMES}")
+    return name
 
 
 def pick_device(name: str) -> str:
@@ -11,23 +23,18 @@ def pick_device(name: str) -> str:
     Raises:
         UsageError: the device is not there, or torch is not installed.
     """
+    kind, _, number = check_device(name).partition(":")
     try:
         import torch
     except ImportError as error:
-        raise UsageError(
-            "this needs torch, which is not installed: pip install torch. To score without torch, export the model on "
-            "another machine (gepc-pipeline onnx --out DIR) and score with --model DIR"
-        ) from error
+        raise UsageError("this needs torch, which is not installed: pip install torch") from error
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    kind, _, number = name.partition(":")
-    if kind not in there:
-        raise UsageError(f"unknown device {name!r}; expected cpu, cuda, mps or auto")
-    if not there[kind] or (
-        kind == "cuda" and number.isdecimal() and int(number) >= torch.cuda.device_count()
-    ):
+    if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
         found = ", ".join(kind for kind, is_there in there.items() if is_there)
+        if there["cuda"]:
+            found += f" (cuda:0 to cuda:{torch.cuda.device_count() - 1})"
         raise UsageError(f"device {name!r} is not there on this machine; there is: {found}")
     return name
