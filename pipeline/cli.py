@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pose_extract.errors import GepcError
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`.
-COMMANDS = ("extract", "train", "score", "words", "onnx", "demo", "info", "weights")
+COMMANDS = ("extract", "train", "score", "words", "onnx", "demo", "info", "doctor", "weights")
 
 _DESCRIPTION = """\
 Finds unusual human behaviour in videos: raw videos in, an anomaly score for every frame out.

@@ -1,0 +1,108 @@
+"""`gepc-pipeline doctor`: what is installed, what can run, and how to mend what cannot."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from pipeline.options import add_config, add_pose, add_workspace, pose_overrides
+
+if TYPE_CHECKING:
+    from pipeline.doctor.facts import Diagnosis, Fact, State
+
+HELP = "say what is installed, what can run here, and the line that mends each gap"
+EXAMPLE = """\
+example:
+  gepc-pipeline doctor
+  gepc-pipeline doctor --pose openmmlab:rtmpose-m --offline
+  gepc-pipeline doctor --json
+
+It fetches and changes nothing. Exit code 0 if extract, train and score can run with this config, 1 if not."""
+
+_WIDTH = 80
+_STATE, _NAME = 6, 18  # columns
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_workspace(parser)
+    add_config(parser)
+    add_pose(parser)
+    parser.add_argument(
+        "--offline", action="store_true", help="weights that are not there yet count as missing"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was found; exit code 1 if the job cannot run."""
+    import dataclasses
+    import json
+    import platform
+    import sys
+
+    from pipeline.cli import package_version
+    from pipeline.doctor.diagnosis import examine
+    from pipeline.doctor.facts import Job
+
+    overrides = [*args.set, *pose_overrides(args.pose)]
+    found = examine(Job(args.config, overrides, args.workspace, args.offline))
+    about = {
+        "version": package_version(),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+    }
+    can_run = not found.of("gap")
+    if args.json:
+        print(json.dumps({**about, "can_run": can_run, **dataclasses.asdict(found)}, indent=1))
+    else:
+        for line in _text(about, found):
+            # A terminal that cannot show a file's name shows its codes.
+            encoding = sys.stdout.encoding or "utf-8"
+            print(line.encode(encoding, "backslashreplace").decode(encoding))
+    return 0 if can_run else 1
+
+
+def _text(about: dict[str, str], found: Diagnosis) -> list[str]:
+    lines = [f"gepc-pipeline {about['version']}", f"Python {about['python']}", about["platform"]]
+    for section in found.sections:
+        lines += ["", section.title]
+        for i, fact in enumerate(section.facts):
+            lines += _fact(fact)
+            following = section.facts[i + 1].mend if i + 1 < len(section.facts) else ()
+            if fact.mend != following:
+                lines += _mend(fact)
+    lines += ["", *_verdict(found)]
+    return lines
+
+
+def _fact(fact: Fact) -> list[str]:
+    import textwrap
+
+    indent = " " * (_STATE + _NAME)
+    first = f"{fact.state:<{_STATE}}{fact.name:<{_NAME}}"
+    return textwrap.wrap(
+        " ".join(fact.text.split()),
+        _WIDTH,
+        initial_indent=first + " " * (len(first) > len(indent)),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _mend(fact: Fact) -> list[str]:
+    """The lines to type, whole: they are there to be copied."""
+    return [f"{' ' * _STATE}{'or' if i else '->'} {line}" for i, line in enumerate(fact.mend)]
+
+
+def _verdict(found: Diagnosis) -> list[str]:
+    job = f"extract (with {found.estimator}), train and score"
+    lines = [f"Result: {job} cannot run." if found.of("gap") else f"Result: {job} can run."]
+    headings: dict[State, str] = {"gap": "To mend it:", "fetch": "Fetched on first use, or now with:"}
+    for state, heading in headings.items():
+        facts = [fact for fact in found.of(state) if fact.mend]
+        if facts:
+            lines.append(heading)
+            lines += dict.fromkeys(line for fact in facts for line in _mend(fact))
+    return lines

@@ -1,0 +1,76 @@
+"""The pose estimators: which of them can run, and whether their weights are there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.doctor import probes
+from pipeline.doctor.facts import Fact, Job, State
+from pipeline.doctor.packages import own_pip
+from pose_extract.errors import GepcError
+
+if TYPE_CHECKING:
+    from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
+
+
+def blazepose_facts(job: Job, bad: State) -> Iterator[Fact]:
+    """The embedded estimator; ``bad`` is what it means if it cannot run."""
+    from pose_extract.estimators.weights import weights_folder, weights_states
+
+    states = weights_states()
+    if wrong := {name: state for name, state in states.items() if state != "present"}:
+        damaged = [name for name, state in wrong.items() if state == "damaged"]
+        what = f"{' and '.join(damaged)} damaged" if damaged else "not there yet"
+        yield _to_fetch("weights", f"{what}, in {weights_folder()}", job, bad, "gepc-pipeline weights")
+        return
+    yield Fact("weights", "ok", f"whole, in {weights_folder()}")
+    error = probes.ask("blazepose")[1]
+    yield Fact("runs", bad if error else "ok", f"no: {error}" if error else "yes, its networks load")
+
+
+def openmmlab_facts(job: Job, settings: OpenMMLabSettings, import_error: str, bad: State) -> Iterator[Fact]:
+    """mmdet and mmpose with the models of ``settings``; ``import_error`` is what importing them said."""
+    from pose_extract.estimators.openmmlab.compat import INSTALL, missing_packages
+
+    if lacking := missing_packages():
+        yield Fact("runs", bad, f"no: not installed: {', '.join(lacking)}", (own_pip(INSTALL),))
+        return
+    if import_error:
+        yield Fact("runs", bad, f"no: {import_error}", (own_pip(INSTALL),))
+        return
+    yield Fact("runs", "ok", "yes, its packages can be imported")
+
+    from pose_extract.estimators.openmmlab.names import detector_source, pose_source
+
+    for role, source_of in (("pose model", pose_source), ("detector", detector_source)):
+        try:
+            source = source_of(settings)
+        except GepcError as error:
+            yield Fact(role, bad, str(error))
+            continue
+        yield Fact(role, "ok", source.name)
+        yield _weights(f"{role.removesuffix(' model')} weights", source.weights, job, settings, bad)
+
+
+def _weights(name: str, weights: str, job: Job, settings: OpenMMLabSettings, bad: State) -> Fact:
+    from pose_extract.estimators.downloads import cached, is_whole
+
+    if not weights:
+        return Fact(name, bad, "none are published for it; give the path of your own", ())
+    if "://" not in weights:
+        there = Path(weights).is_file()
+        return Fact(name, "ok" if there else bad, weights if there else f"there is no file {weights}")
+    path = cached(weights)
+    if is_whole(path, weights):
+        return Fact(name, "ok", str(path))
+    what = "damaged" if path.exists() else "not there yet"
+    line = f"gepc-pipeline weights --pose {shlex.quote(f'openmmlab:{settings.model}')}"
+    return _to_fetch(name, f"{what}: {path}", job, bad, line)
+
+
+def _to_fetch(name: str, text: str, job: Job, bad: State, line: str) -> Fact:
+    """What weights that are not there mean: those of the job's estimator are fetched on first use."""
+    return Fact(name, "fetch" if bad == "gap" and not job.offline else bad, text, (line,))

@@ -1,0 +1,174 @@
+"""Which of the packages that gepc-pipeline asks for are installed, in which versions, and whether they work."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.doctor.facts import Fact, State
+from pipeline.doctor.probes import Trial
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+# The module to import where it is not called like its package: the one that loads the package's binary part.
+_MODULES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "ffmpeg-python": "ffmpeg",
+    "imageio-ffmpeg": "imageio_ffmpeg",
+    "mmcv-lite": "mmcv",  # as does mmcv, with compiled operators
+    "opencv-python": "cv2",
+    "pyyaml": "yaml",
+    "safetensors": "safetensors.torch",
+    "scikit-learn": "sklearn.mixture",
+    "scipy": "scipy.optimize",
+    "setuptools": "pkg_resources",  # what mmengine needs of it
+}
+_LEFT_OUT = ("dev",)  # extras that only developers need
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that gepc-pipeline asks for.
+
+    Attributes:
+        name: its name on the package index.
+        extra: the extra that asks for it; "" if it is always needed.
+        asked: the versions that will do, "" for any.
+        version: the one installed, "" if there is none.
+        state: "fits", "other" (not a version asked for), "missing", or "damaged" (its metadata cannot be read).
+    """
+
+    name: str
+    extra: str
+    asked: str
+    version: str
+    state: Literal["fits", "other", "missing", "damaged"]
+
+    @property
+    def module(self) -> str:
+        """The module that shows whether it works."""
+        return _MODULES.get(self.name, self.name.replace("-", "_"))
+
+    @property
+    def install(self) -> str:
+        """The line that installs it."""
+        force = "--force-reinstall --no-deps " if self.state == "damaged" else ""
+        return f'{pip()} install {force}"{self.name}{self.asked}"'
+
+
+def packages() -> list[Package]:
+    """Every package asked for, those always needed first, then by extra; raises PackageNotFoundError.
+
+    The metadata of the installed gepc-pipeline says which: the same lines as in pyproject.toml.
+    """
+    from packaging.requirements import Requirement
+
+    found = []
+    for line in requires("gepc-pipeline") or []:
+        requirement = Requirement(line)
+        extra = _extra(requirement)
+        if extra is not None and extra not in _LEFT_OUT:
+            found.append(look_at(requirement.name, str(requirement.specifier), extra))
+    return sorted(found, key=lambda package: (package.extra, package.name))
+
+
+def look_at(name: str, asked: str, extra: str = "") -> Package:
+    """How one package stands."""
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        version = distribution(name).version
+        fits = SpecifierSet(asked).contains(Version(version), prereleases=True)
+    except PackageNotFoundError:
+        return Package(name, extra, asked, "", "missing")
+    except (InvalidVersion, TypeError, KeyError, OSError, ValueError):  # what a torn METADATA leads to
+        return Package(name, extra, asked, "", "damaged")
+    return Package(name, extra, asked, version, "fits" if fits else "other")
+
+
+def pip() -> str:
+    """What to type for the pip of this Python: ``pip`` if that is the first in PATH, else the long form."""
+    beside = Path(sys.executable).parent
+    first = shutil.which("pip")
+    if first is not None and Path(first).parent == beside:
+        return "pip"
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return f"{python} -m pip"
+
+
+def own_pip(line: str) -> str:
+    """A line with the pip of this Python."""
+    return line.replace("pip install", f"{pip()} install")
+
+
+def needed_facts(found: list[Package], trials: dict[str, Trial]) -> Iterator[Fact]:
+    """A fact for each package that is always needed; ``trials`` are the imports of their modules."""
+    for package in found:
+        if package.extra:
+            continue
+        error = trials[package.module].error
+        if package.state == "fits" and error:
+            line = _system_library(error) or replace(package, state="damaged").install
+            yield Fact(package.name, "gap", f"{package.version}, but its import fails: {error}", (line,))
+        else:
+            yield _fact(package, "gap" if error else "note", not error)
+
+
+def extra_facts(extra: str, found: list[Package], missing: State) -> Iterator[Fact]:
+    """A fact for each package of an extra; ``missing`` is what it means if one is not there."""
+    from pose_extract.estimators.openmmlab.compat import INSTALL
+
+    line = f'pip install "gepc-pipeline[{extra}]"'
+    found = [package for package in found if package.extra == extra]
+    if extra == "openmmlab":
+        line = INSTALL
+        name, _, version = INSTALL.split()[-1].partition("==")  # mmpose, which comes by itself
+        found.append(look_at(name, f"=={version}", extra))
+    for package in found:
+        fact = _fact(package, missing if package.state == "missing" else "note", _is_there(package.module))
+        yield replace(fact, mend=(own_pip(line),)) if fact.state == missing else fact
+
+
+def _fact(package: Package, bad: State, module_is_there: bool) -> Fact:
+    if package.state == "fits":
+        return Fact(package.name, "ok", package.version)
+    if package.state == "missing" and module_is_there:
+        return Fact(package.name, "ok", f"module {package.module} comes from another package")
+    text = {
+        "other": f"{package.version}, expected {package.asked}",
+        "missing": f"not installed, expected {package.asked or 'any version'}",
+        "damaged": "its metadata is damaged",
+    }[package.state]
+    return Fact(package.name, bad, text, (package.install,))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _system_library(error: str) -> str:
+    """The line that brings a shared library of the system that an import error names; "" if it names none."""
+    if shutil.which("apt-get") and any(name in error for name in ("libGL.so", "libgthread", "libglib")):
+        return "sudo apt-get install -y libgl1 libglib2.0-0"
+    return ""
+
+
+def _extra(requirement: Requirement) -> str | None:
+    """The extra that asks for a requirement, "" if it is always needed; None if it is not for this platform."""
+    marker = requirement.marker
+    if marker is None or marker.evaluate({"extra": ""}):
+        return ""
+    extras = distribution("gepc-pipeline").metadata.get_all("Provides-Extra") or []
+    wanted = [name for name in extras if name not in _LEFT_OUT]
+    return next((name for name in wanted if marker.evaluate({"extra": name})), None)
