@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import threading
 import types
@@ -25,6 +26,25 @@ _PACKAGES = ("torchvision", "mmcv", "mmdet", "mmpose", "pycocotools")
 _XTCOCOTOOLS = ("", ".coco", ".cocoeval", ".mask")
 _lock = threading.Lock()
 _ready = False
+
+# What OpenMMLab's models warn of when they are built and run: message, category, module that is warned. None of it
+# concerns a user, and none of it can be changed from here.
+_HARMLESS: tuple[tuple[str, type[Warning], str], ...] = (
+    (
+        r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
+        FutureWarning,
+        r"mm(cv|det|pose|pretrain)\.",
+    ),
+    (r"torch\.meshgrid: in an upcoming release", UserWarning, r"torch\.functional"),
+    (r"The metainfo config file .* does not exist\. A matched config file", UserWarning, r"mmpose\."),
+    (r"The arguments `dropout` in MultiheadAttention has been deprecated", DeprecationWarning, r"mmcv\."),
+)
+_FILTERS = tuple(
+    ("ignore", re.compile(message, re.IGNORECASE), category, re.compile(module), 0)
+    for message, category, module in _HARMLESS
+)
+_quiet_lock = threading.Lock()
+_quiet = 0
 
 
 def missing_packages() -> list[str]:
@@ -60,6 +80,28 @@ def import_openmmlab() -> None:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """While models are built and run: leaves out their known harmless warnings, and no others.
+
+    Python has one list of warning filters for all threads. This adds its own few when the first thread comes in and
+    takes exactly these out when the last one leaves, so that threads may overlap here and others keep what they set.
+    """
+    global _quiet
+    with _quiet_lock:
+        if _quiet == 0:
+            for message, category, module in _HARMLESS:
+                warnings.filterwarnings("ignore", message, category, module)
+        _quiet += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet -= 1
+            if _quiet == 0:
+                warnings.filters[:] = [entry for entry in warnings.filters if entry not in _FILTERS]  # type: ignore[index]
+
+
+@contextmanager
 def _stand_ins() -> Iterator[None]:
     """What has to be in place during the imports; gone afterwards."""
     before = dict(sys.modules)
@@ -76,7 +118,9 @@ def _stand_ins() -> Iterator[None]:
             # mmcv-lite has no compiled operators, and mmdet cannot be imported without them. Person detectors call
             # only NMS; others say what they lack when they are called.
             if importlib.util.find_spec("mmcv._ext") is None:
-                placed["mmcv._ext"] = _Operators("mmcv._ext")
+                from pose_extract.estimators.openmmlab.operators import Operators
+
+                placed["mmcv._ext"] = Operators("mmcv._ext")
             # xtcocotools' wheels are built for NumPy 1 and do not load beside NumPy 2. mmpose imports it for
             # evaluation, which is not used here; pycocotools has the same names.
             for part in _XTCOCOTOOLS:
@@ -110,37 +154,3 @@ def _declare_torchvision_operators() -> Any:
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     importlib.import_module("torchvision")
     return library
-
-
-class _Operators(types.ModuleType):
-    """Stands in for mmcv's compiled operators: NMS works, every other one says that it is missing when called."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-
-        def missing(*args: Any, **kwargs: Any) -> Any:
-            raise EstimatorError(
-                f"this model needs mmcv's compiled operator {name!r}, which mmcv-lite does not have. Choose another "
-                "model, or install mmcv==2.1.0 with compiled operators in the place of mmcv-lite"
-            )
-
-        return missing
-
-    @staticmethod
-    def nms(boxes: Any, scores: Any, iou_threshold: float, offset: int) -> Any:
-        """Non-maximum suppression as mmcv's: boxes (B, 4), scores (B,); indices of those that stay, best first."""
-        import torch
-
-        device = boxes.device
-        order = torch.argsort(scores, descending=True, stable=True).cpu()
-        corners = boxes.detach().cpu()[order]
-        area = (corners[:, 2:] - corners[:, :2] + offset).prod(1)
-        alive = torch.ones(len(corners), dtype=torch.bool)
-        for i in range(len(corners)):
-            if alive[i]:
-                low = torch.maximum(corners[i, :2], corners[i + 1 :, :2])
-                high = torch.minimum(corners[i, 2:], corners[i + 1 :, 2:])
-                shared = (high - low + offset).clamp(min=0).prod(1)
-                alive[i + 1 :] &= shared <= iou_threshold * (area[i] + area[i + 1 :] - shared)
-        return order[alive].to(device)
