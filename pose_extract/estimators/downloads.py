@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from filelock import FileLock, Timeout
@@ -37,15 +37,9 @@ _LOG_EVERY_S = 10.0
 _MB = 1e6
 
 
-class Meter(Protocol):
-    """Where one download stands."""
-
-    def update(self, done: float) -> object:
-        """``done`` MB are there in all."""
-
-
-Watch = Callable[[str, float | None], AbstractContextManager[Meter]]
-"""Shows a download for as long as its block runs; gets the file's name and its size in MB, if known."""
+Watch = Callable[[str, float | None], AbstractContextManager[Callable[[float], object]]]
+"""Shows a download while its block runs. Gets the file's name and its size in MB, if known; what it gives is called with
+the MB that are there so far."""
 
 
 @contextmanager
@@ -133,9 +127,9 @@ def _download(url: str, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     for last in (False, True):
         _transfer(url, part, target)
+        _tag_file(part).unlink(missing_ok=True)
         if _is_published(part, url):
             os.replace(part, target)
-            _tag_file(part).unlink(missing_ok=True)
             return
         found = _sha256(part)
         part.unlink()
@@ -151,6 +145,7 @@ def _download(url: str, target: Path) -> None:
 
 def _transfer(url: str, part: Path, target: Path) -> None:
     """Bring ``part`` to its full length, from where it stands; goes on after cuts as long as bytes come in."""
+    logger.info("fetching %s into %s (once)", target.name, target.parent)
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
@@ -204,12 +199,12 @@ def _receive(url: str, part: Path, target: Path) -> bool:
         total = start + int(length) if length else None
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise _WriteError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with _watch.get()(target.name, total and total / _MB) as meter, part.open("ab") as out:
+        with _watch.get()(target.name, total and total / _MB) as update, part.open("ab") as out:
             while block := response.read(_BLOCK):
                 with _writing():
                     out.write(block)
                 start += len(block)
-                meter.update(start / _MB)
+                update(start / _MB)
             with _writing():
                 out.flush()
                 os.fsync(out.fileno())
@@ -292,24 +287,18 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Log:
-    """Says in the log now and then how far a download is."""
-
-    def __init__(self, name: str, total: float | None) -> None:
-        self._name, self._total, self._next = name, total, time.monotonic() + _LOG_EVERY_S
-
-    def update(self, done: float) -> None:
-        """See `Meter`."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LOG_EVERY_S
-            of = f" of {self._total:.0f}" if self._total else ""
-            logger.info("fetching %s: %.0f%s MB", self._name, done, of)
-
-
 @contextmanager
-def _log(name: str, total: float | None) -> Iterator[Meter]:
-    logger.info("fetching %s%s", name, f" ({total:.1f} MB, once)" if total else "")
-    yield _Log(name, total)
+def _log(name: str, total: float | None) -> Iterator[Callable[[float], object]]:
+    """Say in the log now and then how far a download is."""
+    next_line = time.monotonic() + _LOG_EVERY_S
+
+    def update(done: float) -> None:
+        nonlocal next_line
+        if time.monotonic() >= next_line:
+            next_line = time.monotonic() + _LOG_EVERY_S
+            logger.info("fetching %s: %.0f%s MB", name, done, f" of {total:.0f}" if total else "")
+
+    yield update
 
 
 _watch: ContextVar[Watch] = ContextVar("watch", default=_log)
