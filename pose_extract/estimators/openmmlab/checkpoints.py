@@ -207,7 +207,12 @@ def _scalar(dtype: _Dtype, content: bytes) -> Any:
     return np.frombuffer(content, dtype.dtype)[0]
 
 
-_ALLOWED: list[Any] = [(_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype")]
+def _no_bytes() -> bytes:
+    """An empty array's content, which pickle writes as a call of `bytes` without arguments."""
+    return b""
+
+
+_ALLOWED: list[Any] = [(_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype"), (_no_bytes, "builtins.bytes")]
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since NumPy 2
     _ALLOWED += [(_Array, f"{_module}._reconstruct"), (_scalar, f"{_module}.scalar")]
 
