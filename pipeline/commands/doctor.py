@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_config, add_pose, add_workspace, pose_overrides
+from pipeline.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 
 if TYPE_CHECKING:
     from pipeline.doctor.facts import Diagnosis, Fact, State
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_config(parser)
     add_pose(parser)
+    add_device(parser, None, "look whether networks can run on this device")
     parser.add_argument(
         "--offline", action="store_true", help="weights that are not there yet count as missing"
     )
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.doctor.facts import Job
 
     overrides = [*args.set, *pose_overrides(args.pose)]
-    found = examine(Job(args.config, overrides, args.workspace, args.offline))
+    found = examine(Job(args.config, overrides, args.device or "", args.workspace, args.offline))
     about = {
         "version": package_version(),
         "python": f"{platform.python_version()} ({sys.executable})",

@@ -31,16 +31,15 @@ def examine(job: Job) -> Diagnosis:
         ConfigError: the job's config is not one.
     """
     from pose_extract.estimators.openmmlab.compat import missing_packages
-    from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 
     with ThreadPoolExecutor(2) as pool:
         openmmlab = None if missing_packages() else pool.submit(probes.ask, "openmmlab")
         asked, odd = _asked_packages()
         trials = probes.try_imports([*(p.module for p in asked if not p.extra), *_COMMANDS.values()])
         settings = _settings(job, trials)
-        estimator = settings.pose.estimator if settings else "blazepose"
-        models = settings.openmmlab if settings else OpenMMLabSettings()
-        device = models.device if estimator == "openmmlab" else "auto"
+        estimator = settings.pose.estimator if settings else _named_estimator(job)
+        models = settings.openmmlab if settings else None
+        device = job.device or (models.device if models and estimator == "openmmlab" else "auto")
         torch = pool.submit(probes.ask, "torch", list(dict.fromkeys(("auto", device))))
         model = _model(job, pool)
 
@@ -59,7 +58,7 @@ def examine(job: Job) -> Diagnosis:
             _section(
                 "estimator openmmlab",
                 lambda: openmmlab_facts(
-                    job, models, openmmlab.result()[1] if openmmlab else "", bad("openmmlab")
+                    job, models, asked, openmmlab.result()[1] if openmmlab else "", bad("openmmlab")
                 ),
                 bad("openmmlab"),
             ),
@@ -107,6 +106,12 @@ def _settings(job: Job, trials: dict[str, Trial]) -> Settings | None:
     except Exception:
         return None
     return load_settings(job.config, job.overrides)
+
+
+def _named_estimator(job: Job) -> str:
+    """The estimator that the job's overrides name, where its config cannot be read."""
+    named = [text.partition("=")[2] for text in job.overrides if text.startswith("pose.estimator=")]
+    return named[-1].strip("'\"") if named else "blazepose"
 
 
 def _command_facts(trials: dict[str, Trial]) -> Iterator[Fact]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.doctor import probes
 from pipeline.doctor.facts import Fact, Job, State
-from pipeline.doctor.packages import own_pip
+from pipeline.doctor.machine import SOME_FOLDER, environment_line, writable
+from pipeline.doctor.packages import Package, of_extra, own_pip, reinstall
 from pose_extract.errors import GepcError
 
 if TYPE_CHECKING:
@@ -31,17 +32,32 @@ def blazepose_facts(job: Job, bad: State) -> Iterator[Fact]:
     yield Fact("runs", bad if error else "ok", f"no: {error}" if error else "yes, its networks load")
 
 
-def openmmlab_facts(job: Job, settings: OpenMMLabSettings, import_error: str, bad: State) -> Iterator[Fact]:
-    """mmdet and mmpose with the models of ``settings``; ``import_error`` is what importing them said."""
+def openmmlab_facts(
+    job: Job, settings: OpenMMLabSettings | None, packages: list[Package], import_error: str, bad: State
+) -> Iterator[Fact]:
+    """mmdet and mmpose with the models of ``settings``.
+
+    Args:
+        job: the job.
+        settings: None if they cannot be read here.
+        packages: those that gepc-pipeline asks for.
+        import_error: what importing OpenMMLab said.
+        bad: what it means if it cannot run.
+    """
     from pose_extract.estimators.openmmlab.compat import INSTALL, missing_packages
 
     if lacking := missing_packages():
         yield Fact("runs", bad, f"no: not installed: {', '.join(lacking)}", (own_pip(INSTALL),))
         return
     if import_error:
-        yield Fact("runs", bad, f"no: {import_error}", (own_pip(INSTALL),))
+        mine = of_extra("openmmlab", packages)
+        fits = all(package.state == "fits" for package in mine)  # then INSTALL would find nothing to do
+        yield Fact("runs", bad, f"no: {import_error}", (reinstall(mine) if fits else own_pip(INSTALL),))
         return
     yield Fact("runs", "ok", "yes, its packages can be imported")
+    if settings is None:
+        yield Fact("models", "note", "not looked at: the config cannot be read with these packages")
+        return
 
     from pose_extract.estimators.openmmlab.names import detector_source, pose_source
 
@@ -53,13 +69,19 @@ def openmmlab_facts(job: Job, settings: OpenMMLabSettings, import_error: str, ba
             continue
         yield Fact(role, "ok", source.name)
         yield _weights(f"{role.removesuffix(' model')} weights", source.weights, job, settings, bad)
+        if _is_one_stage(source.config):
+            return  # no detector
+
+
+def _is_one_stage(config: Path) -> bool:
+    """Whether a config of mmpose is of a model that needs no detector, as far as its text tells without running it."""
+    one_stage = {"rtmo", "yoloxpose"} & set(config.parts)
+    return bool(one_stage) or "BottomupPoseEstimator" in config.read_text(encoding="utf-8", errors="replace")
 
 
 def _weights(name: str, weights: str, job: Job, settings: OpenMMLabSettings, bad: State) -> Fact:
     from pose_extract.estimators.downloads import cached, is_whole
 
-    if not weights:
-        return Fact(name, bad, "none are published for it; give the path of your own", ())
     if "://" not in weights:
         there = Path(weights).is_file()
         return Fact(name, "ok" if there else bad, weights if there else f"there is no file {weights}")
@@ -72,5 +94,11 @@ def _weights(name: str, weights: str, job: Job, settings: OpenMMLabSettings, bad
 
 
 def _to_fetch(name: str, text: str, job: Job, bad: State, line: str) -> Fact:
-    """What weights that are not there mean: those of the job's estimator are fetched on first use."""
-    return Fact(name, "fetch" if bad == "gap" and not job.offline else bad, text, (line,))
+    """What weights that are not there mean: those of the job's estimator are fetched on first use, if they can be."""
+    from pose_extract.estimators.weights import weights_folder
+
+    if not writable(weights_folder())[0]:
+        line = f"{environment_line('GEPC_CACHE_DIR', SOME_FOLDER)} && {line}"
+    elif bad == "gap" and not job.offline:
+        bad = "fetch"
+    return Fact(name, bad, text, (line,))

@@ -17,12 +17,14 @@ class Job:
     Attributes:
         config: name or path of the config.
         overrides: ``section.key=value`` texts.
+        device: the device that the networks should run on; "" for what the config says.
         workspace: folder of the tracks and the model.
         offline: whether weights that would be fetched on first use have to be there already.
     """
 
     config: str = "default"
     overrides: Sequence[str] = ()
+    device: str = ""
     workspace: Path = Path("gepc-workspace")
     offline: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.doctor.packages import pip
 
 _OLDEST_FFMPEG = (4, 3)
 _LITTLE_SPACE = 2 * 2**30
+SOME_FOLDER = "/a/folder/that/can/be/written"
 
 
 def device_facts(device: str, torch: dict[str, Any] | None, error: str) -> Iterator[Fact]:
@@ -33,10 +35,14 @@ def device_facts(device: str, torch: dict[str, Any] | None, error: str) -> Itera
         yield Fact("mps", "ok", f"Apple GPU, {_gib(torch['mps_bytes'])} for it")
     if not torch["gpus"] and (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()):
         why = "the driver may be too old, see nvidia-smi" if torch["cuda"] else "it is built without CUDA"
-        yield Fact("cuda", "note", f"an NVIDIA driver is there, but this torch cannot use it: {why}")
+        # On Linux the index's plain torch is a CUDA build; on others it is not.
+        mend = (f"{pip()} install --force-reinstall torch",) * (sys.platform == "linux" and not torch["cuda"])
+        yield Fact("cuda", "note", f"an NVIDIA driver is there, but this torch cannot use it: {why}", mend)
     for name in dict.fromkeys(("auto", device)):
         if name in torch["errors"]:
-            yield Fact(f"device {name}", "gap", torch["errors"][name])
+            yield Fact(
+                f"device {name}", "gap", torch["errors"][name], ("gepc-pipeline doctor --device auto",)
+            )
         else:
             yield Fact(f"device {name}", "ok", f"takes {torch['devices'][name]}")
     yield Fact("processor", "ok", f"cores: {cores}, torch's threads: {torch['threads']}; {variable}")
@@ -52,7 +58,9 @@ def ffmpeg_facts() -> Iterator[Fact]:
     except VideoError as error:
         wheel = f"{pip()} install --force-reinstall imageio-ffmpeg"
         mend = (
-            (f"unset {BINARY_VARIABLE}",) if os.environ.get(BINARY_VARIABLE) else (wheel, *_system_ffmpeg())
+            (environment_line(BINARY_VARIABLE),)
+            if os.environ.get(BINARY_VARIABLE)
+            else (wheel, *_system_ffmpeg())
         )
         yield Fact("ffmpeg", "gap", str(error), mend)
         return
@@ -85,15 +93,15 @@ def folder_facts(job: Job) -> Iterator[Fact]:
     from pose_extract.estimators.weights import weights_folder
 
     cache = weights_folder()
-    writable, text = _writable(cache)
-    mend = ("export GEPC_CACHE_DIR=/a/folder/that/can/be/written",)
-    yield Fact("cache", "ok" if writable else "note", f"{cache}, {text}", () if writable else mend)
-    writable, text = _writable(job.workspace)
+    can_write, text = writable(cache)
+    mend = (environment_line("GEPC_CACHE_DIR", SOME_FOLDER),)
+    yield Fact("cache", "ok" if can_write else "note", f"{cache}, {text}", () if can_write else mend)
+    can_write, text = writable(job.workspace)
     yield Fact(
         "workspace",
-        "ok" if writable else "gap",
+        "ok" if can_write else "gap",
         f"{job.workspace}, {text}" if job.workspace.exists() else f"{job.workspace}, none yet; {text}",
-        () if writable else ("gepc-pipeline doctor --workspace /a/folder/that/can/be/written",),
+        () if can_write else (f"gepc-pipeline doctor --workspace {SOME_FOLDER}",),
     )
 
 
@@ -119,7 +127,14 @@ def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
         yield Fact("model", "ok", str(workspace.model))
 
 
-def _writable(folder: Path) -> tuple[bool, str]:
+def environment_line(name: str, value: str = "") -> str:
+    """The line that sets an environment variable, or takes it away."""
+    if sys.platform == "win32":
+        return f"set {name}={value}"
+    return f"export {name}={value}" if value else f"unset {name}"
+
+
+def writable(folder: Path) -> tuple[bool, str]:
     """Whether a file can be made in a folder, or in the one it would be made in; and the space there."""
     try:
         while not folder.exists():

@@ -59,8 +59,7 @@ class Package:
     @property
     def install(self) -> str:
         """The line that installs it."""
-        force = "--force-reinstall --no-deps " if self.state == "damaged" else ""
-        return f'{pip()} install {force}"{self.name}{self.asked}"'
+        return f'{pip()} install "{self.name}{self.asked}"'
 
 
 def packages() -> list[Package]:
@@ -75,7 +74,8 @@ def packages() -> list[Package]:
         requirement = Requirement(line)
         extra = _extra(requirement)
         if extra is not None and extra not in _LEFT_OUT:
-            found.append(look_at(requirement.name, str(requirement.specifier), extra))
+            asked = ",".join(sorted(map(str, requirement.specifier), reverse=True))  # >= before <
+            found.append(look_at(requirement.name, asked, extra))
     return sorted(found, key=lambda package: (package.extra, package.name))
 
 
@@ -116,25 +116,38 @@ def needed_facts(found: list[Package], trials: dict[str, Trial]) -> Iterator[Fac
             continue
         error = trials[package.module].error
         if package.state == "fits" and error:
-            line = _system_library(error) or replace(package, state="damaged").install
+            line = _system_library(error) or reinstall([package])
             yield Fact(package.name, "gap", f"{package.version}, but its import fails: {error}", (line,))
         else:
             yield _fact(package, "gap" if error else "note", not error)
+
+
+def of_extra(extra: str, found: list[Package]) -> list[Package]:
+    """The packages of an extra, with mmpose, which comes by itself."""
+    from pose_extract.estimators.openmmlab.compat import INSTALL
+
+    mine = [package for package in found if package.extra == extra]
+    if extra == "openmmlab":
+        name, _, version = INSTALL.split()[-1].partition("==")
+        mine.append(look_at(name, f"=={version}", extra))
+    return mine
 
 
 def extra_facts(extra: str, found: list[Package], missing: State) -> Iterator[Fact]:
     """A fact for each package of an extra; ``missing`` is what it means if one is not there."""
     from pose_extract.estimators.openmmlab.compat import INSTALL
 
-    line = f'pip install "gepc-pipeline[{extra}]"'
-    found = [package for package in found if package.extra == extra]
-    if extra == "openmmlab":
-        line = INSTALL
-        name, _, version = INSTALL.split()[-1].partition("==")  # mmpose, which comes by itself
-        found.append(look_at(name, f"=={version}", extra))
-    for package in found:
+    line = INSTALL if extra == "openmmlab" else f'pip install "gepc-pipeline[{extra}]"'
+    for package in of_extra(extra, found):
         fact = _fact(package, missing if package.state == "missing" else "note", _is_there(package.module))
-        yield replace(fact, mend=(own_pip(line),)) if fact.state == missing else fact
+        whole = package.state == "missing" and fact.mend
+        yield replace(fact, mend=(own_pip(line),)) if whole else fact
+
+
+def reinstall(found: list[Package]) -> str:
+    """The line that brings packages again, in the versions that are there if those fit."""
+    wanted = [f"{p.name}=={p.version}" if p.state == "fits" else f'"{p.name}{p.asked}"' for p in found]
+    return f"{pip()} install --force-reinstall --no-deps {' '.join(wanted)}"
 
 
 def _fact(package: Package, bad: State, module_is_there: bool) -> Fact:
@@ -147,7 +160,8 @@ def _fact(package: Package, bad: State, module_is_there: bool) -> Fact:
         "missing": f"not installed, expected {package.asked or 'any version'}",
         "damaged": "its metadata is damaged",
     }[package.state]
-    return Fact(package.name, bad, text, (package.install,))
+    line = reinstall([package]) if package.state == "damaged" else package.install
+    return Fact(package.name, bad, text, (line,))
 
 
 def _is_there(module: str) -> bool:
