@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _PLAIN_EVERY_S = 10.0
@@ -78,6 +78,20 @@ def stage(title: str, unit: str, total: float | None = None, quiet: bool = False
         yield _Plain(title, unit, total)
     else:
         yield from _bar(title, unit, total)
+
+
+@contextmanager
+def show_downloads(quiet: bool = False) -> Iterator[None]:
+    """Show the progress of weights that are fetched within the block."""
+    from pose_extract.estimators.downloads import watched_by
+
+    @contextmanager
+    def watch(name: str, total: float | None) -> Iterator[Callable[[float], object]]:
+        with stage(f"fetch {name}", "MB", total, quiet) as progress:
+            yield progress.update
+
+    with watched_by(watch):
+        yield
 
 
 def _bar(title: str, unit: str, total: float | None) -> Iterator[Progress]:

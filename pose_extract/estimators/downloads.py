@@ -38,8 +38,8 @@ _MB = 1e6
 
 
 Watch = Callable[[str, float | None], AbstractContextManager[Callable[[float], object]]]
-"""Shows a download while its block runs. Gets the file's name and its size in MB, if known; what it gives is called with
-the MB that are there so far."""
+"""Shows a download while its block runs. Gets the file's name and its size in MB, if known; what it gives is called
+with the MB that are there so far."""
 
 
 @contextmanager

@@ -37,6 +37,9 @@ class Server(http.server.ThreadingHTTPServer):
         )
         self.requests = []
 
+    def handle_error(self, *_):
+        """Clients that hang up are part of the tests."""
+
     def url(self, name=NAME):
         return f"http://127.0.0.1:{self.server_port}/folder/{name}"
 

@@ -124,6 +124,12 @@ def detector_source(settings: OpenMMLabSettings) -> ModelSource:
     )
 
 
+def is_one_stage(config: Path) -> bool:
+    """Whether a config of mmpose is of a model that needs no detector, as far as its text tells without running it."""
+    named = {"rtmo", "yoloxpose"} & set(config.parts)  # of the wheel's, the folder tells: their texts inherit
+    return bool(named) or "BottomupPoseEstimator" in config.read_text(encoding="utf-8", errors="replace")
+
+
 def _fitting_detector(model: str) -> str:
     if model in PRESETS:
         return PRESETS[model][1]
@@ -148,7 +154,9 @@ def _source(
         shipped = (s for s in published.values() if s.config.samefile(path))
         source = replace(next(shipped, ModelSource(path.stem, path, "")), config=path)
     if checkpoint:
-        return replace(source, weights=checkpoint)
+        return replace(
+            source, weights=checkpoint if "://" in checkpoint else str(Path(checkpoint).expanduser())
+        )
     if not source.weights:
         raise ConfigError(
             f"openmmlab.{key}: {name} has no published weights; "
