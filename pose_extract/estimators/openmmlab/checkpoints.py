@@ -66,7 +66,8 @@ def fill(model: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
         path: the file that it came from, for the message.
 
     Raises:
-        WeightsError: the checkpoint lacks a tensor of the model, or has one of another shape; the model is not usable then.
+        WeightsError: the checkpoint lacks a tensor of the model, or has one of another shape. The model is not
+            usable then.
     """
     try:
         found = model.load_state_dict(checkpoint.state, strict=False)
