@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from pipeline.progress import Progress, format_duration, stage
+from pipeline.progress import Progress, format_duration, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.stopwatch import Stopwatch
 from pipeline.versions import versions
@@ -111,7 +111,8 @@ def extract_all(
     watch = Stopwatch()
     made, reused, failed = [], [], []
     name = settings.pose.estimator
-    estimator = create_estimator(name, getattr(settings, name))
+    with show_downloads(quiet):
+        estimator = create_estimator(name, getattr(settings, name))
     watch.lap("loading")
     with workspace.writing_tracks(), closing(estimator):
         for number, source in enumerate(sources, 1):
@@ -130,7 +131,7 @@ def extract_all(
                     logger.info("%s: its tracks are there already", source.name)
                 if json_too:
                     path = workspace.tracks_path(entry.clip)
-                    write_json(path.with_suffix(".json"), load_tracks(path))
+                    write_json(path.with_suffix(".json"), load_tracks(path, features=False))
             except VideoError as error:
                 failed.append((source.name, error))
                 logger.error("%s", error)

@@ -174,7 +174,8 @@ def _receive(url: str, part: Path, target: Path) -> bool:
         request.add_header("Range", f"bytes={start}-")
         request.add_header("If-Range", tag.read_text(encoding="latin-1"))
     try:
-        response = _opener.open(request, timeout=_TIMEOUT_S)
+        # Made anew each time: it takes the proxies from the environment as that is now.
+        response = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
@@ -230,9 +231,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(newurl).scheme not in ("https", req.type):
             raise urllib.error.URLError(f"the server points to {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-_opener = urllib.request.build_opener(_Redirects)
 
 
 def _validator(headers: Any) -> str | None:

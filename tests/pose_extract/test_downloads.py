@@ -233,6 +233,12 @@ def test_offline_the_message_says_what_to_put_where(tmp_path, monkeypatch):
     assert visible(tmp_path) == []
 
 
+def test_a_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert fetch(f"http://weights.invalid/{NAME}", tmp_path).read_bytes() == CONTENT
+
+
 def test_a_log_in_page_is_not_taken_for_weights(server, tmp_path):
     server.kind = "text/html; charset=utf-8"
     with pytest.raises(WeightsError, match="web page"):
