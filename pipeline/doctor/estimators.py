@@ -59,7 +59,7 @@ def openmmlab_facts(
         yield Fact("models", "note", "not looked at: the config cannot be read with these packages")
         return
 
-    from pose_extract.estimators.openmmlab.names import detector_source, pose_source
+    from pose_extract.estimators.openmmlab.names import detector_source, is_one_stage, pose_source
 
     for role, source_of in (("pose model", pose_source), ("detector", detector_source)):
         try:
@@ -69,14 +69,8 @@ def openmmlab_facts(
             continue
         yield Fact(role, "ok", source.name)
         yield _weights(f"{role.removesuffix(' model')} weights", source.weights, job, settings, bad)
-        if _is_one_stage(source.config):
-            return  # no detector
-
-
-def _is_one_stage(config: Path) -> bool:
-    """Whether a config of mmpose is of a model that needs no detector, as far as its text tells without running it."""
-    one_stage = {"rtmo", "yoloxpose"} & set(config.parts)
-    return bool(one_stage) or "BottomupPoseEstimator" in config.read_text(encoding="utf-8", errors="replace")
+        if role == "pose model" and is_one_stage(source.config):
+            return  # it has no detector
 
 
 def _weights(name: str, weights: str, job: Job, settings: OpenMMLabSettings, bad: State) -> Fact:
@@ -89,8 +83,17 @@ def _weights(name: str, weights: str, job: Job, settings: OpenMMLabSettings, bad
     if is_whole(path, weights):
         return Fact(name, "ok", str(path))
     what = "damaged" if path.exists() else "not there yet"
-    line = f"gepc-pipeline weights --pose {shlex.quote(f'openmmlab:{settings.model}')}"
-    return _to_fetch(name, f"{what}: {path}", job, bad, line)
+    origin = f"; bring it from {weights.partition('#')[0]}" if job.offline else ""
+    return _to_fetch(name, f"{what}: {path}{origin}", job, bad, _weights_line(settings))
+
+
+def _weights_line(settings: OpenMMLabSettings) -> str:
+    """The line that fetches the weights of these models."""
+    usual = type(settings)()
+    keys = ("checkpoint", "detector", "detector_checkpoint", "skeleton")
+    changed = [key for key in keys if getattr(settings, key) != getattr(usual, key)]
+    sets = [f"--set openmmlab.{key}={shlex.quote(getattr(settings, key))}" for key in changed]
+    return " ".join([f"gepc-pipeline weights --pose openmmlab:{shlex.quote(settings.model)}", *sets])
 
 
 def _to_fetch(name: str, text: str, job: Job, bad: State, line: str) -> Fact:
