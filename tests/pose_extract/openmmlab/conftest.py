@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from openmmlab_models import save_random
+from openmmlab_models import random_picture, save_random
 
 if importlib.util.find_spec("mmpose") is None:
     collect_ignore_glob = ["test_*.py"]
@@ -37,10 +37,5 @@ def checkpoints(openmmlab: None, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="session")
 def picture() -> np.ndarray:
-    """(240, 320, 3) BGR: a textured picture, the same in every run."""
-    import cv2
-
-    rng = np.random.default_rng(5)
-    coarse = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    fine = rng.integers(0, 40, (240, 320, 3), dtype=np.uint8)
-    return cv2.add(cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC) // 2, fine)
+    """(240, 320, 3) BGR."""
+    return random_picture()
