@@ -117,7 +117,7 @@ def run_demo(
             results / f"{source.name}.png",
             results / f"{source.name}.overlay.mp4",
         )
-        tracks = load_tracks(workspace.tracks_path(entry.clip))
+        tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
         write_outputs(scorer, tracks, outputs, source, _labelled(video, tracks.time_s), quiet)
         labels.append(np.load(video.with_suffix(".labels.npy")))
         scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))

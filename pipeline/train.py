@@ -81,7 +81,10 @@ def train(
             f"First run: gepc-pipeline extract VIDEOS{option}"
         )
     tracks_settings = _common_settings(workspace, entries, settings)
-    clips = (clean_tracks(load_tracks(workspace.tracks_path(e.clip)), settings.cleaning) for e in entries)
+    clips = (
+        clean_tracks(load_tracks(workspace.tracks_path(e.clip), features=False), settings.cleaning)
+        for e in entries
+    )
     with ExitStack() as alone:
         with distributed.joined(pick_device(device)) as own_device:
             if distributed.is_main():

@@ -33,8 +33,9 @@ _MEMBERS: dict[str, type] = {
     "track": np.int32,
     "keypoints": np.float32,
     "boxes": np.float32,
-    "features": np.float32,
+    "features": np.float16,
 }
+_HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
 
@@ -125,7 +126,10 @@ class TracksWriter:
         self._append("time_s", np.array([time_s], np.float64))
 
     def add_people(self, frame: int, ids: NDArray[np.int32], people: PoseDetections) -> None:
-        """Append one frame's people (rows in order of their track id)."""
+        """Append one frame's people (rows in order of their track id).
+
+        Features are kept in float16: to three digits, and larger ones than 65504 as that.
+        """
         if len(ids) == 0:
             return
         self._append("frame", np.full(len(ids), frame, np.int32))
@@ -133,14 +137,17 @@ class TracksWriter:
         self._append("keypoints", people.keypoints.astype(np.float32, copy=False))
         self._append("boxes", people.boxes.astype(np.float32, copy=False))
         if people.features is not None:
-            self._append("features", people.features.astype(np.float32, copy=False))
+            self._append("features", _half(people.features))
 
     def add_part(self, part: ClipTracks, first_frame: int = 0) -> None:
         """Append the frames and people of a part of a clip that begins at ``first_frame``."""
         for name in _MEMBERS:
             array = getattr(part, name)
-            if array is not None and len(array):
-                self._append(name, array + np.int32(first_frame) if name == "frame" else array)
+            if array is None or len(array) == 0:
+                continue
+            if name == "frame":
+                array = array + np.int32(first_frame)
+            self._append(name, _half(array) if name == "features" else array)
 
     def _append(self, name: str, rows: NDArray[Any]) -> None:
         with writing(self.path):
@@ -214,6 +221,13 @@ class TracksWriter:
             os.replace(target, self.path)
 
 
+def _half(features: NDArray[Any]) -> NDArray[np.float16]:
+    """In float16, where what is too large would become infinite if it were not clipped."""
+    if features.dtype == np.float16:
+        return features
+    return np.clip(features, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+
+
 def _write_member(
     archive: zipfile.ZipFile,
     name: str,
@@ -240,8 +254,12 @@ def save_tracks(path: Path, tracks: ClipTracks) -> None:
         writer.finish_like(tracks)
 
 
-def load_tracks(path: Path) -> ClipTracks:
+def load_tracks(path: Path, features: bool = True) -> ClipTracks:
     """Open a tracks file; its arrays are read from disk as they are touched.
+
+    Args:
+        path: the file.
+        features: whether the joints' feature vectors come along, if it has some; they are most of the file.
 
     Raises:
         CacheError: the file is missing, damaged, compressed, or none of ours. Nothing in it is ever executed.
@@ -249,13 +267,14 @@ def load_tracks(path: Path) -> ClipTracks:
     header, members = _open(path)
     try:
         width, height = header["frame_size"]
+        vectors = members.pop("features", None)
         return ClipTracks(
             clip=str(header["clip"]),
             skeleton=str(header["skeleton"]),
             fps=float(header["fps"]),
             frame_size=(int(width), int(height)),
             provenance=dict(header["provenance"]),
-            features=members.pop("features", None),
+            features=vectors if features else None,
             **members,
         )
     except Exception as error:
@@ -331,7 +350,7 @@ def _map_member(path: Path, file: IO[bytes], info: zipfile.ZipInfo, size: int) -
 
 
 def write_json(path: Path, tracks: ClipTracks) -> None:
-    """Write the same content as JSON: the header's fields, ``time_s``, and one object a row."""
+    """Write the same content as JSON, without the features: the header's fields, ``time_s``, and one object a row."""
     head = {
         "format": FORMAT,
         "version": FORMAT_VERSION,

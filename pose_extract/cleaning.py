@@ -97,7 +97,8 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
 
     Returns:
         A copy, rows ordered by frame, then by track. Joints that stay missing (a longer gap, a track's end) keep
-        their confidence and their coordinates, these smoothed too; NaN coordinates stay, with confidence 0.
+        their confidence and their coordinates, these smoothed too; NaN coordinates stay, with confidence 0. Features
+        stay as they are; in rows that are added they are interpolated linearly.
     """
     if not settings.enabled or len(tracks) == 0:
         return tracks
@@ -168,9 +169,20 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         boxes=between_rows(boxes)[final].astype(np.float32),
         features=None
         if tracks.features is None
-        else between_rows(tracks.features[order])[final].astype(np.float32),
+        else _features(tracks.features, order[source[final]], order[following[final]], share[final]),
     )
     return _bridge(mended, settings.hidden_frames(tracks.fps))
+
+
+def _features(
+    values: NDArray[Any], source: NDArray[np.intp], following: NDArray[np.intp], share: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Rows ``source`` of (M, V, D), those with a share of row ``following`` interpolated; large, so touched once."""
+    picked = np.array(values[source])
+    new = np.flatnonzero(share)
+    part = share[new, None, None].astype(np.float32)
+    picked[new] = (1 - part) * picked[new] + part * values[following[new]]
+    return picked
 
 
 def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:

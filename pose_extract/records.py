@@ -54,13 +54,13 @@ class PoseDetections:
         boxes: (P, 4) float32, x1 y1 x2 y2 in pixels.
         keypoints: (P, V, 3) float32: x px, y px, confidence 0..1. A joint that was not found has confidence 0.
         scores: (P,) float32, confidence that this is a person, 0..1.
-        features: optional (P, V, D) float32, a feature vector for each joint.
+        features: optional (P, V, D) float16 or float32, a feature vector for each joint, of the pose network's own.
     """
 
     boxes: NDArray[np.float32]
     keypoints: NDArray[np.float32]
     scores: NDArray[np.float32]
-    features: NDArray[np.float32] | None = None
+    features: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         people = len(self.boxes)
@@ -106,7 +106,7 @@ class ClipTracks:
         keypoints: (M, V, 3) float32: x px, y px, confidence 0..1 (or (M, V, 4): x, y, z, confidence). Confidence 0
             or NaN coordinates: joint missing.
         boxes: (M, 4) float32, x1 y1 x2 y2 in pixels.
-        features: optional (M, V, D).
+        features: optional (M, V, D), a feature vector for each joint; float16 in the cache.
         provenance: what made the tracks: source, content hash, estimator, settings, versions.
     """
 
@@ -119,7 +119,7 @@ class ClipTracks:
     track: NDArray[np.int32]
     keypoints: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    features: NDArray[np.float32] | None = None
+    features: NDArray[np.floating] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

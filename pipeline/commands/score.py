@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
     scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
-        _report(scorer, load_tracks(args.tracks), outputs, None, args.quiet)
+        _report(scorer, load_tracks(args.tracks, features=False), outputs, None, args.quiet)
         return 0
     return _score_videos(args, scorer, workspace, outputs)
 
@@ -102,7 +102,8 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
         report = extract_all([source], workspace, scorer.settings, train=False, quiet=args.quiet)
         failed += report.failed
         for entry in (*report.made, *report.reused):
-            _report(scorer, load_tracks(workspace.tracks_path(entry.clip)), files, source, args.quiet)
+            tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
+            _report(scorer, tracks, files, source, args.quiet)
     if failed and not several:
         raise failed[0][1]
     for name, error in failed:

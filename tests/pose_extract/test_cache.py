@@ -4,6 +4,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pose_extract.cache import (
     write_json,
 )
 from pose_extract.errors import CacheError, OutputError
-from pose_extract.records import ClipTracks
+from pose_extract.records import ClipTracks, PoseDetections
 
 
 def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
@@ -54,6 +55,89 @@ def test_tracks_survive_a_round_trip_unchanged(tmp_path, rows):
     save_tracks(tmp_path / "a.npz", tracks)
     assert_same(load_tracks(tmp_path / "a.npz"), tracks)
     assert load_header(tmp_path / "a.npz")["provenance"]["key"] == "k"
+
+
+def with_features(tracks: ClipTracks, dimensions: int = 8, dtype: type = np.float32) -> ClipTracks:
+    values = np.random.default_rng(1).normal(0, 3, (len(tracks), 17, dimensions))
+    return replace(tracks, features=values.astype(dtype))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 6])
+def test_features_are_kept_in_half_precision_and_mapped(tmp_path, rows):
+    tracks = with_features(some_tracks(rows))
+    save_tracks(tmp_path / "a.npz", tracks)
+    loaded = load_tracks(tmp_path / "a.npz")
+    assert_same(loaded, tracks)
+    if rows == 0:  # nobody to have any
+        assert loaded.features is None
+        return
+    assert loaded.features.dtype == np.float16
+    assert isinstance(loaded.features, np.memmap)
+    np.testing.assert_allclose(loaded.features, tracks.features, rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(loaded.features, tracks.features.astype(np.float16))
+
+
+def test_features_written_again_are_the_same_to_the_byte(tmp_path):
+    save_tracks(tmp_path / "a.npz", with_features(some_tracks()))
+    save_tracks(tmp_path / "b.npz", load_tracks(tmp_path / "a.npz"))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_frames_people_bring_their_features_along(tmp_path, dtype):
+    tracks = with_features(some_tracks(), 5, dtype)
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        for frame, time_s in enumerate(tracks.time_s):
+            rows = tracks.frame == frame
+            ones = np.ones(rows.sum(), np.float32)
+            people = PoseDetections(tracks.boxes[rows], tracks.keypoints[rows], ones, tracks.features[rows])
+            writer.add_frame(time_s)
+            writer.add_people(frame, tracks.track[rows], people)
+        writer.finish_like(tracks)
+    np.testing.assert_array_equal(
+        load_tracks(tmp_path / "a.npz").features, tracks.features.astype(np.float16)
+    )
+
+
+def test_features_too_large_for_half_precision_stay_finite(tmp_path):
+    tracks = with_features(some_tracks())
+    tracks.features[0, 0, :3] = 1e6, -1e6, np.nan
+    save_tracks(tmp_path / "a.npz", tracks)
+    first = load_tracks(tmp_path / "a.npz").features[0, 0]
+    np.testing.assert_array_equal(first[:3], np.array([65504, -65504, np.nan], np.float16))
+
+
+def test_features_can_be_left_out_when_reading(tmp_path):
+    save_tracks(tmp_path / "a.npz", with_features(some_tracks()))
+    loaded = load_tracks(tmp_path / "a.npz", features=False)
+    assert loaded.features is None
+    assert_same(loaded, some_tracks())
+
+
+def test_features_of_another_shape_or_precision_are_damage(tmp_path):
+    save_tracks(tmp_path / "a.npz", with_features(some_tracks()))
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for wrong in (np.zeros((6, 17, 8), np.float32), np.zeros((6, 16, 8), np.float16)):
+        buffer = io.BytesIO()
+        np.save(buffer, wrong)
+        with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+            for name, content in {**members, "features.npy": buffer.getvalue()}.items():
+                archive.writestr(name, content)
+        with pytest.raises(CacheError, match="features"):
+            load_tracks(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize(("dimensions", "bytes_a_row"), [(0, 228), (64, 2404)])
+def test_a_row_takes_the_stated_space(tmp_path, dimensions, bytes_a_row):
+    sizes = []
+    for rows in (0, 1000):
+        tracks = some_tracks(rows, 1)
+        if dimensions:
+            tracks = with_features(tracks, dimensions)
+        save_tracks(tmp_path / "a.npz", tracks)
+        sizes.append((tmp_path / "a.npz").stat().st_size)
+    assert sizes[1] - sizes[0] == pytest.approx(1000 * bytes_a_row, abs=500)
 
 
 def test_numpy_reads_the_file_without_pickle(tmp_path):
@@ -116,6 +200,12 @@ def test_json_holds_the_same_rows(tmp_path):
         np.array([r["keypoints"] for r in data["rows"]], np.float32), tracks.keypoints
     )
     assert [r["track"] for r in data["rows"]] == tracks.track.tolist()
+
+
+def test_json_leaves_the_features_out(tmp_path):
+    write_json(tmp_path / "a.json", with_features(some_tracks()))
+    write_json(tmp_path / "b.json", some_tracks())
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
 def test_write_atomically_makes_missing_folders(tmp_path):

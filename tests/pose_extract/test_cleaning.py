@@ -220,6 +220,25 @@ def test_three_dimensions_and_features_go_along() -> None:
     assert np.allclose(clean.features[:, 0, 0], clean.frame)
 
 
+def test_features_stay_as_they_are_and_are_made_up_only_where_rows_are() -> None:
+    truth = walk()
+    values = np.random.default_rng(0).normal(size=(len(truth), 17, 3)).astype(np.float16)
+    values[0, 0, 0] = np.nan
+    missing = (truth.track == 1) & (truth.frame == 30)
+    missing |= (
+        (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 30 + round(1.0 * truth.fps))
+    )  # hidden
+    given = rows(replace(truth, features=values), ~missing)
+    clean = clean_tracks(given, CleaningSettings())
+    assert clean.features is not None
+    assert clean.features.dtype == np.float16
+    assert len(clean) == len(truth)
+    np.testing.assert_array_equal(clean.features[~missing], values[~missing])
+    middle = (values[truth.frame == 29][0].astype(float) + values[truth.frame == 31][0]) / 2
+    np.testing.assert_allclose(clean.features[missing][0], middle, atol=2e-3)
+    assert np.isfinite(clean.features[missing]).all()
+
+
 def test_nobody_and_switched_off_change_nothing() -> None:
     truth = flawed(5)
     nobody = rows(truth, np.zeros(len(truth), bool))
