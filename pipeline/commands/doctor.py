@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeline.options import add_config, add_device, add_pose, add_workspace, pose_overrides
@@ -17,7 +19,8 @@ example:
   gepc-pipeline doctor --pose openmmlab:rtmpose-m --offline
   gepc-pipeline doctor --json
 
-It fetches and changes nothing. Exit code 0 if extract, train and score can run with this config, 1 if not."""
+It looks only: nothing is fetched or changed. Exit code 0 if extract, train and
+score can run with this config, 1 if not. With --quiet, what is in order is left out."""
 
 _WIDTH = 80
 _STATE, _NAME = 6, 18  # columns
@@ -46,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.doctor.diagnosis import examine
     from pipeline.doctor.facts import Job
 
+    if sys.stderr.isatty() and not args.quiet:
+        print("trying every import, ten seconds or so ...", file=sys.stderr)
     overrides = [*args.set, *pose_overrides(args.pose)]
     found = examine(Job(args.config, overrides, args.device or "", args.workspace, args.offline))
     about = {
@@ -57,29 +62,29 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**about, "can_run": can_run, **dataclasses.asdict(found)}, indent=1))
     else:
-        for line in _text(about, found):
+        for line in _text(about, found, args.quiet):
             # A terminal that cannot show a file's name shows its codes.
             encoding = sys.stdout.encoding or "utf-8"
             print(line.encode(encoding, "backslashreplace").decode(encoding))
     return 0 if can_run else 1
 
 
-def _text(about: dict[str, str], found: Diagnosis) -> list[str]:
-    lines = [f"gepc-pipeline {about['version']}", f"Python {about['python']}", about["platform"]]
+def _text(about: dict[str, str], found: Diagnosis, quiet: bool) -> list[str]:
+    lines = [f"gepc-pipeline {about['version']}", f"Python {about['python']}", about["platform"], ""]
     for section in found.sections:
-        lines += ["", section.title]
-        for i, fact in enumerate(section.facts):
+        facts = [fact for fact in section.facts if not quiet or fact.state != "ok"]
+        if not facts:
+            continue
+        lines.append(section.title)
+        for fact, following in zip_longest(facts, facts[1:]):
             lines += _fact(fact)
-            following = section.facts[i + 1].mend if i + 1 < len(section.facts) else ()
-            if fact.mend != following:
+            if following is None or fact.mend != following.mend:
                 lines += _mend(fact)
-    lines += ["", *_verdict(found)]
-    return lines
+        lines.append("")
+    return [*lines, *_verdict(found)]
 
 
 def _fact(fact: Fact) -> list[str]:
-    import textwrap
-
     indent = " " * (_STATE + _NAME)
     first = f"{fact.state:<{_STATE}}{fact.name:<{_NAME}}"
     return textwrap.wrap(

@@ -482,6 +482,13 @@ def test_every_gap_has_a_line_that_mends_it_and_it_is_said_at_the_end(answers, c
     ]
 
 
+def test_quiet_leaves_out_what_is_in_order(answers, whole_weights, cli, monkeypatch):
+    monkeypatch.setenv("GEPC_FFMPEG", "/no/such/ffmpeg")
+    _, out = cli("--quiet")
+    assert "numpy" not in out
+    assert "gap   ffmpeg" in out
+
+
 def test_json_says_the_same(answers, whole_weights, cli):
     code, out = cli("--json")
     found = json.loads(out)
