@@ -18,7 +18,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -159,7 +158,7 @@ def _transfer(url: str, part: Path, target: Path) -> None:
                 _unavailable(url, target, f"the server answered {error.code} {error.reason}", error)
             reason = getattr(error, "reason", None) or error
         if not part.exists() or part.stat().st_size <= before:
-            _unavailable(url, target, str(reason) or type(reason).__name__, None)
+            _unavailable(url, target, reason)
         logger.info("%s: %s; going on where it stopped", target.name, reason)
         time.sleep(_PAUSE_S)
 
@@ -185,7 +184,7 @@ def _receive(url: str, part: Path, target: Path) -> bool:
         return _receive(url, part, target)
     with response:
         if response.headers.get_content_type() == "text/html":
-            _unavailable(url, target, "a web page came in its place; does the network want a log-in?", None)
+            _unavailable(url, target, "a web page came in its place; does the network want a log-in?")
         length = response.headers.get("Content-Length")
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
@@ -243,34 +242,29 @@ def _tag_file(part: Path) -> Path:
     return part.with_name(part.name + ".tag")
 
 
-def _unavailable(url: str, target: Path, reason: str, cause: BaseException | None) -> NoReturn:
+def _unavailable(url: str, target: Path, reason: object, cause: BaseException | None = None) -> NoReturn:
+    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     raise WeightsError(
         f"{target.name} is not in {target.parent} and could not be fetched.\n"
-        f"  address: {urldefrag(url).url}\n  reason: {reason}\n"
+        f"  address: {urldefrag(url).url}\n  reason: {text}\n"
         "  With a connection (a proxy is taken from the variable https_proxy), run the command again: what has "
         "arrived is kept.\n"
         "  Without one, fetch the file at this address on another machine and put it into the folder above under its "
-        "own name.\n  The variable GEPC_CACHE_DIR sets another folder."
+        "own name (`gepc-pipeline doctor --offline` lists all that are missing).\n"
+        "  The variable GEPC_CACHE_DIR sets another folder."
     ) from cause
 
 
 def _hashes(url: str) -> tuple[str, ...]:
     """The hex digits that the SHA-256 of the file may begin with; none if nothing is known."""
     name, fragment = cached(url).name, urlsplit(url).fragment
-    # Parts of the name between - and _ of 8 or more hex digits; a date looks like one.
-    found = re.findall(r"(?:^|(?<=[-_]))[0-9a-f]{8,64}(?=[-_.]|$)", name)
-    named = tuple(text for text in found if not _is_date(text))[-1:]
+    # A part of the name of 8 or more hex digits; a date looks like one.
+    date = r"20[1-3]\d[01]\d[0-3]\d(?![0-9a-f])"
+    named = tuple(re.findall(rf"(?<![0-9A-Za-z])(?!{date})[0-9a-f]{{8,64}}(?=[-_.]|$)", name))[-1:]
     if not fragment.startswith("sha256="):
         return named
     stated = fragment.removeprefix("sha256=").lower()
     return (stated, *named) if stated else ()
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return 2010 <= datetime.strptime(text, "%Y%m%d").year < 2040
-    except ValueError:
-        return False
 
 
 def _is_published(path: Path, url: str) -> bool:

@@ -8,6 +8,7 @@ import multiprocessing
 import re
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -80,6 +81,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             server.delay.wait(20)
         end = start + server.cut_after.pop(0) if server.cut_after else size
         self.wfile.write(server.content[start:end])
+        if server.hang:
+            server.hang.wait(20)
 
     def log_message(self, *_):
         pass
@@ -131,6 +134,23 @@ def test_a_run_that_was_killed_is_taken_up_by_the_next(server, tmp_path):
     server.requests.clear()
     assert fetch(server.url(), tmp_path).read_bytes() == CONTENT
     assert server.requests == ["bytes=300000-"]
+
+
+def test_a_process_that_was_killed_holds_nobody_up(server, tmp_path):
+    server.cut_after, server.hang = [300_000], threading.Event()
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=_fetch, args=(server.url(), tmp_path, results))
+    process.start()
+    part = tmp_path / f"{NAME}.part"
+    while not (part.exists() and part.stat().st_size >= 256_000) and process.is_alive():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    server.hang.set()
+    kept = part.stat().st_size
+    assert fetch(server.url(), tmp_path).read_bytes() == CONTENT
+    assert server.requests == [None, f"bytes={kept}-"]
 
 
 def test_a_file_that_was_whole_but_not_yet_in_place_is_not_fetched_again(server, tmp_path):
@@ -197,6 +217,7 @@ def test_a_file_put_there_by_hand_is_taken_without_a_connection(tmp_path):
         ("rtmw-dw-x-l_simcc-cocktail14_270e-256x192-20231122.pth", ()),
         ("hand5_210e-256x256-74fb594_20230320.pth", ()),
         ("edpose_res50_coco_3rdparty.pth", ()),
+        ("e48f03d0.pth", ("e48f03d0",)),
         ("named-e48f03d0.pth#sha256=", ()),
         ("named-e48f03d0.pth#sha256=0E2DA635", ("0e2da635", "e48f03d0")),
     ],
