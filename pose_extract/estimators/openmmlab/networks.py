@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.openmmlab.checkpoints import fill, load_checkpoint
-from pose_extract.estimators.openmmlab.compat import import_openmmlab
+from pose_extract.estimators.openmmlab.compat import import_openmmlab, quiet
 
 _PARTS = ("backbone", "neck", "head", "rpn_head", "roi_head", "bbox_head")
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -59,12 +58,14 @@ class Network:
         for key in (stage, "prepare", "decode"):
             timings.setdefault(key, 0.0)
         weights = load_checkpoint(checkpoint)
-        self.model, self.config = self._build(config, scope)
+        self.model: Any
+        with quiet():
+            self.model, self.config = self._build(config, scope)
         fill(self.model, weights, checkpoint)
         self.dataset_meta: dict[str, Any] = dict(weights.dataset_meta or {})
         self._settle()
 
-    def _build(self, path: Path, scope: str) -> tuple[nn.Module, Any]:
+    def _build(self, path: Path, scope: str) -> tuple[Any, Any]:
         from mmengine.config import Config
         from mmengine.dataset import Compose
         from mmengine.model import revert_sync_batchnorm
@@ -132,7 +133,7 @@ class Network:
         from mmengine.dataset import pseudo_collate
 
         begin, network = self._now(), self._timings[self._stage]
-        with torch.inference_mode():
+        with quiet(), torch.inference_mode():
             samples: list[Any] = self.model.test_step(pseudo_collate(list(prepared)))
         self._timings["decode"] += self._now() - begin - (self._timings[self._stage] - network)
         return samples
