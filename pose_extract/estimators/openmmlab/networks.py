@@ -21,8 +21,8 @@ _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 class Network:
     """A model in evaluation mode with the pipeline that prepares its input.
 
-    Batch norm is folded into the convolutions and tensors are laid out channels last, which is faster on CPUs and GPUs and
-    changes the results by rounding only.
+    Batch norm is folded into the convolutions and tensors are laid out channels last, which is faster on CPUs and GPUs
+    and changes the results by rounding only.
 
     Args:
         config: path of a config of mmdet or mmpose. It is a Python program and runs.
