@@ -245,7 +245,7 @@ def _tag_file(part: Path) -> Path:
 def _unavailable(url: str, target: Path, reason: object, cause: BaseException | None = None) -> NoReturn:
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     raise WeightsError(
-        f"{target.name} is not in {target.parent} and could not be fetched.\n"
+        f"{target.name} is {'damaged' if target.exists() else 'not'} in {target.parent} and could not be fetched.\n"
         f"  address: {urldefrag(url).url}\n  reason: {text}\n"
         "  With a connection (a proxy is taken from the variable https_proxy), run the command again: what has "
         "arrived is kept.\n"

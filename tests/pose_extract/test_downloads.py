@@ -249,9 +249,12 @@ def test_offline_the_message_says_what_to_put_where(tmp_path, monkeypatch):
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
         with pytest.raises(WeightsError) as caught:
             fetch(url, tmp_path)
+        assert visible(tmp_path) == []
+        (tmp_path / NAME).write_bytes(CONTENT[:1000])
+        with pytest.raises(WeightsError, match=f"{NAME} is damaged in"):
+            fetch(url, tmp_path)
     for text in (url, NAME, str(tmp_path), "refused", "GEPC_CACHE_DIR", "proxy"):
         assert text in str(caught.value)
-    assert visible(tmp_path) == []
 
 
 def test_a_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
