@@ -15,12 +15,26 @@ import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pose_extract.errors import EstimatorError
 
-INSTALL = 'pip install "gepc-pipeline[openmmlab]" && pip install --no-deps mmpose==1.3.2'
-"""The line that installs what the estimator needs."""
+
+def _install_line() -> str:
+    """See `INSTALL`."""
+    # Without torch's version in it, pip takes the newest torchvision, and for that the newest torch, which on Linux is
+    # gigabytes of CUDA, whatever torch is there.
+    try:
+        torch = f" torch=={version('torch').partition('+')[0]}"
+    except PackageNotFoundError:
+        torch = ""
+    return f'pip install "gepc-pipeline[openmmlab]"{torch} && pip install --no-deps mmpose==1.3.2'
+
+
+INSTALL = _install_line()
+"""The line that installs what the estimator needs, beside the torch that is there."""
+
 
 _PACKAGES = ("torchvision", "mmcv", "mmdet", "mmpose", "pycocotools")
 _XTCOCOTOOLS = ("", ".coco", ".cocoeval", ".mask")

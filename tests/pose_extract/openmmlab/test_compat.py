@@ -197,7 +197,13 @@ def test_the_line_to_install_names_the_version_of_mmpose_that_is_tested():
     constraints = Path(__file__).parents[3] / "constraints.txt"
     pinned = re.search(r"^mmpose==(\S+)$", constraints.read_text(), re.MULTILINE)
     assert pinned is not None
-    assert f"mmpose=={pinned[1]}" in INSTALL
+    assert INSTALL.endswith(f"mmpose=={pinned[1]}")
+
+
+def test_the_line_to_install_keeps_the_torch_that_is_there():
+    import torch
+
+    assert f" torch=={torch.__version__.partition('+')[0]} " in INSTALL
 
 
 # --- quiet ---
