@@ -175,7 +175,36 @@ def test_half_precision_weights_fill_a_float_model(model, path):
     torch.testing.assert_close(model[0].weight.half(), checkpoint.state["0.weight"])
 
 
+def head_of_mmpose() -> nn.Module:
+    from mmpose.models import HeatmapHead
+
+    head = HeatmapHead(
+        8, 17, deconv_out_channels=(), deconv_kernel_sizes=(), conv_out_channels=(8,), conv_kernel_sizes=(1,)
+    )
+    return nn.ModuleDict({"head": head})
+
+
+def test_names_of_mmpose_before_its_version_1_are_converted_by_its_models(openmmlab, path):
+    original, model = head_of_mmpose(), head_of_mmpose()
+    old = {
+        name.replace("final_layer", "final_layer.3").replace("conv_layers", "final_layer"): value
+        for name, value in original.state_dict().items()
+    }
+    assert "head.final_layer.0.weight" in old
+    torch.save({"state_dict": old}, path)
+
+    fill(model, load_checkpoint(path), path)
+
+    assert_equal_weights(model.state_dict(), original)
+
+
 # --- what does not fit ---
+
+
+def test_names_that_a_model_cannot_convert_are_no_traceback(openmmlab, path):
+    torch.save({"state_dict": {"head.final_layer.x.y": torch.zeros(1)}}, path)
+    with pytest.raises(WeightsError, match="do not belong together"):
+        fill(head_of_mmpose(), load_checkpoint(path), path)
 
 
 def test_a_checkpoint_of_another_model_is_refused_with_the_first_differences(model, path):
