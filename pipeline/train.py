@@ -130,8 +130,11 @@ def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: S
     found: dict[str, Any] = {}
     for entry in entries:
         provenance = load_header(workspace.tracks_path(entry.clip))["provenance"]
-        found = found or provenance.get("settings") or settings.for_tracks()
-        by_settings.setdefault(str(provenance.get("settings")), []).append(entry.clip)
+        its = provenance.get("settings") or {}
+        found = found or its or settings.for_tracks()
+        # The estimator's identity instead of its settings: a device or a batch size makes no difference.
+        shaping = provenance.get("estimator"), its.get("video"), its.get("tracking")
+        by_settings.setdefault(str(shaping), []).append(entry.clip)
     if len(by_settings) > 1:
         groups = "; ".join(
             ", ".join(clips[:3]) + (" ..." if len(clips) > 3 else "") for clips in by_settings.values()

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     overrides = [*args.set, *pose_overrides(args.pose)]
     for option, key in (
-        (args.device and check_device(args.device), "openmmlab.device"),
+        (None if args.device is None else check_device(args.device), "openmmlab.device"),
         (args.fps, "video.fps"),
         (args.max_side, "video.max_side"),
     ):
