@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.openmmlab.detector import Boxes
+from pose_extract.estimators.openmmlab.features import HiddenFeatures
 from pose_extract.estimators.openmmlab.joints import JointMap, joint_names
 from pose_extract.estimators.openmmlab.networks import Network
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
@@ -17,6 +18,8 @@ from pose_extract.records import PoseDetections
 from pose_extract.skeletons import get_skeleton
 
 Image = NDArray[np.uint8]
+Joints = tuple[NDArray[np.float32], NDArray[np.float16] | None]
+"""Keypoints (P, V, 3) and, if asked for, features (P, V, D)."""
 
 
 class _PoseModel:
@@ -27,11 +30,31 @@ class _PoseModel:
         self._meta = network.dataset_meta or _meta_of(network.config)
         self._joints = JointMap(joint_names(self._meta), get_skeleton(settings.skeleton))
         network.model.test_cfg["flip_test"] = settings.flip_test
+        self._features = HiddenFeatures(network, settings.features) if settings.features else None
 
-    def _keypoints(self, found: Any) -> NDArray[np.float32]:
-        return self._joints.keypoints(
-            np.asarray(found.keypoints, np.float32)[..., :2], np.asarray(found.keypoint_scores, np.float32)
-        )
+    def _predict(self, inputs: Sequence[dict[str, Any]]) -> list[Any]:
+        """The model's data samples, one an input, all in one batch."""
+        prepared = self._network.prepare([{**self._meta, **one} for one in inputs])
+        if self._features is not None:
+            self._features.clear()
+        return self._network.predict(prepared)
+
+    def _joints_of(self, samples: Sequence[Any], rows: Sequence[NDArray[np.intp]]) -> list[Joints]:
+        """The joints of some of the people of each sample of the last prediction."""
+        found = [sample.pred_instances for sample in samples]
+        points = [
+            np.asarray(one.keypoints, np.float32)[some, :, :2] for one, some in zip(found, rows, strict=True)
+        ]
+        keypoints = [
+            self._joints.keypoints(places, np.asarray(one.keypoint_scores, np.float32)[some])
+            for one, places, some in zip(found, points, rows, strict=True)
+        ]
+        if self._features is None:
+            return [(one, None) for one in keypoints]
+        features = [self._joints.features(vectors) for vectors in self._features.sample(samples, points)]
+        for vectors, one in zip(features, keypoints, strict=True):
+            vectors[one[..., 2] == 0] = 0
+        return list(zip(keypoints, features, strict=True))
 
 
 class TopDownPose(_PoseModel):
@@ -50,20 +73,27 @@ class TopDownPose(_PoseModel):
     def estimate(self, images: Sequence[Image], people: Sequence[Boxes]) -> list[PoseDetections]:
         """The people of each picture (H, W, 3) BGR whose boxes and scores are given."""
         crops = [(i, box) for i, (boxes, _) in enumerate(people) for box in boxes]
-        keypoints: list[NDArray[np.float32]] = []
+        joints: list[Joints] = []
         for begin in range(0, len(crops), self._batch):
             inputs = [
-                {**self._meta, "img": images[i], "bbox": box[None], "bbox_score": np.ones(1, np.float32)}
+                {"img": images[i], "bbox": box[None], "bbox_score": np.ones(1, np.float32)}
                 for i, box in crops[begin : begin + self._batch]
             ]
-            samples = self._network.predict(self._network.prepare(inputs))
-            keypoints += [self._keypoints(sample.pred_instances) for sample in samples]
+            joints += self._joints_of(self._predict(inputs), [np.zeros(1, np.intp)] * len(inputs))
         none = PoseDetections.empty(get_skeleton(self._settings.skeleton).num_joints)
         detections, done = [], 0
         for boxes, scores in people:
-            mine = keypoints[done : done + len(boxes)]
+            mine = joints[done : done + len(boxes)]
             done += len(boxes)
-            detections.append(PoseDetections(boxes, np.concatenate(mine), scores) if mine else none)
+            keypoints = [one for one, _ in mine]
+            features = [vectors for _, vectors in mine if vectors is not None]
+            detections.append(
+                PoseDetections(
+                    boxes, np.concatenate(keypoints), scores, np.concatenate(features) if features else None
+                )
+                if mine
+                else none
+            )
         return detections
 
 
@@ -79,14 +109,20 @@ class OneStagePose(_PoseModel):
         """The people of each picture (H, W, 3) BGR."""
         if not images:
             return []
-        samples = self._network.predict(
-            self._network.prepare([{**self._meta, "img": image} for image in images])
-        )
+        samples = self._predict([{"img": image} for image in images])
+        people = [
+            self._kept(sample.pred_instances, image) for sample, image in zip(samples, images, strict=True)
+        ]
+        joints = self._joints_of(samples, [rows for rows, _, _ in people])
         return [
-            self._people(sample.pred_instances, image) for sample, image in zip(samples, images, strict=True)
+            PoseDetections(boxes, keypoints, scores, features)
+            for (_, boxes, scores), (keypoints, features) in zip(people, joints, strict=True)
         ]
 
-    def _people(self, found: Any, image: Image) -> PoseDetections:
+    def _kept(
+        self, found: Any, image: Image
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
+        """Rows, boxes and scores of the people who count, best first."""
         from mmpose.evaluation.functional import nms
 
         size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
@@ -96,7 +132,7 @@ class OneStagePose(_PoseModel):
         good = good[(boxes[good, 2:] > boxes[good, :2]).all(1)]
         kept = nms(np.concatenate([boxes[good], scores[good, None]], axis=1), self._settings.nms)
         keep = good[kept[: self._settings.max_people]]
-        return PoseDetections(boxes[keep], self._keypoints(found)[keep], scores[keep])
+        return keep, boxes[keep], scores[keep]
 
 
 def pose_model(network: Network, settings: OpenMMLabSettings, batch: int) -> TopDownPose | OneStagePose:
