@@ -59,3 +59,9 @@ class EstimatorError(GepcError):
     """A pose estimator cannot run: packages are missing, or a model does not fit."""
 
     exit_code = 10
+
+
+class FormatError(GepcError):
+    """A file of another tool, or of a data set, is damaged or not in the format that was named."""
+
+    exit_code = 11

@@ -161,9 +161,55 @@ HALPE26 = SkeletonDeclaration(
     sigmas=(*_COCO_SIGMAS, 0.026, 0.026, 0.066, *(0.079,) * 6),
 ).skeleton
 
+# OpenPose's BODY_25: COCO's joints in its own order, with neck, middle of the hips, and the feet.
+BODY25 = SkeletonDeclaration(
+    name="body25",
+    joints=(
+        "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+        "hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye",
+        "left_eye", "right_ear", "left_ear", "left_big_toe", "left_small_toe", "left_heel", "right_big_toe",
+        "right_small_toe", "right_heel",
+    ),
+    edges=(
+        ("nose", "neck"), ("neck", "hip"),
+        *_both(
+            ("nose", ".eye"), (".eye", ".ear"), ("neck", ".shoulder"), (".shoulder", ".elbow"), (".elbow", ".wrist"),
+            ("hip", ".hip"), (".hip", ".knee"), (".knee", ".ankle"), (".ankle", ".big_toe"),
+            (".big_toe", ".small_toe"), (".ankle", ".heel"),
+        ),
+    ),
+    centre="neck",
+    mirror=_sided(
+        "eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "big_toe", "small_toe", "heel"
+    ),
+    sigmas=(
+        0.026, 0.079, *(0.079, 0.072, 0.062) * 2, 0.066, *(0.107, 0.087, 0.089) * 2, 0.025, 0.025, 0.035, 0.035,
+        *(0.079,) * 6,
+    ),
+).skeleton
+
+# PoseTrack18's 17: a neck and the top of the head where COCO has eyes. (Its ears are seldom annotated.)
+POSETRACK17 = SkeletonDeclaration(
+    name="posetrack17",
+    joints=("nose", "neck", "head", *_COCO_JOINTS[3:]),
+    edges=(
+        ("nose", "neck"), ("nose", "head"),
+        *_both(
+            ("nose", ".ear"), ("neck", ".shoulder"), (".shoulder", ".elbow"), (".elbow", ".wrist"),
+            (".shoulder", ".hip"), (".hip", ".knee"), (".knee", ".ankle"),
+        ),
+        ("left_hip", "right_hip"),
+    ),
+    centre="neck",
+    mirror=_sided("ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"),
+    sigmas=(0.026, 0.079, 0.026, *_COCO_SIGMAS[3:]),
+).skeleton
+
 # fmt: on
 
-SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, COCO18, BLAZEPOSE33, NTU25, HALPE26)}
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s for s in (COCO17, COCO18, BLAZEPOSE33, NTU25, HALPE26, BODY25, POSETRACK17)
+}
 
 
 def get_skeleton(name: str) -> Skeleton:
