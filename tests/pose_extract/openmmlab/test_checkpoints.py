@@ -398,18 +398,7 @@ FORGED = (
         Raw(np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), ()),
         Call(np.dtype, "f8", False, True, {"metadata": 1}),
     ],
-    ids=[
-        "objects",
-        "fields",
-        "forged",
-        "scalar",
-        "state",
-        "too short",
-        "no dtype",
-        "no state",
-        "metadata",
-        "bytes",
-    ],
+    ids=["objects", "fields", "forged", "scalar", "state", "too short", "no dtype", "no state", "metadata"],
 )
 def test_numpys_names_do_not_open_a_door(attack, model, path, save):
     save({"state_dict": model.state_dict(), "meta": {"dataset_meta": {"a": attack}}}, path)
