@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.doctor import probes
 from pipeline.doctor.facts import Fact, Job, State
 from pipeline.doctor.machine import SOME_FOLDER, environment_line, writable
-from pipeline.doctor.packages import Package, of_extra, own_pip, reinstall
+from pipeline.doctor.packages import Package, install_extra, of_extra, reinstall
 from pose_extract.errors import GepcError
 
 if TYPE_CHECKING:
@@ -44,15 +44,17 @@ def openmmlab_facts(
         import_error: what importing OpenMMLab said.
         bad: what it means if it cannot run.
     """
-    from pose_extract.estimators.openmmlab.compat import INSTALL, missing_packages
+    from pose_extract.estimators.openmmlab.compat import missing_packages
 
     if lacking := missing_packages():
-        yield Fact("runs", bad, f"no: not installed: {', '.join(lacking)}", (own_pip(INSTALL),))
+        yield Fact("runs", bad, f"no: not installed: {', '.join(lacking)}", (install_extra("openmmlab"),))
         return
     if import_error:
         mine = of_extra("openmmlab", packages)
         fits = all(package.state == "fits" for package in mine)  # then INSTALL would find nothing to do
-        yield Fact("runs", bad, f"no: {import_error}", (reinstall(mine) if fits else own_pip(INSTALL),))
+        yield Fact(
+            "runs", bad, f"no: {import_error}", (reinstall(mine) if fits else install_extra("openmmlab"),)
+        )
         return
     yield Fact("runs", "ok", "yes, its packages can be imported")
     if settings is None:

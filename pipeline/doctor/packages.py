@@ -104,8 +104,11 @@ def pip() -> str:
     return f"{python} -m pip"
 
 
-def own_pip(line: str) -> str:
-    """A line with the pip of this Python."""
+def install_extra(extra: str) -> str:
+    """The line that installs an extra with the pip of this Python."""
+    from pose_extract.estimators.openmmlab.compat import INSTALL
+
+    line = INSTALL if extra == "openmmlab" else f'pip install "gepc-pipeline[{extra}]"'
     return line.replace("pip install", f"{pip()} install")
 
 
@@ -135,13 +138,10 @@ def of_extra(extra: str, found: list[Package]) -> list[Package]:
 
 def extra_facts(extra: str, found: list[Package], missing: State) -> Iterator[Fact]:
     """A fact for each package of an extra; ``missing`` is what it means if one is not there."""
-    from pose_extract.estimators.openmmlab.compat import INSTALL
-
-    line = INSTALL if extra == "openmmlab" else f'pip install "gepc-pipeline[{extra}]"'
     for package in of_extra(extra, found):
         fact = _fact(package, missing if package.state == "missing" else "note", _is_there(package.module))
         whole = package.state == "missing" and fact.mend
-        yield replace(fact, mend=(own_pip(line),)) if whole else fact
+        yield replace(fact, mend=(install_extra(extra),)) if whole else fact
 
 
 def reinstall(found: list[Package]) -> str:
