@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 
 import numpy as np
 import psutil
@@ -177,6 +178,30 @@ def test_frames_come_in_full_batches_and_a_last_one(empty_scene, tmp_path, monke
     assert report.made[0].frames == 12
     full, rest = divmod(12, batch_size)
     assert estimator.batches[-1] == [batch_size] * full + [rest] * (rest > 0)
+
+
+def test_the_next_frames_are_decoded_while_the_estimator_works(empty_scene, tmp_path, monkeypatch):
+    decoded = []
+
+    class Reader(extract.VideoReader):
+        def __iter__(self):
+            for frame in super().__iter__():
+                decoded.append(frame.index)
+                yield frame
+
+    class Slow(Standing):
+        def estimate(self, frames):
+            deadline = time.monotonic() + 10
+            while len(decoded) < min(12, frames[-1].index + 1 + 4) and time.monotonic() < deadline:
+                time.sleep(0.005)
+            ahead.append(len(decoded) - frames[-1].index - 1)
+            return super().estimate(frames)
+
+    ahead: list[int] = []
+    monkeypatch.setattr(extract, "VideoReader", Reader)
+    run(tmp_path, empty_scene, Slow("openmmlab", None, 2), monkeypatch)
+    assert all(4 <= n <= 5 for n in ahead[:4])  # those that wait, and one in the thread's hands
+    assert ahead[-1] == 0
 
 
 def test_batches_have_no_effect_on_the_file(empty_scene, tmp_path, monkeypatch):

@@ -102,6 +102,27 @@ def test_items_that_were_used_are_not_kept():
     assert not alive
 
 
+def test_an_item_is_let_go_before_the_next_one_is_there():
+    class Picture:
+        pass
+
+    given: list[weakref.ref[Picture]] = []
+
+    def source():
+        for _ in range(3):
+            wait_until(lambda: not any(one() for one in given))
+            picture = Picture()
+            given.append(weakref.ref(picture))
+            yield picture
+            del picture
+
+    items = prefetch(source(), 1)
+    for _ in range(3):
+        next(items)
+    items.close()
+    assert len(given) == 3
+
+
 def test_an_error_of_the_source_comes_after_the_items_before_it():
     got = []
     with pytest.raises(VideoError, match="broken here"):
@@ -138,6 +159,26 @@ def test_closing_early_closes_the_source_even_while_the_queue_is_full(asked_for)
     assert source.taken <= asked_for + 4
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_whatever_ends_the_source_ends_the_caller_too(error):
+    def source():
+        yield 0
+        raise error
+
+    items = prefetch(source(), 2)
+    assert next(items) == 0
+    with pytest.raises(error):
+        next(items)
+
+
+def test_a_source_that_somebody_else_holds_is_closed_too():
+    source = iter(Source(1_000_000))
+    items = prefetch(source, 2)
+    next(items)
+    items.close()
+    assert next(source, "closed") == "closed"
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_error_of_the_caller_ends_the_thread_and_the_source(error):
     source = Source(1_000_000)
@@ -168,6 +209,7 @@ def test_a_source_that_hangs_does_not_hang_the_caller_for_ever(monkeypatch):
     assert next(items) == 0
     assert hanging.wait(10)
     items.close()
+    assert any(t.name == "prefetch" for t in threading.enumerate())  # nobody waited for it
     free.set()
     wait_until(lambda: not any(t.name == "prefetch" for t in threading.enumerate()))
 
