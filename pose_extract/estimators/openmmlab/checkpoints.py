@@ -72,9 +72,8 @@ def fill(model: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     try:
         found = model.load_state_dict(checkpoint.state, strict=False)
         problems = [f"{name} is missing" for name in found.missing_keys]
-    except (
-        Exception
-    ) as error:  # torch's list of shapes, after a heading; models convert old names, which can fail too
+    except Exception as error:  # the models' own conversion of old names may raise anything
+        # torch lists all shapes that differ, after a heading.
         found, problems = None, [line.strip() for line in str(error).splitlines()]
         problems = problems[1:] or [f"{type(error).__name__}: {error}"]
     if found is None or problems:
