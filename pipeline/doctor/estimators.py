@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 def blazepose_facts(job: Job, bad: State) -> Iterator[Fact]:
     """The embedded estimator; ``bad`` is what it means if it cannot run."""
-    from pose_extract.estimators.weights import weights_folder, weights_states
+    from pose_extract.estimators.weights import FILES, weights_folder, weights_states
 
     states = weights_states()
     if wrong := {name: state for name, state in states.items() if state != "present"}:
         damaged = [name for name, state in wrong.items() if state == "damaged"]
         what = f"{' and '.join(damaged)} damaged" if damaged else "not there yet"
-        yield _to_fetch("weights", f"{what}, in {weights_folder()}", job, bad, "gepc-pipeline weights")
+        files = " and ".join(FILES[name].name for name in wrong)
+        origin = f"; bring {files} from a machine that ran `gepc-pipeline weights`" if job.offline else ""
+        yield _to_fetch(
+            "weights", f"{what}, in {weights_folder()}{origin}", job, bad, "gepc-pipeline weights"
+        )
         return
     yield Fact("weights", "ok", f"whole, in {weights_folder()}")
     error = probes.ask("blazepose")[1]

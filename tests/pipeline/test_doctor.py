@@ -278,7 +278,9 @@ def test_without_installed_metadata_it_says_so(answers, monkeypatch, whole_weigh
 def test_weights_that_are_not_there_are_fetched_unless_offline(answers):
     weight = facts(examine(Job()), "estimator blazepose")["weights"]
     assert (weight.state, weight.mend) == ("fetch", ("gepc-pipeline weights",))
-    assert facts(examine(Job(offline=True)), "estimator blazepose")["weights"].state == "gap"
+    weight = facts(examine(Job(offline=True)), "estimator blazepose")["weights"]
+    assert weight.state == "gap"
+    assert "bring pose_detection.tflite and pose_landmark_full.tflite" in weight.text
 
 
 def test_looking_fetches_and_makes_nothing(answers, tmp_path, monkeypatch):
