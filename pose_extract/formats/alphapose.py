@@ -1,0 +1,196 @@
+"""AlphaPose: results JSON, and the tracked-person JSON in which ShanghaiTech's, UBnormal's and Avenue's poses circulate.
+
+Results are a list of people, each with ``image_id``, ``keypoints`` (x, y, confidence of each joint), ``score``, ``box``
+(x, y, width, height) and, if they were tracked, ``idx``. Tracked persons are an object person -> frame -> keypoints; in
+place of either object there may be a list of objects. People of 17 (COCO), 18 (OpenPose), 26 (Halpe) and 136 joints (a
+whole body: its first 26). Both forms are read item by item.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_extract.cache import complete_or_absent
+from pose_extract.errors import FormatError, UsageError
+from pose_extract.formats.base import checked_for_export, files_in, targets
+from pose_extract.formats.json_files import JsonItems
+from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.rows import make_clip
+from pose_extract.formats.values import box_from_size, finite_joints, frame_number, skeleton_of, stack_joints
+from pose_extract.records import ClipTracks
+
+_ENDINGS = re.compile(r"[_-]?(alphapose|results|tracked[_-]persons?|forvis)(?=$|[_-])", re.IGNORECASE)
+
+
+def find(path: Path) -> list[Path]:
+    """Every JSON file."""
+    return files_in(path, "*.json")
+
+
+def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
+    """The clip of a file; of results, one for each folder that its ``image_id`` names."""
+    with JsonItems(part) as items:
+        people = iter(items)
+        first = next(people, None)
+        if first is not None and isinstance(first[1], dict) and "image_id" in first[1]:
+            clips = _results(part, first, people)
+        else:
+            clips = _tracked(part, first, people)
+    for name, rows in clips.items():
+        yield rows.clip(part, name or _name(part), options)
+
+
+class _Rows:
+    """The columns of one clip, compact."""
+
+    def __init__(self) -> None:
+        self.frame: list[int] = []
+        self.people: list[Any] = []
+        self.keypoints: list[Any] = []
+        self.boxes: list[Any] = []
+
+    def clip(self, part: Path, name: str, options: ImportOptions) -> ClipTracks:
+        keypoints = np.concatenate(self.keypoints) if self.keypoints else np.zeros((0, 17, 3))
+        boxes = np.array(self.boxes).reshape(-1, 4)
+        return make_clip(
+            where=part,
+            clip=name,
+            format_name="alphapose",
+            skeleton=skeleton_of(keypoints.shape[1], str(part)),
+            frame=self.frame,
+            people=None if any(p is None for p in self.people) else self.people,
+            keypoints=keypoints,
+            boxes=boxes if len(boxes) else None,
+            fps=options.rate(),
+            frame_size=options.size(),
+            options=options,
+        )
+
+    def add(self, keypoints: Any, where: str) -> None:
+        """Append poses (M, V, 3) of as many joints as those before."""
+        if self.keypoints and keypoints.shape[1] != self.keypoints[0].shape[1]:
+            raise FormatError(
+                f"{where}: expected {self.keypoints[0].shape[1]} joints as before, found {keypoints.shape[1]}"
+            )
+        self.keypoints.append(keypoints.astype(np.float32))
+
+
+def _results(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
+    clips: dict[str, _Rows] = {}
+    item: Any = first
+    while item is not None:
+        index, person = item
+        where = f"{part}: [{index}]"
+        for key in ("image_id", "keypoints"):
+            if not isinstance(person, dict) or key not in person:
+                raise FormatError(f"{where}: expected an object with {key!r}")
+        image = person["image_id"]
+        folder = image.rpartition("/")[0].rpartition("/")[2] if isinstance(image, str) else ""
+        rows = clips.setdefault(folder, _Rows())
+        rows.frame.append(frame_number(image, f"{where}['image_id']"))
+        rows.people.append(_identity(person.get("idx"), f"{where}['idx']"))
+        rows.add(stack_joints([person["keypoints"]], f"{where}['keypoints']"), where)
+        rows.boxes.append(box_from_size(person.get("box"), f"{where}['box']"))
+        item = next(people, None)
+    return clips
+
+
+def _identity(idx: Any, where: str) -> int | None:
+    """The person's number. Some versions put it into a list, some make it a float."""
+    while isinstance(idx, list) and idx:
+        idx = idx[0]
+    if idx is None or idx == []:
+        return None
+    return frame_number(idx, where)
+
+
+def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
+    rows = _Rows()
+    item: Any = first
+    while item is not None:
+        index, value = item
+        # A list of objects, each with one person or several, or an object with all of them.
+        persons = value.items() if isinstance(index, int) and isinstance(value, dict) else [(index, value)]
+        for person, frames in persons:
+            _add_person(rows, person, frames, f"{part}: [{person!r}]")
+        item = next(people, None)
+    return {"": rows}
+
+
+def _add_person(rows: _Rows, person: str | int, frames: Any, where: str) -> None:
+    poses, boxes = [], []
+    for piece in frames if isinstance(frames, list) else [frames]:
+        if not isinstance(piece, dict):
+            raise FormatError(f"{where}: expected frames (an object or a list of them), found {piece!r:.60}")
+        for frame, entry in piece.items():
+            here = f"{where}[{frame!r}]"
+            if isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], dict):
+                entry = entry[0]
+            if isinstance(entry, list):
+                entry = {"keypoints": entry}
+            if not isinstance(entry, dict) or "keypoints" not in entry:
+                raise FormatError(f"{here}: expected an object with 'keypoints', found {entry!r:.60}")
+            rows.frame.append(frame_number(frame, here))
+            poses.append(entry["keypoints"])
+            boxes.append(box_from_size(entry.get("box"), f"{here}['box']"))
+    text = str(person)
+    rows.people.extend([int(text) if re.fullmatch(r"\d{1,9}", text) else text] * len(poses))
+    if poses:
+        rows.add(stack_joints(poses, where), where)
+        rows.boxes.extend(boxes)
+
+
+def _name(part: Path) -> str:
+    """``01_0014`` of ``01_0014_alphapose_tracked_person.json``; the folder's name if the file has none of its own."""
+    return _ENDINGS.sub("", part.stem).strip("_-") or part.resolve().parent.name
+
+
+def write(clips: Iterable[ClipTracks], path: Path, layout: str = "tracked") -> None:
+    """Write one file a clip.
+
+    Args:
+        clips: of coco17, coco18 or halpe26.
+        path: a folder or a ``.json``.
+        layout: "tracked" (person -> frame -> keypoints) or "results" (a list with ``idx``). Both get the boxes.
+    """
+    if layout not in ("tracked", "results"):
+        raise UsageError(f"layout: expected tracked or results, got {layout!r}")
+    ending = "_alphapose_tracked_person.json" if layout == "tracked" else "_alphapose-results.json"
+    for clip, file in targets(clips, path, ending):
+        checked_for_export(clip, "alphapose", ("coco17", "coco18", "halpe26"))
+        with complete_or_absent(file) as out:
+            (_write_tracked if layout == "tracked" else _write_results)(clip, out)
+
+
+def _entry(clip: ClipTracks, row: int) -> dict[str, Any]:
+    """What both layouts say about a row. A joint that is missing is 0, 0, 0."""
+    keypoints = finite_joints(clip.keypoints[row])
+    x1, y1, x2, y2 = clip.boxes[row].tolist()
+    return {"keypoints": keypoints.ravel().tolist(), "box": [x1, y1, x2 - x1, y2 - y1]}
+
+
+def _write_tracked(clip: ClipTracks, out: Any) -> None:
+    for place, person in enumerate(np.unique(clip.track).tolist()):
+        out.write(("{" if place == 0 else ",\n") + json.dumps(str(person)) + ": {")
+        for i, row in enumerate(np.flatnonzero(clip.track == person).tolist()):
+            score = float(finite_joints(clip.keypoints[row])[:, 2].mean())
+            entry = json.dumps({**_entry(clip, row), "scores": score})
+            out.write((", " if i else "") + f'"{clip.frame[row]:04d}": {entry}')
+        out.write("}")
+    out.write("}\n" if len(clip) else "{}\n")
+
+
+def _write_results(clip: ClipTracks, out: Any) -> None:
+    out.write("[")
+    for row in range(len(clip)):
+        head = {"image_id": f"{clip.frame[row]}.jpg", "category_id": 1}
+        score = float(finite_joints(clip.keypoints[row])[:, 2].mean())
+        entry = {**head, **_entry(clip, row), "score": score, "idx": int(clip.track[row])}
+        out.write((",\n" if row else "") + json.dumps(entry))
+    out.write("]\n")

@@ -1,0 +1,120 @@
+"""MPED-RNN's trajectories: ``trajectories/<camera>/<clip>/<person>.csv``, a row a frame: frame, x0, y0, x1, y1, …
+
+COCO's 17 joints in pixels, frames from 0, no confidence: a joint at (0, 0) is missing, the others are certain.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.cache import complete_or_absent
+from pose_extract.errors import FormatError
+from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.rows import make_clip
+from pose_extract.formats.values import clip_name, finite_joints, skeleton_of
+from pose_extract.records import ClipTracks
+
+
+def find(path: Path) -> list[Path]:
+    """Every folder of persons' files."""
+    folder = path.parent if path.is_file() else path
+    found = sorted({file.parent for file in folder.rglob("*.csv")})
+    if not found:
+        raise FormatError(
+            f"{path}: expected folders <camera>/<clip> with a file <person>.csv for each person"
+        )
+    return found
+
+
+def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:
+    """The clip of a folder, named ``<camera>_<clip>``; a damaged person's file is reported and left out."""
+    frames: list[NDArray[Any]] = []
+    people: list[Any] = []
+    keypoints: list[NDArray[Any]] = []
+    for file in sorted(part.glob("*.csv")):
+        try:
+            table = _table(file)
+            joints = (table.shape[1] - 1) // 2
+            skeleton_of(joints, str(file))
+            if keypoints and joints != keypoints[0].shape[1]:
+                raise FormatError(
+                    f"{file}: expected {keypoints[0].shape[1]} joints as in the files before, found {joints}"
+                )
+        except FormatError as error:
+            yield error
+            continue
+        points = table[:, 1:].reshape(len(table), joints, 2)
+        seen = (points != 0).any(-1, keepdims=True)
+        frames.append(table[:, 0])
+        keypoints.append(np.concatenate([points, seen], -1))
+        people.extend([int(file.stem) if re.fullmatch(r"\d{1,9}", file.stem) else file.stem] * len(table))
+    if not keypoints:
+        return
+    stacked = np.concatenate(keypoints)
+    folder = part.resolve()
+    camera = folder.parent.name
+    yield make_clip(
+        where=part,
+        clip=f"{camera}_{folder.name}" if re.fullmatch(r"\d+", camera) else folder.name,
+        format_name="mped-rnn",
+        skeleton=skeleton_of(stacked.shape[1], str(part)),
+        frame=np.concatenate(frames).astype(np.int64),
+        people=people,
+        keypoints=stacked,
+        boxes=None,
+        fps=options.rate(),
+        frame_size=options.size(),
+        options=options,
+    )
+
+
+def _table(file: Path) -> NDArray[np.float64]:
+    """(rows, 1 + 2 V) numbers. Raises FormatError that names the line at which something else is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty file; it is an error of ours
+            table = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
+    except OSError as error:
+        raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise FormatError(f"{file}: expected lines of numbers, found bytes that are no text") from None
+    except ValueError as error:
+        raise FormatError(f"{file}: expected lines of numbers, frame,x0,y0,…: {error}") from None
+    if table.size == 0:
+        raise FormatError(f"{file}: expected lines of numbers, but it is empty")
+    if table.shape[1] % 2 == 0:
+        raise FormatError(f"{file}: expected a frame and pairs x, y, found {table.shape[1]} columns")
+    frame = table[:, 0]
+    whole = (np.abs(frame) < 1e9) & (frame == np.floor(frame))
+    if not whole.all():
+        line = int((~whole).argmax())
+        raise FormatError(f"{file}: line {line + 1}: expected a frame number, found {frame[line]:g}")
+    return np.asarray(table, np.float64)
+
+
+def write(clips: Iterable[ClipTracks], path: Path) -> None:
+    """Write ``path/trajectories/<camera>/<clip>/<person>.csv`` for clips of coco17, coco18, halpe26 or body25.
+
+    A clip ``01_0014`` is clip 0014 of camera 01, one of another name is of camera 01. Confidences are lost: a joint of
+    confidence 0 is missing, the others are certain.
+    """
+    for clip in clips:
+        checked_for_export(clip, "mped-rnn", ("coco17", "coco18", "halpe26", "body25"))
+        match = re.fullmatch(r"(\d+)_(.+)", clip.clip)
+        camera, name = (match[1], match[2]) if match else ("01", clip.clip)
+        for person in np.unique(clip.track).tolist():
+            rows = np.flatnonzero(clip.track == person)
+            keypoints = finite_joints(clip.keypoints[rows])
+            points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], 0.0).reshape(len(rows), -1)
+            table = np.concatenate([clip.frame[rows, None], points], 1)
+            folder = path / "trajectories" / camera / clip_name(name)
+            with complete_or_absent(folder / f"{person:04d}.csv") as out:
+                np.savetxt(out, table, delimiter=",", fmt="%.9g")

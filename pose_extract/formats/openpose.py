@@ -1,0 +1,147 @@
+"""OpenPose: a folder with a JSON file a frame, of BODY_25 or COCO-18 people.
+
+The files are named ``<video>_<frame>_keypoints.json``; a folder may hold several videos. People have ids only where
+``person_id`` was written with tracking on; otherwise they are followed by their boxes and joints.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_extract.cache import complete_or_absent
+from pose_extract.errors import FormatError
+from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.json_files import load_json
+from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.rows import MOST_FRAMES, make_clip
+from pose_extract.formats.values import clip_name, finite_joints, joints_of, skeleton_of
+from pose_extract.records import ClipTracks
+
+_NAME = re.compile(r"(?P<video>.*?)[_.-]?(?P<frame>\d+)([_-]keypoints|[_-]pose)?$")
+
+
+def find(path: Path) -> list[Path]:
+    """Every folder that has frames' files in it, or the one file."""
+    if path.is_file():
+        return [path]
+    found = sorted({file.parent for file in path.rglob("*.json")})
+    if not found:
+        raise FormatError(
+            f"{path}: expected folders with a file <video>_<frame>_keypoints.json for each frame"
+        )
+    return found
+
+
+def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:
+    """The clips of a folder; a damaged frame is reported and left out, as if nobody had been seen in it."""
+    videos: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    for file in sorted(part.glob("*.json")) if part.is_dir() else [part]:
+        match = _NAME.fullmatch(file.stem)
+        if match is None or len(match["frame"]) > 18:
+            yield FormatError(
+                f"{file}: expected a name with the frame's number, <video>_<frame>_keypoints.json"
+            )
+            continue
+        videos[match["video"]].append((int(match["frame"]), file))
+    for video, frames in videos.items():
+        yield from _read_video(part, video or part.resolve().name, sorted(frames), options)
+
+
+def _read_video(
+    part: Path, video: str, files: list[tuple[int, Path]], options: ImportOptions
+) -> Iterator[ClipTracks | FormatError]:
+    fps, size = options.rate(), options.size()
+    start = options.first_frame or 0
+    frame: list[int] = []
+    people: list[Any] = []
+    keypoints: list[Any] = []
+    for number, file in files:
+        try:
+            found = _read_frame(file)
+            for _, joints in found:
+                if keypoints and len(joints) != len(keypoints[0]):
+                    raise FormatError(
+                        f"{file}: expected {len(keypoints[0])} joints as before, found {len(joints)}"
+                    )
+        except FormatError as error:
+            yield error
+            continue
+        for person, joints in found:
+            frame.append(number)
+            people.append(person)
+            keypoints.append(joints)
+    if not keypoints and not files:
+        return
+    stacked = np.stack(keypoints) if keypoints else np.zeros((0, 25, 3), np.float32)
+    if options.normalised:
+        stacked[..., 0] *= size[0]
+        stacked[..., 1] *= size[1]
+    yield make_clip(
+        where=part,
+        clip=video,
+        format_name="openpose",
+        skeleton=skeleton_of(stacked.shape[1], str(part)),
+        frame=frame,
+        people=None if any(p is None for p in people) else people,
+        keypoints=stacked,
+        boxes=None,
+        fps=fps,
+        frame_size=size,
+        options=options,
+        frame_count=min(files[-1][0] - start + 1, MOST_FRAMES),
+    )
+
+
+def _read_frame(file: Path) -> list[tuple[int | None, Any]]:
+    """(id or None, (V, 3) joints) of each person in a frame."""
+    content = load_json(file)
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list):
+        raise FormatError(f"{file}: expected an object with a list 'people', found {content!r:.60}")
+    found: list[tuple[int | None, Any]] = []
+    for i, person in enumerate(people):
+        where = f"{file}: ['people'][{i}]"
+        values = None
+        if isinstance(person, dict):
+            values = person.get("pose_keypoints_2d", person.get("pose_keypoints"))
+        if values is None:
+            raise FormatError(f"{where}: expected an object with 'pose_keypoints_2d', found {person!r:.60}")
+        if values == []:  # only a face or a hand was found
+            continue
+        joints = joints_of(values, f"{where}['pose_keypoints_2d']")
+        skeleton_of(len(joints), f"{where}['pose_keypoints_2d']")
+        identity = person.get("person_id")
+        if isinstance(identity, list):
+            identity = identity[0] if identity else None
+        known = isinstance(identity, int) and not isinstance(identity, bool) and identity >= 0
+        found.append((identity if known else None, joints))
+    return found
+
+
+def write(clips: Iterable[ClipTracks], path: Path) -> None:
+    """Write a folder ``path/<clip>`` with a file for each frame, for clips of body25 or coco18.
+
+    Ids go into ``person_id``. A joint that is missing is 0, 0, 0.
+    """
+    for clip in clips:
+        checked_for_export(clip, "openpose", ("body25", "coco18"))
+        name = clip_name(clip.clip)
+        bounds = np.searchsorted(clip.frame, np.arange(clip.frame_count + 1)).tolist()
+        for index, (begin, end) in enumerate(pairwise(bounds)):
+            people = [
+                {
+                    "person_id": [int(clip.track[row])],
+                    "pose_keypoints_2d": finite_joints(clip.keypoints[row]).ravel().tolist(),
+                }
+                for row in range(begin, end)
+            ]
+            with complete_or_absent(path / name / f"{name}_{index:012d}_keypoints.json") as out:
+                json.dump({"version": 1.3, "people": people}, out)
