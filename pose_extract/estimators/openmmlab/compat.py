@@ -52,6 +52,7 @@ _HARMLESS: tuple[tuple[str, type[Warning], str], ...] = (
     (r"torch\.meshgrid: in an upcoming release", UserWarning, r"torch\.functional"),
     (r"The metainfo config file .* does not exist\. A matched config file", UserWarning, r"mmpose\."),
     (r"The arguments `dropout` in MultiheadAttention has been deprecated", DeprecationWarning, r"mmcv\."),
+    (r"pkg_resources is deprecated as an API", UserWarning, r"(importlib|mmengine)\b"),
 )
 _FILTERS = tuple(
     ("ignore", re.compile(message, re.IGNORECASE), category, re.compile(module), 0)

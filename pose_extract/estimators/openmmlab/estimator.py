@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pose_extract.devices import pick_device
+from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.estimators.downloads import fetch
 from pose_extract.estimators.openmmlab.between import interpolate_boxes, key_frames
-from pose_extract.estimators.openmmlab.compat import import_openmmlab
+from pose_extract.estimators.openmmlab.compat import import_openmmlab, quiet
 from pose_extract.estimators.openmmlab.detector import Boxes, PersonDetector
 from pose_extract.estimators.openmmlab.names import ModelSource, detector_source, pose_source
 from pose_extract.estimators.openmmlab.networks import Network
@@ -43,6 +44,10 @@ class OpenMMLabEstimator(PoseEstimator):
         self.settings = settings or OpenMMLabSettings()
         self.skeleton = self.settings.skeleton
         device = pick_device(self.settings.device)
+        if self.settings.precision == "fp16" and device == "cpu":
+            raise EstimatorError(
+                "openmmlab.precision fp16 needs a GPU; on a CPU use fp32, or bf16 if it has AMX"
+            )
         kind = "cpu" if device == "cpu" else "gpu"
         every = self.settings.detect_every
         self.batch_size = -(-(self.settings.frames_per_batch or _FRAMES[kind]) // every) * every
@@ -52,7 +57,8 @@ class OpenMMLabEstimator(PoseEstimator):
 
         import_openmmlab()
         network = self._network("pose", pose_source(self.settings), "mmpose", device)
-        self._pose = pose_model(network, self.settings, self.settings.people_per_batch or _PEOPLE[kind])
+        with quiet():  # descriptions of data sets are read
+            self._pose = pose_model(network, self.settings, self.settings.people_per_batch or _PEOPLE[kind])
         self._detector: PersonDetector | None = None
         if isinstance(self._pose, TopDownPose):
             network = self._network("detector", detector_source(self.settings), "mmdet", device)

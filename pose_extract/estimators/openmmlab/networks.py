@@ -49,10 +49,6 @@ class Network:
         timings: dict[str, float],
     ) -> None:
         import_openmmlab()
-        if precision == "fp16" and device == "cpu":
-            raise EstimatorError(
-                "openmmlab.precision fp16 needs a GPU; on a CPU use fp32, or bf16 if it has AMX"
-            )
         self._device, self._stage, self._timings = torch.device(device), stage, timings
         self._precision = precision
         for key in (stage, "prepare", "decode"):
@@ -73,6 +69,8 @@ class Network:
 
         try:
             config = Config.fromfile(path)
+            if config.get("default_scope") in {"mmdet", "mmpose"} - {scope}:
+                raise ValueError(f"this is a config of {config.default_scope}")
             config.model.train_cfg = None
             steps = [dict(step) for step in config.test_dataloader.dataset.pipeline]
             if scope == "mmdet":
