@@ -93,6 +93,9 @@ def _asked_packages() -> tuple[list[Package], list[Fact]]:
     except PackageNotFoundError:
         line = f"{pip()} install ."
         return [], [Fact("gepc-pipeline", "note", "not installed, runs from its sources", (line,))]
+    except ModuleNotFoundError:
+        line = f"{pip()} install packaging"
+        return [], [Fact("packaging", "gap", "not installed, so that no versions can be compared", (line,))]
     except Exception as error:
         return [], [Fact("versions", "note", f"cannot be compared: {probes.describe(error)}")]
 

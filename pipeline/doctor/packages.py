@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -119,8 +120,12 @@ def needed_facts(found: list[Package], trials: dict[str, Trial]) -> Iterator[Fac
             continue
         error = trials[package.module].error
         if package.state == "fits" and error:
-            line = _system_library(error) or reinstall([package])
-            yield Fact(package.name, "gap", f"{package.version}, but its import fails: {error}", (line,))
+            yield Fact(
+                package.name,
+                "gap",
+                f"{package.version}, but its import fails: {error}",
+                _mend(package, error, found),
+            )
         else:
             yield _fact(package, "gap" if error else "note", not error)
 
@@ -169,6 +174,16 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _mend(package: Package, error: str, found: list[Package]) -> tuple[str, ...]:
+    """What mends a package that is installed and cannot be imported; nothing if another one's line does."""
+    lacks = re.match(r"ModuleNotFoundError: No module named '(\w+)", error)
+    if lacks is None or lacks[1] == package.module.partition(".")[0]:
+        return (_system_library(error) or reinstall([package]),)
+    if any(other.state == "missing" and other.module.partition(".")[0] == lacks[1] for other in found):
+        return ()
+    return (package.install,)  # which also brings what it asks for itself
 
 
 def _system_library(error: str) -> str:

@@ -183,6 +183,18 @@ def test_a_missing_system_library_is_installed_not_the_package_again(answers, mo
     assert "apt-get" in facts(examine(Job()), "packages")["opencv-python"].mend[0]
 
 
+def test_a_package_that_lacks_another_one_is_not_installed_anew():
+    def mend(error, *missing):
+        package = packages.Package("trackers", "", ">=2.6", "2.6.1", "fits")
+        others = [packages.Package(name, "", "", "", "missing") for name in missing]
+        return packages._mend(package, error, [package, *others])
+
+    error = "ModuleNotFoundError: No module named 'cv2'"
+    assert mend(error, "opencv-python") == ()  # that one's own line mends it
+    assert mend(error)[0].endswith('install "trackers>=2.6"')  # pip brings what it asks for
+    assert "--force-reinstall" in mend("ImportError: torn")[0]
+
+
 def test_the_pip_of_this_python_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(packages.shutil, "which", lambda _: str(Path(sys.executable).parent / "pip"))
     assert packages.pip() == "pip"
@@ -270,6 +282,12 @@ def test_without_installed_metadata_it_says_so(answers, monkeypatch, whole_weigh
     found = examine(Job())
     assert facts(found, "packages")["gepc-pipeline"].state == "note"
     assert found.of("gap") == []
+
+
+def test_without_what_compares_versions_that_comes_first(answers, monkeypatch, whole_weights):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    (gap,) = examine(Job()).of("gap")
+    assert gap.mend[0].endswith("install packaging")
 
 
 # Weights
