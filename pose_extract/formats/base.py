@@ -156,7 +156,7 @@ def targets(clips: Iterable[ClipTracks], path: Path, ending: str) -> Iterator[tu
     Raises:
         UsageError: several clips are to go into one file.
     """
-    single = path.suffix == Path(ending).suffix and not path.is_dir()
+    single = path.suffix == Path(f"x{ending}").suffix and not path.is_dir()
     for count, clip in enumerate(clips):
         if single and count:
             raise UsageError(f"{path}: one file holds one clip, and there are several; name a folder")
