@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pose_extract.errors import EstimatorError
+from pose_extract.errors import EstimatorError, GepcError
 from pose_extract.estimators.openmmlab.checkpoints import fill, load_checkpoint
 from pose_extract.estimators.openmmlab.compat import import_openmmlab, quiet
 
@@ -127,13 +127,36 @@ class Network:
         return prepared
 
     def predict(self, prepared: Sequence[Any]) -> list[Any]:
-        """The model's data samples for prepared inputs, all in one batch."""
+        """The model's data samples for prepared inputs, all in one batch.
+
+        Raises:
+            EstimatorError: the model fails.
+        """
+        begin, network = self._now(), self._timings[self._stage]
+        try:
+            try:
+                samples = self._run(prepared)
+            except RuntimeError as error:
+                if "view size is not compatible" not in str(error):
+                    raise
+                # A few models (CenterNet) reshape their maps in a way that only the usual layout allows.
+                self.model.to(memory_format=torch.contiguous_format)
+                samples = self._run(prepared)
+        except GepcError:
+            raise
+        except Exception as error:  # whatever a model of somebody else's config may do
+            raise EstimatorError(
+                f"openmmlab's {self._stage} model ({type(self.model).__name__} of {self.config.filename}) fails: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self._timings["decode"] += self._now() - begin - (self._timings[self._stage] - network)
+        return samples
+
+    def _run(self, prepared: Sequence[Any]) -> list[Any]:
         from mmengine.dataset import pseudo_collate
 
-        begin, network = self._now(), self._timings[self._stage]
         with quiet(), torch.inference_mode():
             samples: list[Any] = self.model.test_step(pseudo_collate(list(prepared)))
-        self._timings["decode"] += self._now() - begin - (self._timings[self._stage] - network)
         return samples
 
 
