@@ -124,24 +124,26 @@ def _from_json(part: Path) -> ClipTracks:
             raise FormatError(f"{part}: ['features_type']: expected float16 or float32")
         features = _column(part, columns["features"], "features", (len(rows), *shape)).astype(kind)
     try:
-        return ClipTracks(
-            clip=clip_name(_expect(part, head, "clip", str)),
-            skeleton=_expect(part, head, "skeleton", str),
-            fps=float(_expect(part, head, "fps", (int, float))),
-            frame_size=(int(frame_size[0]), int(frame_size[1])),
-            time_s=numbers(_expect(part, head, "time_s", list), f"{part}: ['time_s']").reshape(-1),
-            frame=_whole(part, columns["frame"], "frame"),
-            track=_whole(part, columns["track"], "track"),
-            keypoints=_column(
-                part,
-                columns["keypoints"],
-                "keypoints",
-                (len(rows), *joints) if "keypoints_shape" in head else None,
-            ).astype(np.float32),
-            boxes=_column(part, columns["box"], "box", (len(rows), 4)).astype(np.float32),
-            features=features,
-            provenance=_expect(part, head, "provenance", dict),
-        )
+        # Larger than single precision is infinite.
+        with np.errstate(over="ignore"):
+            return ClipTracks(
+                clip=clip_name(_expect(part, head, "clip", str)),
+                skeleton=_expect(part, head, "skeleton", str),
+                fps=float(_expect(part, head, "fps", (int, float))),
+                frame_size=(int(frame_size[0]), int(frame_size[1])),
+                time_s=numbers(_expect(part, head, "time_s", list), f"{part}: ['time_s']").reshape(-1),
+                frame=_whole(part, columns["frame"], "frame"),
+                track=_whole(part, columns["track"], "track"),
+                keypoints=_column(
+                    part,
+                    columns["keypoints"],
+                    "keypoints",
+                    (len(rows), *joints) if "keypoints_shape" in head else None,
+                ).astype(np.float32),
+                boxes=_column(part, columns["box"], "box", (len(rows), 4)).astype(np.float32),
+                features=features,
+                provenance=_expect(part, head, "provenance", dict),
+            )
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{part}: {error}") from None
 

@@ -66,11 +66,10 @@ def _read_video(
     for number, file in files:
         try:
             found = _read_frame(file)
+            wanted = next((len(joints) for joints in [*keypoints[:1], *(joints for _, joints in found)]), 0)
             for _, joints in found:
-                if keypoints and len(joints) != len(keypoints[0]):
-                    raise FormatError(
-                        f"{file}: expected {len(keypoints[0])} joints as before, found {len(joints)}"
-                    )
+                if len(joints) != wanted:
+                    raise FormatError(f"{file}: expected {wanted} joints as before, found {len(joints)}")
         except FormatError as error:
             yield error
             continue

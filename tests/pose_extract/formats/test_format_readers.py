@@ -427,7 +427,8 @@ def test_frames_before_the_first_and_beyond_all_bounds_are_refused(tmp_path):
 
 
 def test_coordinates_beyond_all_bounds_are_refused_with_their_frame(tmp_path):
-    assert "frame 12" in read_error("alphapose", one_person(tmp_path, (1e30, 1, 1), frame="12"))
+    assert "frame 12" in read_error("alphapose", one_person(tmp_path, (1e9, 1, 1), frame="12"))
+    assert "pixels" in read_error("alphapose", one_person(tmp_path, (1e300, 1, 1), frame="12"))
 
 
 def test_empty_files_are_clips_without_people(tmp_path):
