@@ -90,14 +90,19 @@ def _read_all(
     chosen: Format, parts: list[Path], options: ImportOptions
 ) -> Iterator[ClipTracks | FormatError]:
     for part in parts:
-        try:
-            yield from chosen.read(part, options)
-        except FormatError as error:
-            yield error
-        except OSError as error:
-            yield FormatError(f"{part}: cannot be read: {error.strerror or error}")
-        except MemoryError:
-            yield FormatError(f"{part}: too large for this machine's memory; split it")
+        yield from read_part(chosen, part, options)
+
+
+def read_part(chosen: Format, part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:
+    """The clips of one of the parts that ``chosen.find`` gives; what is damaged comes as an error in its place."""
+    try:
+        yield from chosen.read(part, options)
+    except FormatError as error:
+        yield error
+    except OSError as error:
+        yield FormatError(f"{part}: cannot be read: {error.strerror or error}")
+    except MemoryError:
+        yield FormatError(f"{part}: too large for this machine's memory; split it")
 
 
 def export_clips(format: str, clips: Iterable[ClipTracks], path: Path | str, **options: Any) -> None:
