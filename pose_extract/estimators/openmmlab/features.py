@@ -96,7 +96,7 @@ class HiddenFeatures:
         steps = size - 1 if self._unbiased else size
         in_input = (points - picture["input_center"] + scale / 2) / scale * steps
         in_grid: NDArray[np.float32] = (2 * (in_input + 0.5) / size - 1).astype(np.float32)
-        return np.nan_to_num(in_grid)
+        return in_grid
 
     def _watched(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:

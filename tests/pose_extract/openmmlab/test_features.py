@@ -2,102 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
-from openmmlab_models import POSE_CONFIGS, RTMDET_NANO, RTMPOSE_T, config_path
+from known_maps import (
+    BOXES,
+    CHANNELS,
+    crop_of,
+    estimate,
+    give_joints,
+    give_map,
+    make_network,
+    ramp,
+    uniform,
+)
+from openmmlab_models import POSE_CONFIGS, RTMPOSE_T
 
 from pose_extract.errors import EstimatorError
-from pose_extract.estimators.openmmlab.estimator import OpenMMLabEstimator
-from pose_extract.estimators.openmmlab.networks import Network
 from pose_extract.estimators.openmmlab.poses import pose_model
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
-from pose_extract.records import Frame
 
 pytestmark = pytest.mark.openmmlab
 
 UDP = f"{POSE_CONFIGS}/topdown_heatmap/coco/cspnext-tiny_udp_8xb256-210e_coco-256x192.py"
 VITPOSE = f"{POSE_CONFIGS}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py"
 RTMO = f"{POSE_CONFIGS}/rtmo/body7/rtmo-t_8xb32-600e_body7-416x416.py"
-BOXES = {  # in a frame of 256 x 250; crops are 1.25 times as large, of width to height 3 to 4
-    "as large as the input": (50.2, 19.6, 203.8, 224.4),
-    "top left": (0, 0, 60, 100),
-    "bottom right": (196, 180, 256, 250),
-    "wide": (10, 100, 250, 140),
-    "tall": (100, 0, 120, 250),
-    "small": (90, 80, 110, 100),
-}
-
-
-CHANNELS = np.array([[123.675, 58.395], [116.28, 57.12]], np.float32)  # mean and deviation of red and green
-
-
-def make_network(checkpoints, name, precision="fp32"):
-    config = config_path(name)
-    return Network(config, checkpoints(config), "mmpose", "cpu", precision, "pose", {})
-
-
-def give_joints(network, joints, scores=1.0):
-    """Make the head find given joints: for each picture (P, J, 2) in the frame, px."""
-    from mmengine.structures import InstanceData
-
-    def in_input(places, picture):
-        size, scale, center = (
-            np.asarray(picture[f"input_{key}"], np.float64) for key in ("size", "scale", "center")
-        )
-        return ((places - center + scale / 2) / scale * size).astype(np.float32)
-
-    def predict(feats, samples, test_cfg=None):
-        found = []
-        for sample, places in zip(samples, joints, strict=True):
-            boxes = np.stack([places.min(1), places.max(1) + 1], axis=1)
-            found.append(
-                InstanceData(
-                    keypoints=in_input(places, sample.metainfo),
-                    keypoint_scores=np.broadcast_to(np.float32(scores), places.shape[:2]),
-                    bboxes=in_input(boxes, sample.metainfo).reshape(-1, 4),
-                    bbox_scores=np.linspace(1, 0.9, len(places), dtype=np.float32),
-                )
-            )
-        return found
-
-    network.model.head.predict = predict
-
-
-def give_map(network, function):
-    """Put ``function`` (input -> tuple of maps) in the place of the backbone."""
-    import torch
-
-    class Backbone(torch.nn.Module):
-        def forward(self, pictures):
-            return function(pictures)
-
-    network.model.backbone, network.model.neck = Backbone(), None
-
-
-def estimate(network, image, boxes, **settings):
-    pose = pose_model(network, OpenMMLabSettings(**{"features": "backbone", **settings}), 16)
-    (people,) = pose.estimate([image], [(np.array(boxes, np.float32), np.ones(len(boxes), np.float32))])
-    return people
-
-
-def ramp(height, width):
-    """A frame whose red is the column and whose green is the row; not rounded when it is made larger or smaller."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([np.zeros_like(rows), rows, columns], axis=2).astype(np.float32)
-
-
-def uniform(low, high, size=(1, 17, 2)):
-    return np.random.default_rng(3).uniform(low, high, size)
-
-
-def crop_of(box):
-    """Centre and size of the crop that mmpose makes of a box for an input of 192 x 256."""
-    box = np.array(box)
-    width, height = 1.25 * (box[2:] - box[:2])
-    return (box[:2] + box[2:]) / 2, np.array([max(width, 0.75 * height), max(height, width / 0.75)])
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
@@ -170,7 +99,7 @@ def test_one_stage_models_are_sampled_in_the_whole_frame(size, checkpoints):
     pose = pose_model(network, OpenMMLabSettings(features="backbone", nms=1), 16)
     found = pose.estimate([ramp(*size)] * 3)
     assert [len(people) for people in found] == [3, 0, 1]
-    for people, places in zip(found, joints, strict=True):
+    for people, places in zip(found, (places[::-1] for places in joints), strict=True):
         assert people.features.shape == (len(people), 17, 3)
         seen = people.features[..., [2, 1]]  # blue, green, red, not normalised
         assert np.abs(people.keypoints[..., :2] - places).max(initial=0) < 1e-3
@@ -358,76 +287,3 @@ def test_a_module_that_will_not_do_is_named(module, message, checkpoints, pictur
     with pytest.raises(EstimatorError, match=message) as raised:
         estimate(network, picture, [BOXES["wide"]], features=module)
     assert f"openmmlab.features {module}" in str(raised.value)
-
-
-# -- into the tracks ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def tiny(checkpoints):
-    """Settings of a small detector and a small pose model with random weights."""
-    pose, detector = config_path(RTMPOSE_T), config_path(RTMDET_NANO)
-    return {
-        "model": pose,
-        "checkpoint": checkpoints(pose),
-        "detector": detector,
-        "detector_checkpoint": checkpoints(detector, "mmdet"),
-        "max_people": 4,
-        "device": "cpu",
-    }
-
-
-@pytest.mark.slow
-def test_tracks_in_the_cache_hold_each_persons_own_features(tiny, picture, tmp_path):
-    from pipeline.cli import main
-    from pose_extract.cache import load_tracks
-    from pose_extract.cleaning import CleaningSettings, clean_tracks
-
-    folder, root = tmp_path / "clip", tmp_path / "workspace"
-    folder.mkdir()
-    images = [np.roll(picture, (n % 3, 4 * n), (0, 1)) for n in range(12)]
-    for n, image in enumerate(images):
-        cv2.imwrite(str(folder / f"{n:03}.png"), image)
-    options = [f"--set=openmmlab.{key}={value}" for key, value in tiny.items()]
-    options += ["--pose=openmmlab", "--set=openmmlab.features=backbone.stage2", "--quiet"]
-    assert main(["extract", str(folder), "--workspace", str(root), *options]) == 0
-    tracks = load_tracks(root / "tracks" / "clip.npz")
-    assert tracks.provenance["estimator"]["features"] == "backbone.stage2"
-    assert tracks.features.dtype == np.float16
-    assert tracks.features.shape == (len(tracks), 17, 96)
-
-    texts = {key: str(value) for key, value in tiny.items()}
-    settings = OpenMMLabSettings(**{**texts, "max_people": 4, "features": "backbone.stage2"})
-    estimator = OpenMMLabEstimator(settings)
-    estimator.start(tracks.fps, tracks.frame_size)
-    order, seen = [], set()
-    found = [people for n in range(0, 12, 4) for people in estimator.estimate(
-        [Frame(i, i / 25, images[i]) for i in range(n, n + 4)]
-    )]  # fmt: skip
-    for row in range(len(tracks)):
-        people = found[tracks.frame[row]]
-        distance = np.abs(people.keypoints - tracks.keypoints[row]).max((1, 2))
-        order.append((int(tracks.frame[row]), int(distance.argmin())))
-        np.testing.assert_array_equal(tracks.features[row], people.features[distance.argmin()])
-        seen.add(people.features[distance.argmin()].tobytes())
-    assert len(seen) == len(tracks) > 12
-    assert order != sorted(order)  # the tracker's order is not the detector's
-
-    cleaned = clean_tracks(tracks, CleaningSettings())
-    rows = {
-        key: row for row, key in enumerate(zip(cleaned.frame.tolist(), cleaned.track.tolist(), strict=True))
-    }
-    for row, key in enumerate(zip(tracks.frame.tolist(), tracks.track.tolist(), strict=True)):
-        np.testing.assert_array_equal(cleaned.features[rows[key]], tracks.features[row])
-
-
-@pytest.mark.slow
-def test_tracks_are_made_anew_for_other_features(tiny):
-    from pipeline.extract import clip_key
-    from pipeline.settings import Settings
-
-    settings = OpenMMLabSettings(**{k: str(v) if k != "max_people" else v for k, v in tiny.items()})
-    estimators = [
-        OpenMMLabEstimator(replace(settings, features=name)) for name in ("", "backbone", "backbone[0]")
-    ]
-    assert len({clip_key("content", Settings(), estimator) for estimator in estimators}) == 3
