@@ -33,7 +33,7 @@ class OpenMMLabSettings:
         flip_test: run the pose model on the mirrored crop too and average, as published accuracies do; twice the time.
         skeleton: joints of a person: "coco17", "coco18" (a neck between the shoulders) or "halpe26", if the model has
             them. Of whole-body models, the body is taken.
-        features: name of the pose network's module whose feature map is sampled at each joint ("backbone.stage2", say; of
+        features: name of the pose network's module whose feature map is sampled at each joint ("backbone.stage2"; of
             several maps the last one, or by number: "neck[0]"); "" for none.
         precision: arithmetic of the networks, "fp32", "fp16" (GPU only) or "bf16".
         device: "cpu", "cuda", "cuda:N", "mps", or "auto" for the fastest there is.
