@@ -10,11 +10,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from keyword import iskeyword
 
 from pose_extract.errors import GepcError
 
-# In the order a newcomer needs them; each is a module of `pipeline.commands`.
-COMMANDS = ("extract", "train", "score", "words", "onnx", "demo", "info", "doctor", "weights")
+# In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
+COMMANDS = (
+    "extract", "import", "train", "score", "words", "export", "onnx", "demo", "info", "doctor", "weights"
+)  # fmt: skip
 
 _DESCRIPTION = """\
 Finds unusual human behaviour in videos: raw videos in, an anomaly score for every frame out.
@@ -33,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gepc-pipeline {package_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = import_module(f"pipeline.commands.{name}")
+        module = import_module(f"pipeline.commands.{name}{'_' * iskeyword(name)}")
         sub = subparsers.add_parser(
             name,
             help=module.HELP,

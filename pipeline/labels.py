@@ -5,6 +5,7 @@ Inside the program a clip's labels are a boolean array (F,), True where a frame 
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from pose_extract.cache import complete_or_absent
+from pipeline import label_formats
+from pose_extract.cache import complete_or_absent, load_tracks
 from pose_extract.errors import FormatError, UsageError
 
 Mask = NDArray[np.bool_]
+KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad")
 
 _MOST_BYTES = 256 << 20  # of one mask: a week at 50 frames a second in eight bytes each
 
@@ -67,6 +70,8 @@ def _from_npz(path: Path, abnormal: int) -> dict[str, Mask]:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 where = f"{path}: [{name!r}]"
+                if not name or re.search(r"[/\\]", name) or name.startswith("."):
+                    raise FormatError(f"{where}: expected the name of a clip")
                 if name in masks:
                     raise FormatError(f"{where}: there are two arrays of this name")
                 with archive.open(member) as stream:
@@ -183,3 +188,63 @@ def write_masks(masks: Mapping[str, Mask], folder: Path) -> None:
     for clip, mask in masks.items():
         with complete_or_absent(folder / f"{clip}.npy", "wb") as file:
             np.save(file, mask.astype(np.uint8), allow_pickle=False)
+
+
+def read_labels(
+    kind: str,
+    path: Path,
+    clips: Mapping[str, NDArray[np.float64]] | None = None,
+    abnormal: int | None = None,
+    prefix: str = "",
+) -> dict[str, Mask]:
+    """Read labels of any kind; what each holds is said in `pipeline.label_formats`.
+
+    Args:
+        kind: "masks", "shanghaitech" (its ``test_frame_mask``) and "chad" (its ``anomaly_labels``): see `read_masks`;
+            "intervals": a CSV; "ubnormal": a folder with its ``*_tracks.txt``; "avenue": a folder of its
+            ``*_label.mat``, or ``avenue.mat``.
+        path: the file or folder.
+        clips: clip -> time of each of its frames (see `clip_times`). Intervals and UBnormal need them.
+        abnormal: the value of an abnormal frame, 0 or 1, which "masks" need. ShanghaiTech's and CHAD's are 1.
+        prefix: "avenue" calls its clips ``<prefix>01`` to ``<prefix>21``.
+
+    Returns:
+        clip -> (F,), True where the frame is abnormal.
+
+    Raises:
+        UsageError: the kind is unknown or needs something that is not given.
+        FormatError: the labels are damaged or of another kind; says where, and what was expected.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"kind of labels: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if not path.exists():
+        raise FormatError(f"{path}: there is no such file or folder of labels")
+    if kind in ("shanghaitech", "chad"):
+        if abnormal not in (None, 1):
+            raise UsageError(f"in the frame masks of {kind} 1 is abnormal; read others as kind masks")
+        return read_masks(path, 1)
+    if kind == "masks":
+        if abnormal is None:
+            raise UsageError(f"{path}: say which value is an abnormal frame in these masks, 0 or 1")
+        return read_masks(path, abnormal)
+    if kind == "avenue":
+        return label_formats.read_avenue(path, clips, prefix)
+    if clips is None:
+        raise UsageError(f"labels of kind {kind} need the tracks of their clips, to know how long these are")
+    return (label_formats.read_intervals if kind == "intervals" else label_formats.read_ubnormal)(path, clips)
+
+
+def clip_times(folder: Path) -> dict[str, NDArray[np.float64]]:
+    """clip -> time in seconds of each of its frames, of the tracks (NPZ) in a folder.
+
+    Raises:
+        UsageError: there are none.
+        CacheError: one of them is damaged.
+    """
+    times = {}
+    for path in sorted(folder.glob("*.npz")):
+        tracks = load_tracks(path, features=False)
+        times[tracks.clip] = np.array(tracks.time_s)
+    if not times:
+        raise UsageError(f"{folder}: expected tracks of gepc-pipeline (<clip>.npz), found none")
+    return times
