@@ -34,14 +34,14 @@ class ClipEntry:
 
     Attributes:
         clip: name of the clip; its tracks are ``tracks/<clip>.npz``.
-        source: absolute path of the video it came from.
-        key: hash of the video's content and of the settings that shaped the tracks.
-        train: whether `train` learns from it (it came by `extract`, not by `score`).
+        source: absolute path of the video, or of the imported file or folder, that it came from.
+        key: hash of that content and of the settings that shaped the tracks.
+        train: whether `train` learns from it (it came by `extract` or `import`, not by `score`).
         frames: number of frames.
         rows: number of rows, a person in a frame each.
         tracks: number of different people.
         seconds: duration of the clip.
-        estimator: name of the pose estimator.
+        estimator: name of the pose estimator; of imported poses, the format that they came in.
         coverage: share of the frames that show at least one person.
         damage: what could not be read, as ``time: message``.
     """
@@ -71,8 +71,8 @@ class Workspace:
 
     @contextmanager
     def writing_tracks(self) -> Iterator[None]:
-        """Keep other processes from extracting into this workspace meanwhile; raises `UsageError` if one is at it."""
-        with self._alone_in(self.tracks, "extracting into"):
+        """Keep other processes from writing tracks here meanwhile; raises `UsageError` if one is at it."""
+        with self._alone_in(self.tracks, "writing tracks into"):
             yield
 
     @contextmanager
@@ -128,10 +128,10 @@ class Workspace:
         taken = self._read().get(name)
         return name if taken is None or taken.source == source else f"{name}-{key[:8]}"
 
-    def record(self, entry: ClipEntry) -> None:
-        """Put a finished clip into the manifest."""
+    def record(self, *finished: ClipEntry) -> None:
+        """Put finished clips into the manifest."""
         entries = self._read()
-        entries[entry.clip] = entry
+        entries.update((entry.clip, entry) for entry in finished)
         self._write(entries)
 
     def promote(self, entry: ClipEntry) -> ClipEntry:

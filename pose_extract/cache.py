@@ -154,7 +154,7 @@ class TracksWriter:
             if name not in self._files:
                 self._files[name] = open(self._folder / name, "w+b")  # noqa: SIM115, closed by __exit__
                 self._shapes[name] = (0, *rows.shape[1:])
-            self._files[name].write(np.ascontiguousarray(rows).tobytes())
+            self._files[name].write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
         self._shapes[name] = (self._shapes[name][0] + len(rows), *self._shapes[name][1:])
 
     def read_times(self) -> NDArray[np.float64]:

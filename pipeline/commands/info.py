@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("clip", overflow="fold", min_width=10)
     for name in ("frames", "people", "tracks", "seconds", "estimator", "coverage", "for"):
-        table.add_column(name, justify="right", no_wrap=True)
+        wraps = name == "estimator"  # its names may be long, and all columns must fit into 80
+        table.add_column(name, justify="right", no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
     for e in entries:
         cells = (
             e.clip,

@@ -1,0 +1,133 @@
+"""`gepc-pipeline import`: poses of other tools and data sets to cached tracks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.options import add_config, add_workspace
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pose_extract.records import ClipTracks
+
+HELP = "take the poses of other tools and data sets into the workspace"
+EXAMPLE = """\
+example:
+  gepc-pipeline import alphapose shanghaitech/train/ --fps 24 --frame-size 856x480
+  gepc-pipeline import ntu nturgb+d_skeletons/ --workspace ntu
+  gepc-pipeline import gepc from-elsewhere/*.json --scoring
+
+formats:
+  alphapose          results, and tracked persons (person -> frame -> keypoints), of 17, 18, 26 or 136 joints
+  openpose           folders of a JSON file a frame, BODY_25 or COCO-18
+  kinetics-skeleton  ST-GCN's JSON, 18 joints
+  ntu                NTU RGB+D's .skeleton files, 25 joints in 3-D
+  mped-rnn           folders of a CSV a person
+  coco               keypoint results, MMPose's predictions, annotated pictures
+  posetrack          PoseTrack18's JSON
+  chad               CHAD's pickle files, with --trust-pickle only
+  gepc               our own tracks, NPZ or JSON (of `gepc-pipeline export`)
+
+What is damaged is reported and left out. Run again, it takes only what is not there yet."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("format", metavar="FORMAT", help="what the files are, see below")
+    parser.add_argument("path", nargs="+", type=Path, metavar="PATH", help="a file, or a folder of them")
+    add_workspace(parser)
+    parser.add_argument(
+        "--scoring", action="store_true", help="clips to be scored: `train` does not learn from them"
+    )
+    parser.add_argument("--fps", type=float, help="frames a second, if the format does not tell")
+    parser.add_argument(
+        "--frame-size", metavar="WxH", help="frame's width and height in pixels, if the format does not tell"
+    )
+    parser.add_argument(
+        "--first-frame", type=int, metavar="N", help="the number that the files give to a clip's first frame"
+    )
+    parser.add_argument(
+        "--frame-counts",
+        type=Path,
+        metavar="CSV",
+        help="each clip's number of frames (columns clip, frames); otherwise a clip ends with its last person",
+    )
+    parser.add_argument(
+        "--confidence-scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="the largest confidence that the files' estimator gives (default: 1)",
+    )
+    parser.add_argument(
+        "--normalised", action="store_true", help="coordinates are shares of the frame's width and height"
+    )
+    parser.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="read pickle files (chad); only numbers, text and arrays are taken from them",
+    )
+    add_config(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import; exit code 11 if something could not be used."""
+    from pipeline.import_checks import parse_size, read_frame_counts
+    from pipeline.imports import import_all
+    from pipeline.progress import format_duration
+    from pipeline.settings import load_settings
+    from pipeline.workspace import Workspace
+    from pose_extract.cache import load_tracks
+    from pose_extract.errors import FormatError
+    from pose_extract.formats.options import ImportOptions
+
+    settings = load_settings(args.config, args.set)
+    options = ImportOptions(
+        fps=args.fps,
+        frame_size=None if args.frame_size is None else parse_size(args.frame_size),
+        first_frame=args.first_frame,
+        frame_counts={} if args.frame_counts is None else read_frame_counts(args.frame_counts),
+        confidence_scale=args.confidence_scale,
+        normalised=args.normalised,
+        tracking=settings.tracking,
+        trust_pickle=args.trust_pickle,
+    )
+    workspace = Workspace(args.workspace)
+    reports = [
+        import_all(args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet)
+        for path in args.path
+    ]
+    made = [entry for report in reports for entry in report.made]
+    reused = [entry for report in reports for entry in report.reused]
+    failed = [error for report in reports for error in report.failed]
+    done = [*made, *reused]
+    print(
+        f"{len(made)} clips imported, {len(reused)} were there before: "
+        f"{sum(e.frames for e in done)} frames, {sum(e.rows for e in done)} poses, "
+        f"{sum(e.tracks for e in done)} tracks in {format_duration(sum(r.seconds for r in reports))}"
+    )
+    if done:
+        print(f"tracks are in {workspace.tracks}")
+        tracks = load_tracks(workspace.tracks_path(done[0].clip), features=False)
+        for line in _next_steps(args, settings, tracks):
+            print(line)
+    for error in failed:
+        print(f"not used: {error}")
+    return FormatError.exit_code if failed else 0
+
+
+def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks) -> list[str]:
+    """What can be done with the clips; what has to be set if the model's joints are others."""
+    from anomaly.windows import model_joints
+    from pose_extract.errors import ModelError
+
+    option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    if args.scoring:
+        return [f"next: gepc-pipeline score --tracks CLIP.npz --out scores.csv{option}"]
+    try:
+        model_joints(tracks, settings.windows)
+    except ModelError as error:
+        return [f"before training: {error}"]
+    return [f"next: gepc-pipeline train{option}"]
