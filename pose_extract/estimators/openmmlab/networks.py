@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -88,8 +89,13 @@ class Network:
         """Make the model ready to predict."""
         from mmcv.cnn import fuse_conv_bn
 
+        _unshare(self.model)
         self.model = fuse_conv_bn(self.model).eval().requires_grad_(False)
         self.model = self.model.to(self._device, memory_format=torch.channels_last)
+        self._normalise: Callable[[torch.Tensor], torch.Tensor] = lambda picture: picture
+        ready = self.model.data_preprocessor
+        if self._device.type == "cpu" and getattr(ready, "_enable_normalize", False):
+            self._normalise = _normaliser(ready)
         for name in _PARTS:
             part = getattr(self.model, name, None)
             if part is not None:
@@ -123,6 +129,8 @@ class Network:
         """Run the config's pipeline on each input (``img`` and what else it asks for)."""
         begin = time.perf_counter()
         prepared = [self._pipeline(dict(one)) for one in inputs]
+        for one in prepared:
+            one["inputs"] = self._normalise(one["inputs"])
         self._timings["prepare"] += time.perf_counter() - begin
         return prepared
 
@@ -158,6 +166,35 @@ class Network:
         with quiet(), torch.inference_mode():
             samples: list[Any] = self.model.test_step(pseudo_collate(list(prepared)))
         return samples
+
+
+def _normaliser(preprocessor: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Take a preprocessor's normalisation over: to the last bit as its own, in a third of the time on a CPU.
+
+    Returns:
+        What does it to a picture (3, H, W).
+    """
+    mean, std, swapped = preprocessor.mean.float(), preprocessor.std.float(), preprocessor._channel_conversion
+    preprocessor._enable_normalize = preprocessor._channel_conversion = False
+
+    def normalise(picture: torch.Tensor) -> torch.Tensor:
+        return torch.sub(picture.flip(0) if swapped else picture, mean).div_(std)
+
+    return normalise
+
+
+def _unshare(model: torch.nn.Module) -> None:
+    """Give every place of a convolution that has several its own copy, with the same weights.
+
+    RTMDet's levels share convolutions but not the batch norms behind them, so each has another one folded in.
+    """
+    seen: set[int] = set()
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.Conv2d):
+                if id(child) in seen:
+                    setattr(parent, name, copy.deepcopy(child))
+                seen.add(id(child))
 
 
 def _to_float32(value: Any) -> Any:
