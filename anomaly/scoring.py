@@ -160,6 +160,7 @@ def score_clip(
     tracks: ClipTracks,
     settings: ScoringSettings | None = None,
     false_alarm_rate: float | None = None,
+    known: WindowScores | None = None,
 ) -> ClipScores:
     """Score every person and frame of a clip.
 
@@ -168,6 +169,7 @@ def score_clip(
         tracks: the clip's people. `time_s` may start later than 0, for a part of a clip.
         settings: how to score; the model's own settings if left out.
         false_alarm_rate: share of normal frames that may raise an alarm; the model's own if left out.
+        known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
 
     Raises:
         ModelError: if the tracks' skeleton is not the model's, or the model has not been calibrated.
@@ -180,8 +182,11 @@ def score_clip(
     mode, by, calibration = settings.frames, settings.by, model.calibration
     # A whole clip has one score a person: there is nothing to smooth.
     smoothing_s = 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
-    windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
-    anomaly = model.anomaly(windows, by)
+    if known is None:
+        windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
+        anomaly = model.anomaly(windows, by)
+    else:
+        windows, anomaly = known.windows, known.score
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)

@@ -20,7 +20,7 @@ from anomaly.bundle import load_bundle, read_card
 from anomaly.bundle_files import ENCODER
 from anomaly.calibration import cut_frames
 from anomaly.model import Model
-from anomaly.scoring import ClipScores, FrameScores, WindowScores, context_s, score_clip
+from anomaly.scoring import ClipScores, FrameScores, ScoringSettings, WindowScores, context_s, score_clip
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
@@ -128,10 +128,28 @@ def score_parts(
     Yields:
         First frame of the part, its cleaned tracks, its scores. Frames in them count from the part's first.
     """
+    for begin, [(part, scores)] in score_parts_in(scorer, tracks, [scorer.settings.scoring], chunk_frames):
+        yield begin, part, scores
+
+
+def score_parts_in(
+    scorer: Scorer, tracks: ClipTracks, ways: Sequence[ScoringSettings], chunk_frames: int = _CHUNK_FRAMES
+) -> Iterator[tuple[int, list[tuple[ClipTracks, ClipScores]]]]:
+    """Score a clip part by part in several ways, for one pass through the network.
+
+    Args:
+        scorer: the model; its settings of scoring play no part.
+        tracks: the clip, as extracted.
+        ways: how; all ``by`` the same.
+        chunk_frames: frames of a part.
+
+    Yields:
+        First frame of the part, and for each way what `score_parts` yields.
+    """
     model, cleaning = scorer.model, scorer.settings.cleaning
-    scoring, rate = scorer.settings.scoring, scorer.settings.calibration.false_alarm_rate
+    rate = scorer.settings.calibration.false_alarm_rate
     count = tracks.frame_count
-    context = context_s(model.settings, scoring, tracks.fps)
+    context = max(context_s(model.settings, way, tracks.fps) for way in ways)
     if math.isinf(context):
         context, chunk_frames = 0.0, max(count, 1)
     margin = int(np.ceil(context * tracks.fps)) + 1
@@ -142,8 +160,10 @@ def score_parts(
         base = max(0, begin - outer)
         cleaned = clean_tracks(cut_frames(tracks, base, min(count, end + outer)), cleaning)
         part = cut_frames(cleaned, low - base, high - base)
-        scores = score_clip(model, part, scoring, rate)
-        yield begin, *_middle(part, scores, begin - low, end - low)
+        scored: list[ClipScores] = []
+        for way in ways:
+            scored.append(score_clip(model, part, way, rate, scored[0].windows if scored else None))
+        yield begin, [_middle(part, scores, begin - low, end - low) for scores in scored]
 
 
 def _middle(part: ClipTracks, scores: ClipScores, first: int, stop: int) -> tuple[ClipTracks, ClipScores]:
