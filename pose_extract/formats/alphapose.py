@@ -21,10 +21,11 @@ from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import make_clip
-from pose_extract.formats.values import box_from_size, finite_joints, frame_number, skeleton_of, stack_joints
+from pose_extract.formats.rows import Rows, make_clip
+from pose_extract.formats.values import box_from_size, finite_joints, frame_number, joints_of, stack_joints
 from pose_extract.records import ClipTracks
 
+_NO_BOX = np.full(4, np.nan)
 _ENDINGS = re.compile(r"[_-]?(alphapose|results|tracked[_-]persons?|forvis)(?=$|[_-])", re.IGNORECASE)
 
 
@@ -43,46 +44,19 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
         else:
             clips = _tracked(part, first, people)
     for name, rows in clips.items():
-        yield rows.clip(part, name or _name(part), options)
-
-
-class _Rows:
-    """The columns of one clip, compact."""
-
-    def __init__(self) -> None:
-        self.frame: list[int] = []
-        self.people: list[Any] = []
-        self.keypoints: list[Any] = []
-        self.boxes: list[Any] = []
-
-    def clip(self, part: Path, name: str, options: ImportOptions) -> ClipTracks:
-        keypoints = np.concatenate(self.keypoints) if self.keypoints else np.zeros((0, 17, 3))
-        boxes = np.array(self.boxes).reshape(-1, 4)
-        return make_clip(
+        yield make_clip(
+            rows,
             where=part,
-            clip=name,
+            clip=name or _name(part),
             format_name="alphapose",
-            skeleton=skeleton_of(keypoints.shape[1], str(part)),
-            frame=self.frame,
-            people=None if any(p is None for p in self.people) else self.people,
-            keypoints=keypoints,
-            boxes=boxes if len(boxes) else None,
             fps=options.rate(),
             frame_size=options.size(),
             options=options,
         )
 
-    def add(self, keypoints: Any, where: str) -> None:
-        """Append poses (M, V, 3) of as many joints as those before."""
-        if self.keypoints and keypoints.shape[1] != self.keypoints[0].shape[1]:
-            raise FormatError(
-                f"{where}: expected {self.keypoints[0].shape[1]} joints as before, found {keypoints.shape[1]}"
-            )
-        self.keypoints.append(keypoints.astype(np.float32))
 
-
-def _results(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
-    clips: dict[str, _Rows] = {}
+def _results(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
+    clips: dict[str, Rows] = {}
     item: Any = first
     while item is not None:
         index, person = item
@@ -92,11 +66,14 @@ def _results(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
                 raise FormatError(f"{where}: expected an object with {key!r}")
         image = person["image_id"]
         folder = image.rpartition("/")[0].rpartition("/")[2] if isinstance(image, str) else ""
-        rows = clips.setdefault(folder, _Rows())
-        rows.frame.append(frame_number(image, f"{where}['image_id']"))
-        rows.people.append(_identity(person.get("idx"), f"{where}['idx']"))
-        rows.add(stack_joints([person["keypoints"]], f"{where}['keypoints']"), where)
-        rows.boxes.append(box_from_size(person.get("box"), f"{where}['box']"))
+        rows = clips.setdefault(folder, Rows())
+        rows.add(
+            frame_number(image, f"{where}['image_id']"),
+            _identity(person.get("idx"), f"{where}['idx']"),
+            joints_of(person["keypoints"], f"{where}['keypoints']"),
+            box_from_size(person.get("box"), f"{where}['box']"),
+            where,
+        )
         item = next(people, None)
     return clips
 
@@ -110,8 +87,8 @@ def _identity(idx: Any, where: str) -> int | None:
     return frame_number(idx, where)
 
 
-def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
-    rows = _Rows()
+def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
+    rows = Rows()
     item: Any = first
     while item is not None:
         index, value = item
@@ -123,8 +100,8 @@ def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, _Rows]:
     return {"": rows}
 
 
-def _add_person(rows: _Rows, person: str | int, frames: Any, where: str) -> None:
-    poses, boxes = [], []
+def _add_person(rows: Rows, person: str | int, frames: Any, where: str) -> None:
+    numbers, poses, boxes = [], [], []
     for piece in frames if isinstance(frames, list) else [frames]:
         if not isinstance(piece, dict):
             raise FormatError(f"{where}: expected frames (an object or a list of them), found {piece!r:.60}")
@@ -136,14 +113,16 @@ def _add_person(rows: _Rows, person: str | int, frames: Any, where: str) -> None
                 entry = {"keypoints": entry}
             if not isinstance(entry, dict) or "keypoints" not in entry:
                 raise FormatError(f"{here}: expected an object with 'keypoints', found {entry!r:.60}")
-            rows.frame.append(frame_number(frame, here))
+            numbers.append(frame_number(frame, here))
             poses.append(entry["keypoints"])
-            boxes.append(box_from_size(entry.get("box"), f"{here}['box']"))
+            boxes.append(
+                _NO_BOX if entry.get("box") is None else box_from_size(entry["box"], f"{here}['box']")
+            )
     text = str(person)
-    rows.people.extend([int(text) if re.fullmatch(r"\d{1,9}", text) else text] * len(poses))
-    if poses:
-        rows.add(stack_joints(poses, where), where)
-        rows.boxes.extend(boxes)
+    who = int(text) if re.fullmatch(r"\d{1,9}", text) else text
+    rows.extend(
+        numbers, [who] * len(poses), stack_joints(poses, where), np.array(boxes).reshape(-1, 4), where
+    )
 
 
 def _name(part: Path) -> str:

@@ -19,8 +19,8 @@ from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import files_in
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.plain_pickle import load_plain_pickle
-from pose_extract.formats.rows import make_clip
-from pose_extract.formats.values import frame_number, numbers, skeleton_of
+from pose_extract.formats.rows import Rows, make_clip
+from pose_extract.formats.values import frame_number, numbers
 from pose_extract.records import ClipTracks
 
 _FPS = 30.0
@@ -47,9 +47,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
         raise FormatError(
             f"{part}: expected a dictionary frame -> person -> array, found {type(content).__name__}"
         )
-    frame: list[int] = []
-    people: list[Any] = []
-    poses: list[NDArray[np.float64]] = []
+    rows = Rows()
     for number, persons in content.items():
         where = f"{part}: [{number!r:.30}]"
         if not isinstance(persons, dict):
@@ -58,24 +56,13 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             )
         for person, value in persons.items():
             here = f"{where}[{person!r:.30}]"
-            poses.append(_pose(value, here))
-            if poses[-1].shape != poses[0].shape:
-                raise FormatError(
-                    f"{here}: expected {len(poses[0])} joints as before, found {len(poses[-1])}"
-                )
-            frame.append(_whole(number, where))
-            people.append(_whole(person, here))
+            rows.add(_whole(number, where), _whole(person, here), _pose(value, here), None, here)
     match = _NAME.fullmatch(part.stem)
-    keypoints = np.stack(poses) if poses else np.zeros((0, 17, 3))
     yield make_clip(
+        rows,
         where=part,
         clip=part.stem,
         format_name="chad",
-        skeleton=skeleton_of(keypoints.shape[1], str(part)),
-        frame=frame,
-        people=people,
-        keypoints=keypoints,
-        boxes=None,
         fps=options.rate(_FPS),
         frame_size=options.size((1280, 720) if match and match["camera"] == "4" else (1920, 1080)),
         options=options,

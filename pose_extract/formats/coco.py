@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pose_extract.cache import complete_or_absent
 from pose_extract.errors import FormatError
@@ -26,36 +25,15 @@ from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import JsonItems, load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import make_clip
+from pose_extract.formats.rows import Rows, make_clip
 from pose_extract.formats.values import (
     box_from_size,
     finite_joints,
     frame_number,
     joints_of,
     numbers,
-    skeleton_of,
 )
 from pose_extract.records import ClipTracks
-
-
-class _Rows:
-    """The columns of a clip."""
-
-    def __init__(self) -> None:
-        self.frame: list[int] = []
-        self.people: list[Any] = []
-        self.keypoints: list[NDArray[Any]] = []
-        self.boxes: list[NDArray[Any]] = []
-
-    def add(self, frame: int, person: Any, keypoints: NDArray[Any], box: NDArray[Any], where: str) -> None:
-        if self.keypoints and keypoints.shape != self.keypoints[0].shape:
-            raise FormatError(
-                f"{where}: expected {len(self.keypoints[0])} joints as before, found {len(keypoints)}"
-            )
-        self.frame.append(frame)
-        self.people.append(person if isinstance(person, (int, str)) else None)
-        self.keypoints.append(keypoints.astype(np.float32))
-        self.boxes.append(box)
 
 
 def find(path: Path) -> list[Path]:
@@ -65,7 +43,7 @@ def find(path: Path) -> list[Path]:
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     """The clips of a file: of results one, or one for each folder of pictures that they name."""
-    clips: dict[str, _Rows] = {}
+    clips: dict[str, Rows] = {}
     with JsonItems(part) as items:
         if items.kind == "{":
             content = load_json(part)
@@ -86,27 +64,22 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             if not isinstance(item, dict):
                 raise FormatError(f"{where}: expected an object, found {item!r:.60}")
             if "instances" in item:
-                _add_frame(clips.setdefault("", _Rows()), item, where)
+                _add_frame(clips.setdefault("", Rows()), item, where)
             else:
                 _add_person(clips, item, where)
-    for name, rows in (clips or {"": _Rows()}).items():
-        keypoints = np.stack(rows.keypoints) if rows.keypoints else np.zeros((0, 17, 3))
+    for name, rows in (clips or {"": Rows()}).items():
         yield make_clip(
+            rows,
             where=part,
             clip=name or part.stem,
             format_name="coco",
-            skeleton=skeleton_of(keypoints.shape[1], str(part)),
-            frame=rows.frame,
-            people=None if any(p is None for p in rows.people) else rows.people,
-            keypoints=keypoints,
-            boxes=np.array(rows.boxes).reshape(-1, 4),
             fps=options.rate(),
             frame_size=options.size(),
             options=options,
         )
 
 
-def _add_person(clips: dict[str, _Rows], item: dict[str, Any], where: str) -> None:
+def _add_person(clips: dict[str, Rows], item: dict[str, Any], where: str) -> None:
     for key in ("image_id", "keypoints"):
         if key not in item:
             raise FormatError(
@@ -114,16 +87,21 @@ def _add_person(clips: dict[str, _Rows], item: dict[str, Any], where: str) -> No
             )
     image = item["image_id"]
     folder = image.rpartition("/")[0].rpartition("/")[2] if isinstance(image, str) else ""
-    clips.setdefault(folder, _Rows()).add(
+    clips.setdefault(folder, Rows()).add(
         frame_number(image, f"{where}['image_id']"),
-        item.get("track_id"),
+        _identity(item),
         joints_of(item["keypoints"], f"{where}['keypoints']"),
         box_from_size(item.get("bbox"), f"{where}['bbox']"),
         where,
     )
 
 
-def _add_frame(rows: _Rows, item: dict[str, Any], where: str) -> None:
+def _identity(item: dict[str, Any]) -> int | str | None:
+    identity = item.get("track_id")
+    return identity if isinstance(identity, (int, str)) else None
+
+
+def _add_frame(rows: Rows, item: dict[str, Any], where: str) -> None:
     """One frame of MMPose's predictions; its boxes are corners, each in a list of its own."""
     frame = frame_number(item.get("frame_id"), f"{where}['frame_id']")
     people = item["instances"]
@@ -143,7 +121,7 @@ def _add_frame(rows: _Rows, item: dict[str, Any], where: str) -> None:
         if box.shape != (4,):
             raise FormatError(f"{here}['bbox']: expected x1, y1, x2, y2, found {box.size} numbers")
         joints = np.concatenate([points, scores.reshape(-1, 1)], 1)
-        rows.add(frame, person.get("track_id"), joints, box, here)
+        rows.add(frame, _identity(person), joints, box, here)
 
 
 def write(clips: Iterable[ClipTracks], path: Path) -> None:

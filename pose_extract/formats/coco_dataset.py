@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, make_clip
+from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.values import box_from_size, frame_number, joints_of, numbers, skeleton_of
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import POSETRACK17, Skeleton
@@ -111,31 +111,28 @@ def _clip(
     options: ImportOptions,
 ) -> ClipTracks:
     start = options.first_frame or 0
-    frame: list[int] = []
-    ids: list[Any] = []
-    keypoints: list[NDArray[np.float64]] = []
-    boxes: list[NDArray[np.float64]] = []
+    rows = Rows()
     for number, image in pictures:
         for where, person in people[image["id"]]:
             joints = _joints(person, where)
             if len(joints) != skeleton.num_joints:
                 raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {len(joints)}")
             identity = person.get("track_id")
-            frame.append(start if number < 0 else number)
-            ids.append(identity if isinstance(identity, (int, str)) else None)
-            keypoints.append(joints)
-            boxes.append(box_from_size(person.get("bbox") or None, f"{where}['bbox']"))
+            rows.add(
+                start if number < 0 else number,
+                identity if isinstance(identity, (int, str)) else None,
+                joints,
+                box_from_size(person.get("bbox") or None, f"{where}['bbox']"),
+                where,
+            )
     told = [n for _, image in pictures if isinstance(n := image.get("nframes"), int) and 0 < n <= MOST_FRAMES]
     counts = [min(number - start + 1, MOST_FRAMES) for number, _ in pictures if number >= 0]
     return make_clip(
+        rows,
         where=part,
         clip=clip,
         format_name=format_name,
         skeleton=skeleton,
-        frame=frame,
-        people=None if any(p is None for p in ids) else ids,
-        keypoints=np.stack(keypoints) if keypoints else np.zeros((0, skeleton.num_joints, 3)),
-        boxes=np.array(boxes).reshape(-1, 4),
         fps=options.rate(),
         frame_size=options.size(_size(pictures[0][1])),
         options=options,

@@ -11,7 +11,7 @@ from typing import Any
 from pose_extract.errors import FormatError
 
 _CHUNK_BYTES = 1 << 20
-_MOST_BYTES = 256 << 20  # of what must be in memory at once; Python's objects take several times as much
+_MOST_BYTES = 64 << 20  # of what must be in memory at once; Python's objects take more than ten times as much
 _SPACE = " \t\n\r"
 
 
@@ -85,12 +85,14 @@ class JsonItems:
                 key = name
             yield key, self._value(f"[{key!r}]")
             index += 1
-            sign = self._next()
+            sign = self._peek()
             if sign == close:
-                return
-            if sign != ",":
+                break
+            if self._next() != ",":
                 raise self._broken(f"after item {index - 1}")
         self._next()
+        if self._peek():
+            raise self._broken("after its end")
 
     def _value(self, where: str) -> Any:
         """Decode one value; more of the file is read until it is complete."""

@@ -20,7 +20,7 @@ from pose_extract.errors import FormatError
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, make_clip
+from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.values import finite_joints, numbers
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO18
@@ -39,9 +39,8 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     frames = content.get("data") if isinstance(content, dict) else None
     if not isinstance(frames, list):
         raise FormatError(f"{part}: expected an object with a list 'data', found {content!r:.60}")
-    frame: list[int] = []
-    people: list[Any] = []
-    poses: list[Any] = []
+    size = options.size(_SIZE)
+    rows = Rows()
     for i, entry in enumerate(frames):
         where = f"{part}: ['data'][{i}]"
         index = entry.get("frame_index") if isinstance(entry, dict) else None
@@ -62,27 +61,25 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
                 raise FormatError(
                     f"{here}: expected 18 joints (36 coordinates, 18 scores), found {pose.size} and {score.size}"
                 )
-            frame.append(index)
             identity = person.get("person_id")
-            people.append(identity if isinstance(identity, int) else None)
-            poses.append(np.concatenate([pose.reshape(18, 2), score[:, None]], 1))
-    size = options.size(_SIZE)
-    keypoints = np.stack(poses) if poses else np.zeros((0, 18, 3))
-    keypoints[..., :2] *= size
+            rows.add(
+                index,
+                identity if isinstance(identity, int) else None,
+                np.concatenate([pose.reshape(18, 2) * size, score[:, None]], 1),
+                None,
+                here,
+            )
     facts = {
         key: content[key] for key in ("label", "label_index") if isinstance(content.get(key), (str, int))
     }
     start = 1 if options.first_frame is None else options.first_frame
     last = frames[-1]["frame_index"] if frames else 0
     yield make_clip(
+        rows,
         where=part,
         clip=part.stem,
         format_name="kinetics-skeleton",
         skeleton=COCO18,
-        frame=frame,
-        people=None if any(p is None for p in people) else people,
-        keypoints=keypoints,
-        boxes=None,
         fps=options.rate(_FPS),
         frame_size=size,
         options=options,

@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from pose_extract.cache import complete_or_absent
 from pose_extract.errors import FormatError
 from pose_extract.formats.base import checked_for_export
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import make_clip
+from pose_extract.formats.rows import Rows, make_clip
 from pose_extract.formats.values import clip_name, finite_joints, skeleton_of
 from pose_extract.records import ClipTracks
 
@@ -36,40 +35,28 @@ def find(path: Path) -> list[Path]:
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:
     """The clip of a folder, named ``<camera>_<clip>``; a damaged person's file is reported and left out."""
-    frames: list[NDArray[Any]] = []
-    people: list[Any] = []
-    keypoints: list[NDArray[Any]] = []
+    rows = Rows()
     for file in sorted(part.glob("*.csv")):
         try:
             table = _table(file)
             joints = (table.shape[1] - 1) // 2
             skeleton_of(joints, str(file))
-            if keypoints and joints != keypoints[0].shape[1]:
-                raise FormatError(
-                    f"{file}: expected {keypoints[0].shape[1]} joints as in the files before, found {joints}"
-                )
+            points = table[:, 1:].reshape(len(table), joints, 2)
+            seen = (points != 0).any(-1, keepdims=True)
+            person = int(file.stem) if re.fullmatch(r"\d{1,9}", file.stem) else file.stem
+            numbers = table[:, 0].astype(np.int64).tolist()
+            rows.extend(numbers, [person] * len(table), np.concatenate([points, seen], -1), None, str(file))
         except FormatError as error:
             yield error
-            continue
-        points = table[:, 1:].reshape(len(table), joints, 2)
-        seen = (points != 0).any(-1, keepdims=True)
-        frames.append(table[:, 0])
-        keypoints.append(np.concatenate([points, seen], -1))
-        people.extend([int(file.stem) if re.fullmatch(r"\d{1,9}", file.stem) else file.stem] * len(table))
-    if not keypoints:
+    if not len(rows):
         return
-    stacked = np.concatenate(keypoints)
     folder = part.resolve()
     camera = folder.parent.name
     yield make_clip(
+        rows,
         where=part,
         clip=f"{camera}_{folder.name}" if re.fullmatch(r"\d+", camera) else folder.name,
         format_name="mped-rnn",
-        skeleton=skeleton_of(stacked.shape[1], str(part)),
-        frame=np.concatenate(frames).astype(np.int64),
-        people=people,
-        keypoints=stacked,
-        boxes=None,
         fps=options.rate(),
         frame_size=options.size(),
         options=options,

@@ -20,7 +20,7 @@ from pose_extract.cache import complete_or_absent
 from pose_extract.errors import FormatError
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import make_clip
+from pose_extract.formats.rows import Rows, make_clip
 from pose_extract.formats.values import boxes_around
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import NTU25
@@ -31,6 +31,7 @@ _NAME_PARTS = ("setup", "camera", "person", "repetition", "action")
 _BODY, _JOINT = 10, 12  # numbers about each
 _CONFIDENCE = np.array([0.0, 0.5, 1.0])  # not tracked, inferred, tracked
 _COLOUR = slice(5, 7)
+_FAR = 1e6
 _INSIDE = 1.0 / 1.2  # share of a box that the joints' extent fills, with the margin that reading adds around
 
 
@@ -52,24 +53,27 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     come; ``provenance["import"]["bodies"]`` has the Kinect's ids.
     """
     values, frame, bodies, joints = _parse(part)
-    keypoints = np.zeros((len(frame), 25, 4))
-    boxes = np.zeros((len(frame), 4))
-    if joints:
-        table = np.stack([values[start : start + 25 * _JOINT].reshape(25, _JOINT) for start in joints])
-        state = np.clip(np.nan_to_num(table[..., -1], nan=0.0), 0, 2).astype(int)
-        keypoints = np.concatenate([table[..., :3], _CONFIDENCE[state][..., None]], -1)
-        boxes = boxes_around(np.concatenate([table[..., _COLOUR], keypoints[..., 3:]], -1))
     order = list(dict.fromkeys(bodies))
     number = {body: i + 1 for i, body in enumerate(order)}
+    rows = Rows()
+    for index, body, start in zip(frame, bodies, joints, strict=True):
+        table = values[start : start + 25 * _JOINT].reshape(25, _JOINT)
+        state = np.clip(np.nan_to_num(table[:, -1], nan=0.0), 0, 2).astype(int)
+        confidence = _CONFIDENCE[state][:, None]
+        if np.abs(table[:, :3]).max() > _FAR:
+            raise FormatError(
+                f"{part}: frame {index}: expected joints in metres, found {np.abs(table[:, :3]).max():g}"
+            )
+        # A joint may be out of the colour picture and still be known in space.
+        box = boxes_around(np.concatenate([table[:, _COLOUR], confidence], 1)[None])[0]
+        rows.add(index, number[body], np.concatenate([table[:, :3], confidence], 1), box, str(part))
+    rows.size = 4
     yield make_clip(
+        rows,
         where=part,
         clip=part.stem,
         format_name="ntu",
         skeleton=NTU25,
-        frame=frame,
-        people=[number[body] for body in bodies],
-        keypoints=keypoints,
-        boxes=boxes,
         fps=options.rate(_FPS),
         frame_size=options.size(_SIZE),
         options=options,

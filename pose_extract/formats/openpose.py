@@ -21,9 +21,10 @@ from pose_extract.errors import FormatError
 from pose_extract.formats.base import checked_for_export
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, make_clip
+from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.values import clip_name, finite_joints, joints_of, skeleton_of
 from pose_extract.records import ClipTracks
+from pose_extract.skeletons import BODY25
 
 _NAME = re.compile(r"(?P<video>.*?)[_.-]?(?P<frame>\d+)([_-]keypoints|[_-]pose)?$")
 
@@ -60,38 +61,25 @@ def _read_video(
 ) -> Iterator[ClipTracks | FormatError]:
     fps, size = options.rate(), options.size()
     start = options.first_frame or 0
-    frame: list[int] = []
-    people: list[Any] = []
-    keypoints: list[Any] = []
+    rows = Rows()
     for number, file in files:
         try:
             found = _read_frame(file)
-            wanted = next((len(joints) for joints in [*keypoints[:1], *(joints for _, joints in found)]), 0)
-            for _, joints in found:
-                if len(joints) != wanted:
-                    raise FormatError(f"{file}: expected {wanted} joints as before, found {len(joints)}")
+            if len({len(joints) for _, joints in found}) > 1:
+                raise FormatError(f"{file}: expected people of one number of joints")
+            poses = np.array([joints for _, joints in found])
+            if options.normalised and found:
+                poses[..., :2] *= size
+            rows.extend([number] * len(found), [person for person, _ in found], poses, None, str(file))
         except FormatError as error:
             yield error
             continue
-        for person, joints in found:
-            frame.append(number)
-            people.append(person)
-            keypoints.append(joints)
-    if not keypoints and not files:
-        return
-    stacked = np.stack(keypoints) if keypoints else np.zeros((0, 25, 3), np.float32)
-    if options.normalised:
-        stacked[..., 0] *= size[0]
-        stacked[..., 1] *= size[1]
     yield make_clip(
+        rows,
         where=part,
         clip=video,
         format_name="openpose",
-        skeleton=skeleton_of(stacked.shape[1], str(part)),
-        frame=frame,
-        people=None if any(p is None for p in people) else people,
-        keypoints=stacked,
-        boxes=None,
+        skeleton=None if len(rows) else BODY25,
         fps=fps,
         frame_size=size,
         options=options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,100 +13,169 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.values import boxes_around, clip_name
+from pose_extract.formats.values import boxes_around, clip_name, skeleton_of
 from pose_extract.records import ClipTracks, Frame, PoseDetections
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracking import PeopleTracker
 
 MOST_FRAMES = 10_000_000
 """Four days; a damaged frame number must not ask for all memory."""
+_MOST_PEOPLE = 1000  # in a frame: following more would ask for all memory
 _MOST_PIXELS = 1e6
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 
+class Rows:
+    """The rows of a clip while its file is read: a person in a frame each, in any order, in single precision."""
+
+    def __init__(self) -> None:
+        self.people: list[Any] = []
+        self.joints, self.size = 0, 3
+        self._frame, self._keypoints, self._boxes = bytearray(), bytearray(), bytearray()
+        self._crowd: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def add(
+        self, frame: int, person: Any, keypoints: NDArray[Any], box: NDArray[Any] | None, where: str
+    ) -> None:
+        """Append one row; see `extend`."""
+        self.extend([frame], [person], keypoints[None], None if box is None else box[None], where)
+
+    def extend(
+        self,
+        frame: Sequence[int],
+        people: Sequence[Any],
+        keypoints: NDArray[Any],
+        boxes: NDArray[Any] | None,
+        where: str,
+    ) -> None:
+        """Append M rows.
+
+        Args:
+            frame: frame numbers, as in the file.
+            people: who it is: numbers or names; None where the file does not tell.
+            keypoints: (M, V, 3 or 4), confidences on the file's scale.
+            boxes: (M, 4) x1 y1 x2 y2, NaN where the file has none; None: nowhere.
+            where: the place in the file, for messages.
+
+        Raises:
+            FormatError: V is not as before, a frame number is out of all bounds, or a frame is too crowded.
+        """
+        if not len(frame):
+            return
+        if len(self) and keypoints.shape[1] != self.joints:
+            raise FormatError(f"{where}: expected {self.joints} joints as before, found {keypoints.shape[1]}")
+        low, high = min(frame), max(frame)
+        if not -MOST_FRAMES < low <= high < 2 * MOST_FRAMES:
+            raise FormatError(f"{where}: expected frame numbers, found {low if low < 0 else high}")
+        with np.errstate(over="ignore"):
+            single = np.asarray(keypoints).astype(np.float32)
+        if (np.isinf(single) & np.isfinite(keypoints)).any():
+            raise FormatError(f"{where}: expected coordinates in pixels, found {np.abs(keypoints).max():g}")
+        self._crowd.update(frame)
+        crowded = max(frame, key=self._crowd.__getitem__)
+        if self._crowd[crowded] > _MOST_PEOPLE:
+            raise FormatError(
+                f"{where}: expected at most {_MOST_PEOPLE} people in a frame, {crowded} has more"
+            )
+        self.joints, self.size = keypoints.shape[1:]
+        self.people.extend(people)
+        self._frame += np.asarray(frame, np.int64).tobytes()
+        self._keypoints += single.tobytes()
+        missing = np.full((len(frame), 4), np.nan, np.float32)
+        self._boxes += (missing if boxes is None else np.clip(boxes, -1e9, 1e9).astype(np.float32)).tobytes()
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Frames (M,), keypoints (M, V, C) and boxes (M, 4); changing them changes the rows."""
+        keypoints = np.frombuffer(self._keypoints, np.float32).reshape(len(self), self.joints, self.size)
+        return (
+            np.frombuffer(self._frame, np.int64),
+            keypoints,
+            np.frombuffer(self._boxes, np.float32).reshape(-1, 4),
+        )
+
+
 def make_clip(
+    rows: Rows,
     *,
     where: Path,
     clip: str,
     format_name: str,
-    skeleton: Skeleton,
-    frame: Sequence[int] | NDArray[Any],
-    people: Sequence[Any] | None,
-    keypoints: NDArray[Any],
-    boxes: NDArray[Any] | None,
     fps: float,
     frame_size: tuple[int, int],
     options: ImportOptions,
+    skeleton: Skeleton | None = None,
     first_frame: int = 0,
     frame_count: int = 0,
     facts: dict[str, Any] | None = None,
 ) -> ClipTracks:
-    """Put a clip's rows, in any order, into a record.
+    """Put a clip's rows into a record; ``rows`` is used up.
 
-    A joint with a coordinate or a confidence that is no finite number is missing. Of several rows of one person in one
-    frame, the one with the most confidence stays. Rows without a joint and without a box are dropped.
+    A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks are drawn
+    around the joints; rows without a joint and without a box are dropped. Of several rows of one person in one frame,
+    the one with the most confidence stays. Where somebody has no id, people are followed by our own tracker.
 
     Args:
+        rows: of the clip.
         where: the file, for messages.
         clip: name of the clip.
         format_name: of the file, for the provenance.
-        skeleton: of the keypoints, whose first joints are taken.
-        frame: (M,) frame numbers, as in the file.
-        people: (M,) who it is: numbers or names; None if the format does not tell, then people are followed.
-        keypoints: (M, V, 3 or 4), confidences on the file's scale.
-        boxes: (M, 4) x1 y1 x2 y2, NaN where the file has none; or None: drawn around the joints.
         fps: frames a second.
         frame_size: (width, height) in pixels.
         options: see `ImportOptions`.
+        skeleton: of the keypoints, whose first joints are taken; by their number if None.
         first_frame: the format's usual number of the first frame.
         frame_count: least number of frames, if the file tells.
         facts: what else the file tells, for the provenance.
 
     Raises:
-        FormatError: a frame number or coordinate is out of all bounds.
+        FormatError: a frame number or coordinate is out of all bounds, or no skeleton has so many joints.
     """
     clip = clip_name(clip)
     start = first_frame if options.first_frame is None else options.first_frame
-    frames = _frames(frame, start, where)
-    joints = np.array(keypoints[:, : skeleton.num_joints], np.float64)
-    if joints.shape[1:2] != (skeleton.num_joints,) and len(frames):
-        raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {joints.shape[1]}")
-    if not len(frames):
-        joints = np.zeros((0, skeleton.num_joints, keypoints.shape[2] if keypoints.ndim == 3 else 3))
-    joints = _confident(joints, options.confidence_scale)
-    limit = np.abs(np.nan_to_num(joints[..., :-1], nan=0.0))
-    if limit.size and limit.max() > _MOST_PIXELS:
-        row = int(limit.reshape(len(limit), -1).max(1).argmax())
+    skeleton = skeleton or skeleton_of(rows.joints if len(rows) else 17, str(where))
+    frames, joints, corners = rows.arrays()
+    frames = _counted(frames, start, where)
+    if not len(rows):
+        joints = np.zeros((0, skeleton.num_joints, rows.size), np.float32)
+    elif rows.joints < skeleton.num_joints:
+        raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {rows.joints}")
+    joints = joints[:, : skeleton.num_joints]
+    _settle(joints, options.confidence_scale)
+    far = (np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2))
+    if far.any():
+        row = int(far.argmax())
         raise FormatError(
-            f"{where}: expected coordinates within {_MOST_PIXELS:.0f}, found {limit[row].max():g} in frame "
-            f"{frames[row] + start}"
+            f"{where}: expected coordinates within {_MOST_PIXELS:.0f}, found {np.nanmax(np.abs(joints[row])):g} in "
+            f"frame {frames[row] + start}"
         )
-    around = boxes_around(joints)
-    drawn = around if boxes is None else np.array(boxes, np.float64)
-    good = (np.abs(drawn) <= 10 * _MOST_PIXELS).all(axis=1) & (drawn[:, 2:] >= drawn[:, :2]).all(axis=1)
-    drawn = np.where(good.reshape(-1, 1), drawn, around)
-    keep = np.flatnonzero(np.isfinite(drawn).all(axis=1))
-    rows_without_joints = len(frames) - len(keep)
-    frames = frames[keep]
-    poses, corners = joints[keep].astype(np.float32), drawn[keep].astype(np.float32)
+    drawn = (np.abs(corners) <= 10 * _MOST_PIXELS).all(axis=1) & (corners[:, 2:] >= corners[:, :2]).all(
+        axis=1
+    )
+    bare = np.flatnonzero(~drawn)
+    corners[bare] = boxes_around(joints[bare])
+    keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
+    frames, poses, corners = frames[keep], joints[keep], corners[keep]
+    people = [rows.people[row] for row in keep.tolist()]
     count = max(frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
     if count > MOST_FRAMES:
         raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
-    if people is None:
+    imported: dict[str, Any] = {"format": format_name, **(facts or {})}
+    if len(keep) < len(rows):
+        imported["rows_without_joints"] = len(rows) - len(keep)
+    if any(person is None for person in people):
+        imported["followed"] = "by boxes and joints"
         frames, tracks, poses, corners = _follow(
             frames, poses, corners, fps, frame_size, skeleton, options, count
         )
     else:
-        tracks = _numbered([people[row] for row in keep.tolist()])
+        tracks = _numbered(people)
     order = np.lexsort((-poses[..., -1].sum(1), tracks, frames))
     first = np.ones(len(order), bool)
     first[1:] = (np.diff(frames[order]) != 0) | (np.diff(tracks[order]) != 0)
     order = order[first]
-    imported: dict[str, Any] = {"format": format_name, **(facts or {})}
-    if rows_without_joints:
-        imported["rows_without_joints"] = rows_without_joints
-    if people is None:
-        imported["followed"] = "by boxes and joints"
     return ClipTracks(
         clip=clip,
         skeleton=skeleton.name,
@@ -120,24 +190,26 @@ def make_clip(
     )
 
 
-def _frames(frame: Sequence[int] | NDArray[Any], start: int, where: Path) -> NDArray[np.int64]:
+def _counted(frames: NDArray[np.int64], start: int, where: Path) -> NDArray[np.int64]:
     """Frame numbers from 0."""
-    for number in (min(frame), max(frame)) if len(frame) else ():
+    for number in (frames.min(), frames.max()) if len(frames) else ():
         if not start <= number < MOST_FRAMES + start:
             raise FormatError(
                 f"{where}: expected frame numbers {start}..{MOST_FRAMES + start - 1}, found {number}"
                 + ("; say what number the first frame has (first_frame)" if 0 <= number < start else "")
             )
-    return np.asarray(frame, np.int64).reshape(-1) - start
+    return frames - start
 
 
-def _confident(keypoints: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """Confidences in 0..1, and 0 where anything of a joint is not a finite number."""
+def _settle(keypoints: NDArray[np.float32], scale: float) -> None:
+    """Bring confidences into 0..1, in place; 0 where anything of a joint is not a finite number."""
     finite = np.isfinite(keypoints)
-    coordinates = np.where(finite[..., :-1], keypoints[..., :-1], np.nan)
-    confidence = np.clip(np.nan_to_num(keypoints[..., -1], nan=0.0) / scale, 0.0, 1.0)
-    confidence = np.where(finite.all(-1), confidence, 0.0)
-    return np.concatenate([coordinates, confidence[..., None]], -1)
+    keypoints[..., :-1][~finite[..., :-1]] = np.nan
+    confidence = keypoints[..., -1]
+    confidence[~finite.all(axis=-1)] = 0.0
+    if scale != 1.0:
+        confidence /= np.float32(scale)
+    np.clip(confidence, 0.0, 1.0, out=confidence)
 
 
 def _numbered(people: Sequence[Any]) -> NDArray[np.int32]:

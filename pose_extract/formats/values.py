@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pose_extract.errors import FormatError
 from pose_extract.skeletons import SKELETONS, Skeleton
 
-_LARGEST = 1e30
 _MARGIN = 0.1  # of a box around joints, as a share of the joints' extent, on each side
 _SKELETONS_BY_JOINTS = {17: "coco17", 18: "coco18", 25: "body25", 26: "halpe26"}
 _FIRST_JOINTS = {136: "halpe26", 133: "coco17"}  # whole bodies, whose first joints are another skeleton's
@@ -57,17 +56,7 @@ def joints_of(values: Any, where: str) -> NDArray[np.float64]:
         raise FormatError(
             f"{where}: expected x, y, confidence of each joint, found numbers of shape {array.shape}"
         )
-    return _in_bounds(array.reshape(-1, 3), where)
-
-
-def _in_bounds(keypoints: NDArray[np.float64], where: str) -> NDArray[np.float64]:
-    """The same; raises FormatError if there is a number that single precision cannot hold."""
-    if (
-        np.abs(keypoints, where=np.isfinite(keypoints), out=np.zeros_like(keypoints)).max(initial=0.0)
-        > _LARGEST
-    ):
-        raise FormatError(f"{where}: expected coordinates in pixels, found numbers beyond {_LARGEST:g}")
-    return keypoints
+    return array.reshape(-1, 3)
 
 
 def stack_joints(people: Sequence[Any], where: str) -> NDArray[np.float64]:
@@ -81,7 +70,7 @@ def stack_joints(people: Sequence[Any], where: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(people)
         if array.dtype.kind in "iuf" and array.ndim == 2 and array.shape[1] and array.shape[1] % 3 == 0:
-            return _in_bounds(array.astype(np.float64).reshape(len(people), -1, 3), where)
+            return array.astype(np.float64).reshape(len(people), -1, 3)
     except (ValueError, OverflowError, RecursionError):
         pass
     each = [joints_of(values, f"{where}, pose {i}") for i, values in enumerate(people)]
