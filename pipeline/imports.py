@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ class ImportReport:
 
 def import_all(
     format: str,
-    path: Path,
+    path: Path | Sequence[Path],
     workspace: Workspace,
     options: ImportOptions | None = None,
     *,
@@ -68,7 +68,7 @@ def import_all(
 
     Args:
         format: a name in `pose_extract.formats.base.FORMATS`.
-        path: a file, or a folder of them.
+        path: a file, a folder of them, or files and folders as the format's ``find`` lists them.
         workspace: where the tracks are kept.
         options: what the format does not tell.
         train: whether `train` shall learn from these clips.
@@ -82,9 +82,12 @@ def import_all(
     start = time.monotonic()
     chosen = get_format(format)
     options = options or ImportOptions()
-    if not path.exists():
+    if not isinstance(path, Path):
+        parts = list(path)
+    elif path.exists():
+        parts = chosen.find(path)
+    else:
         raise FormatError(f"{path}: there is no such file or folder")
-    parts = chosen.find(path)
     made: list[ClipEntry] = []
     reused: list[ClipEntry] = []
     failed: list[FormatError] = []

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from anomaly.settings import ModelSettings
+from pipeline.dataset_settings import DatasetSettings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings
 from pose_extract.errors import ConfigError
@@ -54,6 +55,7 @@ class Settings(ModelSettings):
     openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    dataset: DatasetSettings = field(default_factory=DatasetSettings)
 
     def for_model(self) -> ModelSettings:
         """The sections that shape a model."""

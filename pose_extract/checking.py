@@ -62,6 +62,9 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return tuple(
             _convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(items, value, strict=True))
         )
+    if origin is dict and isinstance(value, Mapping):
+        name, item = typing.get_args(kind)
+        return {_convert(name, k, path): _convert(item, v, f"{path}.{k}") for k, v in value.items()}
     if origin is typing.Literal:
         if value in typing.get_args(kind):
             return value
