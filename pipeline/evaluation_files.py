@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.evaluation import LabelledScores
+from anomaly.evaluation import LabelledScores, clip_auc
 from anomaly.events import runs_of
 from pipeline.evaluate import ModelEvaluation
 from pipeline.evaluation_report import Evaluation, as_json
@@ -46,10 +46,9 @@ class EvaluationFolder:
                 self._rocs.append((mode, self._count, points))
         if self._count == 1:
             of_clips = list(zip(*model.curves.values(), strict=True))
-            for number, of_modes in enumerate(of_clips):
-                name = Path(of_modes[0].clip).name
-                plot_clip(self.folder / "clips" / f"{name}.png", list(model.curves), of_modes, self._protocol)
-                del number
+            for of_modes in of_clips:
+                path = self.folder / "clips" / f"{of_modes[0].clip}.png"
+                plot_clip(path, list(model.curves), of_modes, self._protocol)
 
     def finish(self, evaluation: Evaluation) -> None:
         """Write the pictures of all models and, last, evaluation.json."""
@@ -71,7 +70,7 @@ class EvaluationFolder:
                     axes.plot(
                         x, y, color=_COLOURS[mode], lw=1.5, alpha=1 if len(evaluation.models) == 1 else 0.6,
                         label=f"{mode}: {value}" if count == 0 else None,
-                        drawstyle="default" if kind == "roc" else "steps-pre",
+                        drawstyle="default" if kind == "roc" else "steps-post",
                     )  # fmt: skip
             line = ([0, 1], [0, 1]) if kind == "roc" else ([0, 1], [chance, chance])
             axes.plot(*line, color="#999999", lw=0.9, ls="--", label="chance")
@@ -132,8 +131,10 @@ def _roc_and_pr(curves: Sequence[LabelledScores]) -> dict[str, tuple[NDArray[Any
     if not 0 < abnormal.sum() < len(abnormal):
         return None
     false, hits, _ = roc_curve(abnormal, score)
-    precision, recall, _ = precision_recall_curve(abnormal, score)
-    return {"roc": _thinned(false, hits), "pr": _thinned(recall, precision)}
+    precision, recall, _ = precision_recall_curve(
+        abnormal, score
+    )  # the last point, (0, 1), is by convention only
+    return {"roc": _thinned(false, hits), "pr": _thinned(recall[:-1], precision[:-1])}
 
 
 def _thinned(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -165,9 +166,10 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
     step = 0.07 * max(high - low, 1e-6)
     for number, (mode, its) in enumerate(zip(modes, curves, strict=True)):
         keep = thin(its.score, _MOST_POINTS)
-        auc = ""
-        colour = _COLOURS.get(mode, "#333333")
-        axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{auc}")
+        auc = clip_auc(its)
+        shown = "" if np.isnan(auc) else f", AUC {auc:.3f}"
+        colour = _COLOURS[mode]
+        axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{shown}")
         if its.alarm is not None:
             for i, (first, stop) in enumerate(runs_of(its.alarm)):
                 axes.plot(
@@ -178,7 +180,9 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
     axes.set_xlabel("time (s)")
     axes.set_ylabel("anomaly score")
     axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=6, frameon=False, fontsize=9)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3 * len(modes), frameon=False, fontsize=9
+    )
     save_figure(figure, path)
 
 

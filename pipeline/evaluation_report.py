@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from anomaly.evaluation import Figures, over_models
@@ -220,8 +220,3 @@ def _count(value: float) -> str:
 
 def _last_if_nan(value: float) -> float:
     return math.inf if math.isnan(value) else value
-
-
-def figure_names() -> Iterable[str]:
-    """Names of all figures."""
-    return (f.name for f in fields(Figures))
