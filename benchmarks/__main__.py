@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = (("overhead",), ("estimator",), ("pedestrians",), ("model", "--quick"))
+QUICK = (("overhead",), ("estimator",), ("pedestrians",), ("model", "--quick"), ("extract", "--quick"))
 
 
 def main() -> int:

@@ -2,13 +2,15 @@
 
     python -m benchmarks.extract [--pose NAME ...] [--video FILE] [--quick] [--device cpu|cuda|...] [--precision bf16]
 
-Runs the real thing, `pipeline.extract.extract_all`, on a clip of the synthetic street (or on --video) with RTMDet-nano and
-the pose models named (RTMPose-t and -m). Weights that are in the cache are used; else they are random, see
+Runs the real thing, `pipeline.extract.extract_all`, on a clip of the synthetic street (or on --video) with RTMDet-nano
+and the pose models named (RTMPose-t and -m). Weights that are in the cache are used; else they are random, see
 `benchmarks.random_weights`: then five boxes a frame are taken for people, wherever people are. Then:
 
 - `openmmlab.detect_every` 5 against 1;
 - decoding while the networks work against decoding when they wait, on the same clip scaled up to 1920x1080;
 - the pose networks with 1 and 8 people in a call, on 1 and 2 threads: `benchmarks.pose_batches`.
+
+The two of a pair run in turn, twice (once with --quick), and the best run counts.
 
 Loading networks and opening the video are left out of the times a frame; they are printed by themselves.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,19 @@ class Bench:
             raise error
         return report
 
+    def speedup(self, *forms: tuple[str, Settings, Path, bool]) -> float:
+        """How much faster the second form is; run in turn, the best run of each counts.
+
+        Args:
+            forms: two of: name, settings, video, whether to decode ahead.
+        """
+        best = [float("inf"), float("inf")]
+        for _ in range(1 if self.args.quick else 2):
+            for i, (name, settings, video, ahead) in enumerate(forms):
+                with nullcontext() if ahead else not_ahead():
+                    best[i] = min(best[i], show(name, self.run(settings, video))[0])
+        return best[0] / best[1]
+
 
 def per_frame(report: ExtractReport) -> dict[str, float]:
     """Milliseconds a frame of each stage."""
@@ -113,7 +128,7 @@ def show(name: str, report: ExtractReport) -> tuple[float, float]:
     share = 1 - sum(times[network] for network in NETWORKS) / total
     stages = ", ".join(f"{stage.removeprefix('openmmlab.')} {ms:.2f}" for stage, ms in times.items())
     print(
-        f"{name}: {made.frames} frames, {made.rows / made.frames:.1f} people a frame in tracks, {total:.1f} ms a frame: "
+        f"{name}: {made.frames} frames, {made.rows / made.frames:.1f} people a frame, {total:.1f} ms a frame: "
         f"{stages}; {share:.1%} is not the networks'. Loading {report.timings['loading']:.1f} s, "
         f"opening {report.timings['opening']:.2f} s",
         flush=True,
@@ -144,15 +159,13 @@ def measure(args: argparse.Namespace, scratch: Path) -> None:
         values[f"openmmlab_{key}_overhead_share"] = share
     settings = bench.settings(args.pose[0])
     every = bench.settings(args.pose[0], detect_every=5, frames_per_batch=5)
-    first, _ = show("detector at every frame", bench.run(settings, bench.video))
-    fifth, _ = show("detector at every 5th frame", bench.run(every, bench.video))
-    values["openmmlab_detect_every_5_speedup"] = first / fifth
-
+    values["openmmlab_detect_every_5_speedup"] = bench.speedup(
+        ("detector at every frame", settings, bench.video, True), ("at every 5th", every, bench.video, True)
+    )
     large = bench.write("large", (cv2.resize(image, LARGE) for image in bench.images))
-    ahead, _ = show("1080p, decoded meanwhile", bench.run(every, large))
-    with not_ahead():
-        waited, _ = show("1080p, decoded when needed", bench.run(every, large))
-    values["openmmlab_overlap_speedup"] = waited / ahead
+    values["openmmlab_overlap_speedup"] = bench.speedup(
+        ("1080p, decoded when needed", every, large, False), ("1080p, decoded meanwhile", every, large, True)
+    )
     values |= pose_batches.compare(scratch, bench.images[0], quick=args.quick, device=args.device)
     for name, value in values.items():
         print(f"{name} = {value:.3f}")

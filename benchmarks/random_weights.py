@@ -1,8 +1,8 @@
 """OpenMMLab's published models with fixed random weights, for times that do not depend on what was learnt.
 
-Arithmetic costs the same whatever the weights are, but what follows a detector depends on what it finds. An RTMDet's head
-is therefore set so that it finds a hundred boxes of a person's shape before NMS (a trained one, that order too), at the
-same places in every picture; `max_people` says how many of them count.
+Arithmetic costs the same whatever the weights are, but what follows a detector depends on what it finds. An RTMDet's
+head is therefore set so that it finds a hundred boxes of a person's shape before NMS (a trained one, that order too),
+at the same places in every picture; `max_people` says how many of them count.
 """
 
 from __future__ import annotations

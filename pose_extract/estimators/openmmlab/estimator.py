@@ -68,7 +68,7 @@ class OpenMMLabEstimator(PoseEstimator):
         """Build one network and note what it is."""
         weights = fetch(source.weights) if "://" in source.weights else Path(source.weights)
         network = Network(source.config, weights, scope, device, self.settings.precision, role, self.timings)
-        self.identity[f"{role}.config"] = _sha256(network.config.pretty_text.encode())
+        self.identity[f"{role}.config"] = _sha256(repr(network.config.to_dict()).encode())
         with weights.open("rb") as file:
             self.identity[f"{role}.weights"] = hashlib.file_digest(file, "sha256").hexdigest()
         return network

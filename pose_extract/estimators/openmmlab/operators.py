@@ -12,6 +12,8 @@ from torch import Tensor
 
 from pose_extract.errors import EstimatorError
 
+_BLOCK = 64  # boxes among which every pair is looked at
+
 
 class Operators(types.ModuleType):
     """A module for the place of ``mmcv._ext``: NMS works, every other operator says that it is missing when called."""
@@ -55,15 +57,28 @@ def _greedy(boxes: np.ndarray, threshold: np.float32, offset: int) -> list[int]:
     """Which of the boxes (B, 4), best first, overlap no better one that stays."""
     x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
     area = (x2 - x1 + offset) * (y2 - y1 + offset)
-    rest, kept = np.arange(len(boxes)), []
+
+    def overlapping(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Which of the boxes ``a`` (rows) and ``b`` (columns) overlap too much."""
+        a = a[:, None]
+        width = np.minimum(x2[a], x2[b]) - np.maximum(x1[a], x1[b]) + offset
+        height = np.minimum(y2[a], y2[b]) - np.maximum(y1[a], y1[b]) + offset
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        too_much: np.ndarray = shared / (area[a] + area[b] - shared) > threshold
+        return too_much
+
+    kept: list[int] = []
+    rest = np.arange(len(boxes))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # empty boxes: 0 / 0 overlaps nothing
         while len(rest):
-            best, rest = rest[0], rest[1:]
-            kept.append(int(best))
-            width = np.minimum(x2[rest], x2[best]) - np.maximum(x1[rest], x1[best]) + offset
-            height = np.minimum(y2[rest], y2[best]) - np.maximum(y1[rest], y1[best]) + offset
-            shared = np.maximum(width, 0) * np.maximum(height, 0)
-            rest = rest[~(shared / (area[best] + area[rest] - shared) > threshold)]
+            block, rest = rest[:_BLOCK], rest[_BLOCK:]
+            pairs, stays = overlapping(block, block), np.ones(len(block), bool)
+            for i in range(len(block)):
+                if stays[i]:
+                    stays[i + 1 :] &= ~pairs[i, i + 1 :]
+            block = block[stays]
+            kept += block.tolist()
+            rest = rest[~overlapping(block, rest).any(0)]
     return kept
 
 
