@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pipeline.score import Curve, Scorer, score_tracks
 from pose_extract.cache import load_tracks
 from pose_extract.errors import OutputError
 from pose_extract.records import ClipTracks
-from pose_extract.video import VideoSource
+from pose_extract.video import VideoReader, VideoSettings, VideoSource
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,20 @@ def write_outputs(
                     percentile=curve.percentile / 100,
                     alarm=curve.alarm,
                     row_percentile=curve.row_percentile / 100,
-                    video=scorer.settings.video,
+                    video=_video_settings(source, tracks, scorer),
+                    skeleton=scorer.model.settings.windows.person,
                     progress=lambda done: progress.update(done),
                 )
     return curve
+
+
+def _video_settings(source: VideoSource, tracks: ClipTracks, scorer: Scorer) -> VideoSettings:
+    """Those that the tracks were extracted with; of poses from elsewhere, those that give as many frames a second."""
+    if isinstance(tracks.provenance.get("settings"), dict):
+        return scorer.settings.video
+    with VideoReader(source) as reader:
+        same = math.isclose(reader.info.fps, tracks.fps, rel_tol=0.01)
+    return VideoSettings(fps=None if same else tracks.fps)
 
 
 def alarms_text(curve: Curve, most: int = 10) -> list[str]:

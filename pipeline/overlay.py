@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pipeline.drawing import TEXT, UNKNOWN, Colour, anomaly_colour, draw_lines, draw_people, write_text
 from pose_extract.errors import ConfigError
 from pose_extract.records import ClipTracks
-from pose_extract.skeletons import get_skeleton
+from pose_extract.skeleton import Skeleton
+from pose_extract.skeletons import SKELETONS
 from pose_extract.sources import VideoSource
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video_writer import VideoWriter
@@ -184,6 +185,7 @@ def write_overlay(
     row_percentile: NDArray[np.floating],
     video: VideoSettings | None = None,
     settings: OverlaySettings | None = None,
+    skeleton: Skeleton | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
     """Write a video of ``source`` with its people and scores drawn in; memory does not grow with its length.
@@ -197,6 +199,8 @@ def write_overlay(
         row_percentile: (M,) the same scale for each person and frame; NaN: not scored.
         video: the settings that the tracks were extracted with; ``fps`` must be the same, ``max_side`` may differ.
         settings: how it looks.
+        skeleton: the tracks' own, if it does not come with the package. Of one that nobody knows, joints are drawn
+            without bones.
         progress: called after every frame with the number of frames done.
 
     Returns:
@@ -217,7 +221,8 @@ def write_overlay(
     ):
         if array.shape != (length,):
             raise ValueError(f"write_overlay: expected {name} of shape ({length},), got {array.shape}")
-    skeleton = get_skeleton(tracks.skeleton)
+    if skeleton is None or skeleton.name != tracks.skeleton:
+        skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
     starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
     done = 0
     with VideoReader(source, video) as reader:
@@ -239,6 +244,8 @@ def write_overlay(
                     keypoints = tracks.keypoints[rows].astype(np.float64)
                     keypoints[..., :2] *= ratio
                     boxes = tracks.boxes[rows] * np.tile(ratio, 2)
+                    if keypoints.shape[2] == 4:
+                        keypoints[~_in_pixels(keypoints, boxes), :, -1] = 0.0
                     ids = tracks.track[rows] if settings.draw_ids else None
                     draw_people(
                         canvas[:height],
@@ -259,3 +266,18 @@ def write_overlay(
                 if progress is not None:
                     progress(done)
     return done
+
+
+def _without_bones(tracks: ClipTracks) -> Skeleton:
+    count = tracks.keypoints.shape[1]
+    return Skeleton(
+        tracks.skeleton, tuple(map(str, range(count))), (), 0, tuple(range(count)), (1.0,) * count
+    )
+
+
+def _in_pixels(keypoints: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whose joints in space (P, V, 4) lie about their boxes (P, 4), and so are pixels; a Kinect's are metres."""
+    missing = (keypoints[..., -1] <= 0) | ~np.isfinite(keypoints).all(axis=2)
+    xy = np.ma.masked_array(keypoints[..., :2], np.repeat(missing[..., None], 2, axis=2))
+    middle = xy.mean(axis=1).filled(np.nan)
+    return np.asarray(((middle >= boxes[:, :2]) & (middle <= boxes[:, 2:])).all(axis=1))

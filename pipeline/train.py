@@ -78,7 +78,7 @@ def train(
         option = "" if str(workspace.root) == "gepc-workspace" else f" --workspace {workspace.root}"
         raise TrainingError(
             f"nothing to train on: {workspace.tracks} holds no extracted video. "
-            f"First run: gepc-pipeline extract VIDEOS{option}"
+            f"First run: gepc-pipeline extract VIDEOS{option} (or import, to take in poses of other tools)"
         )
     tracks_settings = _common_settings(workspace, entries, settings)
     clips = (
@@ -128,10 +128,12 @@ def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: S
     """The settings that the clips were extracted with, so that `score` treats its videos the same way."""
     by_settings: dict[str, list[str]] = {}
     found: dict[str, Any] = {}
+    whose = entries[0].clip
     for entry in entries:
         provenance = load_header(workspace.tracks_path(entry.clip))["provenance"]
         its = provenance.get("settings") or {}
-        found = found or its or settings.for_tracks()
+        if its and not found:  # imported poses have none
+            found, whose = its, entry.clip
         # The estimator's identity instead of its settings: a device or a batch size makes no difference.
         shaping = provenance.get("estimator"), its.get("video"), its.get("tracking")
         by_settings.setdefault(str(shaping), []).append(entry.clip)
@@ -143,9 +145,9 @@ def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: S
             "the clips were extracted with different settings (%s); scoring will use those of %s. Extract them "
             "again with one config for scores that compare",
             groups,
-            entries[0].clip,
+            whose,
         )
-    return found
+    return found or settings.for_tracks()
 
 
 class _Stages:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pose_extract.records import ClipTracks
 
+_MOST_SHOWN = 20
+
 HELP = "take the poses of other tools and data sets into the workspace"
 EXAMPLE = """\
 example:
@@ -113,8 +115,10 @@ def run(args: argparse.Namespace) -> int:
         tracks = load_tracks(workspace.tracks_path(done[0].clip), features=False)
         for line in _next_steps(args, settings, tracks):
             print(line)
-    for error in failed:
+    for error in failed[:_MOST_SHOWN]:
         print(f"not used: {error}")
+    if len(failed) > _MOST_SHOWN:
+        print(f"not used: {len(failed) - _MOST_SHOWN} more, see above")
     return FormatError.exit_code if failed else 0
 
 

@@ -24,6 +24,7 @@ example:
   gepc-pipeline score video.mp4 --out scores.csv --explain windows.csv --score-by both
   gepc-pipeline score recordings/ --out scores/
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
+  gepc-pipeline score video.mp4 --tracks gepc-workspace/tracks/video.npz --out scores.csv --overlay overlay.mp4
 
 The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id.
 A second score of the same video re-uses its tracks."""
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="CSV|DIR", help="scores of the video; a folder for several"
     )
-    parser.add_argument("--tracks", type=Path, metavar="NPZ", help="score cached tracks instead of a video")
+    parser.add_argument(
+        "--tracks", type=Path, metavar="NPZ", help="score cached or imported tracks instead of a video"
+    )
     parser.add_argument(
         "--people", type=Path, metavar="CSV|DIR", help="also a row for every person and frame"
     )
@@ -72,20 +75,34 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.cache import load_tracks
     from pose_extract.errors import UsageError
 
-    if (args.source is None) == (args.tracks is None):
-        raise UsageError("expected either a video (or folder, or glob) or --tracks FILE.npz")
-    if args.tracks is not None and args.overlay is not None:
+    both = args.source is not None and args.tracks is not None
+    if (args.source is None and args.tracks is None) or (both and args.overlay is None):
         raise UsageError(
-            "--overlay needs the video itself: gepc-pipeline score VIDEO --out ... --overlay ..."
+            "expected either a video (or folder, or glob) or --tracks FILE.npz; both only to draw an --overlay"
+        )
+    if args.source is None and args.overlay is not None:
+        raise UsageError(
+            "--overlay needs the video itself: gepc-pipeline score VIDEO --tracks FILE.npz --out ... --overlay ..."
         )
     workspace = Workspace(args.workspace)
     outputs = Outputs(args.out, args.people, args.plot, args.overlay, args.explain)
     overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
     scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
-        _report(scorer, load_tracks(args.tracks, features=False), outputs, None, args.quiet)
+        source = _one_source(args.source) if both else None
+        _report(scorer, load_tracks(args.tracks, features=False), outputs, source, args.quiet)
         return 0
     return _score_videos(args, scorer, workspace, outputs)
+
+
+def _one_source(name: str) -> VideoSource:
+    from pose_extract.errors import UsageError
+    from pose_extract.video import find_sources
+
+    sources = find_sources(name)
+    if len(sources) > 1:
+        raise UsageError(f"--tracks are those of one video, but {name} holds {len(sources)}")
+    return sources[0]
 
 
 def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace, outputs: Outputs) -> int:

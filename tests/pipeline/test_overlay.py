@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -307,3 +309,38 @@ def test_what_cannot_be_read_or_written_is_an_error(grey_video, tmp_path):
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError, match="overlay"):
         OverlaySettings(**settings)
+
+
+def bones_and_joints(image):
+    """How many pixels of the picture are white, as joints are, and how many otherwise drawn."""
+    picture = image[:120].astype(int)
+    white = int((picture > 225).all(axis=2).sum())
+    return white, int((np.abs(picture - GREY) > 40).any(axis=2).sum()) - white
+
+
+def test_a_declared_skeleton_is_drawn_by_its_own_edges(grey_video, tmp_path):
+    plain = replace(tracks_of(25), boxes=np.full_like(tracks_of(25).boxes, np.nan))
+    unknown = replace(plain, skeleton="our-own")
+    ours = replace(COCO17, name="our-own")
+    _, with_bones = overlay(grey_video, tmp_path / "a.mp4", unknown, skeleton=ours)
+    _, without = overlay(grey_video, tmp_path / "b.mp4", unknown)
+    _, coco = overlay(grey_video, tmp_path / "c.mp4", plain, skeleton=replace(ours, edges=()))
+    np.testing.assert_array_equal(
+        with_bones[3], coco[3]
+    )  # COCO's tracks are drawn as COCO's, whatever the model's
+    white, bones = bones_and_joints(with_bones[3])
+    white_alone, bones_alone = bones_and_joints(without[3])
+    assert bones > 3 * bones_alone
+    assert white_alone >= white > 20
+
+
+def test_joints_in_metres_leave_only_their_boxes(grey_video, tmp_path):
+    flat = tracks_of(25)
+    keypoints = np.insert(flat.keypoints, 2, 3.0, axis=2)
+    metres = keypoints.copy()
+    metres[..., :2] /= 100
+    space = {"skeleton": "somebody's"}
+    _, near = overlay(grey_video, tmp_path / "a.mp4", replace(flat, keypoints=keypoints, **space))
+    _, images = overlay(grey_video, tmp_path / "b.mp4", replace(flat, keypoints=metres, **space))
+    assert bones_and_joints(near[3])[0] > 20 > bones_and_joints(images[3])[0]
+    assert bones_and_joints(images[3])[1] > 50
