@@ -75,6 +75,14 @@ def test_torchvisions_nms_is_taken_where_it_loads_and_keeps_the_same(openmmlab, 
             )
 
 
+@pytest.mark.parametrize("block", [1, 7, 50])
+def test_how_many_boxes_are_compared_at_once_changes_nothing(nms, monkeypatch, block):
+    monkeypatch.setattr(operators, "_BLOCK", block)
+    for seed in range(10):
+        boxes, scores = random_boxes(50, seed, coarse=seed % 2 == 0)
+        assert nms(boxes, scores, 0.5, 0).tolist() == by_definition(boxes, scores, 0.5, 0)
+
+
 def test_of_equal_boxes_with_equal_scores_the_first_stays(nms):
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).repeat(4, 1)
     assert nms(boxes, torch.full((4,), 0.5), 0.5, 0).tolist() == [0]
