@@ -1,0 +1,323 @@
+"""Public data sets by config: finds the user's copy, checks its layout, and hands over clips and labels.
+
+`prepare` needs nothing but the config's section ``dataset``; `into_workspace` then brings the clips into a workspace
+and gives what `pipeline.evaluate.evaluate_model` takes:
+
+    dataset = prepare(load_settings("hr-avenue", ["dataset.root=/data/HR-Avenue"]).dataset)
+    clips = into_workspace(dataset, workspace)       # imports what is not there yet; training clips too
+    train(workspace, settings)
+    evaluate_model(workspace.model, clips)
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.dataset_settings import DatasetSettings
+from pipeline.evaluate import LabelledClips
+from pipeline.imports import import_all
+from pipeline.labels import Mask, match_masks, read_labels, read_masks
+from pipeline.workspace import Workspace
+from pose_extract.cache import load_tracks
+from pose_extract.errors import FormatError, UsageError
+from pose_extract.formats.base import get_format, read_part
+from pose_extract.formats.json_files import load_json
+from pose_extract.formats.ntu import parse_name
+from pose_extract.formats.options import ImportOptions
+from pose_extract.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+_TOLD = ("masks", "shanghaitech", "chad")  # labels that tell by themselves how long their clips are
+_ENDINGS = re.compile(r"[_-]alphapose([_-](tracked[_-]persons?|results))?$", re.IGNORECASE)
+_MOST_LINES = 12  # of what is missing, in one message
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set whose layout is in order.
+
+    Attributes:
+        settings: its config section.
+        train: files or folders of poses to train on, as the format's ``find`` lists them; normal ones only.
+        test: the same to test on.
+        train_options: how they are read.
+        test_options: the same, with the clips' lengths where the labels tell them.
+        actions: test clip -> its action, if clips are labelled as wholes.
+    """
+
+    settings: DatasetSettings
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    train_options: ImportOptions
+    test_options: ImportOptions
+    actions: Mapping[str, int]
+
+    def train_clips(self) -> Iterator[ClipTracks]:
+        """Read the training clips, one by one; what is damaged is logged and left out."""
+        return self._read(self.train, self.train_options)
+
+    def test_clips(self) -> Iterator[ClipTracks]:
+        """Read the test clips, one by one; what is damaged is logged and left out, and `masks` then reports it."""
+        return self._read(self.test, self.test_options)
+
+    def _read(self, parts: Iterable[Path], options: ImportOptions) -> Iterator[ClipTracks]:
+        chosen = get_format(self.settings.format)
+        for part in parts:
+            for item in read_part(chosen, part, options):
+                if isinstance(item, FormatError):
+                    logger.error("%s", item)
+                else:
+                    yield item
+
+    def masks(self, times: Mapping[str, NDArray[np.float64]]) -> dict[str, Mask]:
+        """Which frames are abnormal.
+
+        Args:
+            times: test clip -> time of each of its frames in seconds.
+
+        Returns:
+            clip -> (F,), True where the frame is abnormal, of the clips' own lengths.
+
+        Raises:
+            UsageError: clips and labels do not fit each other; lists them.
+            FormatError: the labels are damaged.
+        """
+        settings = self.settings
+        if settings.label_kind == "actions":
+            return {
+                clip: np.full(len(t), not settings.is_normal(self.actions[clip]), np.bool_)
+                for clip, t in times.items()
+            }
+        masks = read_labels(
+            settings.label_kind,
+            Path(settings.root) / settings.labels,
+            times,
+            settings.abnormal if settings.label_kind == "masks" else None,
+            settings.label_prefix,
+        )
+        return self._matched(masks, times)
+
+    def keep_masks(self, times: Mapping[str, NDArray[np.float64]]) -> dict[str, Mask]:
+        """Which frames count, as `masks`: clip -> (F,), True where the frame counts."""
+        kept = {clip: np.ones(len(t), np.bool_) for clip, t in times.items()}
+        if self.settings.keep:
+            kept = self._matched(read_masks(Path(self.settings.root) / self.settings.keep), times)
+        unknown = sorted({clip for clip, _, _ in self.settings.excluded_frames} - set(kept))
+        if unknown:
+            raise UsageError(f"dataset.excluded_frames: there are no test clips {', '.join(unknown)}")
+        for clip, first, end in self.settings.excluded_frames:
+            if end > len(kept[clip]) + self.settings.tolerance:
+                raise UsageError(
+                    f"dataset.excluded_frames: the clip {clip} has {len(kept[clip])} frames, not {end}"
+                )
+            kept[clip][first:end] = False
+        return kept
+
+    def _matched(
+        self, masks: Mapping[str, Mask], times: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, Mask]:
+        wanted = {clip: mask for clip, mask in masks.items() if clip not in self.settings.excluded_test}
+        return match_masks(wanted, {clip: len(t) for clip, t in times.items()}, self.settings.tolerance)
+
+
+def prepare(settings: DatasetSettings) -> Dataset:
+    """Find a data set's files.
+
+    Args:
+        settings: the config section ``dataset``, with ``root`` set to the user's copy.
+
+    Raises:
+        UsageError: there is no root, or its layout is another one; lists everything that is missing, and where it was
+            expected.
+        FormatError: labels or lists are damaged.
+    """
+    if not settings.train and not settings.test:
+        raise UsageError(
+            "this config names no data set; take one that does, for example --config shanghaitech"
+        )
+    name = settings.name or "the data set"
+    if not settings.root:
+        raise UsageError(f"say where your copy of {name} lies: --set dataset.root=FOLDER")
+    root = Path(settings.root).expanduser()
+    if not root.is_dir():
+        raise UsageError(f"{root}: expected the folder of {name} (dataset.root), found none")
+    missing, found = [], {}
+    for key, pattern in (("train", settings.train), ("test", settings.test)):
+        found[key] = _find(settings, root, pattern)
+        if not found[key]:
+            missing.append(f"{key} {root / pattern} (poses, format {settings.format})")
+    missing += [
+        f"{key} {root / path}"
+        for key, path in (
+            ("labels", settings.labels),
+            ("keep", settings.keep),
+            ("train_list", settings.train_list),
+            ("test_list", settings.test_list),
+            ("train_actions", settings.train_actions),
+            ("test_actions", settings.test_actions),
+        )
+        if path and not (root / path).exists()
+    ]
+    if not missing:
+        for key, listed in (("train", settings.train_list), ("test", settings.test_list)):
+            if listed:
+                found[key], absent = _listed(found[key], root / listed)
+                missing += [f"{key} poses of the clip {clip}, which {listed} names" for clip in absent]
+    if missing:
+        more = len(missing) - _MOST_LINES
+        lines = [f"  {line}" for line in missing[:_MOST_LINES]] + [f"  and {more} more"] * (more > 0)
+        raise UsageError(
+            f"{root} is not laid out as expected of {name}; missing:\n"
+            + "\n".join(lines)
+            + "\nset dataset.train, dataset.test, dataset.labels … where your copy's layout is another one"
+        )
+    train = [part for part in found["train"] if clip_of(part) not in settings.excluded_train]
+    test = [part for part in found["test"] if clip_of(part) not in settings.excluded_test]
+    actions: dict[str, int] = {}
+    if settings.label_kind == "actions":
+        train, test, actions = _by_action(settings, root, train, test)
+    options = ImportOptions(
+        fps=settings.fps,
+        frame_size=settings.frame_size,
+        first_frame=settings.first_frame,
+        trust_pickle=settings.trust_pickle,
+    )
+    return Dataset(
+        settings=replace(settings, root=str(root)),
+        train=tuple(train),
+        test=tuple(test),
+        train_options=options,
+        test_options=_with_lengths(options, settings, root),
+        actions=actions,
+    )
+
+
+def clip_of(part: Path) -> str:
+    """The name of the clip in a file or folder of poses, as reading it gives it."""
+    if part.is_dir():
+        camera = part.resolve().parent.name
+        return f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name
+    return _ENDINGS.sub("", part.stem)
+
+
+def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
+    """Every file or folder of poses that a pattern finds, in order."""
+    chosen = get_format(settings.format)
+    parts: dict[Path, None] = {}
+    try:
+        matches = sorted(root.glob(pattern)) if pattern else []
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
+    for match in matches:
+        try:
+            parts.update(dict.fromkeys(chosen.find(match)))
+        except FormatError:
+            continue  # a folder without poses
+    return list(parts)
+
+
+def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
+    """The parts that a list names, in its order, and the names for which there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
+    names = list(dict.fromkeys(line.rpartition("/")[2].partition(".")[0] for line in lines))
+    by_name = {clip_of(part): part for part in parts}
+    return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]
+
+
+def _by_action(
+    settings: DatasetSettings, root: Path, train: list[Path], test: list[Path]
+) -> tuple[list[Path], list[Path], dict[str, int]]:
+    """Normal clips to train on, and the actions of those to test on."""
+    if settings.train_people:
+        train = [part for part in train if parse_name(part.stem).get("person") in settings.train_people]
+        test = [part for part in test if parse_name(part.stem).get("person") not in settings.train_people]
+    known = _actions(train, settings.train_actions, root)
+    actions = _actions(test, settings.test_actions, root)
+    train = [part for part in train if settings.is_normal(known[clip_of(part)])]
+    if not train or not test:
+        raise UsageError(
+            f"{root}: no clips of the split {settings.split!r} to {'test' if train else 'train'} on"
+        )
+    return train, test, actions
+
+
+def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
+    """clip -> its action: from a JSON file, or from the clips' names (NTU's)."""
+    content = load_json(root / listed) if listed else None
+    if listed and not isinstance(content, dict):
+        raise FormatError(f"{root / listed}: expected an object clip -> action")
+    actions = {}
+    for part in parts:
+        clip = clip_of(part)
+        entry = content.get(clip) if isinstance(content, dict) else parse_name(part.stem).get("action")
+        action = entry.get("label_index") if isinstance(entry, dict) else entry
+        if not isinstance(action, int) or isinstance(action, bool):
+            where = (
+                f"{root / listed}: [{clip!r}]['label_index']" if listed else f"{part}: the name's action (A…)"
+            )
+            raise FormatError(f"{where}: expected the number of the clip's action, found {action!r:.40}")
+        actions[clip] = action
+    return actions
+
+
+def _with_lengths(options: ImportOptions, settings: DatasetSettings, root: Path) -> ImportOptions:
+    """The options with the clips' lengths: poses do not tell how long a clip goes on without people."""
+    kind, path = settings.label_kind, root / settings.labels
+    if not (kind in _TOLD or (kind == "avenue" and path.is_dir())):
+        return options
+    masks = read_labels(
+        kind, path, None, settings.abnormal if kind == "masks" else None, settings.label_prefix
+    )
+    return replace(options, frame_counts={clip: len(mask) for clip, mask in masks.items()})
+
+
+def into_workspace(
+    dataset: Dataset, workspace: Workspace, train: bool = True, quiet: bool = False
+) -> LabelledClips:
+    """Import a data set's clips that the workspace does not hold yet.
+
+    Test clips come first, so that they have the names by which their labels know them; a training clip of the same name
+    gets another one.
+
+    Args:
+        dataset: of `prepare`.
+        workspace: where the tracks go.
+        train: import the training clips too.
+        quiet: no progress.
+
+    Returns:
+        The test clips with their labels.
+
+    Raises:
+        UsageError: clips and labels do not fit each other, or the workspace has other clips of the test clips' names.
+    """
+    settings = dataset.settings
+    report = import_all(
+        settings.format, dataset.test, workspace, dataset.test_options, train=False, quiet=quiet
+    )
+    paths = {
+        entry.clip: workspace.tracks_path(entry.clip)
+        for entry in (*report.made, *report.reused)
+        if entry.clip not in settings.excluded_test
+    }
+    for entry in (*report.made, *report.reused):
+        renamed = re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.clip)
+        if renamed and renamed[1] == clip_of(Path(entry.source)):
+            raise UsageError(
+                f"{workspace.root} has another clip called {renamed[1]}; use an own --workspace for each data set"
+            )
+    if train:
+        import_all(settings.format, dataset.train, workspace, dataset.train_options, train=True, quiet=quiet)
+    times = {clip: np.array(load_tracks(path, features=False).time_s) for clip, path in paths.items()}
+    return LabelledClips(dict(sorted(paths.items())), dataset.masks(times), dataset.keep_masks(times))
