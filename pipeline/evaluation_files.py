@@ -16,7 +16,7 @@ from anomaly.events import runs_of
 from pipeline.evaluate import ModelEvaluation
 from pipeline.evaluation_report import Evaluation, as_json
 from pipeline.plot import save_figure, thin
-from pose_extract.cache import complete_or_absent, write_atomically
+from pose_extract.cache import complete_or_absent, write_atomically, writing
 
 _COLOURS = {"backtracked": "#1f3b73", "online": "#e07b00"}
 _MOST_POINTS = 2000
@@ -28,10 +28,15 @@ class EvaluationFolder:
     Args:
         folder: where to; made if need be.
         protocol: of the evaluation, for the pictures' titles.
+
+    Raises:
+        OutputError: it cannot be written.
     """
 
     def __init__(self, folder: Path, protocol: str) -> None:
         self.folder, self._protocol = folder, protocol
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before hours of scoring
         self._rocs: list[tuple[str, int, Any]] = []
         self._count = 0
 
