@@ -123,6 +123,8 @@ class Network:
     def _now(self) -> float:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+        elif self._device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter()
 
     def prepare(self, inputs: Sequence[dict[str, Any]]) -> list[Any]:
