@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.dataset_settings import DatasetSettings
 from pipeline.evaluate import LabelledClips
-from pipeline.imports import import_all
+from pipeline.imports import ImportReport, import_all
 from pipeline.labels import Mask, match_masks, read_labels, read_masks
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
@@ -31,7 +31,9 @@ from pose_extract.formats.base import get_format, read_part
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.ntu import parse_name
 from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.values import clip_name
 from pose_extract.records import ClipTracks
+from pose_extract.tracking import TrackingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -128,11 +130,12 @@ class Dataset:
         return match_masks(wanted, {clip: len(t) for clip, t in times.items()}, self.settings.tolerance)
 
 
-def prepare(settings: DatasetSettings) -> Dataset:
+def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None) -> Dataset:
     """Find a data set's files.
 
     Args:
         settings: the config section ``dataset``, with ``root`` set to the user's copy.
+        tracking: how people are followed where the poses have no ids.
 
     Raises:
         UsageError: there is no root, or its layout is another one; lists everything that is missing, and where it was
@@ -188,6 +191,7 @@ def prepare(settings: DatasetSettings) -> Dataset:
         fps=settings.fps,
         frame_size=settings.frame_size,
         first_frame=settings.first_frame,
+        tracking=tracking or TrackingSettings(),
         trust_pickle=settings.trust_pickle,
     )
     return Dataset(
@@ -204,8 +208,8 @@ def clip_of(part: Path) -> str:
     """The name of the clip in a file or folder of poses, as reading it gives it."""
     if part.is_dir():
         camera = part.resolve().parent.name
-        return f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name
-    return _ENDINGS.sub("", part.stem)
+        return clip_name(f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name)
+    return clip_name(_ENDINGS.sub("", part.stem))
 
 
 def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
@@ -230,7 +234,7 @@ def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
         lines = path.read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
-    names = list(dict.fromkeys(line.rpartition("/")[2].partition(".")[0] for line in lines))
+    names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))
     by_name = {clip_of(part): part for part in parts}
     return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]
 
@@ -259,15 +263,16 @@ def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
         raise FormatError(f"{root / listed}: expected an object clip -> action")
     actions = {}
     for part in parts:
-        clip = clip_of(part)
-        entry = content.get(clip) if isinstance(content, dict) else parse_name(part.stem).get("action")
+        entry = content.get(part.stem) if isinstance(content, dict) else parse_name(part.stem).get("action")
         action = entry.get("label_index") if isinstance(entry, dict) else entry
         if not isinstance(action, int) or isinstance(action, bool):
             where = (
-                f"{root / listed}: [{clip!r}]['label_index']" if listed else f"{part}: the name's action (A…)"
+                f"{root / listed}: [{part.stem!r}]['label_index']"
+                if listed
+                else f"{part}: the name's action (A…)"
             )
             raise FormatError(f"{where}: expected the number of the clip's action, found {action!r:.40}")
-        actions[clip] = action
+        actions[clip_of(part)] = action
     return actions
 
 
@@ -285,6 +290,13 @@ def _with_lengths(options: ImportOptions, settings: DatasetSettings, root: Path)
 def into_workspace(
     dataset: Dataset, workspace: Workspace, train: bool = True, quiet: bool = False
 ) -> LabelledClips:
+    """`import_clips`, then `labelled_clips`."""
+    return labelled_clips(dataset, workspace, import_clips(dataset, workspace, train, quiet)[0])
+
+
+def import_clips(
+    dataset: Dataset, workspace: Workspace, train: bool = True, quiet: bool = False
+) -> tuple[ImportReport, ...]:
     """Import a data set's clips that the workspace does not hold yet.
 
     Test clips come first, so that they have the names by which their labels know them; a training clip of the same name
@@ -297,27 +309,40 @@ def into_workspace(
         quiet: no progress.
 
     Returns:
-        The test clips with their labels.
+        What was done with the test clips, and with the training clips.
+    """
+    name = dataset.settings.format
+    parts = [(dataset.test, dataset.test_options, False)]
+    if train:
+        parts.append((dataset.train, dataset.train_options, True))
+    return tuple(
+        import_all(name, files, workspace, options, train=learn, quiet=quiet)
+        for files, options, learn in parts
+    )
+
+
+def labelled_clips(dataset: Dataset, workspace: Workspace, report: ImportReport) -> LabelledClips:
+    """The test clips with their labels.
+
+    Args:
+        dataset: of `prepare`.
+        workspace: where the tracks are.
+        report: of the test clips' import.
 
     Raises:
         UsageError: clips and labels do not fit each other, or the workspace has other clips of the test clips' names.
+        FormatError: labels are damaged.
     """
-    settings = dataset.settings
-    report = import_all(
-        settings.format, dataset.test, workspace, dataset.test_options, train=False, quiet=quiet
-    )
-    paths = {
-        entry.clip: workspace.tracks_path(entry.clip)
-        for entry in (*report.made, *report.reused)
-        if entry.clip not in settings.excluded_test
-    }
+    paths = {}
     for entry in (*report.made, *report.reused):
         renamed = re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.clip)
         if renamed and renamed[1] == clip_of(Path(entry.source)):
             raise UsageError(
                 f"{workspace.root} has another clip called {renamed[1]}; use an own --workspace for each data set"
             )
-    if train:
-        import_all(settings.format, dataset.train, workspace, dataset.train_options, train=True, quiet=quiet)
+        if entry.clip not in dataset.settings.excluded_test:
+            paths[entry.clip] = workspace.tracks_path(entry.clip)
+    if not paths:
+        raise UsageError("none of the test clips could be read")
     times = {clip: np.array(load_tracks(path, features=False).time_s) for clip, path in paths.items()}
     return LabelledClips(dict(sorted(paths.items())), dataset.masks(times), dataset.keep_masks(times))

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from pipeline.options import add_config, add_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.imports import ImportReport
     from pipeline.settings import Settings
     from pose_extract.records import ClipTracks
 
@@ -20,6 +23,7 @@ example:
   gepc-pipeline import alphapose shanghaitech/train/ --fps 24 --frame-size 856x480
   gepc-pipeline import ntu nturgb+d_skeletons/ --workspace ntu
   gepc-pipeline import gepc from-elsewhere/*.json --scoring
+  gepc-pipeline import dataset --config shanghaitech --set dataset.root=FOLDER
 
 formats:
   alphapose          results, and tracked persons (person -> frame -> keypoints), of 17, 18, 26 or 136 joints
@@ -31,6 +35,7 @@ formats:
   posetrack          PoseTrack18's JSON
   chad               CHAD's pickle files, with --trust-pickle only
   gepc               our own tracks, NPZ or JSON (of `gepc-pipeline export`)
+  dataset            no PATH: training and test clips of the data set that --config names
 
 What is damaged is reported and left out. Run again, it takes only what is not there yet."""
 
@@ -38,7 +43,7 @@ What is damaged is reported and left out. Run again, it takes only what is not t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("format", metavar="FORMAT", help="what the files are, see below")
-    parser.add_argument("path", nargs="+", type=Path, metavar="PATH", help="a file, or a folder of them")
+    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="a file, or a folder of them")
     add_workspace(parser)
     parser.add_argument(
         "--scoring", action="store_true", help="clips to be scored: `train` does not learn from them"
@@ -82,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.cache import load_tracks
-    from pose_extract.errors import FormatError
+    from pose_extract.errors import FormatError, UsageError
     from pose_extract.formats.options import ImportOptions
 
     settings = load_settings(args.config, args.set)
@@ -97,10 +102,20 @@ def run(args: argparse.Namespace) -> int:
         trust_pickle=args.trust_pickle,
     )
     workspace = Workspace(args.workspace)
-    reports = [
-        import_all(args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet)
-        for path in args.path
-    ]
+    if (args.format == "dataset") == bool(args.path):
+        raise UsageError("say what to import: FORMAT PATH, or dataset without a PATH, with --config")
+    reports: Sequence[ImportReport]
+    if args.format == "dataset":
+        from pipeline.datasets import import_clips, labelled_clips, prepare
+
+        dataset = prepare(settings.dataset, settings.tracking)
+        reports = import_clips(dataset, workspace, train=not args.scoring, quiet=args.quiet)
+        labelled_clips(dataset, workspace, reports[0])  # so that labels that do not fit are told now
+    else:
+        reports = [
+            import_all(args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet)
+            for path in args.path
+        ]
     made = [entry for report in reports for entry in report.made]
     reused = [entry for report in reports for entry in report.reused]
     failed = [error for report in reports for error in report.failed]
@@ -134,4 +149,10 @@ def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks
         model_joints(tracks, settings.windows)
     except ModelError as error:
         return [f"before training: {error}"]
+    if args.format == "dataset":
+        sets = "".join(f" --set {text}" for text in args.set)
+        return [
+            f"next: gepc-pipeline train --config {args.config}{option}",
+            f"then: gepc-pipeline evaluate --config {args.config}{sets}{option}",
+        ]
     return [f"next: gepc-pipeline train{option}"]
