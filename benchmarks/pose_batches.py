@@ -3,8 +3,8 @@
     python -m benchmarks.pose_batches [--quick] [--device cpu|cuda|...]
 
 Published configs, random weights, the forward pass alone. "plain" is mmpose's own form: batch norm apart, channels
-first. Forms are run in turn, so that other work on the machine hits all of them; the best repetition counts. FLOPs are those
-that `torch.utils.flop_counter` counts; a share is of the rate of a float32 product of two 1024 x 1024 matrices,
+first. Forms are run in turn, so that other work on the machine hits all of them; the best repetition counts. FLOPs are
+those that `torch.utils.flop_counter` counts; a share is of the rate of a float32 product of two 1024 x 1024 matrices,
 measured in the same turns. With one thread on a CPU the clock is the process's own.
 """
 
