@@ -157,22 +157,24 @@ def make_clip(
     bare = np.flatnonzero(~drawn)
     corners[bare] = boxes_around(joints[bare])
     keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
-    frames, poses, corners = frames[keep], joints[keep], corners[keep]
-    people = [rows.people[row] for row in keep.tolist()]
+    people = rows.people
+    if len(keep) < len(rows):
+        frames, joints, corners = frames[keep], joints[keep], corners[keep]
+        people = [people[row] for row in keep.tolist()]
     count = max(frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
     if count > MOST_FRAMES:
         raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
     imported: dict[str, Any] = {"format": format_name, **(facts or {})}
     if len(keep) < len(rows):
         imported["rows_without_joints"] = len(rows) - len(keep)
-    if any(person is None for person in people):
+    if None in people:
         imported["followed"] = "by boxes and joints"
-        frames, tracks, poses, corners = _follow(
-            frames, poses, corners, fps, frame_size, skeleton, options, count
+        frames, tracks, joints, corners = _follow(
+            frames, joints, corners, fps, frame_size, skeleton, options, count
         )
     else:
         tracks = _numbered(people)
-    order = np.lexsort((-poses[..., -1].sum(1), tracks, frames))
+    order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
     first = np.ones(len(order), bool)
     first[1:] = (np.diff(frames[order]) != 0) | (np.diff(tracks[order]) != 0)
     order = order[first]
@@ -184,7 +186,7 @@ def make_clip(
         time_s=np.arange(count) / fps,
         frame=frames[order].astype(np.int32),
         track=tracks[order],
-        keypoints=poses[order],
+        keypoints=joints[order],
         boxes=corners[order],
         provenance={"source": str(where), "import": imported},
     )
@@ -214,8 +216,7 @@ def _settle(keypoints: NDArray[np.float32], scale: float) -> None:
 
 def _numbered(people: Sequence[Any]) -> NDArray[np.int32]:
     """Ids from 1. Whole numbers from 1 stay as they are, from 0 they grow by 1; others are counted as they come."""
-    whole = all(isinstance(p, (int, np.integer)) and 0 <= p < 2**31 - 1 for p in people)
-    if whole:
+    if set(map(type, people)) <= {int} and 0 <= min(people, default=0) <= max(people, default=0) < 2**31 - 1:
         ids = np.array(people, np.int32).reshape(-1)
         return ids + np.int32(1) if ids.min(initial=1) == 0 else ids
     place: dict[Any, int] = {}

@@ -101,9 +101,12 @@ def finite_joints(keypoints: NDArray[Any]) -> NDArray[np.float64]:
 def boxes_around(keypoints: NDArray[Any]) -> NDArray[np.float64]:
     """Boxes (M, 4) around the joints that were found, with a margin; NaN where none was."""
     seen = np.isfinite(keypoints).all(-1) & (keypoints[..., -1] > 0)
-    points = keypoints[..., :2].astype(np.float64)
-    low = np.where(seen[..., None], points, np.inf).min(1, initial=np.inf)
-    high = np.where(seen[..., None], points, -np.inf).max(1, initial=-np.inf)
+    corners = [
+        reduce(np.where(seen, keypoints[..., axis], end).astype(np.float64), axis=1, initial=end)
+        for reduce, end in ((np.min, np.inf), (np.max, -np.inf))
+        for axis in (0, 1)
+    ]
+    low, high = np.stack(corners[:2], 1), np.stack(corners[2:], 1)
     found = seen.any(1)
     low[~found], high[~found] = np.nan, np.nan
     margin = np.maximum(_MARGIN * (high - low), 0.5)

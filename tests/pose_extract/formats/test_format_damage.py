@@ -143,3 +143,43 @@ def test_items_of_broken_json_end_in_an_error(tmp_path, monkeypatch, content):
         monkeypatch.setattr("pose_extract.formats.json_files._CHUNK_BYTES", size)
         with pytest.raises(FormatError, match=r"a\.json"), JsonItems(tmp_path / "a.json") as items:
             list(items)
+
+
+def crowd(format: str, count: int) -> str:
+    """A frame with ``count`` people in it."""
+    joints = json.dumps([1.5, 2.5, 0.5] * (25 if format == "openpose" else 17))
+    one = {
+        "alphapose": f'{{"image_id": "0.jpg", "keypoints": {joints}}}',
+        "coco": f'{{"image_id": 0, "keypoints": {joints}}}',
+        "openpose": f'{{"pose_keypoints_2d": {joints}}}',
+        "posetrack": f'{{"image_id": 1, "keypoints": {joints}}}',
+    }[format]
+    people = "[" + ",".join([one] * count) + "]"
+    images = '[{"id": 1, "file_name": "a/0.jpg"}]'
+    whole = {
+        "openpose": f'{{"people": {people}}}',
+        "posetrack": f'{{"images": {images}, "annotations": {people}}}',
+    }
+    return whole.get(format, people)
+
+
+@pytest.mark.parametrize("format", ["alphapose", "coco", "openpose", "posetrack"])
+def test_more_people_than_a_frame_can_hold_are_refused_before_they_are_followed(tmp_path, format):
+    (tmp_path / "a_000.json").write_text(crowd(format, 1001))
+    errors = [str(got) for got in read(format, tmp_path) if isinstance(got, FormatError)]
+    assert len(errors) == 1
+    assert "at most 1000 people in a frame" in errors[0]
+
+
+def test_a_long_list_of_results_is_not_held_in_memory(tmp_path):
+    import tracemalloc
+
+    with open(tmp_path / "a.json", "w") as file:
+        person = json.dumps({"keypoints": [round(0.1 + j / 7, 6) for j in range(51)], "idx": 1})[1:]
+        file.write("[" + ",\n".join(f'{{"image_id": "{i}.jpg", {person}' for i in range(20_000)) + "]")
+    tracemalloc.start()
+    (clip,) = read("alphapose", tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(clip) == 20_000
+    assert peak < 2 * (tmp_path / "a.json").stat().st_size  # json.load takes six times the file
