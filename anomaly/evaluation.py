@@ -62,6 +62,8 @@ class Figures:
         auc_micro: area under the ROC curve of the frames of all clips together, the field's usual figure.
         auc_macro: mean of the areas of each clip's own ROC curve, over the clips with both kinds of frames.
         macro_clips: number of those clips.
+        auc_clips: area under the ROC curve of whole clips, each with the score of its highest frame, abnormal if any of
+            its frames is. What is reported where a clip is one action (section 4.2).
         ap: average precision of the frames of all clips together; chance is the share of abnormal frames.
         eer: equal error rate of the frames of all clips together.
         events: number of events; these and all that follow as `EventCounts` defines them.
@@ -81,6 +83,7 @@ class Figures:
     auc_micro: float
     auc_macro: float
     macro_clips: float
+    auc_clips: float
     ap: float
     eer: float
     events: float
@@ -120,6 +123,7 @@ def evaluate(clips: Sequence[LabelledScores]) -> Figures:
         auc_micro=frame_auc(score, abnormal) if both else np.nan,
         auc_macro=float(np.mean(own)) if own else np.nan,
         macro_clips=len(own),
+        auc_clips=_auc_of_clips(clips),
         ap=average_precision(score, abnormal) if both else np.nan,
         eer=equal_error_rate(score, abnormal) if both else np.nan,
         events=events.events if alarms else np.nan,
@@ -138,6 +142,14 @@ def clip_auc(clip: LabelledScores) -> float:
     """The area under the ROC curve of one clip's kept frames; NaN unless they are of both kinds."""
     abnormal = clip.abnormal[clip.kept]
     return frame_auc(clip.score[clip.kept], abnormal) if 0 < abnormal.sum() < len(abnormal) else np.nan
+
+
+def _auc_of_clips(clips: Sequence[LabelledScores]) -> float:
+    counted = [c for c in clips if c.kept.any()]
+    abnormal = np.array([c.abnormal[c.kept].any() for c in counted], bool)
+    if not 0 < abnormal.sum() < len(abnormal):
+        return np.nan
+    return frame_auc([c.score[c.kept].max() for c in counted], abnormal)
 
 
 def by_scene(

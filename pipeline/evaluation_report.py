@@ -15,6 +15,7 @@ from pipeline.versions import versions
 _ROWS = (
     ("auc_micro", "frame AUC, micro", "{:.3f}"),
     ("auc_macro", "frame AUC, macro", "{:.3f}"),
+    ("auc_clips", "AUC of whole clips", "{:.3f}"),
     ("ap", "average precision", "{:.3f}"),
     ("eer", "equal error rate", "{:.3f}"),
     ("event_recall", "events detected", "{:.1%}"),
@@ -28,6 +29,7 @@ _MOST_CLIPS = 20  # in the terminal; the JSON has all
 DEFINITIONS = {
     "auc_micro": "area under the ROC curve of the frames of all clips together",
     "auc_macro": "mean of the areas under each clip's own ROC curve, over clips with normal and abnormal frames",
+    "auc_clips": "area under the ROC curve of whole clips, each with the score of its highest frame",
     "ap": "average precision over the frames of all clips together; chance is the share of abnormal frames",
     "eer": "error rate at the threshold where false alarms and misses are as frequent, frames of all clips together",
     "event": "maximal run of abnormal frames of a clip; detected if any of its frames raises the alarm",
@@ -157,8 +159,10 @@ def _main_table(evaluation: Evaluation) -> Any:
     spreads = {mode: over_models([m.figures[mode] for m in evaluation.models]) for mode in evaluation.modes}
     table = _table("", *evaluation.modes)
     for field, name, form in _ROWS:
-        if all(math.isnan(spreads[mode][field].mean) for mode in evaluation.modes) and "auc" not in field:
-            continue  # there are no alarms in the legacy protocol
+        if all(math.isnan(spreads[mode][field].mean) for mode in evaluation.modes) and not field.startswith(
+            "auc_m"
+        ):
+            continue  # no alarms in the legacy protocol, no normal clips, ...
         cells = []
         for mode in evaluation.modes:
             spread = spreads[mode][field]

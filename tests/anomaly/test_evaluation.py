@@ -137,6 +137,17 @@ def test_scores_that_do_not_fit_their_labels_are_an_error():
         labelled("a", [0, np.nan], [0, 1])
 
 
+def test_whole_clips_are_compared_by_their_highest_frame_that_counts():
+    clips = [
+        labelled("a", [0, 5, 1], [0, 1, 0]),
+        labelled("b", [3, 9, 2], [0, 0, 0], kept=[1, 0, 1]),
+        labelled("c", [6, 0, 0], [0, 0, 0]),
+        labelled("d", [9, 9, 9], [0, 0, 0], kept=[0, 0, 0]),  # counts for nothing
+    ]
+    assert evaluate(clips).auc_clips == pytest.approx(0.5)  # 5 lies above 3 and below 6
+    assert np.isnan(evaluate(clips[:1]).auc_clips)
+
+
 # Events
 
 

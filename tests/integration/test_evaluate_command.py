@@ -185,6 +185,33 @@ def test_the_workspaces_clips_are_those_that_were_not_trained_on(cli, labelled, 
     assert "4 clips" in result.out
 
 
+def test_a_data_sets_config_stands_for_tracks_and_masks(cli, evaluate, labelled, truth_workspace, tmp_path):
+    config = tmp_path / "street.yaml"
+    config.write_text(
+        "dataset: {name: street, format: gepc, train: 'tracks/*.npz', test: 'tracks/*.npz', labels: masks,"
+        " excluded_test: ['02_0004'], excluded_frames: [['01_0001', 0, 20]]}"
+    )
+    options = ("--model", truth_workspace / "model", "--workspace", tmp_path / "new", "--quiet")
+    root = f"dataset.root={labelled}"
+    result = cli("evaluate", "--config", config, "--set", root, "--set=scoring.smoothing_s=0.1", *options)
+    assert result.code == 0, result.err
+    assert "3 clips" in result.out
+    keep = {p.stem: np.ones(len(np.load(p)), np.uint8) for p in (labelled / "masks").glob("*.npy")}
+    keep["01_0001"][:20] = 0
+    keep["02_0004"][:] = 0
+    np.savez(tmp_path / "keep.npz", **keep)
+    same = evaluate("--keep", tmp_path / "keep.npz", "--set=scoring.smoothing_s=0.1")
+    assert figure(result, "frame_auc_micro") == figure(same, "frame_auc_micro")
+    for wrong, said in (
+        (("--config", config), "dataset.root"),
+        (("--config", config, "--masks", labelled / "masks"), "either --masks"),
+        ((), "either --masks"),
+        (("--config", config, "--set", root, "--keep", "k.npz"), "leave them out"),
+    ):
+        result = cli("evaluate", *wrong, *options)
+        assert (result.code, said in result.err) == (2, True), result.err
+
+
 def test_clips_that_were_trained_on_are_evaluated_with_a_warning(cli, truth_workspace, tmp_path, caplog):
     frames = 8 * 24
     for name in ("normal_0", "normal_1"):
@@ -254,6 +281,7 @@ def write_avenue(path, folder, count):
     names = [str(clip) for clip in poses["clips"][:count]]
     for i, name in enumerate(names):
         rows = np.arange(*poses["offsets"][i : i + 2])
+        rows = rows[poses["kp"][rows].any(axis=(1, 2))]
         rows = rows[np.lexsort((poses["person"][rows], poses["frame"][rows]))]
         points = poses["kp"][rows]
         found = points.any(axis=2)
