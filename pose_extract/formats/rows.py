@@ -143,7 +143,7 @@ def make_clip(
     elif rows.joints < skeleton.num_joints:
         raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {rows.joints}")
     joints = joints[:, : skeleton.num_joints]
-    _settle(joints, options.confidence_scale)
+    above = _settle(joints, options.confidence_scale)
     far = (np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2))
     if far.any():
         row = int(far.argmax())
@@ -167,11 +167,14 @@ def make_clip(
     imported: dict[str, Any] = {"format": format_name, **(facts or {})}
     if len(keep) < len(rows):
         imported["rows_without_joints"] = len(rows) - len(keep)
+    if above:
+        imported["confidences_above_1"] = above
     if None in people:
         imported["followed"] = "by boxes and joints"
         frames, tracks, joints, corners = _follow(
             frames, joints, corners, fps, frame_size, skeleton, options, count
         )
+        imported["rows_not_followed"] = len(people) - len(frames)
     else:
         tracks = _numbered(people)
     order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
@@ -203,15 +206,21 @@ def _counted(frames: NDArray[np.int64], start: int, where: Path) -> NDArray[np.i
     return frames - start
 
 
-def _settle(keypoints: NDArray[np.float32], scale: float) -> None:
-    """Bring confidences into 0..1, in place; 0 where anything of a joint is not a finite number."""
+def _settle(keypoints: NDArray[np.float32], scale: float) -> int:
+    """Bring confidences into 0..1, in place; 0 where anything of a joint is not a finite number.
+
+    Returns:
+        how many were above 1 and are 1 now.
+    """
     finite = np.isfinite(keypoints)
     keypoints[..., :-1][~finite[..., :-1]] = np.nan
     confidence = keypoints[..., -1]
     confidence[~finite.all(axis=-1)] = 0.0
     if scale != 1.0:
         confidence /= np.float32(scale)
+    above = int((confidence > 1.0).sum())
     np.clip(confidence, 0.0, 1.0, out=confidence)
+    return above
 
 
 def _numbered(people: Sequence[Any]) -> NDArray[np.int32]:

@@ -387,7 +387,9 @@ def one_person(tmp_path, *triples, frame="0"):
 
 def test_confidences_end_up_between_0_and_1(tmp_path):
     path = one_person(tmp_path, (1, 1, 3.0), (1, 1, -0.2), (1, 1, 6.0))
-    np.testing.assert_allclose(read_one("alphapose", path).keypoints[0, :3, 2], (1, 0, 1))
+    clip = read_one("alphapose", path)
+    np.testing.assert_allclose(clip.keypoints[0, :3, 2], (1, 0, 1))
+    assert clip.provenance["import"]["confidences_above_1"] == 2
     scaled = read_one("alphapose", path, confidence_scale=6.0)
     np.testing.assert_allclose(scaled.keypoints[0, :3, 2], (0.5, 0, 1))
 
@@ -418,6 +420,15 @@ def test_of_two_rows_of_a_person_in_a_frame_the_surer_one_stays(tmp_path):
 def test_ids_start_at_one(tmp_path, ids, tracks):
     content = {person: {str(i): {"keypoints": walking(17, 0, 0)}} for i, person in enumerate(ids)}
     assert read_one("alphapose", save(tmp_path / "c.json", content)).track.tolist() == tracks
+
+
+def test_people_who_are_seen_once_cannot_be_followed_and_are_counted(tmp_path):
+    content = [result(f, 0, box=[f, 30, 60, 120]) for f in range(10)] + [
+        result(20, 3, box=[500, 30, 60, 120])
+    ]
+    clip = read_one("alphapose", save(tmp_path / "c.json", content))
+    assert (len(clip), clip.frame_count) == (10, 21)
+    assert clip.provenance["import"]["rows_not_followed"] == 1
 
 
 def test_frames_before_the_first_and_beyond_all_bounds_are_refused(tmp_path):
