@@ -23,7 +23,7 @@ example:
   gepc-pipeline import alphapose shanghaitech/train/ --fps 24 --frame-size 856x480
   gepc-pipeline import ntu nturgb+d_skeletons/ --workspace ntu
   gepc-pipeline import gepc from-elsewhere/*.json --scoring
-  gepc-pipeline import dataset --config shanghaitech --set dataset.root=FOLDER
+  gepc-pipeline import dataset ShanghaiTech/ --config shanghaitech
 
 formats:
   alphapose          results, and tracked persons (person -> frame -> keypoints), of 17, 18, 26 or 136 joints
@@ -35,7 +35,7 @@ formats:
   posetrack          PoseTrack18's JSON
   chad               CHAD's pickle files, with --trust-pickle only
   gepc               our own tracks, NPZ or JSON (of `gepc-pipeline export`)
-  dataset            no PATH: training and test clips of the data set that --config names
+  dataset            a folder with the data set that --config names: its training and test clips
 
 What is damaged is reported and left out. Run again, it takes only what is not there yet."""
 
@@ -43,7 +43,7 @@ What is damaged is reported and left out. Run again, it takes only what is not t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("format", metavar="FORMAT", help="what the files are, see below")
-    parser.add_argument("path", nargs="*", type=Path, metavar="PATH", help="a file, or a folder of them")
+    parser.add_argument("path", nargs="+", type=Path, metavar="PATH", help="a file, or a folder of them")
     add_workspace(parser)
     parser.add_argument(
         "--scoring", action="store_true", help="clips to be scored: `train` does not learn from them"
@@ -81,6 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; exit code 11 if something could not be used."""
+    from dataclasses import replace
+
     from pipeline.import_checks import parse_size, read_frame_counts
     from pipeline.imports import import_all
     from pipeline.progress import format_duration
@@ -102,13 +104,15 @@ def run(args: argparse.Namespace) -> int:
         trust_pickle=args.trust_pickle,
     )
     workspace = Workspace(args.workspace)
-    if (args.format == "dataset") == bool(args.path):
-        raise UsageError("say what to import: FORMAT PATH, or dataset without a PATH, with --config")
     reports: Sequence[ImportReport]
     if args.format == "dataset":
         from pipeline.datasets import import_clips, labelled_clips, prepare
 
-        dataset = prepare(settings.dataset, settings.tracking)
+        if len(args.path) > 1:
+            raise UsageError(
+                f"import dataset: expected one PATH, the data set's folder, got {len(args.path)}"
+            )
+        dataset = prepare(replace(settings.dataset, root=str(args.path[0])), settings.tracking)
         reports = import_clips(dataset, workspace, train=not args.scoring, quiet=args.quiet)
         labelled_clips(dataset, workspace, reports[0])  # so that labels that do not fit are told now
     else:
@@ -150,7 +154,7 @@ def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks
     except ModelError as error:
         return [f"before training: {error}"]
     if args.format == "dataset":
-        sets = "".join(f" --set {text}" for text in args.set)
+        sets = "".join(f" --set {text}" for text in (f"dataset.root={args.path[0]}", *args.set))
         return [
             f"next: gepc-pipeline train --config {args.config}{option}",
             f"then: gepc-pipeline evaluate --config {args.config}{sets}{option}",
