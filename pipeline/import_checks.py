@@ -23,6 +23,8 @@ def checked(items: Iterable[ClipTracks | FormatError], part: Path) -> Iterator[C
 
 def fault_of(clip: ClipTracks) -> str | None:
     """What makes a clip unusable."""
+    if not clip.frame_count:
+        return "nobody is in it, and it does not tell its number of frames; say that with --frame-counts"
     width, height = clip.frame_size
     if not (0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE):
         return f"expected a frame size of 1 to {_MOST_SIDE} pixels, found {width}x{height}"
