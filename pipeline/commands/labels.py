@@ -19,7 +19,8 @@ abnormal.csv has a line an abnormal stretch, under one of these headers:
   clip,start_s,end_s              seconds, or minutes:seconds
   clip,start_frame,end_frame      frames from 0, the end is the first frame after
   clip,first_frame,last_frame     frames from 0, both are abnormal
-A mask is <clip>.npy: a number for each frame of the clip, 1 = abnormal. Clips without a line are normal."""
+A mask is <clip>.npy: a number for each frame of the clip, 1 = abnormal. Clips without a line are normal; those of the
+workspace that are there to train on get no mask."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +54,21 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.errors import UsageError
 
     kind = args.kind or ("intervals" if args.path.suffix.lower() == ".csv" else "masks")
-    folder = args.tracks or Workspace(args.workspace).tracks
+    workspace = Workspace(args.workspace)
+    folder = args.tracks or workspace.tracks
     needed = kind in ("intervals", "ubnormal")
     clips = clip_times(folder) if args.tracks or needed or (kind == "avenue" and folder.is_dir()) else None
     masks = read_labels(kind, args.path, clips, args.abnormal, args.prefix)
+    left_out = []
+    if needed and not args.tracks:
+        # A mask would make `evaluate` count the clip, and the model knows these.
+        left_out = [e.clip for e in workspace.training_clips() if e.clip in masks and not masks[e.clip].any()]
+        masks = {clip: mask for clip, mask in masks.items() if clip not in left_out}
+        if not masks:
+            raise UsageError(
+                f"every clip in {folder} is there to train on, and {args.path} names none of them; "
+                "bring clips to test on in with gepc-pipeline score, or import --scoring"
+            )
     if args.tracks:
         masks = match_masks(masks, {clip: len(times) for clip, times in clip_times(args.tracks).items()})
     if args.out is not None:
@@ -81,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     frames, abnormal = sum(map(len, masks.values())), sum(int(m.sum()) for m in masks.values())
     share = f" ({abnormal / frames:.1%})" if frames else ""
     print(f"{len(masks)} clips, {frames} frames, {abnormal} of them abnormal{share}")
+    if left_out:
+        print(f"left out: {len(left_out)} training clips without an abnormal frame")
     if args.out is not None:
         print(f"masks are in {args.out}, 1 = abnormal")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import pickle
@@ -13,8 +14,11 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.cli import main
+from pipeline.commands.labels import add_arguments
+from pipeline.dataset_settings import LABEL_KINDS
 from pipeline.label_formats import read_avenue, read_intervals, read_ubnormal
-from pipeline.labels import clip_times, intervals_of, match_masks, read_labels, read_masks, write_masks
+from pipeline.labels import KINDS, clip_times, intervals_of, match_masks, read_labels, read_masks, write_masks
+from pipeline.workspace import Workspace, entry_of
 from pose_extract.cache import save_tracks
 from pose_extract.errors import FormatError, OutputError, UsageError
 from pose_extract.records import ClipTracks
@@ -398,3 +402,24 @@ def test_masks_are_written_complete_or_not_at_all(tmp_path):
 def test_clip_times_are_those_of_the_tracks(tmp_path):
     save_clip(tmp_path, "a", 3)
     assert clip_times(tmp_path)["a"].tolist() == [0.0, 0.1, 0.2]
+
+
+def test_clips_to_train_on_get_a_mask_only_if_they_are_named(tmp_path, capsys):
+    for clip, train in (("a", True), ("b", True), ("c", False)):
+        save_clip(tmp_path / "w" / "tracks", clip, 5)
+        summary = {"frames": 5, "rows": 0, "tracks": 0, "seconds": 0.5, "coverage": 0.0, "damage": []}
+        made = {"source": clip, "key": clip, "train": train, "estimator": {"name": "x"}, "summary": summary}
+        Workspace(tmp_path / "w").record(entry_of(made, clip))
+    arguments = ("--workspace", tmp_path / "w", "--out", tmp_path / "masks")
+    code, out, _ = run(capsys, csv_file(tmp_path, "clip,first_frame,last_frame\na,1,2\n"), *arguments)
+    assert code == 0
+    assert "left out: 1 training clips" in out
+    assert sorted(file.stem for file in (tmp_path / "masks").iterdir()) == ["a", "c"]
+
+
+def test_the_command_and_data_sets_know_every_kind():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    kinds = next(action.choices for action in parser._actions if action.dest == "kind")
+    assert tuple(kinds or ()) == KINDS
+    assert (*KINDS, "actions") == LABEL_KINDS
