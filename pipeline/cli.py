@@ -16,7 +16,8 @@ from pose_extract.errors import GepcError
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
 COMMANDS = (
-    "extract", "import", "train", "score", "labels", "evaluate", "words", "export", "onnx", "demo", "info", "doctor", "weights"
+    "extract", "import", "train", "score", "labels", "evaluate", "ablate", "words",
+    "export", "onnx", "demo", "info", "doctor", "weights",
 )  # fmt: skip
 
 _DESCRIPTION = """\

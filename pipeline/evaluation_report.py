@@ -86,7 +86,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         mode: {k: asdict(v) for k, v in over_models([m.figures[mode] for m in evaluation.models]).items()}
         for mode in evaluation.modes
     }
-    return _plain(
+    return plain(
         {
             "protocol": evaluation.settings.protocol,
             "protocol_text": evaluation.settings.describe(),
@@ -101,12 +101,12 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NaN as None, whole numbers as such: JSON has neither NaN nor a use for 21.0 clips."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         return None if not math.isfinite(value) else value
     return value

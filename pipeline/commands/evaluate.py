@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from pipeline.labelled_options import add_labelled, inputs, labelled_clips
 from pipeline.options import add_device, add_set, add_workspace
-
-if TYPE_CHECKING:
-    from pipeline.evaluate import LabelledClips
-    from pipeline.workspace import Workspace
 
 HELP = "compare a model's scores with labels: AUC, events, false alarms"
 EXAMPLE = """\
@@ -27,55 +23,13 @@ Ends with the lines frame_auc_micro = ... and frame_auc_macro = ... of the mode 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR|NPZ",
-        help="which frames are abnormal, named like the clips",
-    )
-    parser.add_argument(
-        "--abnormal",
-        type=int,
-        choices=(0, 1),
-        default=1,
-        help="which value of the masks stands for an abnormal frame (default: 1)",
-    )
-    parser.add_argument(
-        "--tracks",
-        type=Path,
-        metavar="DIR|NPZ",
-        help="tracks files to score (default: the workspace's, without those that were extracted to train on)",
-    )
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        metavar="DIR|NPZ",
-        help="masks of the frames that count, 1 = counts: the others are scored, but left out of every figure",
-    )
-    parser.add_argument(
-        "--lengthen",
-        action="store_true",
-        help="take frames that a mask has beyond its clip for frames without people (tracks imported from poses)",
-    )
+    add_labelled(parser)
     parser.add_argument(
         "--model",
         type=Path,
         nargs="+",
         metavar="DIR",
         help="models, for instance of several seeds (default: that of the workspace)",
-    )
-    parser.add_argument(
-        "--protocol",
-        choices=("current", "legacy"),
-        default="current",
-        help="current: smoothed inside each clip; legacy: one AUC over clips joined and smoothed together, "
-        "as older papers computed it (default: current)",
-    )
-    parser.add_argument(
-        "--normalise",
-        choices=("none", "clip"),
-        default="none",
-        help="legacy only: first bring each clip's scores to 0..1, as some papers did (default: none)",
     )
     parser.add_argument(
         "--scene",
@@ -104,12 +58,16 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.evaluate import EvaluationSettings, evaluate_model
     from pipeline.evaluation_files import EvaluationFolder
     from pipeline.evaluation_report import Evaluation, print_report
+    from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
     settings = EvaluationSettings(args.protocol, args.normalise, args.scene)
     workspace = Workspace(args.workspace)
-    clips, overrides = _find_clips(args, workspace)
+    of_dataset = [text for text in args.set if args.config and text.startswith("dataset.")]
+    dataset = load_settings(args.config, of_dataset).dataset if args.config else None
+    overrides = [text for text in args.set if text not in of_dataset]
+    clips = labelled_clips(args, workspace, dataset)
     folder = EvaluationFolder(args.out, settings.protocol) if args.out else None
     models = []
     for path in args.model or [workspace.model]:
@@ -117,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if folder:
             folder.add(model)
         models.append(model.without_curves())
-    evaluation = Evaluation(settings, models, _inputs(args, workspace))
+    evaluation = Evaluation(settings, models, inputs(args, workspace))
     print_report(evaluation)
     if folder:
         folder.finish(evaluation)
@@ -133,43 +91,3 @@ def run(args: argparse.Namespace) -> int:
     print(f"frame_auc_micro = {micro:.3f}")
     print(f"frame_auc_macro = {macro:.3f}")
     return 0
-
-
-def _find_clips(args: argparse.Namespace, workspace: Workspace) -> tuple[LabelledClips, list[str]]:
-    """The clips with their labels, and the overrides that are left for the model."""
-    from pipeline.evaluate import find_labelled
-    from pose_extract.errors import UsageError
-
-    if (args.masks is None) == (args.config is None):
-        raise UsageError(
-            "expected either --masks, which says what is abnormal in which clip, or the --config of a data set"
-        )
-    if args.config is None:
-        clips = find_labelled(args.tracks, workspace, args.masks, args.abnormal, args.keep, args.lengthen)
-        return clips, args.set
-    if args.tracks or args.keep or args.lengthen:
-        raise UsageError("--config: the data set's section tells the tracks and what to keep; leave them out")
-    from pipeline.datasets import into_workspace, prepare
-    from pipeline.settings import load_settings
-
-    of_dataset = [text for text in args.set if text.startswith("dataset.")]
-    dataset = prepare(load_settings(args.config, of_dataset).dataset)
-    clips = into_workspace(dataset, workspace, train=False, quiet=args.quiet)
-    return clips, [text for text in args.set if text not in of_dataset]
-
-
-def _inputs(args: argparse.Namespace, workspace: Workspace) -> dict[str, Any]:
-    """Where tracks and labels came from, for the record."""
-
-    def absolute(path: Path | None) -> str | None:
-        return None if path is None else str(path.resolve())
-
-    return {
-        "tracks": absolute(args.tracks or workspace.tracks),
-        "masks": absolute(args.masks),
-        "abnormal": args.abnormal if args.masks else None,
-        "keep": absolute(args.keep),
-        "lengthen": args.lengthen,
-        "config": args.config,
-        "set": args.set,
-    }
