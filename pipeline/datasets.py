@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.dataset_settings import DatasetSettings
 from pipeline.evaluate import LabelledClips
+from pipeline.import_checks import read_frame_counts
 from pipeline.imports import ImportReport, import_all
 from pipeline.labels import Mask, match_masks, read_labels, read_masks
 from pipeline.workspace import Workspace
@@ -162,6 +163,7 @@ def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None)
         for key, path in (
             ("labels", settings.labels),
             ("keep", settings.keep),
+            ("frame_counts", settings.frame_counts),
             ("train_list", settings.train_list),
             ("test_list", settings.test_list),
             ("train_actions", settings.train_actions),
@@ -279,12 +281,14 @@ def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
 def _with_lengths(options: ImportOptions, settings: DatasetSettings, root: Path) -> ImportOptions:
     """The options with the clips' lengths: poses do not tell how long a clip goes on without people."""
     kind, path = settings.label_kind, root / settings.labels
-    if not (kind in _TOLD or (kind == "avenue" and path.is_dir())):
-        return options
-    masks = read_labels(
-        kind, path, None, settings.abnormal if kind == "masks" else None, settings.label_prefix
-    )
-    return replace(options, frame_counts={clip: len(mask) for clip, mask in masks.items()})
+    counts = {}
+    if kind in _TOLD or (kind == "avenue" and path.is_dir()):
+        abnormal = settings.abnormal if kind == "masks" else None
+        masks = read_labels(kind, path, None, abnormal, settings.label_prefix)
+        counts = {clip: len(mask) for clip, mask in masks.items()}
+    if settings.frame_counts:
+        counts.update(read_frame_counts(root / settings.frame_counts))
+    return replace(options, frame_counts=counts)
 
 
 def into_workspace(

@@ -195,6 +195,22 @@ def test_ubnormal_trains_on_normal_clips_alone(tmp_path):
     }
 
 
+def test_lengths_that_neither_poses_nor_labels_tell_can_be_listed(tmp_path):
+    export_clips("alphapose", [walk("normal_1")], tmp_path / "pose" / "train")
+    export_clips("alphapose", [walk("abnormal_1"), walk("normal_2")], tmp_path / "pose" / "test")
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "abnormal_1_tracks.txt").write_text("1,15,29\n")
+    (tmp_path / "frames.csv").write_text("clip,frames\nabnormal_1,30\n")
+    changes = ("dataset.frame_size=[1080, 720]", "dataset.frame_counts=frames.csv")
+    dataset = prepare(settings_of("ubnormal", tmp_path, *changes))
+    times = {clip.clip: clip.time_s for clip in dataset.test_clips()}
+    assert {clip: len(t) for clip, t in times.items()} == {"abnormal_1": 30, "normal_2": 18}
+    assert intervals_of(dataset.masks(times)["abnormal_1"]) == [(15, 30)]
+    (tmp_path / "frames.csv").unlink()
+    with pytest.raises(UsageError, match=r"frame_counts .*frames\.csv"):
+        prepare(settings_of("ubnormal", tmp_path, *changes))
+
+
 def test_actions_of_ntu_are_split_by_person_and_class(tmp_path):
     names = [f"S001C001P{p:03}R001A{a:03}" for p in (1, 3) for a in (31, 38, 50)]
     clips = [walk(name, skeleton="ntu25", depth=True) for name in names]
