@@ -91,7 +91,7 @@ def test_a_cell_that_fails_is_said_and_the_others_go_on(ablate):
     result = ablate("--vary", "normality.components=500")
     names = {c["name"]: c["failed"] for c in table(ablate)["cells"]}
     assert result.code == 8
-    assert "failed: normality.components=500, seed 0: the normality mixture needs" in result.out
+    assert "failed: normality.components=500, seed 0: too little to train on" in result.out
     assert list(names["normality.components=500"]) == ["0"]
     assert not names[next(iter(names))]
 
