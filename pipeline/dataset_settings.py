@@ -28,8 +28,8 @@ class DatasetSettings:
         fps: frames a second of the poses, where their format does not tell.
         frame_size: (width, height) in pixels, likewise.
         first_frame: number of a clip's first frame; the format's own custom if None.
-        frame_counts: CSV of each test clip's number of frames (columns clip, frames), where neither poses nor labels tell
-            it; a clip ends with its last person otherwise.
+        frame_counts: CSV of test clips and their numbers of frames (columns clip, frames), where neither poses nor
+            labels tell; a clip ends with its last person otherwise.
         trust_pickle: read poses from pickle files (CHAD's): only numbers, text and arrays are taken from them.
         labels: file or folder of the test clips' labels.
         label_kind: what they are, see `pipeline.labels.read_labels`; or "actions": a clip is abnormal or not as a

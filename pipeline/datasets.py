@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dataset_layout import clip_of, find_poses
 from pipeline.dataset_settings import DatasetSettings
 from pipeline.evaluate import LabelledClips
 from pipeline.import_checks import read_frame_counts
@@ -29,18 +30,13 @@ from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import get_format, read_part
-from pose_extract.formats.json_files import load_json
-from pose_extract.formats.ntu import parse_name
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.values import clip_name
 from pose_extract.records import ClipTracks
 from pose_extract.tracking import TrackingSettings
 
 logger = logging.getLogger(__name__)
 
 _TOLD = ("masks", "shanghaitech", "chad")  # labels that tell by themselves how long their clips are
-_ENDINGS = re.compile(r"[_-]alphapose([_-](tracked[_-]persons?|results))?$", re.IGNORECASE)
-_MOST_LINES = 12  # of what is missing, in one message
 
 
 @dataclass(frozen=True)
@@ -147,48 +143,12 @@ def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None)
         raise UsageError(
             "this config names no data set; take one that does, for example --config shanghaitech"
         )
-    name = settings.name or "the data set"
     if not settings.root:
-        raise UsageError(f"say where your copy of {name} lies: --set dataset.root=FOLDER")
+        raise UsageError(f"say where your copy of {settings.name} lies: --set dataset.root=FOLDER")
     root = Path(settings.root).expanduser()
     if not root.is_dir():
-        raise UsageError(f"{root}: expected the folder of {name} (dataset.root), found none")
-    missing, found = [], {}
-    for key, pattern in (("train", settings.train), ("test", settings.test)):
-        found[key] = _find(settings, root, pattern)
-        if not found[key]:
-            missing.append(f"{key} {root / pattern} (poses, format {settings.format})")
-    missing += [
-        f"{key} {root / path}"
-        for key, path in (
-            ("labels", settings.labels),
-            ("keep", settings.keep),
-            ("frame_counts", settings.frame_counts),
-            ("train_list", settings.train_list),
-            ("test_list", settings.test_list),
-            ("train_actions", settings.train_actions),
-            ("test_actions", settings.test_actions),
-        )
-        if path and not (root / path).exists()
-    ]
-    if not missing:
-        for key, listed in (("train", settings.train_list), ("test", settings.test_list)):
-            if listed:
-                found[key], absent = _listed(found[key], root / listed)
-                missing += [f"{key} poses of the clip {clip}, which {listed} names" for clip in absent]
-    if missing:
-        more = len(missing) - _MOST_LINES
-        lines = [f"  {line}" for line in missing[:_MOST_LINES]] + [f"  and {more} more"] * (more > 0)
-        raise UsageError(
-            f"{root} is not laid out as expected of {name}; missing:\n"
-            + "\n".join(lines)
-            + "\nset dataset.train, dataset.test, dataset.labels … where your copy's layout is another one"
-        )
-    train = [part for part in found["train"] if clip_of(part) not in settings.excluded_train]
-    test = [part for part in found["test"] if clip_of(part) not in settings.excluded_test]
-    actions: dict[str, int] = {}
-    if settings.label_kind == "actions":
-        train, test, actions = _by_action(settings, root, train, test)
+        raise UsageError(f"{root}: expected the folder of {settings.name} (dataset.root), found none")
+    train, test, actions = find_poses(settings, root)
     options = ImportOptions(
         fps=settings.fps,
         frame_size=settings.frame_size,
@@ -204,78 +164,6 @@ def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None)
         test_options=_with_lengths(options, settings, root),
         actions=actions,
     )
-
-
-def clip_of(part: Path) -> str:
-    """The name of the clip in a file or folder of poses, as reading it gives it."""
-    if part.is_dir():
-        camera = part.resolve().parent.name
-        return clip_name(f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name)
-    return clip_name(_ENDINGS.sub("", part.stem))
-
-
-def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
-    """Every file or folder of poses that a pattern finds, in order."""
-    chosen = get_format(settings.format)
-    parts: dict[Path, None] = {}
-    try:
-        matches = sorted(root.glob(pattern)) if pattern else []
-    except (ValueError, NotImplementedError) as error:
-        raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
-    for match in matches:
-        try:
-            parts.update(dict.fromkeys(chosen.find(match)))
-        except FormatError:
-            continue  # a folder without poses
-    return list(parts)
-
-
-def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
-    """The parts that a list names, in its order, and the names for which there is none."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
-    names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))
-    by_name = {clip_of(part): part for part in parts}
-    return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]
-
-
-def _by_action(
-    settings: DatasetSettings, root: Path, train: list[Path], test: list[Path]
-) -> tuple[list[Path], list[Path], dict[str, int]]:
-    """Normal clips to train on, and the actions of those to test on."""
-    if settings.train_people:
-        train = [part for part in train if parse_name(part.stem).get("person") in settings.train_people]
-        test = [part for part in test if parse_name(part.stem).get("person") not in settings.train_people]
-    known = _actions(train, settings.train_actions, root)
-    actions = _actions(test, settings.test_actions, root)
-    train = [part for part in train if settings.is_normal(known[clip_of(part)])]
-    if not train or not test:
-        raise UsageError(
-            f"{root}: no clips of the split {settings.split!r} to {'test' if train else 'train'} on"
-        )
-    return train, test, actions
-
-
-def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
-    """clip -> its action: from a JSON file, or from the clips' names (NTU's)."""
-    content = load_json(root / listed) if listed else None
-    if listed and not isinstance(content, dict):
-        raise FormatError(f"{root / listed}: expected an object clip -> action")
-    actions = {}
-    for part in parts:
-        entry = content.get(part.stem) if isinstance(content, dict) else parse_name(part.stem).get("action")
-        action = entry.get("label_index") if isinstance(entry, dict) else entry
-        if not isinstance(action, int) or isinstance(action, bool):
-            where = (
-                f"{root / listed}: [{part.stem!r}]['label_index']"
-                if listed
-                else f"{part}: the name's action (A…)"
-            )
-            raise FormatError(f"{where}: expected the number of the clip's action, found {action!r:.40}")
-        actions[clip_of(part)] = action
-    return actions
 
 
 def _with_lengths(options: ImportOptions, settings: DatasetSettings, root: Path) -> ImportOptions:
@@ -317,7 +205,7 @@ def import_clips(
     """
     name = dataset.settings.format
     parts = [(dataset.test, dataset.test_options, False)]
-    if train:
+    if train and dataset.train:
         parts.append((dataset.train, dataset.train_options, True))
     return tuple(
         import_all(name, files, workspace, options, train=learn, quiet=quiet)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
+from pipeline.dataset_layout import clip_of
 from pipeline.dataset_settings import DatasetSettings
-from pipeline.datasets import clip_of, into_workspace, prepare
+from pipeline.datasets import into_workspace, prepare
 from pipeline.labels import intervals_of, read_masks
 from pipeline.settings import Settings, load_settings, shipped_configs
 from pipeline.workspace import Workspace
