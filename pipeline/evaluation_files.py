@@ -36,7 +36,9 @@ class EvaluationFolder:
     def __init__(self, folder: Path, protocol: str) -> None:
         self.folder, self._protocol = folder, protocol
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before hours of scoring
+            folder.mkdir(
+                parents=True, exist_ok=True
+            )  # what cannot be written is said before hours of scoring
         self._rocs: list[tuple[str, int, Any]] = []
         self._count = 0
 
@@ -158,14 +160,16 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
     """
     figure, axes = _axes((11, 3.6))
     clip = curves[0]
-    end = clip.time_s[-1] if len(clip.time_s) else 0.0
-    edges = np.append(clip.time_s, end + (1 / clip.fps if clip.fps else 0.0))
+    last = clip.time_s[-1] if len(clip.time_s) else 0.0
+    edges = np.append(clip.time_s, last + (1 / clip.fps if clip.fps else 0.0))
     for mask, colour, name in (
         (clip.abnormal & clip.kept, "#f4c7c3", "labelled abnormal"),
         (~clip.kept, "#dddddd", "left out"),
     ):
-        for i, (first, stop) in enumerate(runs_of(mask)):
-            axes.axvspan(edges[first], edges[stop], color=colour, lw=0, label=name if i == 0 else None)
+        spans = [(edges[a], edges[b] - edges[a]) for a, b in runs_of(mask)]
+        if spans:  # one collection, for clips with thousands of them
+            whole = axes.get_xaxis_transform()
+            axes.broken_barh(spans, (0, 1), transform=whole, color=colour, lw=0, label=name)
     low = min((float(c.score.min()) for c in curves if len(c.score)), default=0.0)
     high = max((float(c.score.max()) for c in curves if len(c.score)), default=1.0)
     step = 0.07 * max(high - low, 1e-6)
@@ -175,19 +179,21 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
         shown = "" if np.isnan(auc) else f", AUC {auc:.3f}"
         colour = _COLOURS[mode]
         axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{shown}")
-        if its.alarm is not None:
-            for i, (first, stop) in enumerate(runs_of(its.alarm)):
-                axes.plot(
-                    edges[[first, stop]], [low - (number + 1) * step] * 2, color=colour, lw=4,
-                    solid_capstyle="butt", label=f"{mode} alarm" if i == 0 else None,
-                )  # fmt: skip
+        if its.alarm is not None and its.alarm.any():
+            begin, end = edges[np.array(runs_of(its.alarm)).T]
+            axes.hlines(
+                [low - (number + 1) * step] * len(begin),
+                begin,
+                end,
+                color=colour,
+                lw=4,
+                label=f"{mode} alarm",
+            )
     axes.set_xlim(0, max(float(edges[-1]), 1e-3))
     axes.set_xlabel("time (s)")
     axes.set_ylabel("anomaly score")
     axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3 * len(modes), frameon=False, fontsize=9
-    )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
