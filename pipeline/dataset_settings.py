@@ -84,6 +84,8 @@ class DatasetSettings:
             raise ConfigError(
                 f"dataset.abnormal: expected 0 or 1, the value of an abnormal frame, got {self.abnormal}"
             )
+        if self.test and not self.labels and self.label_kind != "actions":
+            raise ConfigError("dataset.labels: expected the file or folder of the test clips' labels")
         if self.tolerance < 0:
             raise ConfigError(f"dataset: expected a tolerance of 0 or above, got {self.tolerance}")
         for clip, first, end in self.excluded_frames:

@@ -123,7 +123,14 @@ class Dataset:
     def _matched(
         self, masks: Mapping[str, Mask], times: Mapping[str, NDArray[np.float64]]
     ) -> dict[str, Mask]:
-        wanted = {clip: mask for clip, mask in masks.items() if clip not in self.settings.excluded_test}
+        """The masks of test clips: some data sets have masks of the others as well."""
+        test = set(map(clip_of, self.test))
+        others = set(map(clip_of, self.train)) - test | set(self.settings.excluded_test)
+        wanted = {
+            clip: mask
+            for clip, mask in masks.items()
+            if clip in test or not (clip in others or self.settings.test_list)
+        }
         return match_masks(wanted, {clip: len(t) for clip, t in times.items()}, self.settings.tolerance)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_the_settings_refuse_what_cannot_be():
     for section, message in (
         ({"abnormal": 2}, "expected 0 or 1"),
         ({"label_kind": "mask"}, "did you mean 'masks'"),
+        ({"test": "*"}, "dataset.labels: expected the file"),
         ({"tolerance": -1}, "tolerance of 0 or above"),
         ({"excluded_frames": [["a", 5, 5]]}, r"got \[a, 5, 5\]"),
         ({"excluded_frames": [["a", 5]]}, "expected 3 values"),
@@ -252,19 +254,37 @@ def test_a_split_without_clips_is_an_error(tmp_path):
         prepare(settings_of("ntu", tmp_path))
 
 
-def test_chads_pickles_are_refused_until_they_are_trusted(tmp_path):
+@pytest.fixture
+def chad(tmp_path: Path) -> Path:
+    """A copy of CHAD with a video to train on, one to test on, one of neither; masks of all."""
     meta = tmp_path / "CHAD_Meta"
     (meta / "annotations").mkdir(parents=True)
     (meta / "splits").mkdir()
-    for name in ("1_001_0", "1_002_1"):
-        (meta / "annotations" / f"{name}.pkl").write_bytes(b"cos\nsystem\n(S'touch bomb'\ntR.")
+    pose = np.empty(2, object)
+    pose[:] = [np.array([10.0, 10.0, 90.0, 200.0]), np.arange(51.0).reshape(17, 3)]
+    for name in ("1_001_0", "1_002_1", "4_003_1"):
+        content = pickle.dumps({frame: {1: pose} for frame in range(15)})
+        (meta / "annotations" / f"{name}.pkl").write_bytes(content)
+        save_masks(meta / "anomaly_labels", **{name: np.arange(20) >= 18})
     (meta / "splits" / "train_split_1.txt").write_text("1_001_0.mp4\n")
     (meta / "splits" / "test_split_1.txt").write_text("1_002_1.mp4\n")
-    save_masks(meta / "anomaly_labels", **{"1_002_1": np.zeros(20), "1_001_0": np.zeros(20)})
-    dataset = prepare(settings_of("chad", tmp_path))
+    return tmp_path
+
+
+def test_chads_pickles_are_refused_until_they_are_trusted(chad):
+    dataset = prepare(settings_of("chad", chad))
     assert (list(map(clip_of, dataset.train)), list(map(clip_of, dataset.test))) == (["1_001_0"], ["1_002_1"])
     with pytest.raises(UsageError, match="pickle"):
         list(dataset.train_clips())
+
+
+def test_masks_of_clips_that_are_not_tested_do_not_matter(chad, tmp_path):
+    dataset = prepare(settings_of("chad", chad, "dataset.trust_pickle=true"))
+    clips = into_workspace(dataset, Workspace(tmp_path / "workspace"), quiet=True)
+    assert {clip: intervals_of(mask) for clip, mask in clips.abnormal.items()} == {"1_002_1": [(18, 20)]}
+    (chad / "CHAD_Meta" / "annotations" / "1_002_1.pkl").write_bytes(b"")
+    with pytest.raises(UsageError, match="none of the test clips could be read"):
+        into_workspace(dataset, Workspace(tmp_path / "other"), quiet=True)
 
 
 def test_training_and_test_clips_may_have_the_same_names(tmp_path):
