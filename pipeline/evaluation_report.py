@@ -33,7 +33,8 @@ DEFINITIONS = {
     "ap": "average precision over the frames of all clips together; chance is the share of abnormal frames",
     "eer": "error rate at the threshold where false alarms and misses are as frequent, frames of all clips together",
     "event": "maximal run of abnormal frames of a clip; detected if any of its frames raises the alarm",
-    "delay_s": "median time from the first frame of a detected event to the first of its frames with an alarm",
+    "delay_s": "median time from the first frame of a detected event to the first of its frames with an alarm; "
+    "backtracked scores know the future, so that live video has the times of online",
     "false_alarm": "maximal run of frames with an alarm that overlaps no event; counted per hour of normal video",
     "alarm": "score above the threshold that the held-out normal training video exceeds in calibration's "
     "false_alarm_rate of its frames",
@@ -128,6 +129,15 @@ def print_report(evaluation: Evaluation) -> None:
     )
     if evaluation.settings.protocol == "current":
         console.print(Text(f"{first.events} events, {first.normal_hours:.2f} hours of normal video"))
+        rate = evaluation.models[0].settings["calibration"]["false_alarm_rate"]
+        console.print(
+            Text(
+                "an event is a run of abnormal frames, detected if any of them raises the alarm; a false alarm is a "
+                "run of frames with the alarm and no event; the alarm's threshold is the score that "
+                f"{rate:.1%} of the held-out normal training frames exceed. Backtracked scores know the "
+                "future: live video has the alarms and times of online"
+            )
+        )
     models = evaluation.models
     if len(models) > 1:
         console.print(Text(f"mean and standard deviation over {len(models)} models"))
@@ -206,10 +216,12 @@ def _parts_table(evaluation: Evaluation, what: str, parts: dict[str, list[dict[s
         if with_alarms:
             cells += [_count(its[field].mean) for field in ("events", "detected", "false_alarms")]
         table.add_row(Text(name), *cells)
+    notes = [f"events and alarms: {evaluation.main}"] if with_alarms and len(modes) > 1 else []
     if len(names) > _MOST_CLIPS:
-        table.caption = (
+        notes.append(
             f"the {_MOST_CLIPS} with the lowest AUC of {len(names)}; evaluation.json (--out) has all"
         )
+    table.caption, table.caption_justify = "; ".join(notes) or None, "left"
     return table
 
 

@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vary",
         action="append",
-        required=True,
+        default=[],
         metavar="SECTION.KEY=VALUE,VALUE,...",
-        help="a setting and the values to try, in YAML; may be repeated",
+        help="a setting and the values to try, in YAML; may be repeated (default: only the base, for its deviation "
+        "over seeds)",
     )
     parser.add_argument(
         "--grid", action="store_true", help="all combinations, not one setting at a time (default)"

@@ -96,6 +96,29 @@ def test_a_cell_that_fails_is_said_and_the_others_go_on(ablate):
     assert not names[next(iter(names))]
 
 
+@pytest.mark.slow
+def test_a_data_sets_config_is_trained_and_evaluated_on(cli, tmp_path):
+    (tmp_path / "data" / "masks").mkdir(parents=True)
+    for seed, (name, acts) in enumerate({"train/a": (), "train/b": (), "test/c": ("running",)}.items()):
+        clip = simulate_clip(name[-1], 400 + seed, StreetSettings(seconds=8), acts)
+        save_tracks(tmp_path / "data" / f"{name}.npz", clip.truth)
+    np.save(tmp_path / "data" / "masks" / "c.npy", clip.labels)
+    config = tmp_path / "street.yaml"
+    config.write_text(
+        f"{{_base_: default, dataset: {{name: street, root: {tmp_path / 'data'}, format: gepc, "
+        "train: 'train/*.npz', test: 'test/*.npz', labels: masks}}"
+    )
+    result = cli(
+        "ablate", "--config", config, "--workspace", tmp_path / "workspace", "--out", tmp_path / "out",
+        "--seeds", 0, 1, "--device", "cpu", "--quiet", *TINY,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    (base,) = json.loads((tmp_path / "out" / "ablation.json").read_text())["cells"]
+    assert base["name"] == "base"
+    assert base["figures"]["backtracked"]["clips"]["mean"] == 1
+    assert len(base["seeds"]["backtracked"]) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

@@ -61,6 +61,11 @@ def test_one_factor_at_a_time_leaves_the_others_as_in_the_base():
     assert cells[3].settings.clustering == base.clustering
 
 
+def test_without_factors_there_is_the_base():
+    assert [c.name for c in cells_of()] == ["base"]
+    assert [c.name for c in cells_of(grid=True)] == ["base"]
+
+
 def test_values_that_the_base_has_are_no_cells_of_their_own():
     base = load_settings("default")
     cells = cells_of(f"clustering.clusters=8,{base.clustering.clusters}", "scoring.by=clustering")

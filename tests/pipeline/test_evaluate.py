@@ -152,7 +152,7 @@ def made_up_model(folder, seed, clips, modes=("backtracked", "online"), alarms=T
     return ModelEvaluation(
         Path(folder),
         {"card_sha256": "0" * 64},
-        {"scoring": {"frames": "backtracked"}},
+        {"scoring": {"frames": "backtracked"}, "calibration": {"false_alarm_rate": 0.05}},
         curves,
         {m: evaluate(c) for m, c in curves.items()},
         {m: {"01": evaluate(c), "02": evaluate(c[:1])} for m, c in curves.items()},
@@ -181,6 +181,7 @@ def test_tables_fit_into_80_columns_with_every_heading(capsys, count):
         "online",
         "false alarms an hour",
         "the 20 with the lowest AUC",
+        "a false alarm is",
     ):
         assert text in " ".join(out.split())
     assert ("±" in out) == (count > 1)
