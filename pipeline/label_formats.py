@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.mat_files import read_cells
 from pose_extract.errors import FormatError
 
 Mask = NDArray[np.bool_]
@@ -226,16 +226,23 @@ def read_avenue(path: Path, clips: Times | None, prefix: str = "") -> dict[str, 
         FormatError: a file is damaged or something else; MATLAB's objects and functions are never read.
     """
     if path.is_dir():
-        files = [
+        files = sorted(
             (int(m[1]), file)
             for file in path.rglob("*.mat")
             if (m := re.fullmatch(r"(\d{1,6})_label", file.stem))
-        ]
+        )
         if not files:
             raise FormatError(f"{path}: expected Avenue's files <number>_label.mat, found none")
-        return {f"{prefix}{number:02d}": _label_volume(file) for number, file in sorted(files)}
+        numbers = [number for number, _ in files]
+        if len(set(numbers)) < len(numbers):
+            raise FormatError(f"{path}: there are two label files of one number")
+        volumes = read_cells([file for _, file in files], "volLabel")
+        return {
+            f"{prefix}{number:02d}": np.array([frame.nonzero for frame in volume], np.bool_)
+            for number, volume in zip(numbers, volumes, strict=True)
+        }
     masks = {}
-    for i, stretches in enumerate(_cells(path, "gt")):
+    for i, cell in enumerate(read_cells([path], "gt")[0]):
         clip, where = f"{prefix}{i + 1:02d}", f"{path}: gt{{{i + 1}}}"
         if clips is None or clip not in clips:
             raise FormatError(
@@ -243,45 +250,16 @@ def read_avenue(path: Path, clips: Times | None, prefix: str = "") -> dict[str, 
                 "are not there either"
             )
         mask = np.zeros(len(clips[clip]), np.bool_)
-        pairs = stretches.reshape(2, -1) if stretches.shape[:1] == (2,) else np.zeros((0, 0))
-        if stretches.size and not pairs.size:
+        if cell.values and cell.shape[0] != 2:
             raise FormatError(
-                f"{where}: expected first and last frame of each stretch (2 rows), found shape {stretches.shape}"
+                f"{where}: expected first and last frame of each stretch (2 rows), found shape {cell.shape}"
             )
-        for first, last in pairs.T.tolist():
-            if not (first == int(first) and last == int(last) and 1 <= first <= last <= len(mask)):
+        count = len(cell.values) // 2
+        for first, last in zip(cell.values[:count], cell.values[count:], strict=True):
+            if not (1 <= first <= last <= len(mask) and first == int(first) and last == int(last)):
                 raise FormatError(
                     f"{where}: expected frames 1 to {len(mask)}, first before last, found {first:g} to {last:g}"
                 )
             mask[int(first) - 1 : int(last)] = True
         masks[clip] = mask
     return masks
-
-
-def _label_volume(file: Path) -> Mask:
-    return np.array([item.any() for item in _cells(file, "volLabel")], np.bool_)
-
-
-def _cells(file: Path, name: str) -> list[NDArray[Any]]:
-    """The numeric arrays in a cell array of a MATLAB file."""
-    from scipy.io import loadmat, whosmat
-
-    try:
-        _check_size(file)
-        kinds = {variable: kind for variable, _, kind in whosmat(file, appendmat=False)}
-        if kinds.get(name) != "cell":
-            found = ", ".join(f"{variable} ({kind})" for variable, kind in kinds.items())
-            raise FormatError(f"{file}: expected a cell array {name}, found {found!r:.200}")
-        cells = loadmat(file, variable_names=[name], appendmat=False)[name].ravel()
-    except FormatError:
-        raise
-    except OSError as error:
-        raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except NotImplementedError:
-        raise FormatError(f"{file}: MATLAB's version 7.3 (HDF5); save it again with -v7") from None
-    except Exception as error:  # a damaged file ends in about any error
-        raise FormatError(f"{file}: expected a MATLAB file; it is damaged or none ({error!s:.100})") from None
-    for i, item in enumerate(cells):
-        if not isinstance(item, np.ndarray) or item.dtype.kind not in "biuf":
-            raise FormatError(f"{file}: {name}{{{i + 1}}}: expected numbers, found {type(item).__name__}")
-    return list(cells)

@@ -7,6 +7,7 @@ import contextlib
 import io
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -307,7 +308,7 @@ def test_other_mat_files_are_errors(tmp_path):
     path = tmp_path / "1_label.mat"
     savemat(path, {"volLabel": cells(np.zeros((2, 2)))})
     whole = path.read_bytes()
-    for length in range(0, len(whole), 16):
+    for length in range(0, len(whole), 56):
         path.write_bytes(whole[:length])
         with pytest.raises(FormatError, match=r"1_label\.mat"):
             read_avenue(tmp_path, None)
@@ -423,3 +424,46 @@ def test_the_command_and_data_sets_know_every_kind():
     kinds = next(action.choices for action in parser._actions if action.dest == "kind")
     assert tuple(kinds or ()) == KINDS
     assert (*KINDS, "actions") == LABEL_KINDS
+
+
+@pytest.mark.parametrize("kind", ["intervals", "ubnormal", "masks"])
+def test_random_damage_raises_nothing_but_format_errors(tmp_path, kind):
+    path = tmp_path / "labels"
+    clips: dict[str, np.ndarray] = dict(TIMES)
+    if kind == "intervals":
+        file = path = csv_file(tmp_path, "clip,start_s,end_s\na,0.2,0.5\nb,0:00.1,0.3\n")
+    elif kind == "ubnormal":
+        clips = UBNORMAL
+        path = ubnormal_folder(tmp_path, "1,2,4\n3,5,8\n")
+        file = next(path.rglob("*1_tracks.txt"))
+    else:
+        file = masks_in(path, a=np.arange(20) % 2) / "a.npy"
+    refused = 0
+    for damaged in damages(file.read_bytes(), 150):
+        file.write_bytes(damaged)
+        try:
+            read_labels(kind, path, clips, 1 if kind == "masks" else None)
+        except FormatError:
+            refused += 1
+    assert refused > 20
+
+
+def damages(content: bytes, count: int) -> Iterator[bytes]:
+    """The content with three bytes changed, in many ways."""
+    whole = np.frombuffer(content, np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        damaged = whole.copy()
+        damaged[rng.integers(0, len(whole), 3)] = rng.integers(0, 256, 3)
+        yield damaged.tobytes()
+
+
+def test_mat_files_that_crash_scipy_are_errors_like_others(tmp_path):
+    """Those chosen here end in a segmentation fault in SciPy 1.17."""
+    path = tmp_path / "1_label.mat"
+    savemat(path, {"volLabel": cells(np.zeros((3, 3), np.uint8), np.ones((3, 3), np.uint8))})
+    cases = [*damages(path.read_bytes(), 36)]
+    for case in (23, 28, 35):
+        path.write_bytes(cases[case])
+        with pytest.raises(FormatError, match=r"1_label\.mat"):
+            read_avenue(tmp_path, None)
