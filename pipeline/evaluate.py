@@ -84,11 +84,9 @@ class EvaluationSettings:
             "are put one after another, in order of their names, and smoothed together across the clips' borders "
             f"(Gaussian, sigma {LEGACY_SIGMA_FRAMES:.0f} frames); one AUC of the whole."
         )
-        return text + (
-            " Before that each clip's scores are brought to 0..1 by its own lowest and highest."
-            if self.normalise == "clip"
-            else ""
-        )
+        if self.normalise == "clip":
+            text += " Before that each clip's scores are brought to 0..1 by its own lowest and highest."
+        return text
 
 
 @dataclass(frozen=True)
@@ -218,20 +216,19 @@ def evaluate_model(
     device: str = "cpu",
     quiet: bool = False,
 ) -> ModelEvaluation:
-    """Score every clip in both modes and compute all figures.
-
-    The legacy protocol is computed in the one mode that the model is set to (``scoring.frames``).
+    """Score every clip in both modes, or for the legacy protocol in the model's own one, and compute all figures.
 
     Args:
         folder: the model bundle.
         clips: what to score.
         settings: how figures are made.
-        overrides: ``section.key=value`` texts, as `load_scorer` takes them.
+        overrides: ``section.key=value`` texts, as `load_scorer` takes them. The legacy protocol leaves out
+            ``scoring.smoothing_s``.
         device: where the model runs.
         quiet: no progress.
 
     Raises:
-        ModelError, ConfigError, UsageError: as `load_scorer`.
+        ModelError: as `load_scorer`, as do ConfigError and UsageError.
     """
     settings = settings or EvaluationSettings()
     scorer = load_scorer(folder, overrides, device)
@@ -239,7 +236,8 @@ def evaluate_model(
     _warn_of_training_clips(card, clips)
     scoring = scorer.settings.scoring
     if settings.protocol == "legacy":
-        ways = [replace(scoring, smoothing_s=0.0)]
+        scoring = replace(scoring, smoothing_s=0.0)
+        ways = [scoring]
     else:
         ways = [replace(scoring, frames=mode) for mode in MODES]
     curves: dict[str, list[LabelledScores]] = {way.frames: [] for way in ways}

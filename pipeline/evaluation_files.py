@@ -166,10 +166,7 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
         (clip.abnormal & clip.kept, "#f4c7c3", "labelled abnormal"),
         (~clip.kept, "#dddddd", "left out"),
     ):
-        spans = [(edges[a], edges[b] - edges[a]) for a, b in runs_of(mask)]
-        if spans:  # one collection, for clips with thousands of them
-            whole = axes.get_xaxis_transform()
-            axes.broken_barh(spans, (0, 1), transform=whole, color=colour, lw=0, label=name)
+        _draw_runs(axes, edges, mask, (0, 1), colour, name, transform=axes.get_xaxis_transform())
     low = min((float(c.score.min()) for c in curves if len(c.score)), default=0.0)
     high = max((float(c.score.max()) for c in curves if len(c.score)), default=1.0)
     step = 0.07 * max(high - low, 1e-6)
@@ -179,22 +176,30 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
         shown = "" if np.isnan(auc) else f", AUC {auc:.3f}"
         colour = _COLOURS[mode]
         axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{shown}")
-        if its.alarm is not None and its.alarm.any():
-            begin, end = edges[np.array(runs_of(its.alarm)).T]
-            axes.hlines(
-                [low - (number + 1) * step] * len(begin),
-                begin,
-                end,
-                color=colour,
-                lw=4,
-                label=f"{mode} alarm",
-            )
+        if its.alarm is not None:
+            at = (low - (number + 1) * step, 0.3 * step)
+            _draw_runs(axes, edges, its.alarm, at, colour, f"{mode} alarm")
     axes.set_xlim(0, max(float(edges[-1]), 1e-3))
     axes.set_xlabel("time (s)")
     axes.set_ylabel("anomaly score")
     axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, frameon=False, fontsize=9)
     save_figure(figure, path)
+
+
+def _draw_runs(
+    axes: Any,
+    edges: NDArray[Any],
+    mask: NDArray[Any],
+    at: tuple[float, float],
+    colour: str,
+    name: str,
+    **how: Any,
+) -> None:
+    """Bars from ``at[0]``, ``at[1]`` high, for the runs of True; with an edge, so that the shortest can be seen."""
+    spans = [(edges[first], edges[stop] - edges[first]) for first, stop in runs_of(mask)]
+    if spans:  # one collection, for clips with thousands of them
+        axes.broken_barh(spans, at, facecolor=colour, edgecolor=colour, lw=0.8, label=name, **how)
 
 
 def _axes(size: tuple[float, float]) -> tuple[Any, Any]:
