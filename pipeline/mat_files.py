@@ -43,12 +43,12 @@ def read_cells(files: Sequence[Path], name: str) -> list[list[Cell]]:
         FormatError: names the file that is missing, damaged, or has no such variable. Objects, functions and text are
             refused.
     """
-    command = [sys.executable, "-m", "pipeline.mat_files", name, *map(str, files)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "0"}
-    package = str(Path(__file__).resolve().parent.parent)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "pipeline.mat_files", name, *(str(file.resolve()) for file in files)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    # Started where this package lies: elsewhere there may be another folder called pipeline.
+    place = Path(__file__).resolve().parent.parent
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, env=environment)
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, env=environment, cwd=place)
     except subprocess.TimeoutExpired:
         raise FormatError(
             f"{files[0].parent}: reading its .mat files took more than {_TIMEOUT_S} s"
