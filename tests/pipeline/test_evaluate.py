@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from anomaly.evaluation import LabelledScores, evaluate
 from pipeline.evaluate import EvaluationSettings, ModelEvaluation, find_labelled, lengthened
-from pipeline.evaluation_files import EvaluationFolder
+from pipeline.evaluation_files import EvaluationFolder, plot_clip
 from pipeline.evaluation_report import Evaluation, as_json, print_report
 from pipeline.workspace import Workspace
 from pose_extract.cache import save_tracks
@@ -238,3 +239,20 @@ def test_clips_of_one_frame_or_none_are_drawn_too(tmp_path):
     folder.add(made_up_model("m", 0, {"one": np.zeros(1, bool), "none": np.zeros(0, bool)}))
     assert (tmp_path / "clips" / "one.png").stat().st_size > 0
     assert (tmp_path / "clips" / "none.png").stat().st_size > 0
+
+
+def test_an_event_of_one_frame_can_be_seen_in_the_picture_of_an_hour(tmp_path):
+    import cv2
+
+    abnormal = np.zeros(90_000, bool)
+    pixels = []
+    for events in ([], [50_000]):
+        abnormal[events] = True
+        model = made_up_model("m", 0, {"hour": abnormal})
+        calm = [dataclasses.replace(its[0], alarm=abnormal & False) for its in model.curves.values()]
+        plot_clip(tmp_path / "hour.png", list(model.curves), calm, "current")
+        b, g, r = np.moveaxis(cv2.imread(str(tmp_path / "hour.png")).astype(int), 2, 0)
+        # above the curves and the legend, reddish
+        pixels.append(int(((r > g + 8) & (r > b + 8) & (r > 235))[20:45].sum()))
+    assert pixels[0] == 0
+    assert pixels[1] > 10
