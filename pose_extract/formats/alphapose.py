@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,30 @@ def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
 
 
 def _add_person(rows: Rows, person: str | int, frames: Any, where: str) -> None:
+    text = str(person)
+    who = int(text) if re.fullmatch(r"\d{1,9}", text) else text
+    if not _add_plain(rows, who, frames, where):
+        _add_any(rows, who, frames, where)
+
+
+def _add_plain(rows: Rows, who: int | str, frames: Any, where: str) -> bool:
+    """Add a person whose frames are as most are, numbers -> objects without boxes; False if they are not."""
+    try:
+        entries = list(frames.values())
+        if any(map(_has_box, entries)) or not all(map(str.isdecimal, frames)) or max(map(len, frames)) > 9:
+            return False
+        poses = [entry["keypoints"] for entry in entries]
+        keypoints = stack_joints(poses, where)
+    except (AttributeError, TypeError, KeyError, ValueError, FormatError):
+        return False
+    rows.extend(list(map(int, frames)), [who] * len(poses), keypoints, None, where)
+    return True
+
+
+_has_box = methodcaller("__contains__", "box")
+
+
+def _add_any(rows: Rows, who: int | str, frames: Any, where: str) -> None:
     numbers, poses, boxes = [], [], []
     for piece in frames if isinstance(frames, list) else [frames]:
         if not isinstance(piece, dict):
@@ -118,8 +143,6 @@ def _add_person(rows: Rows, person: str | int, frames: Any, where: str) -> None:
             boxes.append(
                 _NO_BOX if entry.get("box") is None else box_from_size(entry["box"], f"{here}['box']")
             )
-    text = str(person)
-    who = int(text) if re.fullmatch(r"\d{1,9}", text) else text
     rows.extend(
         numbers, [who] * len(poses), stack_joints(poses, where), np.array(boxes).reshape(-1, 4), where
     )

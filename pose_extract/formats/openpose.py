@@ -62,6 +62,7 @@ def _read_video(
     fps, size = options.rate(), options.size()
     start = options.first_frame or 0
     rows = Rows()
+    readable = False
     for number, file in files:
         try:
             found = _read_frame(file)
@@ -73,7 +74,10 @@ def _read_video(
             rows.extend([number] * len(found), [person for person, _ in found], poses, None, str(file))
         except FormatError as error:
             yield error
-            continue
+        else:
+            readable = True
+    if not readable:
+        return
     yield make_clip(
         rows,
         where=part,

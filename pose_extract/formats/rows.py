@@ -22,6 +22,8 @@ MOST_FRAMES = 10_000_000
 """Four days; a damaged frame number must not ask for all memory."""
 _MOST_PEOPLE = 1000  # in a frame: following more would ask for all memory
 _MOST_PIXELS = 1e6
+_BLOCK = 4096  # rows that are worked on at once, so that they stay in the processor's cache
+_NO_BOX = np.full(4, np.nan, np.float32).tobytes()
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -72,11 +74,13 @@ class Rows:
             raise FormatError(f"{where}: expected frame numbers, found {low if low < 0 else high}")
         with np.errstate(over="ignore"):
             single = np.asarray(keypoints).astype(np.float32)
-        if (np.isinf(single) & np.isfinite(keypoints)).any():
+        infinite = np.isinf(single)
+        if infinite.any() and (infinite & np.isfinite(keypoints)).any():
             raise FormatError(f"{where}: expected coordinates in pixels, found {np.abs(keypoints).max():g}")
         self._crowd.update(frame)
-        crowded = max(frame, key=self._crowd.__getitem__)
-        if self._crowd[crowded] > _MOST_PEOPLE:
+        most = max(map(self._crowd.__getitem__, frame))
+        if most > _MOST_PEOPLE:
+            crowded = next(number for number in frame if self._crowd[number] == most)
             raise FormatError(
                 f"{where}: expected at most {_MOST_PEOPLE} people in a frame, {crowded} has more"
             )
@@ -84,8 +88,10 @@ class Rows:
         self.people.extend(people)
         self._frame += np.asarray(frame, np.int64).tobytes()
         self._keypoints += single.tobytes()
-        missing = np.full((len(frame), 4), np.nan, np.float32)
-        self._boxes += (missing if boxes is None else np.clip(boxes, -1e9, 1e9).astype(np.float32)).tobytes()
+        if boxes is None:
+            self._boxes += _NO_BOX * len(frame)
+        else:
+            self._boxes += np.clip(boxes, -1e9, 1e9).astype(np.float32).tobytes()
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Frames (M,), keypoints (M, V, C) and boxes (M, 4); changing them changes the rows."""
@@ -144,9 +150,9 @@ def make_clip(
         raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {rows.joints}")
     joints = joints[:, : skeleton.num_joints]
     above = _settle(joints, options.confidence_scale)
-    far = (np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2))
-    if far.any():
-        row = int(far.argmax())
+    least, most = (f.reduce(joints, axis=None, initial=0.0) for f in (np.fmin, np.fmax))
+    if least < -_MOST_PIXELS or most > _MOST_PIXELS:
+        row = int((np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2)).argmax())
         raise FormatError(
             f"{where}: expected coordinates within {_MOST_PIXELS:.0f}, found {np.nanmax(np.abs(joints[row])):g} in "
             f"frame {frames[row] + start}"
@@ -155,7 +161,8 @@ def make_clip(
         axis=1
     )
     bare = np.flatnonzero(~drawn)
-    corners[bare] = boxes_around(joints[bare])
+    for some in np.array_split(bare, len(bare) // _BLOCK + 1):
+        corners[some] = boxes_around(joints[some])
     keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
     people = rows.people
     if len(keep) < len(rows):
@@ -177,10 +184,7 @@ def make_clip(
         imported["rows_not_followed"] = len(people) - len(frames)
     else:
         tracks = _numbered(people)
-    order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(frames[order]) != 0) | (np.diff(tracks[order]) != 0)
-    order = order[first]
+    order = _order(frames, tracks, joints)
     return ClipTracks(
         clip=clip,
         skeleton=skeleton.name,
@@ -193,6 +197,21 @@ def make_clip(
         boxes=corners[order],
         provenance={"source": str(where), "import": imported},
     )
+
+
+def _order(
+    frames: NDArray[np.int64], tracks: NDArray[np.int32], joints: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    """Rows by frame, then by track; of several of one person in one frame, the one with the most confidence."""
+    order = np.lexsort((tracks, frames))
+
+    def same_as_before() -> NDArray[np.bool_]:
+        return (np.diff(frames[order]) == 0) & (np.diff(tracks[order]) == 0)
+
+    if same_as_before().any():
+        order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
+        order = order[np.concatenate([[True], ~same_as_before()])]
+    return order
 
 
 def _counted(frames: NDArray[np.int64], start: int, where: Path) -> NDArray[np.int64]:
@@ -213,9 +232,10 @@ def _settle(keypoints: NDArray[np.float32], scale: float) -> int:
         how many were above 1 and are 1 now.
     """
     finite = np.isfinite(keypoints)
-    keypoints[..., :-1][~finite[..., :-1]] = np.nan
     confidence = keypoints[..., -1]
-    confidence[~finite.all(axis=-1)] = 0.0
+    if not finite.all():
+        keypoints[..., :-1][~finite[..., :-1]] = np.nan
+        confidence[~finite.all(axis=-1)] = 0.0
     if scale != 1.0:
         confidence /= np.float32(scale)
     above = int((confidence > 1.0).sum())

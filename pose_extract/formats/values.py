@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,10 +69,11 @@ def stack_joints(people: Sequence[Any], where: str) -> NDArray[np.float64]:
     if not people:
         return np.zeros((0, 0, 3))
     try:
-        array = np.asarray(people)
-        if array.dtype.kind in "iuf" and array.ndim == 2 and array.shape[1] and array.shape[1] % 3 == 0:
-            return array.astype(np.float64).reshape(len(people), -1, 3)
-    except (ValueError, OverflowError, RecursionError):
+        width = len(people[0])
+        if width and width % 3 == 0:
+            pack = struct.Struct(f"{width}d").pack  # three times as fast as NumPy makes an array of lists
+            return np.frombuffer(b"".join([pack(*pose) for pose in people])).reshape(len(people), -1, 3)
+    except (TypeError, struct.error, OverflowError):
         pass
     each = [joints_of(values, f"{where}, pose {i}") for i, values in enumerate(people)]
     for i, keypoints in enumerate(each):
@@ -100,14 +102,19 @@ def finite_joints(keypoints: NDArray[Any]) -> NDArray[np.float64]:
 
 def boxes_around(keypoints: NDArray[Any]) -> NDArray[np.float64]:
     """Boxes (M, 4) around the joints that were found, with a margin; NaN where none was."""
-    seen = np.isfinite(keypoints).all(-1) & (keypoints[..., -1] > 0)
+    columns = [
+        np.ascontiguousarray(keypoints[..., i].T) for i in (0, 1, -1)
+    ]  # NumPy is fast along long axes only
+    seen = np.isfinite(columns).all(0) & (columns[2] > 0)
+    if keypoints.shape[2] > 3:
+        seen &= np.isfinite(keypoints).all(-1).T
     corners = [
-        reduce(np.where(seen, keypoints[..., axis], end).astype(np.float64), axis=1, initial=end)
+        reduce(np.where(seen, column, end), axis=0, initial=end).astype(np.float64)
         for reduce, end in ((np.min, np.inf), (np.max, -np.inf))
-        for axis in (0, 1)
+        for column in columns[:2]
     ]
     low, high = np.stack(corners[:2], 1), np.stack(corners[2:], 1)
-    found = seen.any(1)
+    found = seen.any(0)
     low[~found], high[~found] = np.nan, np.nan
     margin = np.maximum(_MARGIN * (high - low), 0.5)
     return np.concatenate([low - margin, high + margin], 1)
