@@ -317,7 +317,21 @@ def test_mped_rnns_own_files_are_those_of_hr_avenue(tmp_path, cli):
         "import", "mped-rnn", folder, "--fps", 25, "--frame-size", "640x360", "--workspace", tmp_path
     )
     assert result.code == 0, result.err
-    assert [(e.clip, e.tracks) for e in Workspace(tmp_path).entries()] == [("01_08", 8), ("01_13", 26)]
+    entries = Workspace(tmp_path).entries()
+    assert [(e.clip, e.tracks) for e in entries] == [("01_08", 8), ("01_13", 26)]
+    with np.load(Path(SAMPLES) / "hr-avenue" / "test.npz") as data:
+        wanted = {name: data[name] for name in data.files}
+    for entry in entries:
+        place = wanted["clips"].tolist().index(entry.clip)
+        rows = slice(*wanted["offsets"][place : place + 2])
+        seen = np.flatnonzero((wanted["kp"][rows] != 0).any(axis=(1, 2)))  # rows without a joint are left out
+        order = seen[np.lexsort((wanted["person"][rows][seen], wanted["frame"][rows][seen]))]
+        got = load_tracks(tmp_path / "tracks" / f"{entry.clip}.npz")
+        np.testing.assert_array_equal(got.frame, wanted["frame"][rows][order])
+        np.testing.assert_array_equal(got.track, wanted["person"][rows][order])
+        joints = wanted["kp"][rows][order]
+        np.testing.assert_allclose(got.keypoints[..., :2], joints, atol=1e-3)
+        np.testing.assert_array_equal(got.keypoints[..., 2] > 0, (joints != 0).any(axis=2))
 
 
 @needs_samples
