@@ -94,8 +94,10 @@ class Network:
         self.model = self.model.to(self._device, memory_format=torch.channels_last)
         self._normalise: Callable[[torch.Tensor], torch.Tensor] = lambda picture: picture
         ready = self.model.data_preprocessor
-        if self._device.type == "cpu" and getattr(ready, "_enable_normalize", False):
-            self._normalise = _normaliser(ready)
+        if self._device.type == "cpu":
+            ready.cast_data = lambda data: data  # all is on the CPU already; it would copy every data sample
+            if getattr(ready, "_enable_normalize", False):
+                self._normalise = _normaliser(ready)
         for name in _PARTS:
             part = getattr(self.model, name, None)
             if part is not None:
