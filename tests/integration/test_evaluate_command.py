@@ -246,8 +246,16 @@ def test_clips_that_were_trained_on_are_evaluated_with_a_warning(cli, truth_work
         np.save(tmp_path / "masks" / f"{name}.npy", np.arange(frames) > 100)
     result = cli("evaluate", "--masks", tmp_path / "masks", "--workspace", truth_workspace, "--quiet")
     assert result.code == 0, result.err
-    assert "trained on clips of the same names" in caplog.text
+    assert "trained on clips that it is evaluated on: normal_0, normal_1" in caplog.text
     assert "2 clips" in result.out
+    caplog.clear()
+    other = simulate_clip("normal_0", 900, StreetSettings(seconds=4))  # another clip of this name
+    save_tracks(tmp_path / "tracks" / "normal_0.npz", other.truth)
+    np.save(tmp_path / "masks" / "normal_0.npy", np.arange(other.truth.frame_count) > 50)
+    (tmp_path / "masks" / "normal_1.npy").unlink()
+    options = ("--tracks", tmp_path / "tracks", "--workspace", truth_workspace, "--quiet")
+    assert cli("evaluate", "--masks", tmp_path / "masks", *options).code == 0
+    assert "trained on" not in caplog.text
 
 
 @pytest.mark.parametrize(
