@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from pipeline.imports import ImportReport
     from pipeline.settings import Settings
+    from pipeline.workspace import Workspace
+    from pose_extract.formats.options import ImportOptions
     from pose_extract.records import ClipTracks
 
 _MOST_SHOWN = 20
@@ -84,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from pipeline.import_checks import parse_size, read_frame_counts
-    from pipeline.imports import import_all
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
@@ -116,10 +117,7 @@ def run(args: argparse.Namespace) -> int:
         reports = import_clips(dataset, workspace, train=not args.scoring, quiet=args.quiet)
         labelled_clips(dataset, workspace, reports[0])  # so that labels that do not fit are told now
     else:
-        reports = [
-            import_all(args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet)
-            for path in args.path
-        ]
+        reports = _import_paths(args, workspace, options)
     made = [entry for report in reports for entry in report.made]
     reused = [entry for report in reports for entry in report.reused]
     failed = [error for report in reports for error in report.failed]
@@ -139,6 +137,27 @@ def run(args: argparse.Namespace) -> int:
     if len(failed) > _MOST_SHOWN:
         print(f"not used: {len(failed) - _MOST_SHOWN} more, see above")
     return FormatError.exit_code if failed else 0
+
+
+def _import_paths(
+    args: argparse.Namespace, workspace: Workspace, options: ImportOptions
+) -> list[ImportReport]:
+    """A report for each path; of several, one that holds nothing of the format is no reason to leave out the others."""
+    from pipeline.imports import ImportReport, import_all
+    from pose_extract.errors import FormatError
+
+    reports = []
+    for path in args.path:
+        try:
+            found = import_all(
+                args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet
+            )
+        except FormatError as error:
+            if len(args.path) == 1:
+                raise
+            found = ImportReport((), (), (error,), 0.0)
+        reports.append(found)
+    return reports
 
 
 def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks) -> list[str]:

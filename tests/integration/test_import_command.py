@@ -98,6 +98,16 @@ def test_clips_of_one_name_from_two_folders_both_stay(tmp_path, cli):
     assert {load_tracks(w / "tracks" / f"{n}.npz").clip for n in names} == set(names)
 
 
+def test_of_several_paths_the_good_ones_are_imported(tmp_path, cli):
+    export_clips("alphapose", [walkers()], tmp_path / "in")
+    (tmp_path / "empty").mkdir()
+    paths = tmp_path / "missing", tmp_path / "empty", tmp_path / "in"
+    result = cli("import", "alphapose", *paths, *SCENE, "--workspace", tmp_path / "w")
+    assert result.code == 11
+    assert "1 clips imported" in result.out
+    assert result.out.count("not used:") == 2
+
+
 def test_clips_for_scoring_are_not_trained_on_until_imported_for_training(tmp_path, cli):
     export_clips("alphapose", [walkers()], tmp_path / "in")
     w = tmp_path / "w"
