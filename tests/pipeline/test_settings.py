@@ -82,7 +82,7 @@ def test_a_hostile_or_broken_config_is_a_clear_error(tmp_path, text, monkeypatch
 
 @pytest.mark.parametrize("name", ["nonsense", "missing.yaml", "../default"])
 def test_an_unknown_config_lists_the_shipped_ones(name):
-    with pytest.raises(ConfigError, match="default, hr-avenue, .*paper"):
+    with pytest.raises(ConfigError, match=r"default, hr-avenue, .*paper"):
         load_config(name)
 
 
