@@ -104,6 +104,7 @@ def train(
                 for e in entries
             },
             "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
+            "poses_of": sorted({e.estimator for e in entries}),
             "seed": seed,
             "threads": torch.get_num_threads(),  # another number adds floats in another order
             "versions": versions(),

@@ -92,7 +92,25 @@ def run(args: argparse.Namespace) -> int:
         source = _one_source(args.source) if both else None
         _report(scorer, load_tracks(args.tracks, features=False), outputs, source, args.quiet)
         return 0
+    _warn_of_other_poses(args.model or workspace.model, scorer)
     return _score_videos(args, scorer, workspace, outputs)
+
+
+def _warn_of_other_poses(model: Path, scorer: Scorer) -> None:
+    """Say so if all that the model knows are imported poses: those that our estimators find are others."""
+    import logging
+
+    from anomaly.bundle import read_card
+    from pose_extract.formats.base import FORMATS
+
+    learned = read_card(model).get("poses_of") or []
+    if learned and set(learned) <= FORMATS.keys():
+        logging.getLogger(__name__).warning(
+            "the model was trained on imported poses (%s); those that %s finds in a video differ, and so do scores. "
+            "Better import the video's poses from the same tool, and score --tracks",
+            ", ".join(learned),
+            scorer.settings.pose.estimator,
+        )
 
 
 def _one_source(name: str) -> VideoSource:

@@ -274,6 +274,18 @@ def test_imported_clips_are_trained_on_and_scored(tmp_path, cli):
 
 
 @pytest.mark.slow
+def test_a_video_scored_by_a_model_of_imported_poses_is_warned_of(tmp_path, cli, caplog, empty_scene):
+    clips = [walkers(f"01_000{i}", frames=120, seed=i) for i in range(4)]
+    export_clips("alphapose", clips, tmp_path / "in")
+    w = tmp_path / "w"
+    cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w)
+    train_and_score(cli, tmp_path, w, "01_0002")
+    assert "imported poses" not in caplog.text
+    assert cli("score", empty_scene, "--out", tmp_path / "v.csv", "--workspace", w).code == 0
+    assert "trained on imported poses (alphapose); those that blazepose finds" in caplog.text
+
+
+@pytest.mark.slow
 def test_joints_in_space_are_trained_on_and_scored(tmp_path, cli):
     for i in range(4):
         clip = walkers(f"S001C001P00{i}R001A001", "ntu25", frames=120, depth=True, seed=i)
