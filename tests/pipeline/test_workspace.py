@@ -97,7 +97,9 @@ def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
     assert [e.clip for e in workspace.training_clips()] == ["a"]
 
 
-@pytest.mark.parametrize(("work", "doing"), [("writing_tracks", "writing tracks"), ("writing_model", "training")])
+@pytest.mark.parametrize(
+    ("work", "doing"), [("writing_tracks", "writing tracks"), ("writing_model", "training")]
+)
 def test_two_processes_do_not_work_in_one_workspace_at_once(tmp_path, work, doing):
     code = (
         "import sys; from pathlib import Path; from pipeline.workspace import Workspace\n"
