@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,3 +84,11 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (cross and width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
         raise UsageError(f"--frame-size: expected WIDTHxHEIGHT, for example 856x480, got {text!r}")
     return int(width[:9]), int(height[:9])
+
+
+def plain_json(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The same without NaN, which the cache's header cannot hold; empty if it is no JSON at all."""
+    try:
+        return dict(json.loads(json.dumps(provenance), parse_constant=lambda _: None))
+    except (TypeError, ValueError, RecursionError):
+        return {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.import_checks import checked
+from pipeline.import_checks import checked, plain_json
 from pipeline.progress import stage
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
@@ -269,7 +269,7 @@ def _provenance(
     damage: list[str],
 ) -> dict[str, Any]:
     """What made the tracks. What our own files say of themselves is kept."""
-    before = _plain_json(clip.provenance)
+    before = plain_json(clip.provenance)
     said = before.get("import")
     facts = said if isinstance(said, dict) else {}
     estimator = before.get("estimator")
@@ -295,11 +295,3 @@ def _provenance(
             "damage": damage[:_MOST_DAMAGE],
         },
     }
-
-
-def _plain_json(provenance: dict[str, Any]) -> dict[str, Any]:
-    """The same without NaN, which the cache's header cannot hold; empty if it is no JSON at all."""
-    try:
-        return dict(json.loads(json.dumps(provenance), parse_constant=lambda _: None))
-    except (TypeError, ValueError, RecursionError):
-        return {}
