@@ -16,8 +16,8 @@ from torch import Tensor
 
 from anomaly.distributed import is_main, share_bytes, world
 from anomaly.settings import ModelSettings, settings_to_dict
-from pose_extract.cache import write_atomically, writing
 from pose_extract.errors import OutputError
+from pose_extract.files import write_atomically, writing
 from pose_extract.records import ClipTracks
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly.distributed import is_main
-from pose_extract.cache import write_atomically, writing
+from pose_extract.files import write_atomically, writing
 
 logger = logging.getLogger(__name__)
 

@@ -45,9 +45,9 @@ from pipeline.street.clips import simulate_clip
 from pipeline.street.errors import estimated
 from pipeline.street.motion import ABNORMAL
 from pipeline.street.scene import StreetSettings
-from pose_extract.cache import write_atomically
 from pose_extract.cleaning import CleaningSettings, clean_tracks
 from pose_extract.errors import TrainingError
+from pose_extract.files import write_atomically
 from pose_extract.records import ClipTracks
 
 MEASURES = {"micro_auc": "micro AUC", "macro_auc": "macro AUC", "ap": "AP", "eer": "EER"}

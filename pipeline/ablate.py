@@ -20,9 +20,9 @@ from pipeline.evaluate import EvaluationSettings, LabelledClips, evaluate_model
 from pipeline.settings import Settings, override
 from pipeline.train import train
 from pipeline.workspace import Workspace
-from pose_extract.cache import write_atomically
 from pose_extract.checking import build
 from pose_extract.errors import GepcError, ModelError, UsageError
+from pose_extract.files import write_atomically
 
 logger = logging.getLogger(__name__)
 

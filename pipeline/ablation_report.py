@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.ablate import CellResult
 from pipeline.evaluation_report import DEFINITIONS, number, plain
 from pipeline.versions import versions
-from pose_extract.cache import complete_or_absent, write_atomically
+from pose_extract.files import complete_or_absent, write_atomically
 
 # Columns: mode, figure, heading, how a number is written. Modes that there are no figures of are left out.
 _COLUMNS = (

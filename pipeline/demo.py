@@ -21,7 +21,8 @@ from pipeline.street.scene import StreetSettings
 from pipeline.train import train
 from pipeline.words import write_words
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks, write_atomically
+from pose_extract.cache import load_tracks
+from pose_extract.files import write_atomically
 from pose_extract.video import find_sources
 
 # Who misbehaves how in each of the test clips.

@@ -16,7 +16,7 @@ from anomaly.events import runs_of
 from pipeline.evaluate import ModelEvaluation
 from pipeline.evaluation_report import Evaluation, as_json
 from pipeline.plot import save_figure, thin
-from pose_extract.cache import complete_or_absent, write_atomically, writing
+from pose_extract.files import complete_or_absent, write_atomically, writing
 
 _COLOURS = {"backtracked": "#1f3b73", "online": "#e07b00"}
 _MOST_POINTS = 2000

@@ -17,9 +17,10 @@ from pipeline.settings import Settings
 from pipeline.stopwatch import Stopwatch
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.cache import TracksWriter, load_tracks, write_json
+from pose_extract.cache import TracksWriter, load_tracks
 from pose_extract.errors import GepcError, VideoError
 from pose_extract.estimators.base import PoseEstimator, create_estimator
+from pose_extract.formats import gepc
 from pose_extract.prefetch import prefetch
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackedPeople
@@ -131,7 +132,7 @@ def extract_all(
                     logger.info("%s: its tracks are there already", source.name)
                 if json_too:
                     path = workspace.tracks_path(entry.clip)
-                    write_json(path.with_suffix(".json"), load_tracks(path, features=False))
+                    gepc.write([load_tracks(path, features=False)], path.with_suffix(".json"))
             except VideoError as error:
                 failed.append((source.name, error))
                 logger.error("%s", error)

@@ -16,8 +16,9 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from pipeline import label_formats
-from pose_extract.cache import complete_or_absent, load_tracks
+from pose_extract.cache import load_tracks
 from pose_extract.errors import FormatError, UsageError
+from pose_extract.files import complete_or_absent
 
 Mask = NDArray[np.bool_]
 KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad")
@@ -175,12 +176,6 @@ def match_masks(
 def _names(names: list[str], most: int = 20) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def intervals_of(mask: Mask) -> list[tuple[int, int]]:
-    """The stretches of True as (first frame, frame after the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def write_masks(masks: Mapping[str, Mask], folder: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.plot import check_picture, plot_scores, runs
+from anomaly.events import runs_of
+from pipeline.plot import check_picture, plot_scores
 from pipeline.progress import stage
 from pipeline.score import Curve, Scorer, score_tracks
 from pose_extract.cache import load_tracks
@@ -116,7 +117,7 @@ def _video_settings(source: VideoSource, tracks: ClipTracks, scorer: Scorer) -> 
 
 def alarms_text(curve: Curve, most: int = 10) -> list[str]:
     """One line a stretch of alarms, the longest ones if there are many: when, and how unusual."""
-    found = runs(curve.alarm)
+    found = [(first, stop - 1) for first, stop in runs_of(curve.alarm)]
     shown = sorted(sorted(found, key=lambda run: run[0] - run[1])[:most])
     lines = [
         f"  {curve.time_s[a]:9.2f} s to {curve.time_s[b]:9.2f} s   percentile {curve.percentile[a : b + 1].max():.1f}"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.cache import writing
+from anomaly.events import runs_of
 from pose_extract.errors import OutputError
+from pose_extract.files import writing
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -57,9 +58,9 @@ def plot_scores(
     keep = thin(percentile, _MAX_POINTS)
     axes.plot(time_s[keep], percentile[keep], color="#1f3b73", lw=1.2, label="score percentile")
     axes.axhline(alarm_percentile, color="#777777", lw=0.9, ls="--", label="alarm threshold")
-    for i, (first, last) in enumerate(runs(alarm.astype(bool))):
+    for i, (first, stop) in enumerate(runs_of(alarm.astype(bool))):
         axes.plot(
-            [time_s[first], time_s[last]],
+            [time_s[first], time_s[stop - 1]],
             [-4, -4],
             color="#d93025",
             lw=5,
@@ -98,9 +99,3 @@ def thin(values: NDArray[Any], most: int) -> NDArray[np.intp]:
     return np.array(
         [a + int(np.argmax(part)) for a, part in zip(edges, np.split(values, edges[1:]), strict=True)]
     )
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]

@@ -24,11 +24,12 @@ from anomaly.scoring import ClipScores, FrameScores, ScoringSettings, WindowScor
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
-from pose_extract.cache import TracksWriter, complete_or_absent
+from pose_extract.cache import TracksWriter
 from pose_extract.checking import build
 from pose_extract.cleaning import clean_tracks
 from pose_extract.devices import check_device, pick_device
 from pose_extract.errors import ConfigError, ModelError, UsageError
+from pose_extract.files import complete_or_absent
 from pose_extract.records import ClipTracks
 
 logger = logging.getLogger(__name__)

@@ -6,14 +6,11 @@ more to open than a short one. ``header`` is JSON in a uint8 array. No member is
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 import struct
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -22,7 +19,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from pose_extract.errors import CacheError, OutputError
+from pose_extract.errors import CacheError
+from pose_extract.files import writing
 from pose_extract.records import ClipTracks, PoseDetections
 
 FORMAT = "gepc-tracks"
@@ -38,54 +36,6 @@ _MEMBERS: dict[str, type] = {
 _HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write ``path`` into an `OutputError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"cannot write {path}: the disk is full. Free some space and run the command again"
-        elif isinstance(error, FileNotFoundError):
-            message = f"cannot write {path}: its folder does not exist"
-        else:
-            message = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(message) from error
-
-
-@contextmanager
-def complete_or_absent(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open ``path`` for writing so that it holds either the old content or all of the new.
-
-    Args:
-        path: the file; its folder is made if need be.
-        mode: "w" for UTF-8 text, "wb" for bytes.
-
-    Raises:
-        OutputError: it cannot be written; nothing half-written is left.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; expected the name of a file")
-        try:
-            with open(partial, mode, **text) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, complete or not at all."""
-    with complete_or_absent(path, "wb") as file:
-        file.write(data)
 
 
 class TracksWriter:
@@ -347,28 +297,3 @@ def _map_member(path: Path, file: IO[bytes], info: zipfile.ZipInfo, size: int) -
     if count == 0:
         return np.zeros(shape, dtype)
     return np.memmap(path, dtype, "r", offset, shape)
-
-
-def write_json(path: Path, tracks: ClipTracks) -> None:
-    """Write the same content as JSON, without the features: the header's fields, ``time_s``, and one object a row."""
-    head = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "clip": tracks.clip,
-        "skeleton": tracks.skeleton,
-        "fps": tracks.fps,
-        "frame_size": list(tracks.frame_size),
-        "provenance": tracks.provenance,
-        "time_s": np.asarray(tracks.time_s).tolist(),
-    }
-    with complete_or_absent(path) as file:
-        file.write(json.dumps(head)[:-1] + ', "rows": [')
-        for i in range(len(tracks)):
-            row = {
-                "frame": int(tracks.frame[i]),
-                "track": int(tracks.track[i]),
-                "box": tracks.boxes[i].tolist(),
-                "keypoints": tracks.keypoints[i].tolist(),
-            }
-            file.write(("," if i else "") + "\n" + json.dumps(row))
-        file.write("\n]}\n")

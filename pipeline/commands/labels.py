@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check against the clips if there are some, show, write."""
-    from pipeline.labels import clip_times, intervals_of, match_masks, read_labels, write_masks
+    from anomaly.events import runs_of
+    from pipeline.labels import clip_times, match_masks, read_labels, write_masks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     table.add_column("abnormal", justify="right", no_wrap=True)
     table.add_column("intervals, first-last frame", overflow="fold")
     for clip, mask in sorted(masks.items()):
-        stretches = ", ".join(f"{a}-{b - 1}" for a, b in intervals_of(mask))
+        stretches = ", ".join(f"{a}-{b - 1}" for a, b in runs_of(mask))
         table.add_row(*map(Text, (clip, f"{len(mask)}", f"{mask.sum()}", stretches or "none")))
     Console().print(table)
     frames, abnormal = sum(map(len, masks.values())), sum(int(m.sum()) for m in masks.values())

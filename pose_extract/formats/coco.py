@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.cache import complete_or_absent
 from pose_extract.errors import FormatError
+from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import JsonItems, load_json

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.cache import complete_or_absent
 from pose_extract.errors import FormatError
+from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.rows import Rows, make_clip

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.events import runs_of
 from pipeline.cli import main
 from pipeline.dataset_layout import clip_of
 from pipeline.dataset_settings import DatasetSettings
 from pipeline.datasets import into_workspace, prepare
-from pipeline.labels import intervals_of, read_masks
+from pipeline.labels import read_masks
 from pipeline.settings import Settings, load_settings, shipped_configs
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
@@ -107,7 +108,7 @@ def test_clips_and_masks_of_a_data_set(shanghaitech):
     ] * 3  # as the masks say; the last person is seen in frame 17
     assert (clips[0].fps, clips[0].frame_size) == (24.0, (856, 480))
     times = {clip.clip: clip.time_s for clip in clips}
-    assert intervals_of(dataset.masks(times)["01_0014"]) == [(15, 20)]
+    assert runs_of(dataset.masks(times)["01_0014"]) == [(15, 20)]
     assert all(mask.all() and len(mask) == 20 for mask in dataset.keep_masks(times).values())
 
 
@@ -175,8 +176,8 @@ def test_single_frames_can_be_left_out(shanghaitech, tmp_path):
     keep = {clip: np.arange(20) > 0 for clip in ("01_0014", "01_0015", "01_0130")}
     np.savez(shanghaitech / "keep.npz", **keep)
     masks = kept("['01_0014', 5, 8]", "['01_0014', 12, 20]")
-    assert intervals_of(~masks["01_0014"]) == [(0, 1), (5, 8), (12, 20)]
-    assert intervals_of(~masks["01_0015"]) == [(0, 1)]
+    assert runs_of(~masks["01_0014"]) == [(0, 1), (5, 8), (12, 20)]
+    assert runs_of(~masks["01_0015"]) == [(0, 1)]
     with pytest.raises(UsageError, match="there are no test clips 07_0001"):
         kept("['07_0001', 1, 2]")
     with pytest.raises(UsageError, match="the clip 01_0014 has 20 frames, not 90"):
@@ -192,7 +193,7 @@ def test_ubnormal_trains_on_normal_clips_alone(tmp_path):
     dataset = prepare(settings_of("ubnormal", tmp_path, "dataset.frame_size=[1080, 720]"))
     assert list(map(clip_of, dataset.train)) == ["normal_scene_1_scenario_1_1"]
     times = {clip.clip: clip.time_s for clip in dataset.test_clips()}
-    assert {clip: intervals_of(mask) for clip, mask in dataset.masks(times).items()} == {
+    assert {clip: runs_of(mask) for clip, mask in dataset.masks(times).items()} == {
         names[0]: [],
         names[1]: [(3, 7)],
     }
@@ -208,7 +209,7 @@ def test_lengths_that_neither_poses_nor_labels_tell_can_be_listed(tmp_path):
     dataset = prepare(settings_of("ubnormal", tmp_path, *changes))
     times = {clip.clip: clip.time_s for clip in dataset.test_clips()}
     assert {clip: len(t) for clip, t in times.items()} == {"abnormal_1": 30, "normal_2": 18}
-    assert intervals_of(dataset.masks(times)["abnormal_1"]) == [(15, 30)]
+    assert runs_of(dataset.masks(times)["abnormal_1"]) == [(15, 30)]
     (tmp_path / "frames.csv").unlink()
     with pytest.raises(UsageError, match=r"frame_counts .*frames\.csv"):
         prepare(settings_of("ubnormal", tmp_path, *changes))
@@ -281,7 +282,7 @@ def test_chads_pickles_are_refused_until_they_are_trusted(chad):
 def test_masks_of_clips_that_are_not_tested_do_not_matter(chad, tmp_path):
     dataset = prepare(settings_of("chad", chad, "dataset.trust_pickle=true"))
     clips = into_workspace(dataset, Workspace(tmp_path / "workspace"), quiet=True)
-    assert {clip: intervals_of(mask) for clip, mask in clips.abnormal.items()} == {"1_002_1": [(18, 20)]}
+    assert {clip: runs_of(mask) for clip, mask in clips.abnormal.items()} == {"1_002_1": [(18, 20)]}
     (chad / "CHAD_Meta" / "annotations" / "1_002_1.pkl").write_bytes(b"")
     with pytest.raises(UsageError, match="none of the test clips could be read"):
         into_workspace(dataset, Workspace(tmp_path / "other"), quiet=True)

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from anomaly.events import runs_of
 from pipeline.cli import main
 from pipeline.commands.labels import add_arguments
 from pipeline.dataset_settings import LABEL_KINDS
 from pipeline.label_formats import read_avenue, read_intervals, read_ubnormal
-from pipeline.labels import KINDS, clip_times, intervals_of, match_masks, read_labels, read_masks, write_masks
+from pipeline.labels import KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
 from pipeline.workspace import Workspace, entry_of
 from pose_extract.cache import save_tracks
 from pose_extract.errors import FormatError, OutputError, UsageError
@@ -35,7 +36,7 @@ def masks_in(folder: Path, **masks: object) -> Path:
 
 
 def stretches(masks: dict[str, np.ndarray]) -> dict[str, list[tuple[int, int]]]:
-    return {clip: intervals_of(mask) for clip, mask in masks.items()}
+    return {clip: runs_of(mask) for clip, mask in masks.items()}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64, bool])
@@ -160,8 +161,8 @@ def test_masks_and_clips_are_matched_by_name_and_length():
 
 
 def test_intervals_are_the_stretches_of_true():
-    assert intervals_of(np.array([1, 1, 0, 1], bool)) == [(0, 2), (3, 4)]
-    assert intervals_of(np.zeros(3, bool)) == intervals_of(np.zeros(0, bool)) == []
+    assert runs_of(np.array([1, 1, 0, 1], bool)) == [(0, 2), (3, 4)]
+    assert runs_of(np.zeros(3, bool)) == runs_of(np.zeros(0, bool)) == []
 
 
 def csv_file(tmp_path: Path, text: str) -> Path:
@@ -260,7 +261,7 @@ def test_ubnormals_objects_end_with_their_last_frame_and_may_overlap(tmp_path):
 
 def test_ubnormals_frames_beyond_the_clip_are_told(tmp_path, caplog):
     masks = read_ubnormal(ubnormal_folder(tmp_path, "1,8,12\n"), UBNORMAL)
-    assert intervals_of(masks["abnormal_scene_1_scenario_1"]) == [(8, 10)]
+    assert runs_of(masks["abnormal_scene_1_scenario_1"]) == [(8, 10)]
     assert "3 labelled frames lie after the clip's end (10 frames)" in caplog.text
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.plot import plot_scores, runs, thin
+from pipeline.plot import plot_scores, thin
 
 
 def test_thinning_keeps_the_highest_point_of_every_stretch():
@@ -16,11 +16,6 @@ def test_thinning_keeps_the_highest_point_of_every_stretch():
 
 def test_a_short_curve_is_kept_whole():
     np.testing.assert_array_equal(thin(np.arange(5), 10), np.arange(5))
-
-
-def test_runs_are_the_stretches_of_true():
-    assert runs(np.array([True, False, True, True, False, True])) == [(0, 0), (2, 3), (5, 5)]
-    assert runs(np.zeros(3, bool)) == []
 
 
 def _red_pixels(path) -> int:

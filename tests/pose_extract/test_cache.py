@@ -9,15 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pose_extract.cache import (
-    TracksWriter,
-    load_header,
-    load_tracks,
-    save_tracks,
-    write_atomically,
-    write_json,
-)
+from pose_extract.cache import TracksWriter, load_header, load_tracks, save_tracks
 from pose_extract.errors import CacheError, OutputError
+from pose_extract.files import write_atomically
 from pose_extract.records import ClipTracks, PoseDetections
 
 
@@ -189,23 +183,6 @@ def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
             writer.add_frame(0.0)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_json_holds_the_same_rows(tmp_path):
-    tracks = some_tracks()
-    write_json(tmp_path / "a.json", tracks)
-    data = json.loads((tmp_path / "a.json").read_text())
-    assert data["frame_size"] == [640, 360]
-    np.testing.assert_array_equal(
-        np.array([r["keypoints"] for r in data["rows"]], np.float32), tracks.keypoints
-    )
-    assert [r["track"] for r in data["rows"]] == tracks.track.tolist()
-
-
-def test_json_leaves_the_features_out(tmp_path):
-    write_json(tmp_path / "a.json", with_features(some_tracks()))
-    write_json(tmp_path / "b.json", some_tracks())
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
 def test_write_atomically_makes_missing_folders(tmp_path):

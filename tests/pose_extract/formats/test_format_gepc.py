@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pose_extract.cache import save_tracks, write_json
+from pose_extract.cache import save_tracks
 from pose_extract.formats.base import export_clips
 from pose_extract.records import ClipTracks
 
@@ -97,12 +97,6 @@ def test_features_that_are_larger_than_half_precision_stay_in_json(tmp_path):
     features = np.full((len(clip), 17, 2), 1e6, np.float32)
     export_clips("gepc", [dataclasses.replace(clip, features=features)], tmp_path / "a.json")
     assert read_one("gepc", tmp_path / "a.json").features.max() == 1e6
-
-
-def test_the_json_that_extraction_writes_is_read(tmp_path):
-    clip = people()
-    write_json(tmp_path / "a.json", clip)
-    assert_identical(read_one("gepc", tmp_path / "a.json"), clip)
 
 
 def test_a_workspace_of_tracks_is_read_without_its_manifest(tmp_path):
