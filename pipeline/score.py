@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +94,13 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
 
 def _device_for(name: str) -> str:
     """`pick_device` for the trained model; without torch, the way to do without."""
-    if find_spec("torch") is None:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
         raise UsageError(
             "this needs torch, which is not installed: pip install torch. To score without torch, export the model on "
             "another machine (gepc-pipeline onnx --out DIR) and score with --model DIR"
-        )
+        ) from error
     return pick_device(name)
 
 

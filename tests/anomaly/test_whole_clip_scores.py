@@ -17,11 +17,9 @@ from pose_extract.errors import TrainingError
 @pytest.fixture(scope="module")
 def clip_model():
     """A small model of whole clips of walkers."""
-    from conftest import TINY
-
     from anomaly.settings import settings_from_dict
 
-    settings = {name: dict(section) for name, section in TINY.items()}
+    settings = {name: dict(section) for name, section in walkers.TINY.items()}
     settings["windows"] |= {"extent": "clip", "frames": 24}
     clips = [walkers.clip(f"walk{i}", seed=i, frames=60) for i in range(12)]
     return train_model(clips, settings_from_dict(settings), seed=0)

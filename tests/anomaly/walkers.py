@@ -6,6 +6,22 @@ import numpy as np
 
 from pose_extract.records import ClipTracks
 
+# Settings of a model that trains in a few seconds.
+TINY = {
+    "windows": {"train_stride": 4, "scale": "body"},
+    "model": {
+        "width": 4, "encoder": [2, 3], "strides": [2, 3], "decoder": [2, 2], "upsampling": [3, 2],
+        "temporal_kernel": 3, "dropout": 0.1,
+    },
+    "training": {
+        "transforms": ["identity", "mirror"], "all_transforms": False, "batch_size": 64, "pretrain_epochs": 3,
+        "finetune_epochs": 2, "pretrain_rate": [1e-4, 3e-3],
+    },
+    "clustering": {"clusters": 5, "bias": True, "temperature": 0, "weight": 0.1, "kmeans_starts": 1},
+    "normality": {"components": 3, "every": 1, "form": "logratio"},
+    "scoring": {"smoothing_s": 0.2},
+}  # fmt: skip
+
 # Joint heights and half widths of an upright person 100 px tall, hip at the origin, y down (COCO-17).
 _REST = np.array(
     [

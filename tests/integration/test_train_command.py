@@ -12,7 +12,7 @@ from anomaly.bundle import load_bundle
 from anomaly.checkpoint import CHECKPOINT
 
 OPTIONS = (
-    "--set=training.pretrain_epochs=6",
+    "--set=training.pretrain_epochs=40",
     "--set=training.finetune_epochs=1",
     "--set=training.batch_size=64",
     "--set=training.all_transforms=false",
@@ -74,7 +74,7 @@ def test_an_interrupted_training_goes_on_when_it_is_started_again(untrained):
     assert not checkpoint.exists()
     with open(untrained / "training" / "curves.csv") as file:
         rows = [(row["stage"], row["epoch"]) for row in csv.DictReader(file)]
-    assert rows == [*(("pretrain", str(e)) for e in range(1, 7)), ("finetune", "1"), ("end", "1")]
+    assert rows == [*(("pretrain", str(e)) for e in range(1, 41)), ("finetune", "1"), ("end", "1")]
 
 
 @pytest.mark.slow

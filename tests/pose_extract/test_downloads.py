@@ -4,9 +4,10 @@ import errno
 import hashlib
 import http.server
 import logging
-import multiprocessing
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -138,15 +139,12 @@ def test_a_run_that_was_killed_is_taken_up_by_the_next(server, tmp_path):
 
 def test_a_process_that_was_killed_holds_nobody_up(server, tmp_path):
     server.cut_after, server.hang = [300_000], threading.Event()
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    process = context.Process(target=_fetch, args=(server.url(), tmp_path, results))
-    process.start()
+    process = another_process(server, tmp_path)
     part = tmp_path / f"{NAME}.part"
-    while not (part.exists() and part.stat().st_size >= 256_000) and process.is_alive():
+    while not (part.exists() and part.stat().st_size >= 256_000) and process.poll() is None:
         time.sleep(0.01)
     process.kill()
-    process.join()
+    process.wait()
     server.hang.set()
     kept = part.stat().st_size
     assert fetch(server.url(), tmp_path).read_bytes() == CONTENT
@@ -331,21 +329,18 @@ def test_a_folder_that_cannot_be_made_is_told(server, tmp_path):
         fetch(server.url(), tmp_path / "file" / "folder")
 
 
-def _fetch(url, folder, results):
-    results.put(fetch(url, folder).read_bytes() == CONTENT)
+def another_process(server, folder):
+    words = "import sys; from pathlib import Path; from pose_extract.estimators.downloads import fetch;"
+    words += "fetch(sys.argv[1], Path(sys.argv[2]))"
+    return subprocess.Popen([sys.executable, "-c", words, server.url(), str(folder)])
 
 
 def test_of_several_processes_one_downloads_and_all_get_it(server, tmp_path):
     server.delay = threading.Event()
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    processes = [context.Process(target=_fetch, args=(server.url(), tmp_path, results)) for _ in range(3)]
-    for process in processes:
-        process.start()
+    processes = [another_process(server, tmp_path) for _ in range(3)]
     threading.Timer(1.0, server.delay.set).start()
-    assert [results.get(timeout=30) for _ in processes] == [True] * 3
-    for process in processes:
-        process.join()
+    assert [process.wait(timeout=30) for process in processes] == [0] * 3
+    assert (tmp_path / NAME).read_bytes() == CONTENT
     assert len(server.requests) == 1
     assert visible(tmp_path) == [NAME]
 
@@ -372,7 +367,7 @@ def test_who_watches_sees_every_download_from_its_start_to_its_end(server, tmp_p
 
 def test_without_a_watcher_the_log_says_what_is_fetched(server, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(downloads, "_LOG_EVERY_S", 0.0)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "pose_extract"):
         fetch(server.url(), tmp_path)
     assert f"fetching {NAME} into {tmp_path} (once)" in caplog.text
     assert f"fetching {NAME}: 1 of 1 MB" in caplog.text
