@@ -52,7 +52,17 @@ class Scorer:
 
 
 # What may differ from training without making the model's scores meaningless.
-_CHANGEABLE = ("video", "pose", "blazepose", "openmmlab", "tracking", "cleaning", "scoring", "calibration")
+_CHANGEABLE = (
+    "video",
+    "pose",
+    "blazepose",
+    "openmmlab",
+    "tracking",
+    "cleaning",
+    "scoring",
+    "calibration",
+    "events",
+)
 
 
 def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu") -> Scorer:

@@ -16,6 +16,7 @@ import yaml
 
 from anomaly.settings import ModelSettings
 from pipeline.dataset_settings import DatasetSettings
+from pipeline.events import EventSettings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings
 from pose_extract.errors import ConfigError
@@ -56,6 +57,7 @@ class Settings(ModelSettings):
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
+    events: EventSettings = field(default_factory=EventSettings)
 
     def for_model(self) -> ModelSettings:
         """The sections that shape a model."""

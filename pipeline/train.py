@@ -103,7 +103,11 @@ def train(
                 e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
                 for e in entries
             },
-            "tracks": {**tracks_settings, "cleaning": asdict(settings.cleaning)},
+            "tracks": {
+                **tracks_settings,
+                "cleaning": asdict(settings.cleaning),
+                "events": asdict(settings.events),
+            },
             "poses_of": sorted({e.estimator for e in entries}),
             "seed": seed,
             "threads": torch.get_num_threads(),  # another number adds floats in another order

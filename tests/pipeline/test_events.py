@@ -1,0 +1,144 @@
+"""Events: alarms merged, their peak and their people, the same in parts as in one piece."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from anomaly.calibration import cut_frames
+from anomaly.scoring import FrameScores
+from pipeline.events import EventFinder, EventSettings, find_events
+from pose_extract.errors import ConfigError
+from pose_extract.records import ClipTracks
+
+FPS = 10.0
+
+
+def clip(score, people=((1, 0, None),), time_s=None):
+    """Tracks and scores of a clip with an alarm wherever the frame's score is above 1.
+
+    ``people``: (track, first frame, scores or None for the frames' own).
+    """
+    score = np.asarray(score, float)
+    time_s = np.arange(len(score)) / FPS if time_s is None else np.asarray(time_s, float)
+    rows = sorted(
+        (frame, track, own[frame - first] if own is not None else score[frame])
+        for track, first, own in people
+        for frame in range(first, first + (len(score) - first if own is None else len(own)))
+    )
+    frame = np.array([r[0] for r in rows], np.int32)
+    track = np.array([r[1] for r in rows], np.int32)
+    boxes = np.stack([frame, track, frame + 10, track + 20], 1).astype(np.float32)
+    tracks = ClipTracks(
+        "clip", "coco17", FPS, (64, 48), time_s, frame, track, np.ones((len(rows), 17, 3), np.float32), boxes
+    )
+    row_score = np.array([r[2] for r in rows], float)
+    frames = FrameScores(
+        np.arange(len(score), dtype=np.int32), time_s, score, 10 * score, score > 1,
+        np.bincount(frame, minlength=len(score)).astype(np.int32), np.zeros(len(score), np.int32),
+    )  # fmt: skip
+    return tracks, SimpleNamespace(frames=frames, row_score=row_score, row_percentile=10 * row_score)
+
+
+def in_parts(tracks, scores, sizes, settings=None):
+    finder, found, begin = EventFinder(tracks.fps, settings), [], 0
+    for size in sizes:
+        end = min(begin + size, tracks.frame_count)
+        rows = slice(*np.searchsorted(tracks.frame, [begin, end]))
+        values = {k: v[begin:end] for k, v in vars(scores.frames).items()}
+        part = SimpleNamespace(
+            frames=FrameScores(**values),
+            row_score=scores.row_score[rows],
+            row_percentile=scores.row_percentile[rows],
+        )
+        found += finder.add(begin, cut_frames(tracks, begin, end), part)
+        begin = end
+    return found + finder.finish()
+
+
+def test_an_event_runs_from_its_first_alarm_to_the_end_of_its_last():
+    [event] = find_events(*clip([0, 0, 2, 5, 3, 0, 0]))
+    assert (event.start_frame, event.end_frame, event.peak_frame) == (2, 5, 3)
+    assert (event.start_s, event.end_s, event.peak_s) == pytest.approx((0.2, 0.5, 0.3))
+    assert (event.score, event.percentile, event.length_s) == pytest.approx((5, 50, 0.3))
+
+
+def test_alarms_a_short_gap_apart_are_one_event():
+    score = [2, 2, 0, 0, 0, 3, 3, 0, 0, 0, 0, 4, 4]
+    found = find_events(*clip(score), EventSettings(merge_gap_s=0.3))
+    assert [(e.start_frame, e.end_frame, e.peak_frame) for e in found] == [(0, 7, 5), (11, 13, 11)]
+
+
+def test_an_event_below_the_shortest_length_is_left_out_but_two_of_them_merged_are_not():
+    settings = EventSettings(merge_gap_s=0.1, min_s=0.3)
+    assert find_events(*clip([0, 2, 2, 0, 0, 0, 0]), settings) == []
+    assert len(find_events(*clip([0, 2, 0, 2, 0, 0, 0]), settings)) == 1
+
+
+def test_the_worst_person_of_the_alarm_frames_comes_first():
+    score = [0, 2, 2, 2, 0]
+    people = [(1, 0, [9, 2, 2, 2, 9]), (2, 1, [1, 4]), (3, 1, [np.nan] * 3), (5, 3, [3.0])]
+    [event] = find_events(*clip(score, people))
+    assert event.people == (2, 5, 1)  # 1 is worse outside of the event only; 3 was never scored
+    np.testing.assert_allclose(event.people_percentile, [40, 30, 20])
+    assert event.peak_frame == 1
+    np.testing.assert_allclose(event.boxes[[0, 2]], [[1, 2, 11, 22], [1, 1, 11, 21]])
+    assert np.isnan(event.boxes[1]).all()  # not there yet at the peak
+
+
+def test_only_so_many_people_are_named():
+    people = [(track, 0, [float(track)] * 4) for track in range(1, 9)]
+    [event] = find_events(*clip([2, 2, 2, 2], people), EventSettings(most_people=3))
+    assert event.people == (8, 7, 6)
+    assert event.boxes.shape == (3, 4)
+
+
+def test_a_clip_of_nothing_or_nobody_has_no_events():
+    assert find_events(*clip([], people=())) == []
+    assert find_events(*clip([0, 0, 0], people=())) == []
+
+
+def test_an_alarm_with_nobody_in_it_is_an_event_without_people():
+    [event] = find_events(*clip([2, 2, 2], people=()))
+    assert event.people == ()
+    assert event.boxes.shape == (0, 4)
+
+
+def test_times_are_the_videos_own():
+    time_s = [0, 0.1, 0.2, 1.2, 1.3, 5.0]
+    [event] = find_events(*clip([0, 2, 2, 0, 0, 0], time_s=time_s))
+    assert (event.start_s, event.end_s) == (0.1, 1.2)  # shown until the next frame
+    [event] = find_events(*clip([0, 0, 0, 0, 2, 2], time_s=time_s))
+    assert event.end_s == pytest.approx(5.1)
+
+
+def test_another_threshold_gives_other_events():
+    tracks, scores = clip([0, 0.5, 0.7, 0, 0, 0])
+    assert find_events(tracks, scores) == []
+    assert len(find_events(tracks, scores, alarm=scores.frames.score > 0.4)) == 1
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.25, 1.0])
+def test_events_of_parts_are_those_of_the_whole(gap):
+    rng = np.random.default_rng(int(gap * 100))
+    for _ in range(60):
+        n = int(rng.integers(1, 60))
+        score = rng.choice([0, 0, 0, 0, 2, 3, 4], n) * rng.choice([1.0, 1.1])
+        people = [(t, 0, rng.uniform(0, 5, n)) for t in (1, 2, 3)]
+        time_s = np.cumsum(rng.choice([0.0, 0.05, 0.1, 0.6], n, p=[0.1, 0.2, 0.6, 0.1]))
+        tracks, scores = clip(score, people, time_s)
+        settings = EventSettings(merge_gap_s=gap, min_s=0.1, most_people=2)
+        sizes = rng.integers(0, 9, 400)
+        whole, parts = find_events(tracks, scores, settings), in_parts(tracks, scores, sizes, settings)
+        assert len(whole) == len(parts)
+        for a, b in zip(whole, parts, strict=True):
+            for name, value in vars(a).items():
+                np.testing.assert_array_equal(value, getattr(b, name), err_msg=name)
+
+
+@pytest.mark.parametrize("wrong", [{"merge_gap_s": -1}, {"min_s": float("nan")}, {"most_people": -1}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError, match="events"):
+        EventSettings(**wrong)
