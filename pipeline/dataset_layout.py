@@ -16,8 +16,10 @@ _ENDINGS = re.compile(r"[_-]alphapose([_-](tracked[_-]persons?|results))?$", re.
 _MOST_LINES = 12  # of what is missing, in one message
 
 
-def find_poses(settings: DatasetSettings, root: Path) -> tuple[list[Path], list[Path], dict[str, int]]:
-    """The files or folders of poses to train and to test on, and test clips' actions if these are the labels.
+def find_poses(
+    settings: DatasetSettings, root: Path
+) -> tuple[list[Path], list[Path], dict[str, int], dict[str, int]]:
+    """The files or folders of poses to train and to test on, and both clips' actions if these are the labels.
 
     Raises:
         UsageError: lists everything that is missing, and where it was expected.
@@ -57,10 +59,11 @@ def find_poses(settings: DatasetSettings, root: Path) -> tuple[list[Path], list[
         )
     train = [part for part in found["train"] if clip_of(part) not in settings.excluded_train]
     test = [part for part in found["test"] if clip_of(part) not in settings.excluded_test]
+    learned: dict[str, int] = {}
     actions: dict[str, int] = {}
     if settings.label_kind == "actions":
-        train, test, actions = _by_action(settings, root, train, test)
-    return train, test, actions
+        train, test, learned, actions = _by_action(settings, root, train, test)
+    return train, test, learned, actions
 
 
 def clip_of(part: Path) -> str:
@@ -100,8 +103,8 @@ def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
 
 def _by_action(
     settings: DatasetSettings, root: Path, train: list[Path], test: list[Path]
-) -> tuple[list[Path], list[Path], dict[str, int]]:
-    """Normal clips to train on, and the actions of those to test on."""
+) -> tuple[list[Path], list[Path], dict[str, int], dict[str, int]]:
+    """Normal clips to train on, clips to test on, and the actions of both."""
     if settings.train_people:
         train = [part for part in train if parse_name(part.stem).get("person") in settings.train_people]
         test = [part for part in test if parse_name(part.stem).get("person") not in settings.train_people]
@@ -112,7 +115,7 @@ def _by_action(
         raise UsageError(
             f"{root}: no clips of the split {settings.split!r} to {'test' if train else 'train'} on"
         )
-    return train, test, actions
+    return train, test, {clip: known[clip] for clip in map(clip_of, train)}, actions
 
 
 def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:

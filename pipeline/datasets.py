@@ -50,6 +50,7 @@ class Dataset:
         train_options: how they are read.
         test_options: the same, with the clips' lengths where the labels tell them.
         actions: test clip -> its action, if clips are labelled as wholes.
+        train_actions: the same of training clips. Training makes no use of it.
     """
 
     settings: DatasetSettings
@@ -58,6 +59,7 @@ class Dataset:
     train_options: ImportOptions
     test_options: ImportOptions
     actions: Mapping[str, int]
+    train_actions: Mapping[str, int]
 
     def train_clips(self) -> Iterator[ClipTracks]:
         """Read the training clips, one by one; what is damaged is logged and left out."""
@@ -155,7 +157,7 @@ def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None)
     root = Path(settings.root).expanduser()
     if not root.is_dir():
         raise UsageError(f"{root}: expected the folder of {settings.name} (dataset.root), found none")
-    train, test, actions = find_poses(settings, root)
+    train, test, train_actions, actions = find_poses(settings, root)
     options = ImportOptions(
         fps=settings.fps,
         frame_size=settings.frame_size,
@@ -170,6 +172,7 @@ def prepare(settings: DatasetSettings, tracking: TrackingSettings | None = None)
         train_options=options,
         test_options=_with_lengths(options, settings, root),
         actions=actions,
+        train_actions=train_actions,
     )
 
 
