@@ -36,7 +36,7 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     known = np.asarray(seen.any(axis=1))  # (N, V), joints that the window has at all
     gaps = known & ~seen.all(axis=1)
     if gaps.any():
-        where.transpose(0, 3, 1, 2)[gaps] = _fill(
+        where.transpose(0, 3, 1, 2)[gaps] = fill(
             where.transpose(0, 3, 1, 2)[gaps], seen.transpose(0, 2, 1)[gaps]
         )
     count = np.maximum(known.sum(axis=1), 1).astype(np.float32)
@@ -66,7 +66,7 @@ def _body_size(where: FloatArray, known: NDArray[np.bool_], people: int) -> Floa
     return np.sqrt(spread.sum(axis=(1, 2, 3, 4)) / count)
 
 
-def _fill(where: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
+def fill(where: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
     """Put joints on the straight line in time between the frames around that they are seen in.
 
     Beyond its first and last sight a joint is held.
