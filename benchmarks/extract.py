@@ -2,7 +2,7 @@
 
     python -m benchmarks.extract [--pose NAME ...] [--video FILE] [--quick] [--device cpu|cuda|...] [--precision bf16]
 
-Runs the real thing, `pipeline.extract.extract_all`, on a clip of the synthetic street (or on --video) with RTMDet-nano
+Runs the real thing, `extract_all`, on a clip of the synthetic street (or on --video) with RTMDet-nano
 and the pose models named (RTMPose-t and -m). Weights that are in the cache are used; else they are random, see
 `benchmarks.random_weights`: then five boxes a frame are taken for people, wherever people are. Then:
 
@@ -30,8 +30,8 @@ import numpy as np
 
 from benchmarks import pose_batches
 from benchmarks.random_weights import save_random
-from pipeline import extract
-from pipeline.extract import ExtractReport
+from pipeline import extraction
+from pipeline.extraction import ExtractReport
 from pipeline.settings import Settings, load_settings
 from pipeline.street.clips import render_clip, simulate_clip
 from pipeline.street.scene import StreetSettings
@@ -97,7 +97,9 @@ class Bench:
         """Extract a video anew."""
         self.runs += 1
         workspace = Workspace(self.scratch / f"workspace{self.runs}")
-        report = extract.extract_all(extract.find_all_sources([str(video)]), workspace, settings, quiet=True)
+        report = extraction.extract_all(
+            extraction.find_all_sources([str(video)]), workspace, settings, quiet=True
+        )
         for _, error in report.failed:
             raise error
         return report
@@ -139,12 +141,12 @@ def show(name: str, report: ExtractReport) -> tuple[float, float]:
 @contextmanager
 def not_ahead() -> Generator[None, None, None]:
     """Extraction that decodes a batch when it needs it."""
-    ahead = extract.prefetch
-    extract.prefetch = lambda items, size: (item for item in items)
+    ahead = extraction.prefetch
+    extraction.prefetch = lambda items, size: (item for item in items)
     try:
         yield
     finally:
-        extract.prefetch = ahead
+        extraction.prefetch = ahead
 
 
 def measure(args: argparse.Namespace, scratch: Path) -> None:

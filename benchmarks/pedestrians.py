@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.extract import extract_all, find_all_sources
+from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks

@@ -18,7 +18,7 @@ from anomaly.bundle_files import CARD
 from anomaly.evaluation import Figures, Spread, over_models
 from pipeline.evaluate import EvaluationSettings, LabelledClips, evaluate_model
 from pipeline.settings import Settings, override
-from pipeline.train import train
+from pipeline.training import train
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
 from pose_extract.errors import GepcError, ModelError, UsageError

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.metrics import frame_auc
-from pipeline.extract import extract_all
+from pipeline.extraction import extract_all
 from pipeline.outputs import Outputs, write_outputs
 from pipeline.progress import stage
-from pipeline.score import load_scorer
+from pipeline.scoring import load_scorer
 from pipeline.settings import Settings
 from pipeline.stopwatch import Stopwatch
 from pipeline.street.clips import simulate_clip, write_clip
 from pipeline.street.scene import StreetSettings
-from pipeline.train import train
+from pipeline.training import train
 from pipeline.words import write_words
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks

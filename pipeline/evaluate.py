@@ -27,7 +27,7 @@ from anomaly.evaluation import (
 )
 from pipeline.labels import Mask, match_masks, read_masks
 from pipeline.progress import stage
-from pipeline.score import load_scorer, score_parts_in
+from pipeline.scoring import load_scorer, score_parts_in
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from pose_extract.checking import expect_one_of

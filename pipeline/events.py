@@ -94,7 +94,7 @@ def find_events(
 
 
 class EventFinder:
-    """Finds events in a clip that comes part by part, as `pipeline.score.score_parts` gives it.
+    """Finds events in a clip that comes part by part, as `pipeline.scoring.score_parts` gives it.
 
     It keeps one unfinished event; memory grows with the people of that one only.
 

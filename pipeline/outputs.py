@@ -11,7 +11,7 @@ from pathlib import Path
 from anomaly.events import runs_of
 from pipeline.plot import check_picture, plot_scores
 from pipeline.progress import stage
-from pipeline.score import Curve, Scorer, score_tracks
+from pipeline.scoring import Curve, Scorer, score_tracks
 from pose_extract.cache import load_tracks
 from pose_extract.errors import OutputError
 from pose_extract.records import ClipTracks

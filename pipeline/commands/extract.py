@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract; exit code 4 if some videos could not be used."""
-    from pipeline.extract import extract_all, find_all_sources
+    from pipeline.extraction import extract_all, find_all_sources
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace

@@ -10,7 +10,7 @@ from pipeline.options import add_device, add_set, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.outputs import Outputs
-    from pipeline.score import Scorer
+    from pipeline.scoring import Scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import GepcError
     from pose_extract.records import ClipTracks
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score; exit code 4 if some videos could not be used."""
     from pipeline.outputs import Outputs
-    from pipeline.score import load_scorer
+    from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.cache import load_tracks
     from pose_extract.errors import UsageError
@@ -124,7 +124,7 @@ def _one_source(name: str) -> VideoSource:
 
 
 def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace, outputs: Outputs) -> int:
-    from pipeline.extract import extract_all, find_all_sources
+    from pipeline.extraction import extract_all, find_all_sources
     from pose_extract.cache import load_tracks
     from pose_extract.errors import VideoError
 

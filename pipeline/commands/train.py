@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train on every clip that `extract` made."""
     from pipeline.settings import load_settings
-    from pipeline.train import summary, train
+    from pipeline.training import summary, train
     from pipeline.workspace import Workspace
 
     workspace = Workspace(args.workspace)

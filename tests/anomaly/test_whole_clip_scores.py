@@ -79,7 +79,7 @@ def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
 
 
 def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
-    from pipeline.score import Scorer, score_parts
+    from pipeline.scoring import Scorer, score_parts
     from pipeline.settings import Settings
     from pose_extract.cleaning import CleaningSettings, clean_tracks
 

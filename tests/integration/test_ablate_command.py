@@ -66,7 +66,7 @@ def test_every_cell_and_seed_is_trained_once_evaluated_and_tabulated(ablate, mon
 
 
 def test_a_run_that_was_cut_off_goes_on_with_what_is_missing(ablate, monkeypatch):
-    from pipeline.train import train
+    from pipeline.training import train
 
     started = []
 

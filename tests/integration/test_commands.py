@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import COMMANDS
-from pipeline.score import load_scorer, score_parts
+from pipeline.scoring import load_scorer, score_parts
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from tests.integration.conftest import TINY
@@ -333,7 +333,7 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
 def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path, monkeypatch, stride):
     from dataclasses import replace
 
-    from pipeline import score as module
+    from pipeline import scoring as module
 
     scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.2"])
     settings = scorer.model.settings
@@ -372,7 +372,7 @@ def test_explanations_of_several_videos_go_into_a_folder(tmp_path):
 
 
 def test_an_interrupted_table_of_windows_is_absent(truth_workspace, tmp_path, monkeypatch):
-    from pipeline import score as module
+    from pipeline import scoring as module
 
     def fail(*args):
         raise RuntimeError("stopped in the middle")

@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import extract
+from pipeline import extraction
 from pipeline.cli import main
-from pipeline.extract import extract_all, find_all_sources
+from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
-from pipeline.train import _common_settings
+from pipeline.training import _common_settings
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from pose_extract.errors import EstimatorError
@@ -60,7 +60,7 @@ class Standing(PoseEstimator):
 def standing(monkeypatch):
     """Extraction makes a `Standing`; the list of what it was made with."""
     monkeypatch.setattr(Standing, "made", [])
-    monkeypatch.setattr(extract, "create_estimator", Standing)
+    monkeypatch.setattr(extraction, "create_estimator", Standing)
     return Standing.made
 
 
@@ -165,7 +165,7 @@ def test_what_training_passes_on_is_that_of_its_clips(
 
 
 def run(workspace, video, estimator, monkeypatch, settings=None):
-    monkeypatch.setattr(extract, "create_estimator", lambda *_: estimator)
+    monkeypatch.setattr(extraction, "create_estimator", lambda *_: estimator)
     return extract_all(
         find_all_sources([str(video)]), Workspace(workspace), settings or Settings(), quiet=True
     )
@@ -183,7 +183,7 @@ def test_frames_come_in_full_batches_and_a_last_one(empty_scene, tmp_path, monke
 def test_the_next_frames_are_decoded_while_the_estimator_works(empty_scene, tmp_path, monkeypatch):
     decoded = []
 
-    class Reader(extract.VideoReader):
+    class Reader(extraction.VideoReader):
         def __iter__(self):
             for frame in super().__iter__():
                 decoded.append(frame.index)
@@ -198,7 +198,7 @@ def test_the_next_frames_are_decoded_while_the_estimator_works(empty_scene, tmp_
             return super().estimate(frames)
 
     ahead: list[int] = []
-    monkeypatch.setattr(extract, "VideoReader", Reader)
+    monkeypatch.setattr(extraction, "VideoReader", Reader)
     run(tmp_path, empty_scene, Slow("openmmlab", None, 2), monkeypatch)
     assert all(4 <= n <= 5 for n in ahead[:4])  # those that wait, and one in the thread's hands
     assert ahead[-1] == 0
@@ -247,4 +247,4 @@ def test_an_estimator_that_fails_leaves_no_thread_no_decoder_and_no_file(street_
     ],
 )
 def test_frames_that_wait_are_few_where_they_are_large(batch_size, frame_size, ahead):
-    assert extract._frames_ahead(batch_size, frame_size) == ahead
+    assert extraction._frames_ahead(batch_size, frame_size) == ahead

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.score import Scorer, load_scorer, score_parts, score_parts_in
+from pipeline.scoring import Scorer, load_scorer, score_parts, score_parts_in
 from pipeline.street.clips import simulate_clip
 from pipeline.street.scene import StreetSettings
 from pose_extract.cache import load_tracks, save_tracks
