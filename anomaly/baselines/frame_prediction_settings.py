@@ -1,0 +1,88 @@
+"""Settings of future-frame prediction. Nothing here imports torch: configs are checked without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FramePredictionSettings:
+    """How a network learns to predict frames; the defaults are the published ones where the paper states them.
+
+    Attributes:
+        size: frames are scaled to squares of this side in pixels.
+        past: frames that a prediction is made from (t).
+        width: channels of the U-Net's first scale; each of the next has twice as many.
+        scales: of the U-Net, each half as large as the one before; the paper draws 4.
+        steps: of training. The paper does not state it.
+        batch_size: segments of ``past`` + 1 frames a step.
+        learning_rate: Adam's, for the network.
+        discriminator_rate: Adam's, for the discriminator.
+        discriminator_width: channels of its first layer. The paper does not state it; 64 is that of the discriminator
+            which the paper refers to.
+        intensity: weight of the squared differences of pixels.
+        gradient: weight of the differences of image gradients.
+        flow: weight of the differences of optical flow; 0 leaves it out.
+        adversarial: weight of the adversarial term; 0 leaves it and the discriminator out.
+        flow_levels: scales of the pyramid in which flow is found. This and the next two are of our own flow.
+        flow_iterations: steps at each of them.
+        flow_window: side of the window in pixels, odd, in which motion is taken as one.
+        normalise: scale PSNR to 0..1 in each clip, as the paper does for frames. A clip's mean is then no measure of
+            how abnormal the clip is: leave it off where clips are compared.
+        score_every: predict every n-th frame only when scoring; the frames between take the score before them.
+    """
+
+    size: int = 256
+    past: int = 4
+    width: int = 64
+    scales: int = 4
+    steps: int = 80_000
+    batch_size: int = 4
+    learning_rate: float = 2e-4
+    discriminator_rate: float = 2e-5
+    discriminator_width: int = 64
+    intensity: float = 1.0
+    gradient: float = 1.0
+    flow: float = 2.0
+    adversarial: float = 0.05
+    flow_levels: int = 3
+    flow_iterations: int = 3
+    flow_window: int = 7
+    normalise: bool = False
+    score_every: int = 1
+
+    def __post_init__(self) -> None:
+        def check(ok: bool, key: str, want: str) -> None:
+            if not ok:
+                raise ConfigError(f"frame_prediction.{key}: expected {want}, got {getattr(self, key)!r}")
+
+        check(1 <= self.scales <= 6, "scales", "1 to 6")
+        whole = 2 ** (self.scales - 1)
+        check(
+            16 <= self.size <= 1024 and self.size % whole == 0,
+            "size",
+            f"16 to 1024 pixels, divisible by {whole} for {self.scales} scales",
+        )
+        for key, most in (
+            ("past", 32),
+            ("width", 256),
+            ("discriminator_width", 256),
+            ("batch_size", 1024),
+            ("flow_levels", 8),
+            ("flow_iterations", 20),
+            ("score_every", 1000),
+        ):
+            check(1 <= getattr(self, key) <= most, key, f"1 to {most}")
+        check(self.steps >= 1, "steps", "1 or more")
+        check(
+            1 <= self.flow_window <= 31 and self.flow_window % 2 == 1,
+            "flow_window",
+            "an odd number of 1 to 31",
+        )
+        for key in ("learning_rate", "discriminator_rate"):
+            check(0 < getattr(self, key) <= 1, key, "above 0, up to 1")
+        for key in ("gradient", "flow", "adversarial"):
+            check(0 <= getattr(self, key) < float("inf"), key, "0 or more")
+        check(0 < self.intensity < float("inf"), "intensity", "above 0")
