@@ -68,7 +68,7 @@ def draw_words(words: Sequence[tuple[int, float, NDArray[np.float32]]], model: M
     axes.set(xlim=(0, width), ylim=(height + 0.7, -1.5), aspect="equal")
     axes.axis("off")
     _heading(axes, settings, model, width, used, len(words))
-    upright = _upright(words, settings)
+    upright = upright_sign(words, settings)
     for row, (number, share, windows) in enumerate(words):
         if row % 2 == 0:
             axes.axhspan(row * _ROW, (row + 1) * _ROW, color="#f4f5f7", lw=0, zorder=0)
@@ -133,7 +133,7 @@ def _draw_sequence(
     """Some poses of a window (C, T, V) side by side in cells ``step`` wide, on the scale that the largest fits."""
     from matplotlib.collections import LineCollection
 
-    xy, seen = _joints(window, settings, upright)
+    xy, seen = window_joints(window, settings, upright)
     if not (seen > 0).any():
         return
     certain = np.maximum(seen, 1e-9)[..., None]
@@ -174,7 +174,7 @@ def _draw_sequence(
         )
 
 
-def _joints(
+def window_joints(
     window: NDArray[np.float32], settings: WindowSettings, upright: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions (T, V, 2), y down, and confidences (T, V), 1 where the model has none."""
@@ -183,7 +183,7 @@ def _joints(
     return xy, np.clip(seen, 0, 1)
 
 
-def _upright(words: Sequence[tuple[int, float, NDArray[np.float32]]], settings: WindowSettings) -> float:
+def upright_sign(words: Sequence[tuple[int, float, NDArray[np.float32]]], settings: WindowSettings) -> float:
     """1 where y points down, as in images, -1 where it points up, as in some 3-D joints."""
     names = settings.body.joints
     heads = [i for i, name in enumerate(names) if "head" in name or "nose" in name]
