@@ -13,6 +13,7 @@ from anomaly.baselines.mped_rnn_features import RobustScale, person_features
 from anomaly.baselines.mped_rnn_network import MpedRnnNetwork, Parts, errors, segment_loss
 from anomaly.baselines.mped_rnn_settings import MpedRnnSettings
 from anomaly.steps import seeded
+from anomaly.window_settings import WindowSettings
 from anomaly.windows import Windows
 from pose_extract.errors import ModelError, TrainingError
 
@@ -20,7 +21,7 @@ __all__ = ["MpedRnn", "MpedRnnSettings"]
 
 logger = logging.getLogger(__name__)
 
-_LEAST_WINDOWS = 8
+_LEAST = 8
 _SEGMENTS_A_CALL = 4096  # when scoring
 
 
@@ -44,16 +45,14 @@ class MpedRnn:
         history: mean loss of each epoch.
     """
 
-    def __init__(
-        self, settings: MpedRnnSettings | None = None, seed: int = 0, device: str = "cpu"
-    ) -> None:
+    def __init__(self, settings: MpedRnnSettings | None = None, seed: int = 0, device: str = "cpu") -> None:
         self.settings = settings or MpedRnnSettings()
         self.seed = seed
         self.device = device
         self.network: MpedRnnNetwork | None = None
         self.scale: RobustScale | None = None
         self.history: list[float] = []
-        self._window_settings = None
+        self._window_settings: WindowSettings | None = None
 
     def fit(self, windows: Windows) -> None:
         """Learn from windows of normal people.
@@ -63,15 +62,15 @@ class MpedRnn:
             TrainingError: if there are too few windows, or the loss is no longer a number.
         """
         _check_flat(windows)
-        if len(windows) < _LEAST_WINDOWS:
-            raise TrainingError(
-                f"MPED-RNN: expected at least {_LEAST_WINDOWS} windows to learn from, got {len(windows)}; add normal "
-                "video, or lower windows.train_stride"
-            )
         settings, joints = self.settings, windows.settings.person.num_joints
         features, seen = person_features(windows)
         present = seen.any(axis=(1, 2))
         features, seen = features[present], seen[present]
+        if len(features) < _LEAST:
+            raise TrainingError(
+                f"MPED-RNN: expected at least {_LEAST} people in windows to learn from, got {len(features)}; add "
+                "normal video, or lower windows.train_stride"
+            )
         self.scale = RobustScale.of(features, seen)
         self._window_settings = windows.settings
         x = torch.from_numpy(self.scale.apply(features)).to(self.device)
@@ -94,12 +93,8 @@ class MpedRnn:
                 total += loss.detach().sum()
             self.history.append(float(total) / len(order))
             if not np.isfinite(self.history[-1]):
-                raise TrainingError(
-                    "MPED-RNN: the loss is no longer a number; lower mped_rnn.learning_rate"
-                )
-        logger.info(
-            "MPED-RNN: %d segments, loss %.4g to %.4g", len(order), self.history[0], self.history[-1]
-        )
+                raise TrainingError("MPED-RNN: the loss is no longer a number; lower mped_rnn.learning_rate")
+        logger.info("MPED-RNN: %d segments, loss %.4g to %.4g", len(order), self.history[0], self.history[-1])
 
     def score_samples(self, windows: Windows) -> NDArray[np.float64]:
         """(N,) anomaly of N windows, higher is more abnormal; of two people in one window, the more abnormal's.

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from anomaly.coordinates import fill
 from anomaly.windows import Windows
 
-_LEAST_RANGE = 0.1  # of its component's median range: a feature that hardly varies must not outweigh all others
+_LEAST_RANGE = (
+    0.1  # of its component's median range: a feature that hardly varies must not outweigh all others
+)
 
 
 def decompose(joints: NDArray, known: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
@@ -49,7 +51,7 @@ def person_features(windows: Windows) -> tuple[NDArray[np.float32], NDArray[np.b
     points = points.reshape(*points.shape[:2], people, joints, 3).swapaxes(1, 2)
     points = points.reshape(-1, windows.frames, joints, 3)
     seen = points[..., 2] > 0
-    known = seen.any(axis=1)
+    known = np.asarray(seen.any(axis=1))
     where = points[..., :2].transpose(0, 2, 3, 1).copy()  # (N * G, V, 2, T)
     gaps = known & ~seen.all(axis=1)
     if gaps.any():
