@@ -58,6 +58,16 @@ class TrainedModel(Model):
         return out
 
     @torch.no_grad()
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (N, C, T, V) -> latent vectors z (N, G, D) of each window's G transformed copies."""
+        names = self.settings.training.transforms
+        out = np.empty((len(x), len(names), self.network.autoencoder.latent_size), np.float32)
+        for rows, copies in self._copies(x):
+            z = torch.cat([self._folded.encode(part) for part in micro_batches(copies.flatten(0, 1))])
+            out[rows] = z.float().cpu().numpy().reshape(-1, *out.shape[1:])
+        return out
+
+    @torch.no_grad()
     def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N, V) squared error of the reconstruction of each joint; see `Model.joint_errors`."""
         names, skeleton = self.settings.training.transforms, self.settings.windows.body

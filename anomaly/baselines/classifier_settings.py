@@ -1,0 +1,71 @@
+"""Settings of the supervised classifier."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pose_extract.errors import ConfigError
+
+_MOST_BLOCKS, _MOST_CHANNELS = 64, 2048  # a config from elsewhere must not be able to ask for all memory
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """The ST-GCN classifier: half as many blocks as Yan et al.'s nine, with their widths.
+
+    The paper says "a shallower variant" and no more. Transforms of the windows, the partition of the joints' neighbours
+    and the precision are the model's.
+
+    Attributes:
+        width: channels that the numbers in ``encoder`` count in.
+        encoder: width of each block.
+        strides: temporal stride of each block.
+        temporal_kernel: frames that a temporal convolution sees, odd.
+        dropout: probability in every block.
+        epochs: how often every training window is seen (in every transform, where the model's settings say so).
+        rate: highest learning rate of Adam, from which a half cosine falls to 0.
+        weight_decay: of Adam.
+        batch_size: windows a step.
+    """
+
+    width: int = 64
+    encoder: tuple[int, ...] = (1, 1, 2, 4)
+    strides: tuple[int, ...] = (1, 1, 2, 2)
+    temporal_kernel: int = 9
+    dropout: float = 0.5
+    epochs: int = 30
+    rate: float = 1e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.encoder) == len(self.strides) <= _MOST_BLOCKS:
+            raise ConfigError(
+                f"classifier: expected encoder and strides of one length (1 to {_MOST_BLOCKS}), got {self.encoder} and "
+                f"{self.strides}"
+            )
+        if min(self.encoder) < 1 or min(self.strides) < 1:
+            raise ConfigError(
+                f"classifier: expected encoder and strides of numbers from 1, got {self.encoder} and {self.strides}"
+            )
+        if self.width < 1 or self.width * max(self.encoder) > _MOST_CHANNELS:
+            raise ConfigError(
+                f"classifier: expected widths of 1 to {_MOST_CHANNELS} channels, got width {self.width}"
+            )
+        if not 1 <= self.temporal_kernel <= 99 or self.temporal_kernel % 2 == 0:
+            raise ConfigError(
+                f"classifier: expected an odd temporal_kernel of 1 to 99, got {self.temporal_kernel}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"classifier: expected a dropout of at least 0 and below 1, got {self.dropout}")
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ConfigError(
+                "classifier: expected epochs of 1 or above and a batch_size of 2 or above, got "
+                f"{self.epochs} and {self.batch_size}"
+            )
+        if not 0 < self.rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(
+                "classifier: expected a rate above 0 and a weight_decay of 0 or above, got "
+                f"{self.rate} and {self.weight_decay}"
+            )

@@ -1,0 +1,122 @@
+"""Settings of the baselines on the latent vectors z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+NEIGHBOUR_DISTANCES = ("mean", "farthest")
+COVARIANCES = ("full", "tied", "diag", "spherical")
+
+
+@dataclass(frozen=True)
+class OneClassSvmSettings:
+    """One-class SVM with a Gaussian kernel on z; the paper does not state its settings, these are scikit-learn's.
+
+    Attributes:
+        nu: share of the training vectors that may lie outside, above 0 and up to 1.
+        gamma: exp(-gamma |z - z'|^2); None is 1 / (D times the variance of all training coordinates).
+        exact_up_to: the exact SVM learns from at most this many vectors, drawn at random: its time grows with their
+            square, its memory is 8 bytes times it.
+        components: landmarks of the Nystroem approximation of the kernel, fewer where there are fewer vectors.
+        approximate_up_to: the approximate SVM learns from at most this many vectors, drawn at random.
+        standardise: give each coordinate of z mean 0 and deviation 1 first.
+        principal: then keep this many principal components; 0 keeps z.
+    """
+
+    nu: float = 0.5
+    gamma: float | None = None
+    exact_up_to: int = 5000
+    components: int = 300
+    approximate_up_to: int = 50_000
+    standardise: bool = False
+    principal: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nu <= 1 or (self.gamma is not None and self.gamma <= 0):
+            raise ConfigError(
+                "one_class_svm: expected a nu above 0 and up to 1 and a gamma above 0 or null, got "
+                f"{self.nu} and {self.gamma}"
+            )
+        if min(self.exact_up_to, self.approximate_up_to) < 2 or self.components < 1:
+            raise ConfigError(
+                "one_class_svm: expected exact_up_to and approximate_up_to of 2 or above and components of 1 or "
+                f"above, got {self.exact_up_to}, {self.approximate_up_to} and {self.components}"
+            )
+        _check_principal("one_class_svm", self.principal)
+
+
+@dataclass(frozen=True)
+class NeighboursSettings:
+    """Distance of z to the training vectors nearest to it.
+
+    Attributes:
+        neighbours: k.
+        distance: "mean" of the distances to the k nearest, or to the "farthest" of them.
+        up_to: at most this many training vectors are kept, drawn at random: a window's time grows with their number,
+            and with the default it is about that of encoding the window with the published network.
+        standardise: give each coordinate of z mean 0 and deviation 1 first.
+        principal: then keep this many principal components; 0 keeps z.
+    """
+
+    neighbours: int = 5
+    distance: str = "mean"
+    up_to: int = 20_000
+    standardise: bool = False
+    principal: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.neighbours <= self.up_to:
+            raise ConfigError(
+                f"neighbours: expected neighbours of 1 to up_to, got {self.neighbours} and {self.up_to}"
+            )
+        expect_one_of("neighbours.distance", self.distance, NEIGHBOUR_DISTANCES)
+        _check_principal("neighbours", self.principal)
+
+
+@dataclass(frozen=True)
+class GaussianMixtureSettings:
+    """Mixture of Gaussians on z's principal components, each scaled to deviation 1.
+
+    z itself has too many coordinates for covariances; what it does outside its principal components is not seen.
+
+    Attributes:
+        components: Gaussians.
+        covariance: "full", "tied", "diag" or "spherical" covariances.
+        regularisation: added to the covariances' diagonals.
+        starts: initialisations by k-means, the best of which is taken.
+        max_iterations: of expectation maximisation.
+        up_to: the mixture learns from at most this many vectors, drawn at random.
+        standardise: give each coordinate of z mean 0 and deviation 1 first.
+        principal: principal components that are kept; 0 keeps z.
+    """
+
+    components: int = 10
+    covariance: str = "full"
+    regularisation: float = 1e-3
+    starts: int = 4
+    max_iterations: int = 200
+    up_to: int = 50_000
+    standardise: bool = False
+    principal: int = 16
+
+    def __post_init__(self) -> None:
+        if self.components < 1 or self.starts < 1 or self.max_iterations < 1:
+            raise ConfigError(
+                "gaussian_mixture: expected components, starts and max_iterations of 1 or above, got "
+                f"{self.components}, {self.starts} and {self.max_iterations}"
+            )
+        expect_one_of("gaussian_mixture.covariance", self.covariance, COVARIANCES)
+        if self.regularisation < 0 or self.up_to < 2 * self.components:
+            raise ConfigError(
+                "gaussian_mixture: expected a regularisation of 0 or above and up_to of at least twice the "
+                f"components, got {self.regularisation} and {self.up_to}"
+            )
+        _check_principal("gaussian_mixture", self.principal)
+
+
+def _check_principal(section: str, principal: int) -> None:
+    if principal < 0:
+        raise ConfigError(f"{section}: expected principal of 0 (keep z) or above, got {principal}")
