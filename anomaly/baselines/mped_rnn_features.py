@@ -81,7 +81,7 @@ class RobustScale:
         joints = seen.shape[2]
         counts = np.concatenate(
             [
-                np.repeat(seen.any(axis=2)[..., None], 4, axis=2),
+                np.repeat(np.asarray(seen.any(axis=2))[..., None], 4, axis=2),
                 np.tile(np.repeat(seen, 2, axis=2), 2),
             ],
             axis=2,
