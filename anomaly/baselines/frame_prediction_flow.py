@@ -18,7 +18,7 @@ _SMALLEST = 8  # pixels, the least side of a pyramid's top
 
 
 def optical_flow(
-    first: Tensor, second: Tensor, levels: int = 3, iterations: int = 3, window: int = 7
+    first: Tensor, second: Tensor, levels: int = 3, iterations: int = 3, window: int = 5
 ) -> Tensor:
     """Where the pixels of one frame are in the next.
 
@@ -31,7 +31,7 @@ def optical_flow(
         second: (B, C, H, W) the frames after them.
         levels: of the pyramid, fewer where the frames are small.
         iterations: steps at each level.
-        window: its side in pixels.
+        window: side in pixels of the box that weights them, twice applied.
 
     Returns:
         (B, 2, H, W) motion in x and in y, pixels.
@@ -87,5 +87,11 @@ def _central_differences(image: Tensor) -> Tensor:
 
 
 def _mean(image: Tensor, window: int) -> Tensor:
-    """Mean over the part of each pixel's window that is in the image."""
-    return F.avg_pool2d(image, window, stride=1, padding=window // 2, count_include_pad=False)
+    """Weighted mean around each pixel: twice over the part of its window that is in the image.
+
+    Not once: neighbours have flows of their own, and what a box makes of ripples in them has the wrong sign for some,
+    which would then grow from step to step. Twice, it is squared.
+    """
+    for _ in range(2):
+        image = F.avg_pool2d(image, window, stride=1, padding=window // 2, count_include_pad=False)
+    return image

@@ -28,7 +28,7 @@ class FramePredictionSettings:
         adversarial: weight of the adversarial term; 0 leaves it and the discriminator out.
         flow_levels: scales of the pyramid in which flow is found. This and the next two are of our own flow.
         flow_iterations: steps at each of them.
-        flow_window: side of the window in pixels, odd, in which motion is taken as one.
+        flow_window: side in pixels, odd, of the box (twice applied) in which motion is taken as one.
         normalise: scale PSNR to 0..1 in each clip, as the paper does for frames. A clip's mean is then no measure of
             how abnormal the clip is: leave it off where clips are compared.
         score_every: predict every n-th frame only when scoring; the frames between take the score before them.
@@ -49,7 +49,7 @@ class FramePredictionSettings:
     adversarial: float = 0.05
     flow_levels: int = 3
     flow_iterations: int = 3
-    flow_window: int = 7
+    flow_window: int = 5
     normalise: bool = False
     score_every: int = 1
 
