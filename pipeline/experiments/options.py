@@ -1,0 +1,90 @@
+"""What an experiment covers: the config section ``experiment``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+DIRECTIONS = ("few-vs-many", "many-vs-few")
+KINDS = ("random", "meaningful")
+METHODS = (
+    "classifier-max",
+    "classifier-dirichlet",
+    "reconstruction",
+    "ocsvm",
+    "ocsvm-nystroem",
+    "knn",
+    "mixture",
+    "frame-prediction",
+    "mped-rnn",
+    "ours",
+)
+SUPERVISED = ("classifier-max", "classifier-dirichlet")
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """What is measured. Each can be given on the command line instead.
+
+    Attributes:
+        methods: which; empty: all that the experiment can measure.
+        seeds: of everything random: training and, where clips are synthetic, the clips too.
+        splits: names of splits, or "random" and "meaningful" for all of a kind; empty: all.
+        directions: "few-vs-many", the split's actions are normal, and "many-vs-few", all others are.
+        shares: figure 5's shares of abnormal clips in the training set.
+        videos: path of a clip's video, ``{clip}`` standing for the name of its file of poses, for methods that look at
+            pixels; empty: these are left out.
+        random_splits: random splits that are drawn for synthetic actions.
+        split_actions: actions in each of them.
+        train_performers: share of the synthetic performers who are trained on; the others are tested on.
+        street_normal_clips: clips of the synthetic street to learn from, in table 1 and the ablation.
+        street_normal_s: seconds of each.
+        street_test_clips: test clips for each abnormal behaviour, and twice as many normal ones.
+        street_test_s: seconds of each.
+    """
+
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    splits: tuple[str, ...] = ()
+    directions: tuple[str, ...] = DIRECTIONS
+    shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.2)
+    videos: str = ""
+    random_splits: int = 4
+    split_actions: int = 4
+    train_performers: float = 0.6
+    street_normal_clips: int = 5
+    street_normal_s: float = 20.0
+    street_test_clips: int = 2
+    street_test_s: float = 12.0
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            expect_one_of("experiment.methods", method, METHODS)
+        for direction in self.directions:
+            expect_one_of("experiment.directions", direction, DIRECTIONS)
+        for name in ("methods", "seeds", "splits", "directions", "shares"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ConfigError(f"experiment.{name}: expected each once, got {', '.join(map(str, values))}")
+        if not self.seeds or not self.directions:
+            raise ConfigError("experiment: expected at least one seed and one direction")
+        if min(self.seeds) < 0:
+            raise ConfigError(f"experiment.seeds: expected numbers from 0, got {min(self.seeds)}")
+        if not self.shares or not all(0 <= share < 1 for share in self.shares) or 0.0 not in self.shares:
+            raise ConfigError(
+                "experiment.shares: expected shares of at least 0 and below 1, 0 among them (the loss is counted from "
+                f"there), got {', '.join(map(str, self.shares))}"
+            )
+        if self.random_splits < 0 or self.split_actions < 1 or not 0 < self.train_performers < 1:
+            raise ConfigError(
+                "experiment: expected random_splits of 0 or above, split_actions of 1 or above and train_performers "
+                f"between 0 and 1, got {self.random_splits}, {self.split_actions} and {self.train_performers}"
+            )
+        if min(self.street_normal_clips, self.street_test_clips) < 1:
+            raise ConfigError(
+                "experiment: expected at least one street clip to learn from and one to test on"
+            )
+        if not all(1 <= s <= 3600 for s in (self.street_normal_s, self.street_test_s)):
+            raise ConfigError("experiment: expected street clips of 1 to 3600 seconds")

@@ -1,0 +1,45 @@
+"""Configs of experiments: all settings of the pipeline, and a section for each baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from anomaly.baselines.classifier_settings import ClassifierSettings
+from anomaly.baselines.frame_prediction_settings import FramePredictionSettings
+from anomaly.baselines.latent_settings import GaussianMixtureSettings, NeighboursSettings, OneClassSvmSettings
+from anomaly.baselines.mped_rnn_settings import MpedRnnSettings
+from pipeline.experiments.options import ExperimentOptions
+from pipeline.settings import Settings, load_config
+from pose_extract.checking import build
+
+
+@dataclass(frozen=True)
+class ExperimentSettings(Settings):
+    """Everything that a config can say, experiments included. The baselines' defaults are the published ones."""
+
+    one_class_svm: OneClassSvmSettings = field(default_factory=OneClassSvmSettings)
+    neighbours: NeighboursSettings = field(default_factory=NeighboursSettings)
+    gaussian_mixture: GaussianMixtureSettings = field(default_factory=GaussianMixtureSettings)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    mped_rnn: MpedRnnSettings = field(default_factory=MpedRnnSettings)
+    frame_prediction: FramePredictionSettings = field(default_factory=FramePredictionSettings)
+    experiment: ExperimentOptions = field(default_factory=ExperimentOptions)
+
+
+# Method -> the config section of its own settings.
+SECTIONS = {
+    "classifier-max": "classifier",
+    "classifier-dirichlet": "classifier",
+    "ocsvm": "one_class_svm",
+    "ocsvm-nystroem": "one_class_svm",
+    "knn": "neighbours",
+    "mixture": "gaussian_mixture",
+    "frame-prediction": "frame_prediction",
+    "mped-rnn": "mped_rnn",
+}
+
+
+def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentSettings:
+    """The checked settings of a config; raises `ConfigError`. Arguments as those of `pipeline.settings.load_config`."""
+    return build(ExperimentSettings, load_config(name, overrides))
