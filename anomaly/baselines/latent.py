@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_PAIRED = 2000  # vectors whose distances from each other tell how wide a kernel should be
+_NEIGHBOUR = 5
 _BATCH = 512  # windows that are encoded and scored at once
 
 
@@ -76,6 +78,7 @@ class Reconstruction:
 class _LatentBaseline:
     """What the baselines on z share: drawing, encoding, preparing and averaging."""
 
+    limit: ClassVar[str] = "up_to"  # the setting that says how many training vectors are learned from at most
     whiten: ClassVar[bool] = False  # whether principal components are scaled to deviation 1
 
     def __init__(self, model: TrainedModel, settings: Any, seed: int) -> None:
@@ -83,14 +86,9 @@ class _LatentBaseline:
         self._prepare: Any = None
 
     @property
-    def up_to(self) -> int:
-        """Training vectors that are learned from at most."""
-        return self._settings.up_to
-
-    @property
     def needed(self) -> int:
         """Training vectors that are learned from at least."""
-        raise NotImplementedError
+        return 2
 
     def learn(self, z: NDArray[np.float32]) -> None:
         """Learn from vectors (n, D), prepared."""
@@ -112,7 +110,7 @@ class _LatentBaseline:
                 f"{type(self).__name__} needs at least {self.needed} latent vectors, got {len(windows) * transforms}, "
                 f"{transforms} from each of {len(windows)} windows: train on more video"
             )
-        wanted = max(self.up_to // transforms, -(-self.needed // transforms))
+        wanted = max(getattr(self._settings, self.limit) // transforms, -(-self.needed // transforms))
         if wanted < len(windows):
             rng = np.random.default_rng(self._seed)
             windows = windows.pick(np.sort(rng.choice(len(windows), wanted, replace=False)))
@@ -154,26 +152,11 @@ class _LatentBaseline:
             steps.append(("principal", PCA(principal, whiten=self.whiten, random_state=self._seed)))
         return Pipeline(steps or [("as_it_is", "passthrough")])
 
-    def _gamma(self, z: NDArray[np.float32]) -> float:
-        """The Gaussian kernel's gamma; scikit-learn's "scale" where the settings leave it open."""
-        if self._settings.gamma is not None:
-            return self._settings.gamma
-        variance = float(z.var(dtype=np.float64))
-        return 1 / (z.shape[1] * variance) if variance > 0 else 1.0
-
 
 class OneClassSvm(_LatentBaseline):
     """The exact one-class SVM (the paper's "OC-SVM")."""
 
-    @property
-    def up_to(self) -> int:
-        """Training vectors that are learned from at most."""
-        return self._settings.exact_up_to
-
-    @property
-    def needed(self) -> int:
-        """Training vectors that are learned from at least."""
-        return 2
+    limit = "exact_up_to"
 
     def learn(self, z: NDArray[np.float32]) -> None:
         """Find the support vectors."""
@@ -181,7 +164,7 @@ class OneClassSvm(_LatentBaseline):
         from sklearn.svm import OneClassSVM
 
         # The kernel by one matrix product, here and in scoring: libsvm's own takes many times as long.
-        self._kernel, self._width = rbf_kernel, self._gamma(z)
+        self._kernel, self._width = rbf_kernel, _gamma(z, self._settings, _PAIRED, self._seed)
         svm = OneClassSVM(kernel="precomputed", nu=self._settings.nu).fit(rbf_kernel(z, gamma=self._width))
         self._support, self._weights = z[svm.support_], svm.dual_coef_[0]
         self._offset = float(svm.intercept_[0])
@@ -194,15 +177,7 @@ class OneClassSvm(_LatentBaseline):
 class OneClassSvmNystroem(_LatentBaseline):
     """A linear one-class SVM on a Nystroem approximation of the kernel: time grows with the number of windows only."""
 
-    @property
-    def up_to(self) -> int:
-        """Training vectors that are learned from at most."""
-        return self._settings.approximate_up_to
-
-    @property
-    def needed(self) -> int:
-        """Training vectors that are learned from at least."""
-        return 2
+    limit = "approximate_up_to"
 
     def learn(self, z: NDArray[np.float32]) -> None:
         """Draw the landmarks and descend."""
@@ -211,8 +186,9 @@ class OneClassSvmNystroem(_LatentBaseline):
         from sklearn.pipeline import make_pipeline
 
         landmarks = min(self._settings.components, len(z))
+        gamma = _gamma(z, self._settings, landmarks, self._seed)  # as wide as the landmarks are apart
         self._svm = make_pipeline(
-            Nystroem(gamma=self._gamma(z), n_components=landmarks, random_state=self._seed),
+            Nystroem(gamma=gamma, n_components=landmarks, random_state=self._seed),
             SGDOneClassSVM(nu=self._settings.nu, random_state=self._seed),
         ).fit(z)
 
@@ -281,6 +257,22 @@ class Mixture(_LatentBaseline):
     def anomaly(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         """Minus the log-likelihood."""
         return -self._mixture.score_samples(z.astype(np.float64))
+
+
+def _gamma(z: NDArray[np.float32], settings: OneClassSvmSettings, paired: int, seed: int) -> float:
+    """The kernel's gamma for training vectors ``z``, of whose distances it looks at those of ``paired`` at most."""
+    from sklearn.neighbors import NearestNeighbors
+
+    if not isinstance(settings.gamma, str):
+        return settings.gamma
+    variance = float(z.var(dtype=np.float64))
+    gamma = 1 / (z.shape[1] * variance) if variance > 0 else 1.0
+    if settings.gamma == "neighbours":
+        drawn = z[np.random.default_rng(seed).permutation(len(z))[: max(paired, 2)]]
+        index = NearestNeighbors(n_neighbors=min(_NEIGHBOUR, len(drawn) - 1)).fit(drawn)
+        apart = float(np.median(index.kneighbors()[0][:, -1]))  # without the vector itself
+        gamma = 1 / apart**2 if apart > 0 else gamma
+    return gamma
 
 
 _KINDS: dict[str, tuple[type[_LatentBaseline], type[LatentSettings]]] = {

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
+KERNEL_WIDTHS = ("neighbours", "scale")
 NEIGHBOUR_DISTANCES = ("mean", "farthest")
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
 
 @dataclass(frozen=True)
 class OneClassSvmSettings:
-    """One-class SVM with a Gaussian kernel on z; the paper does not state its settings, these are scikit-learn's.
+    """One-class SVM with a Gaussian kernel on z, of which the paper states no settings.
 
     Attributes:
         nu: share of the training vectors that may lie outside, above 0 and up to 1.
-        gamma: exp(-gamma |z - z'|^2); None is 1 / (D times the variance of all training coordinates).
+        gamma: of the kernel exp(-gamma |z - z'|^2): a number, or "neighbours", 1 / the median squared distance from a
+            training vector to the fifth nearest other one, or "scale", scikit-learn's 1 / (D times the variance of all
+            coordinates). "scale" is so wide a kernel that what lies between the training vectors counts as normal.
         exact_up_to: the exact SVM learns from at most this many vectors, drawn at random: its time grows with their
             square, its memory is 8 bytes times it.
         components: landmarks of the Nystroem approximation of the kernel, fewer where there are fewer vectors.
@@ -27,7 +30,7 @@ class OneClassSvmSettings:
     """
 
     nu: float = 0.5
-    gamma: float | None = None
+    gamma: float | str = "neighbours"
     exact_up_to: int = 5000
     components: int = 300
     approximate_up_to: int = 50_000
@@ -35,11 +38,12 @@ class OneClassSvmSettings:
     principal: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.nu <= 1 or (self.gamma is not None and self.gamma <= 0):
-            raise ConfigError(
-                "one_class_svm: expected a nu above 0 and up to 1 and a gamma above 0 or null, got "
-                f"{self.nu} and {self.gamma}"
-            )
+        if isinstance(self.gamma, str):
+            expect_one_of("one_class_svm.gamma", self.gamma, KERNEL_WIDTHS)
+        elif self.gamma <= 0:
+            raise ConfigError(f"one_class_svm: expected a gamma above 0, got {self.gamma}")
+        if not 0 < self.nu <= 1:
+            raise ConfigError(f"one_class_svm: expected a nu above 0 and up to 1, got {self.nu}")
         if min(self.exact_up_to, self.approximate_up_to) < 2 or self.components < 1:
             raise ConfigError(
                 "one_class_svm: expected exact_up_to and approximate_up_to of 2 or above and components of 1 or "
