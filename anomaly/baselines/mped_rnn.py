@@ -57,6 +57,8 @@ class MpedRnn:
     def fit(self, windows: Windows) -> None:
         """Learn from windows of normal people.
 
+        Their features are held in memory as a whole, some 400 bytes a person and frame with 17 joints.
+
         Raises:
             ModelError: if the windows are 3-D: a box in the picture is what the method decomposes people by.
             TrainingError: if there are too few windows, or the loss is no longer a number.

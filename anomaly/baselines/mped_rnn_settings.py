@@ -13,9 +13,9 @@ _MOST_HIDDEN = 1024  # a config from elsewhere must not be able to ask for all m
 class MpedRnnSettings:
     """MPED-RNN of Morais et al. (CVPR 2019); sections and equations are that paper's.
 
-    The paper states the equations, the features' scaling (section 3.5) and Adam, and leaves sizes, weights and the
-    length of training to its code. The defaults are the segments of 12 and 6 frames that later work compares with, and
-    for the rest our choice.
+    What the method is (its equations, that units are gated recurrent, that the last states of the encoder start both
+    decoders, and how features are scaled) is the paper's. Sizes, weights and the length of training are not stated in
+    its equations: the defaults are segments of 12 frames and 6 that follow, equal weights, and for the rest our choice.
 
     Attributes:
         input: T, frames of a segment that are encoded and reconstructed.

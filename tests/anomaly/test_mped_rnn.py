@@ -388,6 +388,11 @@ def test_of_two_people_in_a_window_the_more_abnormal_counts():
     assert np.isfinite(pairs.score_samples(lonely)).all()
 
 
+def test_no_windows_have_no_scores(fitted, walking):
+    assert fitted.score_samples(walking.pick(slice(0))).shape == (0,)
+    assert fitted.score_frames(walking.pick(slice(0))).shape == (0, 24)
+
+
 # --- What it refuses --------------------------------------------------------------------------------------------------
 
 
