@@ -44,17 +44,25 @@ def bumps(m: Moment, salt: int, gap: tuple[float, float], width: float, sides: i
     return curves
 
 
-def plant_feet(m: Moment, hip: Array | float, feet: float = 1.0, ahead: float = 0.0) -> dict[str, Array]:
-    """Pelvis, legs and shift of a person whose feet stay where they are, with the hips at a share of the leg."""
+def plant_feet(
+    m: Moment,
+    hip: Array | float,
+    feet: Array | float = 1.0,
+    ahead: float = 0.0,
+    back: Array | float = 0.0,
+) -> dict[str, Array]:
+    """Pelvis, legs and shift of a person whose feet stay where they are, with the hips at a share of the leg; ``feet``
+    is their distance, the usual 1, ``ahead`` and ``back`` metres by which a foot is before the hips, the hips behind.
+    """
     style, body = m.style, m.body
     zero = np.zeros_like(m.t)
     weight = style.wobble(0.7 * m.t, 5)
     pelvis = rotation(0.05 * style.wobble(m.t, 14), 0.02 + 0.3 * style.lean, 0.05 * weight)
-    shift = np.stack([0.012 * style.wobble(m.t, 6), 0.03 * weight * style.sway], axis=-1)
+    shift = np.stack([0.012 * style.wobble(m.t, 6) - back, 0.03 * weight * style.sway], axis=-1)
     hips = np.concatenate([shift, (hip * body.leg + body.ankle + zero)[:, None]], axis=-1)
     ankles = np.zeros((len(m.t), 2, 3))
     ankles[..., 0] = 0.06 * style.side * SIDES + ahead * SIDES * style.side - 0.03
-    ankles[..., 1] = SIDES * body.hip * 1.1 * style.width * feet
+    ankles[..., 1] = SIDES * body.hip * 1.1 * style.width * np.asarray(feet)[..., None]
     ankles[..., 2] = body.ankle
     legs = legs_to(m, pelvis, hips, ankles, np.zeros((len(m.t), 2)), out=0.3)
     return {"pelvis": pelvis, **legs, "shift": shift}

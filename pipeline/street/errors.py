@@ -97,7 +97,7 @@ def estimated(tracks: ClipTracks, seed: int, settings: ErrorSettings | None = No
         keypoints[rows] = _joints(
             keypoints[rows].astype(np.float64), side, skeleton, tracks.fps, rng, settings
         )
-        boxes[rows] += settings.box * side[:, None] * _drift(rng, (len(rows), 4), 0.5, tracks.fps)
+        boxes[rows] += settings.box * side[:, None] * drift(rng, (len(rows), 4), 0.5, tracks.fps)
         in_sight = (tracks.keypoints[rows, :, -1] >= 1).mean(axis=1)
         share = settings.missed * np.interp(in_sight, _IN_SIGHT, _MISSED)
         found[rows] = ~_spells(rng, share[:, None], 0.2, tracks.fps)[:, 0]
@@ -132,8 +132,8 @@ def _joints(
     # Some people, by their clothes or distance, and some stretches of time are harder than others.
     hard = np.exp(0.5 * rng.standard_normal() - 0.125)
     lost = out_of_sight | _spells(rng, hard * settings.limbs * (2.0 * ends + middles), 0.15, fps, length)
-    swing = np.exp(0.4 * _drift(rng, (length, 1, 1), 0.5, fps))
-    quick, slow, far = (_drift(rng, (length, joints, 2), seconds, fps) for seconds in (0.08, 2.0, 0.12))
+    swing = np.exp(0.4 * drift(rng, (length, 1, 1), 0.5, fps))
+    quick, slow, far = (drift(rng, (length, joints, 2), seconds, fps) for seconds in (0.08, 2.0, 0.12))
     error = (
         settings.noise * hard * swing * (quick + slow) / np.sqrt(2) + settings.lost * far * lost[..., None]
     )
@@ -145,13 +145,13 @@ def _joints(
         where = np.where(swap[..., None], where[:, list(skeleton.mirror)], where)
 
     mean, deviation = np.array([_CONFIDENCE.get(name.split("_")[-1], _SURE) for name in skeleton.joints]).T
-    odds = mean + deviation * _drift(rng, (length, joints), 0.3, fps) - settings.doubt * lost
+    odds = mean + deviation * drift(rng, (length, joints), 0.3, fps) - settings.doubt * lost
     absent = np.where(out_of_sight, settings.dropped_hidden, settings.dropped)
     confidence = np.where(_spells(rng, absent, 0.15, fps), 0.0, expit(odds))
     return np.concatenate([where, confidence[..., None]], axis=-1)
 
 
-def _drift(rng: np.random.Generator, shape: tuple[int, ...], seconds: float, fps: float) -> Array:
+def drift(rng: np.random.Generator, shape: tuple[int, ...], seconds: float, fps: float) -> Array:
     """Noise of mean 0 and variance 1 along axis 0 whose correlation falls by e in ``seconds``."""
     kept = np.exp(-1 / (seconds * fps))
     white = rng.standard_normal(shape)
@@ -167,7 +167,7 @@ def _spells(
     ``share`` is (n,) for ``length`` frames, or (L, n) where it changes over time.
     """
     shape = share.shape if length is None else (length, *share.shape)
-    return np.asarray(_drift(rng, shape, seconds, fps) < ndtri(np.clip(share, 0.0, 1.0)))
+    return np.asarray(drift(rng, shape, seconds, fps) < ndtri(np.clip(share, 0.0, 1.0)))
 
 
 def _identities(

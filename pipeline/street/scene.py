@@ -85,12 +85,17 @@ class Camera:
 
     def project(self, world: Array) -> tuple[Array, Array]:
         """World points (…, 3) in metres -> pixels (…, 2) and depth (…) in metres along the view."""
+        right, up, depth = np.moveaxis(self.seen_from(world), -1, 0)
+        scale = self.focal / np.maximum(depth, 0.1)
+        pixels = np.stack([self.centre[0] + scale * right, self.centre[1] - scale * up], axis=-1)
+        return pixels, depth
+
+    def seen_from(self, world: Array) -> Array:
+        """World points (…, 3) in metres -> metres to the right of the camera, above it and along its view (…, 3)."""
         z = world[..., 2] - self.height
         depth = world[..., 1] * self.cos - z * self.sin
         up = world[..., 1] * self.sin + z * self.cos
-        scale = self.focal / np.maximum(depth, 0.1)
-        pixels = np.stack([self.centre[0] + scale * world[..., 0], self.centre[1] - scale * up], axis=-1)
-        return pixels, depth
+        return np.stack([world[..., 0], up, depth], axis=-1)
 
     def rays(self, width: int, height: int) -> Array:
         """(H, W, 3) direction in the world of the ray through each pixel, with y component 1."""
