@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 
 from anomaly.augment import apply_transforms
 from anomaly.baselines.classifier_settings import ClassifierSettings
@@ -201,6 +202,8 @@ class Classifier:
             losses.append(float(total) / data.items_an_epoch)
             if not np.isfinite(losses[-1]):
                 raise TrainingError("the classifier's loss is no longer a number: lower classifier.rate")
+        # Small sets take few steps, and batch norm's running statistics lag behind the weights that they are used with.
+        update_bn((x for _, x, _ in data.epoch(rng)), network)
         return losses
 
     @torch.no_grad()
