@@ -31,7 +31,7 @@ def jumping_jack(m: Moment) -> Pose:
     size = 0.8 + 0.2 * m.style.arms
     chest = trunk(m)
     arm = (0.1, 0.15 + 2.5 * wide * min(size, 1.05), 0.25, -np.pi / 2)
-    parts = plant_feet(m, 0.97 - 0.05 * wide, feet=0.9 + 3.3 * wide * size)
+    parts = plant_feet(m, 0.97 - 0.13 * wide, feet=0.9 + 4.6 * wide * min(size, 1.05))
     hop = 0.06 * np.sin(2 * np.pi * phase) ** 2
     return Pose(
         **parts, chest=chest, head=looking(m), **arms_by_angles(m, chest, arm, arm), **on_ground(m, hop)

@@ -60,7 +60,7 @@ def clapping(m: Moment) -> Pose:
     """The hands meet before the chest."""
     apart = (0.5 + 0.5 * np.cos(2 * np.pi * cycle(m, 1.5, 2.7))) ** 0.7 * _size(m)
     height = -0.07 + 0.05 * m.style.wobble(0.4 * m.t, 9)
-    hand = np.stack([0.20 - 0.02 * apart, 0.008 + 0.11 * apart, height], axis=-1)
+    hand = np.stack([0.20 - 0.02 * apart, 0.008 + 0.15 * apart, height], axis=-1)
     chest = trunk(m, bow=0.03)
     return _stand(m, chest, looking(m, 0.05), hands_to(m, chest, hand, hand))
 

@@ -85,17 +85,18 @@ class Camera:
 
     def project(self, world: Array) -> tuple[Array, Array]:
         """World points (…, 3) in metres -> pixels (…, 2) and depth (…) in metres along the view."""
-        right, up, depth = np.moveaxis(self.seen_from(world), -1, 0)
+        up, depth = self._up_and_depth(world)
         scale = self.focal / np.maximum(depth, 0.1)
-        pixels = np.stack([self.centre[0] + scale * right, self.centre[1] - scale * up], axis=-1)
+        pixels = np.stack([self.centre[0] + scale * world[..., 0], self.centre[1] - scale * up], axis=-1)
         return pixels, depth
 
     def seen_from(self, world: Array) -> Array:
         """World points (…, 3) in metres -> metres to the right of the camera, above it and along its view (…, 3)."""
+        return np.stack([world[..., 0], *self._up_and_depth(world)], axis=-1)
+
+    def _up_and_depth(self, world: Array) -> tuple[Array, Array]:
         z = world[..., 2] - self.height
-        depth = world[..., 1] * self.cos - z * self.sin
-        up = world[..., 1] * self.sin + z * self.cos
-        return np.stack([world[..., 0], up, depth], axis=-1)
+        return world[..., 1] * self.sin + z * self.cos, world[..., 1] * self.cos - z * self.sin
 
     def rays(self, width: int, height: int) -> Array:
         """(H, W, 3) direction in the world of the ray through each pixel, with y component 1."""
