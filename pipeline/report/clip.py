@@ -182,7 +182,7 @@ def write_clip_data(
     """
     duration = float(tracks.time_s[-1] - tracks.time_s[0] + 1 / tracks.fps) if tracks.frame_count else 0.0
     lanes = _Lanes(_LANE_S[0] if duration <= _SHORT_S else _LANE_S[1])
-    poses = PoseFiles(folder / name, tracks)
+    poses = PoseFiles(folder, name, tracks)
     told = _Explanations(scorer, float(thresholds.stops[0]))
     curve = []
     for begin, part, scores in score_parts(scorer, tracks, poses.part_frames):
@@ -196,8 +196,8 @@ def write_clip_data(
     counts, worst = thresholds.count(time_s, tracks.fps, score)
     people = lanes.finish()
     size = write_script(
-        folder / name,
-        "clip",
+        folder,
+        f"{name}/clip",
         {
             "score": packed(score, "f4"),
             "knots": time_knots(time_s),

@@ -35,8 +35,8 @@ class PoseFiles:
         bytes: size of the files written.
     """
 
-    def __init__(self, folder: Path, tracks: ClipTracks) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str, tracks: ClipTracks) -> None:
+        self._folder, self._name = folder, name
         self._joints = tracks.keypoints.shape[1]
         self._step = max(1, int(tracks.fps / _RATE))
         self._samples = max(1, round(_PIECE_S * tracks.fps / self._step))  # of a piece
@@ -86,7 +86,7 @@ class PoseFiles:
         self._pieces.append(piece)
         self.bytes += write_script(
             self._folder,
-            f"poses-{piece}",
+            f"{self._name}/poses-{piece}",
             {
                 "start": packed(np.searchsorted(sample, np.arange(self._samples + 1)), "u4"),
                 "track": packed(part.track[rows], "u4"),

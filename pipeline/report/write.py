@@ -200,10 +200,9 @@ def _describe(
     stops = max(stops, thresholds.usual + 1)
     scores, shares = thresholds.thinned_reference()
     count = len(thresholds.reference)
-    above = [
-        count - int(np.searchsorted(thresholds.reference, float(s), side="right"))
-        for s in thresholds.stops[:stops]
-    ]
+    # In the precision of the curves, so that a frame is on the same side of a stop here and there.
+    normal = thresholds.reference.astype(np.float32)
+    above = [count - int(np.searchsorted(normal, stop, side="right")) for stop in thresholds.stops[:stops]]
     assert model.calibration is not None
     middle, width = (
         np.median(thresholds.reference),

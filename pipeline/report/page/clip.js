@@ -1,0 +1,207 @@
+"use strict";
+// One clip: its curve, its events at a threshold, why they are unusual, and its people's poses.
+
+gepc.Clip = class {
+  static async open(video) {
+    const data = await gepc.load(`${video.id}/clip`);
+    gepc.forget(`${video.id}/clip`); // its base64 is large, and is unpacked now
+    return new gepc.Clip(video, data);
+  }
+
+  constructor(video, data) {
+    this.video = video;
+    this.score = gepc.unpack(data.score, Float32Array);
+    this.knotFrames = data.knots.map((knot) => knot[0]);
+    this.knotTimes = data.knots.map((knot) => knot[1]);
+    this.seconds = video.seconds;
+    this.start = this.knotTimes[0] ?? 0;
+    this.laneSeconds = data.lane_s;
+    this.lanes = data.lanes.map(([track, first, levels]) => ({ track, first, levels: gepc.unpack(levels, Uint8Array) }));
+    this.cellSeconds = data.cell_s;
+    this.cells = new Map(data.cells);
+    this.poses = data.poses;
+    this.pieces = new Map();
+    this.arrived = () => {}; // called when poses that were asked for are here
+    this.pyramid = this.makePyramid();
+  }
+
+  // ---- frames and times
+
+  time(frame) {
+    const last = this.score.length - 1;
+    const beyond = Math.max(0, frame - last) / this.video.fps;
+    return gepc.interpolate(this.knotFrames, this.knotTimes, Math.min(frame, last)) + beyond;
+  }
+
+  // The frame that is shown then; times are kept to two milliseconds.
+  frame(time) {
+    const frame = gepc.interpolate(this.knotTimes, this.knotFrames, time);
+    return Math.max(0, Math.min(this.score.length - 1, Math.floor(frame + 0.1)));
+  }
+
+  // ---- the curve, for any zoom: extremes of 8, 64, 512, ... frames, so that no peak is lost
+
+  makePyramid() {
+    const levels = [{ low: this.score, high: this.score }];
+    while (levels.at(-1).low.length > 8) {
+      const { low, high } = levels.at(-1);
+      const count = Math.ceil(low.length / 8);
+      const next = { low: new Float32Array(count).fill(Infinity), high: new Float32Array(count).fill(-Infinity) };
+      for (let i = 0; i < low.length; i++) {
+        const k = i >> 3;
+        if (low[i] < next.low[k]) next.low[k] = low[i];
+        if (high[i] > next.high[k]) next.high[k] = high[i];
+      }
+      levels.push(next);
+    }
+    return levels;
+  }
+
+  // Lowest and highest score of the frames first..stop-1.
+  extremes(first, stop) {
+    let low = Infinity;
+    let high = -Infinity;
+    let [a, b, level] = [first, stop, 0];
+    const take = (i) => {
+      low = Math.min(low, this.pyramid[level].low[i]);
+      high = Math.max(high, this.pyramid[level].high[i]);
+    };
+    while (a < b) {
+      if (level === this.pyramid.length - 1) {
+        for (; a < b; a++) take(a);
+        break;
+      }
+      for (; a < b && a % 8; a++) take(a);
+      for (; a < b && b % 8; b--) take(b - 1);
+      [a, b, level] = [a / 8, b / 8, level + 1];
+    }
+    return [low, high];
+  }
+
+  // ---- events: the rule of pipeline/events.py
+
+  events(threshold) {
+    const { merge_gap_s: gap, min_s: shortest } = gepc.data.report.events;
+    const score = this.score;
+    const found = [];
+    let event = null;
+    for (let i = 0; i < score.length; i++) {
+      if (!(score[i] > threshold)) continue;
+      const first = i;
+      let peak = i;
+      while (i < score.length && score[i] > threshold) {
+        if (score[i] > score[peak]) peak = i;
+        i++;
+      }
+      const run = { start: first, end: i, peak, startS: this.time(first), endS: this.time(i) };
+      if (event && run.startS - event.endS <= gap + 1e-5) {
+        if (score[peak] > score[event.peak]) event.peak = peak;
+        Object.assign(event, { end: run.end, endS: run.endS });
+      } else {
+        found.push((event = run));
+      }
+    }
+    const long = found.filter((one) => one.endS - one.startS >= shortest - 1e-5);
+    return long.map((one, index) => ({
+      ...one,
+      number: index + 1,
+      peakS: this.time(one.peak),
+      score: score[one.peak],
+      percentile: gepc.percentile(score[one.peak]),
+    }));
+  }
+
+  // ---- why: the most unusual window about the peak, and the people of the whole event
+
+  explain(event) {
+    const among = (from, to) => {
+      const cells = [];
+      for (let c = Math.floor(from / this.cellSeconds); c <= Math.floor(to / this.cellSeconds); c++) {
+        if (this.cells.has(c)) cells.push(this.cells.get(c));
+      }
+      return cells;
+    };
+    const reach = 1.5;
+    const near = among(event.peakS - reach, event.peakS + reach).filter(
+      (cell) => this.time(cell.first) <= event.peakS + reach && this.time(cell.last) >= event.peakS - reach,
+    );
+    const all = among(event.startS - reach, event.endS);
+    const worst = [near, all, [...this.cells.values()]].find((cells) => cells.length) ?? [];
+    const people = new Map();
+    for (const [track, score, percentile] of all.flatMap((cell) => cell.people)) {
+      if (!(people.get(track)?.score >= score)) people.set(track, { track, score, percentile });
+    }
+    return {
+      window: worst.reduce((a, b) => (b.score > a.score ? b : a), worst[0]),
+      people: [...people.values()].sort((a, b) => b.score - a.score),
+    };
+  }
+
+  // ---- poses
+
+  // A piece of the poses; null if it is not here yet (it is asked for) or nobody is in it.
+  piece(number) {
+    if (this.pieces.has(number)) return this.pieces.get(number);
+    if (!(this.hasPiece ??= new Set(this.poses.pieces)).has(number)) return null;
+    this.pieces.set(number, null);
+    const name = `${this.video.id}/poses-${number}`;
+    gepc.load(name).then((data) => {
+      gepc.forget(name);
+      if (this.pieces.size > 12) this.pieces.delete(this.pieces.keys().next().value); // memory stays small
+      this.pieces.set(number, {
+        start: gepc.unpack(data.start, Uint32Array),
+        track: gepc.unpack(data.track, Uint32Array),
+        level: gepc.unpack(data.level, Uint8Array),
+        box: gepc.unpack(data.box, Int16Array),
+        joints: gepc.unpack(data.joints, Uint8Array),
+      });
+      this.arrived();
+    }, gepc.fail);
+    return null;
+  }
+
+  // People of one sample, by track; joints in pixels of the clip, null where not seen.
+  sample(number) {
+    const { samples, joints: count } = this.poses;
+    const piece = this.piece(Math.floor(number / samples));
+    const people = new Map();
+    if (!piece) return people;
+    const within = number % samples;
+    for (let row = piece.start[within]; row < piece.start[within + 1]; row++) {
+      const box = [...piece.box.subarray(4 * row, 4 * row + 4)];
+      const joints = [];
+      for (let j = 0; j < count; j++) {
+        const [x, y] = [piece.joints[2 * (row * count + j)], piece.joints[2 * (row * count + j) + 1]];
+        const place = (low, high, byte) => low + (Math.max(high - low, 1) * byte) / 254;
+        joints.push(x === 255 ? null : [place(box[0], box[2], x), place(box[1], box[3], y)]);
+      }
+      people.set(piece.track[row], { track: piece.track[row], level: piece.level[row], box, joints });
+    }
+    return people;
+  }
+
+  // People of a frame, between two samples where there are two.
+  people(frame) {
+    if (!this.poses) return [];
+    const at = frame / this.poses.step;
+    const [before, share] = [Math.floor(at), at % 1];
+    const now = this.sample(before);
+    this.piece(Math.floor(before / this.poses.samples) + 1); // the next one, ahead of time
+    if (!share) return [...now.values()];
+    const next = this.sample(before + 1);
+    return [...now.values()].map((person) => {
+      const later = next.get(person.track);
+      if (!later) return person;
+      const mix = (a, b) => a.map((value, i) => value + share * (b[i] - value));
+      const joints = person.joints.map((joint, j) => (joint && later.joints[j] ? mix(joint, later.joints[j]) : joint));
+      return { ...person, box: mix(person.box, later.box), joints };
+    });
+  }
+};
+
+// The share, 0 to 100, of held-out normal frames that score lower.
+gepc.percentile = (score) => {
+  const { score: scores, percentile } = gepc.data.report.reference;
+  const i = gepc.search(scores, score);
+  return i === scores.length ? 100 : i === 0 || scores[i] === score ? percentile[i] : gepc.interpolate(scores, percentile, score);
+};

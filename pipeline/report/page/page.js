@@ -1,0 +1,346 @@
+"use strict";
+// The page as a whole: which video, which event, which threshold; keys; marks.
+
+gepc.fail = (error) => {
+  gepc.$("notice").textContent = error.message;
+  gepc.$("notice").hidden = false;
+};
+
+gepc.Page = class {
+  constructor(report) {
+    this.report = report;
+    this.marks = new gepc.Marks(report);
+    this.stop = report.usual;
+    this.clip = null;
+    this.events = [];
+    this.selected = null;
+    this.person = null;
+    this.stage = new gepc.Stage((time) => this.showTime(time));
+    this.timeline = new gepc.Timeline({ seek: (time) => this.stage.seek(time), choosePerson: (track) => this.choosePerson(track === this.person ? null : track) });
+    this.timeline.verdictOf = (event) => this.marks.verdict(this.clip.video, event);
+    this.inspector = new gepc.Inspector({ choose: (event) => this.choose(event), choosePerson: (track) => this.choosePerson(track) });
+    this.describe();
+    this.listen();
+    this.readPlace();
+    this.setStop(this.stop, false);
+    this.showMarks();
+    const wanted = report.videos.find((video) => video.id === this.place.get("v")) ?? this.ranked[0];
+    if (wanted) this.open(wanted, this.place.has("t") ? Number(this.place.get("t")) : null);
+    performance.mark("gepc-list");
+  }
+
+  get threshold() {
+    return this.report.stops[this.stop];
+  }
+
+  // ---- what stays the same
+
+  describe() {
+    const { report } = this;
+    const seconds = report.videos.reduce((sum, video) => sum + video.seconds, 0);
+    document.title = report.title;
+    gepc.$("title").textContent = report.title;
+    gepc.$("subtitle").textContent = `${gepc.plural(report.videos.length, "video")}, ${gepc.length(seconds)} · scored ${report.made.slice(0, 10)}`;
+    document.body.classList.toggle("single", report.videos.length < 2 && !report.failed.length);
+    gepc.$("videos-count").textContent = gepc.number(report.videos.length);
+    gepc.$("filter").hidden = report.videos.length < 9;
+    gepc.$("threshold").max = report.stops.length - 1;
+    gepc.$("about").textContent = `gepc-pipeline ${report.program} · score by ${report.scoring.by}, ${report.scoring.frames}, smoothed over ${report.scoring.smoothing_s} s · calibrated on ${gepc.length(report.reference.seconds)} of held-out normal video · alarms up to ${report.events.merge_gap_s} s apart are one event, of ${report.events.min_s} s at least`;
+    if (report.failed.length) {
+      gepc.$("failed").hidden = false;
+      gepc.$("failed").querySelector("summary").textContent = `${gepc.plural(report.failed.length, "video")} not used`;
+      gepc.$("failed").querySelector("ul").append(...report.failed.map(([name, why]) => gepc.el("li", {}, gepc.el("b", {}, name), " ", why)));
+    }
+    if (!report.videos.length) gepc.fail(new Error("None of the videos could be used."));
+    const high = Math.max(...report.videos.map((video) => video.score), report.reference.score.at(-1));
+    this.rows = new Map(report.videos.map((video) => [video.id, this.row(video, high)]));
+  }
+
+  // One video in the list; its curve in small, on the same scale for all.
+  row(video, high) {
+    const low = this.report.reference.score[0];
+    const values = gepc.unpack(video.spark, Float32Array);
+    const points = [...values].map((value, i) => `${((i / Math.max(values.length - 1, 1)) * 100).toFixed(1)} ${(19 - 18 * Math.max(0, (value - low) / (high - low))).toFixed(1)}`);
+    const spark = gepc.svg("svg", { viewBox: "0 0 100 20", preserveAspectRatio: "none", class: "spark", "aria-hidden": "true" });
+    spark.append(gepc.svg("path", { class: "area", d: `M0 20L${points.join("L")}L100 20z` }), gepc.svg("path", { class: "line", d: `M${points.join("L")}` }));
+    const count = gepc.el("span", { class: "badge" });
+    const facts = gepc.el("small", {});
+    const button = gepc.el("button", { type: "button", onclick: () => this.open(video) }, gepc.el("span", { class: "name", title: video.path || video.name }, video.name), count, spark, facts);
+    return { video, button, count, facts, item: gepc.el("li", {}, button) };
+  }
+
+  // ---- threshold
+
+  setStop(stop, tell = true) {
+    this.stop = Math.max(0, Math.min(this.report.stops.length - 1, stop));
+    const { report } = this;
+    const slider = gepc.$("threshold");
+    slider.value = this.stop;
+    const above = report.normal_above[this.stop];
+    const share = 100 * (1 - above / report.reference.frames);
+    const hours = report.reference.seconds / 3600;
+    const found = report.false_alarms[this.stop];
+    const rate = (perHour) => (perHour >= 10 ? gepc.number(Math.round(perHour)) : perHour.toFixed(1));
+    const all = report.videos.reduce((sum, video) => sum + video.counts[this.stop], 0);
+    gepc.$("fact-threshold").textContent = above ? `${gepc.percent(share)} of normal` : "above all normal";
+    // With no false alarm in h hours, more than 3 / h an hour are ruled out at 95 %.
+    gepc.$("fact-false").textContent = found ? `${rate(found / hours)} an hour` : `under ${rate(3 / hours)} an hour`;
+    gepc.$("fact-note").textContent = `${found ? found : "None"} in ${gepc.length(report.reference.seconds)} of held-out normal video` + (report.reference.seconds < 600 ? ", which is little to go by." : ".");
+    gepc.$("usual").disabled = this.stop === report.usual;
+    this.stage.threshold = this.timeline.threshold = this.threshold;
+    this.showVideos();
+    if (this.clip) this.findEvents();
+    const here = this.clip ? `${gepc.number(this.events.length)} / ` : "";
+    gepc.$("fact-events").textContent = here + gepc.number(all);
+    slider.setAttribute("aria-valuetext", `${gepc.$("fact-threshold").textContent}; ${gepc.plural(all, "event")} in all videos; ${gepc.$("fact-false").textContent} false alarms`);
+    if (tell) this.keepPlace();
+  }
+
+  findEvents() {
+    const before = this.selected;
+    this.events = this.clip.events(this.threshold);
+    this.selected = before && (this.events.find((event) => before.peakS >= event.startS && before.peakS < event.endS) ?? null);
+    this.showEvents();
+  }
+
+  // ---- videos
+
+  showVideos() {
+    const { stop } = this;
+    const worst = (video) => video.worst[stop] ?? -Infinity;
+    this.ranked = [...this.report.videos].sort((a, b) => worst(b) - worst(a) || b.score - a.score);
+    const wanted = gepc.$("filter").value.trim().toLowerCase();
+    const shown = this.ranked.filter((video) => video.name.toLowerCase().includes(wanted));
+    for (const video of this.ranked) {
+      const row = this.rows.get(video.id);
+      const count = video.counts[stop];
+      row.count.textContent = count ? gepc.number(count) : "–";
+      row.count.title = gepc.plural(count, "event");
+      row.count.setAttribute("aria-label", gepc.plural(count, "event"));
+      row.count.classList.toggle("some", count > 0);
+      const marks = this.marks.ofVideo(video).length;
+      row.facts.textContent = `${gepc.length(video.seconds)} · ${gepc.plural(video.people, "person", "people")}` + (marks ? ` · ${gepc.plural(marks, "mark")}` : "");
+    }
+    const items = shown.map((video) => this.rows.get(video.id).item);
+    const list = gepc.$("videos");
+    if (items.length !== list.children.length || items.some((item, i) => item !== list.children[i])) list.replaceChildren(...items);
+    this.shown = shown;
+  }
+
+  async open(video, time = null) {
+    this.opening = video;
+    for (const row of this.rows.values()) row.button.toggleAttribute("aria-current", row.video === video);
+    for (const row of this.rows.values()) if (row.video === video) row.button.setAttribute("aria-current", "true");
+    gepc.scrollWithin(gepc.$("videos"), this.rows.get(video.id).item);
+    let clip;
+    try {
+      clip = await gepc.Clip.open(video);
+    } catch (error) {
+      gepc.fail(error);
+      return;
+    }
+    if (this.opening !== video) return; // another one was chosen meanwhile
+    this.clip = clip;
+    this.selected = this.person = null;
+    gepc.$("video-name").textContent = video.name;
+    gepc.$("video-facts").textContent = `${gepc.clock(video.seconds)} · ${video.size.join(" × ")} · ${Number(video.fps.toFixed(2))} frames/s`;
+    this.timeline.threshold = this.threshold;
+    this.timeline.open(clip);
+    this.stage.open(clip);
+    clip.arrived = () => {
+      this.stage.draw();
+      this.inspector.drawFigures();
+    };
+    this.setStop(this.stop, false);
+    const worst = this.events.reduce((a, b) => (a && a.score >= b.score ? a : b), null);
+    if (time !== null && Number.isFinite(time)) this.stage.seek(time);
+    else if (worst) this.choose(worst, false);
+    performance.mark("gepc-curve");
+    document.body.classList.add("ready");
+  }
+
+  nextVideo(way) {
+    const at = this.shown.indexOf(this.clip?.video);
+    const video = this.shown[(at + way + this.shown.length) % this.shown.length];
+    if (video && video !== this.clip?.video) this.open(video).then(() => this.say(`${video.name}: ${gepc.plural(this.events.length, "event")}`));
+  }
+
+  // ---- events
+
+  choose(event, tell = true) {
+    this.selected = event;
+    this.choosePersonQuietly(null);
+    this.timeline.lookAt(event);
+    this.stage.seek(event.peakS);
+    this.showEvents();
+    if (tell) this.say(`Event ${event.number} of ${this.events.length}, ${gepc.clock(event.startS)}, percentile ${gepc.percentileText(event.percentile)}`);
+  }
+
+  nextEvent(way) {
+    if (!this.events.length) return this.say("No events in this video at this threshold");
+    const now = this.stage.now;
+    const at = this.events.indexOf(this.selected);
+    const inside = at >= 0 && Math.abs(now - this.selected.peakS) < 0.5;
+    const next = inside
+      ? this.events[(at + way + this.events.length) % this.events.length]
+      : way > 0
+        ? (this.events.find((event) => event.peakS > now + 0.01) ?? this.events[0])
+        : (this.events.findLast((event) => event.peakS < now - 0.01) ?? this.events.at(-1));
+    this.choose(next);
+  }
+
+  showEvents() {
+    const verdictOf = (event) => this.marks.verdict(this.clip.video, event);
+    this.timeline.events = this.events;
+    this.timeline.selected = this.selected;
+    this.timeline.draw();
+    this.stage.draw();
+    this.inspector.list(this.clip, this.events, this.selected, verdictOf);
+    this.inspector.explain(this.clip, this.selected, this.selected && verdictOf(this.selected), this.person);
+  }
+
+  choosePersonQuietly(track) {
+    this.person = this.stage.selected = this.timeline.person = track;
+  }
+
+  choosePerson(track) {
+    this.choosePersonQuietly(track);
+    this.showEvents();
+    this.say(track === null ? "Everybody" : `Person ${track}`);
+  }
+
+  // ---- marks
+
+  mark(verdict) {
+    if (!this.selected) return this.say("No event chosen");
+    const { video } = this.clip;
+    const same = this.marks.verdict(video, this.selected) === verdict;
+    this.marks.set(video, this.selected, same ? null : verdict);
+    this.showMarks();
+    this.showVideos();
+    this.showEvents();
+    this.say(`Event ${this.selected.number}: ${same || !verdict ? "mark taken back" : verdict === "right" ? "right" : "false alarm"}`);
+    if (!this.marks.stored) gepc.fail(new Error("This browser keeps no data of this page: save the marks before you close it."));
+  }
+
+  showMarks() {
+    const count = this.marks.marks.length;
+    gepc.$("marks-count").textContent = count ? gepc.plural(count, "mark") : "No marks yet";
+    for (const id of ["save-json", "save-csv"]) gepc.$(id).disabled = !count;
+  }
+
+  // ---- time
+
+  showTime(time) {
+    if (!this.clip) return;
+    const score = this.clip.score[this.clip.frame(time)];
+    gepc.$("clock").textContent = `${gepc.clock(time, 1)} / ${gepc.clock(this.clip.seconds)}`;
+    gepc.$("level").textContent = score === undefined ? "" : `percentile ${gepc.percentileText(gepc.percentile(score))}`;
+    gepc.$("level").classList.toggle("high", score > this.threshold);
+    this.timeline.setNow(time, this.stage.playing);
+    if (!this.stage.playing) this.keepPlace();
+  }
+
+  // The place is kept in the address, so that reloading, or a link, comes back to it.
+  keepPlace() {
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => {
+      if (!this.clip) return;
+      const place = new URLSearchParams({ v: this.clip.video.id, t: this.stage.now.toFixed(2) });
+      if (this.stop !== this.report.usual) place.set("k", this.stop);
+      try {
+        history.replaceState(null, "", `#${place}`);
+      } catch {
+        // some browsers refuse for pages from a disk
+      }
+    }, 300);
+  }
+
+  readPlace() {
+    this.place = new URLSearchParams(location.hash.slice(1));
+    const stop = Number(this.place.get("k"));
+    if (this.place.has("k") && Number.isInteger(stop) && stop >= 0 && stop < this.report.stops.length) this.stop = stop;
+  }
+
+  say(text) {
+    gepc.$("live").textContent = text;
+  }
+
+  // ---- listening
+
+  listen() {
+    const on = (id, type, act) => gepc.$(id).addEventListener(type, act);
+    on("threshold", "input", (event) => this.setStop(Number(event.target.value)));
+    on("usual", "click", () => this.setStop(this.report.usual));
+    on("filter", "input", () => this.showVideos());
+    on("order", "change", () => this.showEvents());
+    on("play", "click", () => this.stage.toggle());
+    on("next", "click", () => this.nextEvent(1));
+    on("previous", "click", () => this.nextEvent(-1));
+    on("skeletons", "change", () => this.stage.draw());
+    on("speed", "change", (event) => this.stage.setRate(Number(event.target.value)));
+    on("full", "click", () => this.fullScreen());
+    on("zoom-in", "click", () => this.timeline.zoom(0.5));
+    on("zoom-out", "click", () => this.timeline.zoom(2));
+    on("zoom-all", "click", () => this.timeline.all());
+    on("right", "click", () => this.mark("right"));
+    on("false", "click", () => this.mark("false"));
+    on("save-json", "click", () => this.marks.save("marks.json", "application/json", this.marks.json()));
+    on("save-csv", "click", () => this.marks.save("marks.csv", "text/csv", this.marks.csv()));
+    on("help-open", "click", () => this.help());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      gepc.colours = {};
+      this.timeline.draw();
+      if (this.clip) this.showEvents();
+    });
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else gepc.$("stage").requestFullscreen?.();
+  }
+
+  help() {
+    if (!gepc.$("keys").children.length) {
+      for (const { keys, does } of this.keys) {
+        gepc.$("keys").append(gepc.el("dt", {}, ...keys.filter((key) => key !== "=").map((key) => gepc.el("kbd", {}, gepc.Page.keyNames[key] ?? key))), gepc.el("dd", {}, does));
+      }
+    }
+    gepc.$("help").showModal();
+  }
+
+  static keyNames = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
+
+  keys = [
+    { keys: ["n"], does: "next event", act: () => this.nextEvent(1) },
+    { keys: ["p"], does: "previous event", act: () => this.nextEvent(-1) },
+    { keys: ["r"], does: "mark the event as right", act: () => this.mark("right") },
+    { keys: ["f"], does: "mark it as a false alarm", act: () => this.mark("false") },
+    { keys: ["u"], does: "take the mark back", act: () => this.mark(null) },
+    { keys: [" ", "k"], does: "play or pause", act: () => this.stage.toggle() },
+    { keys: ["ArrowLeft", "ArrowRight"], does: "one second back or on; ten with shift", act: (event) => this.stage.seek(this.stage.now + (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 10 : 1)) },
+    { keys: [",", "."], does: "one frame back or on", act: (event) => this.stage.step(event.key === "," ? -1 : 1) },
+    { keys: ["[", "]"], does: "lower or raise the threshold", act: (event) => this.setStop(this.stop + (event.key === "[" ? -1 : 1)) },
+    { keys: ["+", "=", "-", "0"], does: "zoom in, out, whole video", act: (event) => (event.key === "0" ? this.timeline.all() : this.timeline.zoom(event.key === "-" ? 2 : 0.5)) },
+    { keys: ["v", "V"], does: "next or previous video", act: (event) => this.nextVideo(event.key === "v" ? 1 : -1) },
+    { keys: ["s"], does: "skeletons on or off", act: () => gepc.$("skeletons").click() },
+    { keys: ["?"], does: "this help", act: () => this.help(), always: true },
+  ];
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || gepc.$("help").open) return;
+    const target = event.target;
+    if (target.matches?.("select, textarea, input:not([type=checkbox]):not([type=range])")) return;
+    if (target.matches?.("input[type=range]") && event.key.startsWith("Arrow")) return;
+    if (target.matches?.("button, summary, a, input") && event.key === " ") return;
+    const found = this.keys.find(({ keys }) => keys.includes(event.key));
+    const single = event.key.length === 1 && event.key !== " ";
+    if (!found || (!this.clip && !found.always) || (single && !gepc.$("use-keys").checked && !found.always)) return;
+    event.preventDefault();
+    found.act(event);
+  }
+};
+
+if (gepc.data.report) gepc.page = new gepc.Page(gepc.data.report);
+else gepc.fail(new Error("data/report.js is missing or damaged: make the report again, or copy the whole folder"));
