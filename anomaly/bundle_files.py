@@ -5,6 +5,7 @@ A bundle may come from somebody else: nothing in it is believed before it has be
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -19,9 +20,11 @@ import yaml
 from numpy.typing import NDArray
 
 from anomaly.calibration import KINDS, MODES, Calibration
+from anomaly.marked import MarkedThreshold, marked_from_json
 from anomaly.normality import normality_from_arrays, normality_shapes
 from anomaly.settings import ModelSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError, OutputError
+from pose_extract.files import write_atomically
 
 if TYPE_CHECKING:
     from anomaly.model import Model
@@ -30,6 +33,7 @@ FORMAT, VERSION = "gepc-bundle", 2
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 _MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
+_MARKED = "marked_threshold"  # its key in the card; there only if marks have set one
 _MOST_VALUES = 10**8  # in one array whose length the config does not say
 
 
@@ -68,13 +72,14 @@ def write_bundle(
         np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, model.calibration))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
         notes = {
-            **(card or {}),
+            **{key: value for key, value in (card or {}).items() if key != _MARKED},
             "format": FORMAT,
             "version": VERSION,
             "facts": model.facts,
             "history": model.history,
+            **_marked_entry(model.marked),
         }
-        (temporary / CARD).write_text(json.dumps(notes, indent=2, default=str) + "\n")
+        (temporary / CARD).write_bytes(_card_bytes(notes))
         _swap(temporary, folder)
     except OSError as error:
         raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
@@ -108,6 +113,13 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     if not len(calibration.clip) or np.isnan(calibration.rows).all(axis=2).any():
         raise ModelError(f"{npz} is damaged: it has no calibration; train again")
     words = arrays.get("words")
+    try:
+        marked = marked_from_json(card.get(_MARKED))
+    except ValueError as error:
+        raise ModelError(
+            f"{folder / CARD} is damaged: its {_MARKED}: {error}; set it again, or undo it "
+            "(gepc-pipeline recalibrate --reset)"
+        ) from error
     if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
         raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
     return {
@@ -117,12 +129,36 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
         "history": card.get("history", []),
         "facts": card.get("facts", {}),
         "words": words,
+        "marked": marked,
     }, network
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
     """What the bundle's card notes; raises ModelError as `read_bundle` does."""
     return _read_card(_checked(_find(Path(folder)), CARD))
+
+
+def write_marked(folder: str | Path, marked: MarkedThreshold | None) -> None:
+    """Put an alarm threshold into a bundle, or take it out; nothing else of the bundle changes.
+
+    A reader finds the old card or the new one, never a mixture.
+
+    Raises:
+        ModelError: there is no bundle, or its card is damaged.
+        OutputError: the card cannot be written.
+    """
+    path = _checked(_find(Path(folder)), CARD)
+    card = _read_card(path)
+    card.pop(_MARKED, None)
+    write_atomically(path, _card_bytes({**card, **_marked_entry(marked)}))
+
+
+def _marked_entry(marked: MarkedThreshold | None) -> dict[str, Any]:
+    return {} if marked is None else {_MARKED: dataclasses.asdict(marked)}
+
+
+def _card_bytes(card: dict[str, Any]) -> bytes:
+    return (json.dumps(card, indent=2, default=str) + "\n").encode()
 
 
 def _find(folder: Path) -> Path:

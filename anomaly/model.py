@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import KINDS, Calibration, in_units
+from anomaly.marked import MarkedThreshold
 from anomaly.normality import NormalityModel
 from pose_extract.errors import ModelError
 
@@ -30,6 +31,7 @@ class Model:
         history: one dict an epoch: stage, epoch, losses, learning rate, share of changed labels.
         facts: what training found: windows, clusters in use, saturation, mixture components in use.
         words: (K, E, C, T, V) the E most typical training windows of each cluster, NaN where it has fewer; or None.
+        marked: an alarm threshold that marks have set; None: that of the false alarm rate.
     """
 
     can_reconstruct: ClassVar[bool] = False  # whether there is a decoder
@@ -40,6 +42,7 @@ class Model:
     history: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     words: NDArray[np.float32] | None = None
+    marked: MarkedThreshold | None = None
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""

@@ -155,6 +155,46 @@ def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, f
     return settings.windows.frames / settings.windows.fps + REACH_SIGMAS * scoring.smoothing_s + slack
 
 
+def alarm_threshold(
+    model: Model,
+    settings: ScoringSettings | None = None,
+    false_alarm_rate: float | None = None,
+) -> float:
+    """The score above which a frame raises the alarm.
+
+    Args:
+        model: a calibrated model.
+        settings: how it scores; the model's own settings if left out.
+        false_alarm_rate: share of held-out normal frames that may raise an alarm. Left out: the threshold that marks
+            have set, if there is one on the scale of such scores; otherwise the model's own rate.
+    """
+    settings = settings or model.settings.scoring
+    if false_alarm_rate is None:
+        if model.marked is not None and model.marked.fits(settings):
+            return model.marked.score
+        false_alarm_rate = model.settings.calibration.false_alarm_rate
+    return threshold(_reference(model, settings), false_alarm_rate)
+
+
+def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:
+    """Share of held-out normal frames that score no higher, 0 to 100: what raises no alarm at this threshold."""
+    reference = _reference(model, settings or model.settings.scoring)
+    return float(100 * np.searchsorted(reference, score, side="right") / max(len(reference), 1))
+
+
+def _smoothing_s(model: Model, settings: ScoringSettings) -> float:
+    """A whole clip has one score a person: there is nothing to smooth."""
+    return 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
+
+
+def _reference(model: Model, settings: ScoringSettings) -> NDArray[np.float64]:
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    return model.calibration.reference(
+        settings.frames, _smoothing_s(model, settings), settings.tail, settings.by
+    )
+
+
 def score_clip(
     model: Model,
     tracks: ClipTracks,
@@ -168,7 +208,7 @@ def score_clip(
         model: a trained model.
         tracks: the clip's people. `time_s` may start later than 0, for a part of a clip.
         settings: how to score; the model's own settings if left out.
-        false_alarm_rate: share of normal frames that may raise an alarm; the model's own if left out.
+        false_alarm_rate: share of normal frames that may raise an alarm; see `alarm_threshold` if left out.
         known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
 
     Raises:
@@ -177,11 +217,7 @@ def score_clip(
     if model.calibration is None:
         raise ModelError("the model has no calibration; train it again")
     settings = settings or model.settings.scoring
-    if false_alarm_rate is None:
-        false_alarm_rate = model.settings.calibration.false_alarm_rate
     mode, by, calibration = settings.frames, settings.by, model.calibration
-    # A whole clip has one score a person: there is nothing to smooth.
-    smoothing_s = 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
     if known is None:
         windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
         anomaly = model.anomaly(windows, by)
@@ -190,14 +226,14 @@ def score_clip(
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
-    score = smooth(raw, tracks.time_s, smoothing_s, causal=mode == "online")
-    reference = calibration.reference(mode, smoothing_s, settings.tail, by)
+    score = smooth(raw, tracks.time_s, _smoothing_s(model, settings), causal=mode == "online")
+    reference = _reference(model, settings)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
         time_s=tracks.time_s,
         score=score,
         percentile=percentile(reference, score),
-        alarm=score > threshold(reference, false_alarm_rate),
+        alarm=score > alarm_threshold(model, settings, false_alarm_rate),
         people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
         track_id=worst,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomaly.events import runs_of
+from anomaly.events import frame_seconds
+from pipeline.event_files import SUFFIXES, EventList, check_events_file, write_events
+from pipeline.events import Event
 from pipeline.plot import check_picture, plot_scores
 from pipeline.progress import stage
 from pipeline.scoring import Curve, Scorer, score_tracks
@@ -28,6 +30,9 @@ class Outputs:
         plot: picture of the score over time.
         overlay: video with people and scores drawn in.
         explain: CSV, a row a window.
+        events: files of the events: JSON, CSV or WebVTT by their endings.
+        thumbnails: folder for a JPEG of each event's peak.
+        event_clips: folder for a short video of each event.
     """
 
     scores: Path
@@ -35,6 +40,9 @@ class Outputs:
     plot: Path | None = None
     overlay: Path | None = None
     explain: Path | None = None
+    events: tuple[Path, ...] = ()
+    thumbnails: Path | None = None
+    event_clips: Path | None = None
 
     def in_folder_for(self, clip: str) -> Outputs:
         """The same with every path taken as a folder, in it a file named after the clip."""
@@ -42,17 +50,36 @@ class Outputs:
         def named(folder: Path | None, ending: str) -> Path | None:
             return None if folder is None else folder / f"{clip}{ending}"
 
-        return Outputs(
-            self.scores / f"{clip}.csv",
-            named(self.people, ".people.csv"),
-            named(self.plot, ".png"),
-            named(self.overlay, ".overlay.mp4"),
-            named(self.explain, ".windows.csv"),
+        return replace(
+            self,
+            scores=self.scores / f"{clip}.csv",
+            people=named(self.people, ".people.csv"),
+            plot=named(self.plot, ".png"),
+            overlay=named(self.overlay, ".overlay.mp4"),
+            explain=named(self.explain, ".windows.csv"),
+            events=tuple(
+                folder / f"{clip}.events{suffix}"
+                for folder in dict.fromkeys(self.events)
+                for suffix in SUFFIXES
+            ),
         )
 
+    def files(self) -> list[tuple[str, Path]]:
+        """What each file to write is, and its path."""
+        named = ("scores", "people", "plot", "overlay", "explain")
+        paths = [(name, path) for name in named if (path := getattr(self, name)) is not None]
+        return [*paths, *(("events", path) for path in self.events)]
+
     def check(self, source: Path | None) -> None:
-        """Raise `OutputError` if an output would overwrite the video or another one, or the plot is no picture."""
-        paths = [p.resolve() for p in vars(self).values() if p is not None]
+        """Raise an error if an output would overwrite the video or another one, or a name's ending is unknown.
+
+        Raises:
+            OutputError: two names are one, or the plot is no picture.
+            UsageError: a file of events is of no known format.
+        """
+        for path in self.events:
+            check_events_file(path)
+        paths = [p.resolve() for _, p in self.files()]
         if source is not None and source.resolve() in paths:
             raise OutputError(f"{source} is the video to score; name another file for the output")
         if len(set(paths)) < len(paths):
@@ -75,7 +102,7 @@ def write_outputs(
         scorer: the model.
         tracks: the clip, as extracted.
         outputs: which files.
-        source: the video, needed for the overlay.
+        source: the video, needed for the overlay and for pictures of events.
         labelled: (start_s, end_s, name) of what is known to be abnormal, for the plot.
         quiet: no progress.
     """
@@ -84,9 +111,14 @@ def write_outputs(
         keep = Path(scratch) / "cleaned.npz" if outputs.overlay is not None else None
         curve = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
         if outputs.plot is not None:
-            threshold = 100 * (1 - scorer.settings.calibration.false_alarm_rate)
             plot_scores(
-                outputs.plot, tracks.clip, curve.time_s, curve.percentile, curve.alarm, threshold, labelled
+                outputs.plot,
+                tracks.clip,
+                curve.time_s,
+                curve.percentile,
+                curve.alarm,
+                scorer.alarm_percentile,
+                labelled,
             )
         if outputs.overlay is not None and source is not None and keep is not None:
             from pipeline.overlay import write_overlay
@@ -103,7 +135,41 @@ def write_outputs(
                     skeleton=scorer.model.settings.windows.person,
                     progress=lambda done: progress.update(done),
                 )
+    for path in outputs.events:
+        write_events(path, event_list(scorer, tracks, curve))
+    wanted = outputs.thumbnails is not None or outputs.event_clips is not None
+    if wanted and curve.events and source is not None:
+        from pipeline.event_pictures import write_event_pictures
+
+        with stage(f"events {tracks.clip}", "frames", tracks.frame_count, quiet) as progress:
+            write_event_pictures(
+                source,
+                tracks,
+                curve.events,
+                outputs.thumbnails,
+                outputs.event_clips,
+                scorer.settings.events,
+                _video_settings(source, tracks, scorer),
+                lambda done: progress.update(done),
+            )
     return curve
+
+
+def event_list(scorer: Scorer, tracks: ClipTracks, curve: Curve) -> EventList:
+    """A scored clip's events with what they were found in."""
+    return EventList(
+        tracks.clip,
+        str(tracks.provenance.get("source") or ""),
+        tracks.fps,
+        tracks.frame_size,
+        tracks.frame_count,
+        float(frame_seconds(tracks.time_s, tracks.fps).sum()),
+        scorer.alarm_above(),
+        scorer.alarm_percentile,
+        scorer.rate_for() is None,
+        scorer.settings.events,
+        curve.events,
+    )
 
 
 def _video_settings(source: VideoSource, tracks: ClipTracks, scorer: Scorer) -> VideoSettings:
@@ -115,12 +181,12 @@ def _video_settings(source: VideoSource, tracks: ClipTracks, scorer: Scorer) -> 
     return VideoSettings(fps=None if same else tracks.fps)
 
 
-def alarms_text(curve: Curve, most: int = 10) -> list[str]:
-    """One line a stretch of alarms, the longest ones if there are many: when, and how unusual."""
-    found = [(first, stop - 1) for first, stop in runs_of(curve.alarm)]
-    shown = sorted(sorted(found, key=lambda run: run[0] - run[1])[:most])
+def events_text(events: Sequence[Event], most: int = 10) -> list[str]:
+    """One line an event, the longest ones if there are many: when, how unusual, and who."""
+    shown = sorted(sorted(events, key=lambda event: -event.length_s)[:most], key=lambda event: event.start_s)
     lines = [
-        f"  {curve.time_s[a]:9.2f} s to {curve.time_s[b]:9.2f} s   percentile {curve.percentile[a : b + 1].max():.1f}"
-        for a, b in shown
+        f"  {event.start_s:9.2f} s to {event.end_s:9.2f} s   percentile {event.percentile:.1f}"
+        + (f"   person {event.people[0]}" if event.people else "")
+        for event in shown
     ]
-    return lines + ([f"  and {len(found) - most} shorter ones"] if len(found) > most else [])
+    return lines + ([f"  and {len(events) - most} shorter ones"] if len(events) > most else [])

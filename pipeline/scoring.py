@@ -19,7 +19,17 @@ from anomaly.bundle import load_bundle, read_card
 from anomaly.bundle_files import ENCODER
 from anomaly.calibration import cut_frames
 from anomaly.model import Model
-from anomaly.scoring import ClipScores, FrameScores, ScoringSettings, WindowScores, context_s, score_clip
+from anomaly.scoring import (
+    ClipScores,
+    FrameScores,
+    ScoringSettings,
+    WindowScores,
+    alarm_percentile,
+    alarm_threshold,
+    context_s,
+    score_clip,
+)
+from pipeline.events import Event, EventFinder
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
@@ -44,11 +54,31 @@ class Scorer:
 
     Attributes:
         model: the bundle.
-        settings: of video, pose, tracking and cleaning, as in training; of scoring and calibration, as asked for.
+        settings: of video, pose, tracking and cleaning, as in training; of scoring, calibration and events, as asked
+            for.
+        by_rate: alarms follow the false alarm rate of the settings even if marks have set a threshold.
     """
 
     model: Model
     settings: Settings
+    by_rate: bool = False
+
+    def alarm_above(self, way: ScoringSettings | None = None) -> float:
+        """The score above which a frame raises the alarm, ``way`` being how scores are made (the settings' way)."""
+        return alarm_threshold(self.model, way or self.settings.scoring, self.rate_for(way))
+
+    def rate_for(self, way: ScoringSettings | None = None) -> float | None:
+        """The false alarm rate that alarms follow; None where they follow the threshold that marks have set."""
+        marked, way = self.model.marked, way or self.settings.scoring
+        if marked is not None and marked.fits(way) and not self.by_rate:
+            return None
+        return self.settings.calibration.false_alarm_rate
+
+    @property
+    def alarm_percentile(self) -> float:
+        """The percentile, 0 to 100, above which a frame raises the alarm."""
+        rate = self.rate_for()
+        return alarm_percentile(self.model, self.alarm_above()) if rate is None else 100 * (1 - rate)
 
 
 # What may differ from training without making the model's scores meaningless.
@@ -99,7 +129,14 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
             "the trained model"
         )
-    return Scorer(model, settings)
+    asked = override({}, overrides).get("calibration")
+    scorer = Scorer(model, settings, isinstance(asked, dict) and "false_alarm_rate" in asked)
+    if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
+        logger.warning(
+            "the alarm threshold that marks have set does not count: it is for scores made with other settings "
+            "(scoring.*). Alarms follow calibration.false_alarm_rate"
+        )
+    return scorer
 
 
 def _device_for(name: str) -> str:
@@ -124,12 +161,14 @@ class Curve:
         alarm: (F,) bool.
         row_percentile: (M,) 0..100, float32, of each row of the cleaned tracks, NaN where not scored; empty unless
             the cleaned tracks are kept.
+        events: the stretches of alarms.
     """
 
     time_s: NDArray[np.float64]
     percentile: NDArray[np.float32]
     alarm: NDArray[np.bool_]
     row_percentile: NDArray[np.float32]
+    events: tuple[Event, ...] = ()
 
 
 def score_parts(
@@ -159,7 +198,6 @@ def score_parts_in(
         First frame of the part, and for each way what `score_parts` yields.
     """
     model, cleaning = scorer.model, scorer.settings.cleaning
-    rate = scorer.settings.calibration.false_alarm_rate
     count = tracks.frame_count
     context = max(context_s(model.settings, way, tracks.fps) for way in ways)
     if math.isinf(context):
@@ -174,7 +212,8 @@ def score_parts_in(
         part = cut_frames(cleaned, low - base, high - base)
         scored: list[ClipScores] = []
         for way in ways:
-            scored.append(score_clip(model, part, way, rate, scored[0].windows if scored else None))
+            known = scored[0].windows if scored else None
+            scored.append(score_clip(model, part, way, scorer.rate_for(way), known))
         yield begin, [_middle(part, scores, begin - low, end - low) for scores in scored]
 
 
@@ -228,6 +267,7 @@ def score_tracks(
         quiet: no progress.
     """
     curves, row_percentiles = [], []
+    finder, events = EventFinder(tracks.fps, scorer.settings.events), []
     with ExitStack() as stack:
         frame_file = stack.enter_context(complete_or_absent(out))
         frame_csv = csv.writer(frame_file)
@@ -257,6 +297,7 @@ def score_tracks(
                     frames.time_s, frames.percentile.astype(np.float32), frames.alarm, np.zeros(0, np.float32)
                 )
             )
+            events += finder.add(begin, part, scores)
             progress.advance(len(frames))
         if cleaned is not None:
             cleaned.finish_like(tracks)
@@ -265,6 +306,7 @@ def score_tracks(
         np.concatenate([c.percentile for c in curves]),
         np.concatenate([c.alarm for c in curves]),
         np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
+        (*events, *finder.finish()),
     )
 
 

@@ -22,11 +22,13 @@ example:
   gepc-pipeline score video.mp4 --out scores.csv
   gepc-pipeline score video.mp4 --out scores.csv --people people.csv --plot plot.png --overlay overlay.mp4
   gepc-pipeline score video.mp4 --out scores.csv --explain windows.csv --score-by both
-  gepc-pipeline score recordings/ --out scores/
+  gepc-pipeline score video.mp4 --out scores.csv --events events.json events.vtt --thumbnails events/
+  gepc-pipeline score recordings/ --out scores/ --events events/
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
   gepc-pipeline score video.mp4 --tracks gepc-workspace/tracks/video.npz --out scores.csv --overlay overlay.mp4
 
 The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id.
+An event is a stretch of alarms, short gaps included (--set events.merge_gap_s=1, events.min_s=0.2).
 A second score of the same video re-uses its tracks."""
 
 
@@ -53,6 +55,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="PNG|DIR", help="also a picture of the score over time")
     parser.add_argument("--overlay", type=Path, metavar="MP4|DIR", help="also a video with people and scores")
     parser.add_argument(
+        "--events",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE|DIR",
+        help="also the events: .json, .csv or .vtt (a caption track for any player); all three into a folder for "
+        "several videos",
+    )
+    parser.add_argument(
+        "--thumbnails",
+        type=Path,
+        metavar="DIR",
+        help="also a JPEG of each event's peak, with the people's boxes",
+    )
+    parser.add_argument(
+        "--event-clips",
+        type=Path,
+        metavar="DIR",
+        help="also a short video of each event, with a margin around it",
+    )
+    parser.add_argument(
         "--score-by",
         choices=("clustering", "reconstruction", "both"),
         help="what a score is: short for --set scoring.by=... (default: what the model was trained with)",
@@ -76,16 +99,33 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.errors import UsageError
 
     both = args.source is not None and args.tracks is not None
-    if (args.source is None and args.tracks is None) or (both and args.overlay is None):
+    of_pictures = {
+        "--overlay": args.overlay,
+        "--thumbnails": args.thumbnails,
+        "--event-clips": args.event_clips,
+    }
+    pictures = [name for name, value in of_pictures.items() if value is not None]
+    if (args.source is None and args.tracks is None) or (both and not pictures):
         raise UsageError(
-            "expected either a video (or folder, or glob) or --tracks FILE.npz; both only to draw an --overlay"
+            "expected either a video (or folder, or glob) or --tracks FILE.npz; both only for "
+            f"{', '.join(of_pictures)}"
         )
-    if args.source is None and args.overlay is not None:
+    if args.source is None and pictures:
         raise UsageError(
-            "--overlay needs the video itself: gepc-pipeline score VIDEO --tracks FILE.npz --out ... --overlay ..."
+            f"{pictures[0]} needs the video itself: "
+            f"gepc-pipeline score VIDEO --tracks FILE.npz --out ... {pictures[0]} ..."
         )
     workspace = Workspace(args.workspace)
-    outputs = Outputs(args.out, args.people, args.plot, args.overlay, args.explain)
+    outputs = Outputs(
+        args.out,
+        args.people,
+        args.plot,
+        args.overlay,
+        args.explain,
+        tuple(args.events),
+        args.thumbnails,
+        args.event_clips,
+    )
     overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
     scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
@@ -149,15 +189,17 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
 def _report(
     scorer: Scorer, tracks: ClipTracks, outputs: Outputs, source: VideoSource | None, quiet: bool
 ) -> None:
-    from pipeline.outputs import alarms_text, write_outputs
+    from pipeline.outputs import events_text, write_outputs
 
     curve = write_outputs(scorer, tracks, outputs, source, quiet=quiet)
     share = curve.alarm.mean() if len(curve.alarm) else 0.0
     print(
         f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"
     )
-    for line in alarms_text(curve):
+    for line in events_text(curve.events):
         print(line)
-    for name, path in vars(outputs).items():
-        if path is not None:
-            print(f"  {name}: {path}")
+    for name, path in outputs.files():
+        print(f"  {name}: {path}")
+    for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
+        if folder is not None and curve.events:
+            print(f"  {name}: {folder}")
