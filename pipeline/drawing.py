@@ -1,10 +1,15 @@
-"""Drawing people, lines and words into pictures; colours that stand for anomaly."""
+"""Drawing people, lines and words into pictures; colours and heights that stand for anomaly."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 import cv2
+import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from pose_extract.skeletons import Skeleton
 
@@ -15,16 +20,36 @@ _SCALE_AT = (0.0, 0.6, 0.85, 0.95, 1.0)
 _SCALE_BGR = ((80, 190, 60), (70, 205, 120), (40, 210, 245), (20, 130, 250), (40, 40, 235))
 UNKNOWN: Colour = (170, 170, 170)
 TEXT: Colour = (240, 240, 240)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+DARK: Colour = (20, 20, 20)
+_WHITE: Colour = (255, 255, 255)
+_RAREST = 3.0  # the level is full where one normal frame in 10**3 is
 _SUBPIXEL_BITS = 4  # drawing coordinates are sixteenths of a pixel: joints do not jitter by rounding
+_CAPITALS = 0.729  # height of DejaVu Sans's capitals, in ems
+
+
+def anomaly_colours(anomalies: ArrayLike) -> NDArray[np.uint8]:
+    """(N, 3) BGR colours of N percentiles, as `anomaly_colour` gives them."""
+    values = np.asarray(anomalies, np.float64)
+    channels = [np.interp(values, _SCALE_AT, channel) for channel in zip(*_SCALE_BGR, strict=True)]
+    colours = np.round(np.nan_to_num(np.stack(channels, axis=-1))).astype(np.uint8)
+    colours[np.isnan(values)] = UNKNOWN
+    return colours
 
 
 def anomaly_colour(anomaly: float) -> Colour:
     """BGR colour of a percentile: green for what is usual, yellow at 0.85 and red at 1; grey for NaN (not scored)."""
-    if not np.isfinite(anomaly):
-        return UNKNOWN
-    blue, green, red = (np.interp(anomaly, _SCALE_AT, channel) for channel in zip(*_SCALE_BGR, strict=True))
-    return round(blue), round(green), round(red)
+    blue, green, red = anomaly_colours([anomaly])[0].tolist()
+    return blue, green, red
+
+
+def level(percentiles: ArrayLike) -> NDArray[np.float64]:
+    """Height 0..1 at which percentiles 0..1 are drawn: how rare, counted in powers of ten. NaN stays.
+
+    0.9 (one normal frame in ten is higher) is at a third, 0.99 at two thirds, 0.999 and above at 1. On a plain axis all
+    that may raise an alarm would be in the topmost pixel or two.
+    """
+    rest = np.clip(1.0 - np.asarray(percentiles, np.float64), 10.0**-_RAREST, 1.0)
+    return -np.log10(rest) / _RAREST + 0.0
 
 
 def _points(xy: ArrayLike) -> NDArray[np.int32]:
@@ -32,19 +57,45 @@ def _points(xy: ArrayLike) -> NDArray[np.int32]:
     return np.round(np.clip(np.asarray(xy, np.float64), -1e5, 1e5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
 
-def draw_lines(image: NDArray[np.uint8], ends: ArrayLike, colour: Colour, width: int) -> None:
-    """Smooth lines ``width`` pixels wide; ``ends`` (N, 2, 2) holds each line's two ends, x and y in pixels."""
-    cv2.polylines(image, list(_points(ends)), False, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+@lru_cache(maxsize=64)
+def _font(height: int, bold: bool) -> ImageFont.FreeTypeFont:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name  # comes with matplotlib on every system
+    return ImageFont.truetype(str(path), height / _CAPITALS)
+
+
+@lru_cache(maxsize=4096)
+def _stencil(text: str, height: int, bold: bool) -> tuple[NDArray[np.uint16], int, int]:
+    """Opacity (h, w, 1) 0..255 of a text, and where its top left corner is seen from the start of its baseline."""
+    font = _font(height, bold)
+    left, top, right, bottom = font.getbbox(text, anchor="ls")
+    picture = Image.new("L", (max(1, round(right - left)), max(1, round(bottom - top))))
+    ImageDraw.Draw(picture).text((-left, -top), text, 255, font, anchor="ls")
+    return np.asarray(picture, np.uint16)[:, :, None], round(left), round(top)
+
+
+def text_width(text: str, height: int, bold: bool = False) -> int:
+    """Pixels that ``text`` takes from left to right."""
+    stencil, left, _ = _stencil(text, height, bold)
+    return stencil.shape[1] + left
 
 
 def write_text(
-    image: NDArray[np.uint8], text: str, at: tuple[int, int], height: int, colour: Colour = TEXT
+    image: NDArray[np.uint8],
+    text: str,
+    at: tuple[int, int],
+    height: int,
+    colour: Colour = TEXT,
+    bold: bool = False,
 ) -> None:
     """Write ``text`` with capitals ``height`` pixels high, ``at`` its bottom left corner."""
-    width = max(1, round(height / 11))
-    cv2.putText(
-        image, text, at, _FONT, cv2.getFontScaleFromHeight(_FONT, height, width), colour, width, cv2.LINE_AA
-    )
+    stencil, left, top = _stencil(text, height, bold)
+    x, y = at[0] + left, at[1] + top
+    x1, y1 = max(0, x), max(0, y)
+    part = image[y1 : max(0, y + stencil.shape[0]), x1 : max(0, x + stencil.shape[1])]
+    if part.size:
+        opacity = stencil[y1 - y : y1 - y + part.shape[0], x1 - x : x1 - x + part.shape[1]]
+        part[:] = (part * (255 - opacity) + np.array(colour, np.uint16) * opacity + 127) // 255
 
 
 def draw_people(
@@ -58,6 +109,8 @@ def draw_people(
 ) -> None:
     """Draw P people into ``image``, the most abnormal last, so on top.
 
+    Each has a box whose upper edge is a bar, as long as the `level` of the person's anomaly, and above it the id.
+
     Args:
         image: (H, W, 3) BGR uint8, changed in place. Line widths follow its height.
         keypoints: (P, V, 3) x px, y px, confidence (or (P, V, 4) with a z before the confidence).
@@ -67,46 +120,63 @@ def draw_people(
         skeleton: what the V joints are.
         min_confidence: joints below it are left out.
     """
+    if not len(boxes):
+        return
     thin = max(1, round(image.shape[0] / 480))
-    letter = max(8, round(image.shape[0] / 45))
+    letter = max(7, round(image.shape[0] / 55))
+    colours, levels = anomaly_colours(anomalies).tolist(), level(anomalies)
+    xy, confidence = keypoints[..., :2], keypoints[..., -1]
+    seen = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(xy).all(axis=2)
+    points = _points(np.where(seen[..., None], xy, 0.0))
+    boxed = np.isfinite(boxes).all(axis=1)
+    corners = _points(np.where(boxed[:, None], boxes, 0.0))
+    first, second = (np.array([edge[end] for edge in skeleton.edges], int) for end in (0, 1))
     for row in np.argsort(np.nan_to_num(anomalies, nan=-1.0), kind="stable"):
-        colour = anomaly_colour(float(anomalies[row]))
-        x1, y1, x2, y2 = boxes[row]
-        if np.isfinite(boxes[row]).all():
-            start, end = _points((x1, y1)), _points((x2, y2))
-            cv2.rectangle(
-                image, tuple(start.tolist()), tuple(end.tolist()), colour, thin, cv2.LINE_AA, _SUBPIXEL_BITS
-            )
-        xy, confidence = keypoints[row, :, :2], keypoints[row, :, -1]
-        seen = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(xy).all(axis=1)
+        colour = colours[row]
         # Widths follow the image, but a small person must not vanish under the lines.
-        bone = max(1, round(min(image.shape[0] / 240, (y2 - y1) / 40))) if np.isfinite(y2 - y1) else thin
-        bones = [(xy[a], xy[b]) for a, b in skeleton.edges if seen[a] and seen[b]]
+        tall = boxes[row, 3] - boxes[row, 1] if boxed[row] else image.shape[0]
+        bone = max(1, round(min(image.shape[0] / 240, tall / 40)))
+        if boxed[row]:
+            x1, y1, x2, y2 = corners[row].tolist()
+            cv2.rectangle(image, (x1, y1), (x2, y2), colour, thin, cv2.LINE_AA, _SUBPIXEL_BITS)
+        drawn = seen[row, first] & seen[row, second]
+        bones = list(np.stack((points[row, first[drawn]], points[row, second[drawn]]), axis=1))
         if bones:  # a dark rim keeps the lines visible on any background
-            draw_lines(image, bones, (20, 20, 20), bone + 2 * thin)
-            draw_lines(image, bones, colour, bone)
-        for point in xy[seen]:
-            centre = tuple(_points(point).tolist())
-            cv2.circle(
-                image,
-                centre,
-                (bone + thin) << (_SUBPIXEL_BITS - 1),
-                (255, 255, 255),
-                -1,
-                cv2.LINE_AA,
-                _SUBPIXEL_BITS,
-            )
-        if ids is not None and np.isfinite(boxes[row]).all():
-            _label(image, str(int(ids[row])), float(x1), float(y1), letter, colour)
+            cv2.polylines(image, bones, False, DARK, bone + 2 * thin, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.polylines(image, bones, False, colour, bone, cv2.LINE_AA, _SUBPIXEL_BITS)
+        radius = (bone + thin) << (_SUBPIXEL_BITS - 1)
+        for x, y in points[row, seen[row]].tolist():
+            cv2.circle(image, (x, y), radius, _WHITE, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        if boxed[row]:
+            top = _bar(image, boxes[row], float(levels[row]), 2 * thin, colour)
+            if ids is not None:
+                _label(
+                    image,
+                    str(int(ids[row])),
+                    round(float(np.clip(boxes[row, 0], -1e5, 1e5))),
+                    top,
+                    letter,
+                    colour,
+                )
 
 
-def _label(image: NDArray[np.uint8], text: str, x: float, y: float, letter: int, colour: Colour) -> None:
+def _bar(
+    image: NDArray[np.uint8], box: NDArray[np.floating], share: float, height: int, colour: Colour
+) -> int:
+    """A bar on the upper edge of the box, filled from the left up to ``share``; returns its upper edge."""
+    x1, y1, x2, _ = np.clip(box, -1e5, 1e5).round().astype(int).tolist()
+    top = max(0, y1 - height)
+    if np.isfinite(share):
+        image[top : max(0, top + height), max(0, x1) : max(0, x2 + 1)] = DARK
+        image[top : max(0, top + height), max(0, x1) : max(0, x1 + round(share * (x2 + 1 - x1)))] = colour
+    return top
+
+
+def _label(image: NDArray[np.uint8], text: str, x: int, y: int, letter: int, colour: Colour) -> None:
     """``text`` on a small plate that stands on the point (x, y), kept inside the image."""
     pad = max(2, letter // 3)
-    width = max(1, round(letter / 11))
-    scale = cv2.getFontScaleFromHeight(_FONT, letter, width)
-    plate = (cv2.getTextSize(text, _FONT, scale, width)[0][0] + 2 * pad, letter + 2 * pad)
-    left = int(np.clip(round(x), 0, max(0, image.shape[1] - plate[0])))
-    top = int(np.clip(round(y) - plate[1], 0, max(0, image.shape[0] - plate[1])))
-    cv2.rectangle(image, (left, top), (left + plate[0], top + plate[1]), colour, -1)
-    write_text(image, text, (left + pad, top + plate[1] - pad), letter, (20, 20, 20))
+    plate = (text_width(text, letter, bold=True) + 2 * pad, letter + 2 * pad)
+    left = min(max(x, 0), max(0, image.shape[1] - plate[0]))
+    top = min(max(y - plate[1], 0), max(0, image.shape[0] - plate[1]))
+    image[top : top + plate[1], left : left + plate[0]] = colour
+    write_text(image, text, (left + pad, top + plate[1] - pad), letter, DARK, bold=True)

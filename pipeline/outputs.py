@@ -131,6 +131,7 @@ def write_outputs(
                     percentile=curve.percentile / 100,
                     alarm=curve.alarm,
                     row_percentile=curve.row_percentile / 100,
+                    threshold=scorer.alarm_percentile / 100,
                     video=_video_settings(source, tracks, scorer),
                     skeleton=scorer.model.settings.windows.person,
                     progress=lambda done: progress.update(done),

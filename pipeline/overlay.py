@@ -1,4 +1,4 @@
-"""The overlay video: skeletons and boxes coloured by anomaly, and below the picture the score over time.
+"""The overlay video: skeletons and boxes coloured by anomaly, and in a strip below the picture the running score.
 
 Knows nothing of models: it draws plain arrays, percentiles 0..1 among normal behaviour and alarms.
 """
@@ -6,26 +6,27 @@ Knows nothing of models: it draws plain arrays, percentiles 0..1 among normal be
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.drawing import TEXT, UNKNOWN, Colour, anomaly_colour, draw_lines, draw_people, write_text
+from pipeline.drawing import draw_people
+from pipeline.score_panel import ALARM, ScorePanel
 from pose_extract.errors import ConfigError
-from pose_extract.records import ClipTracks
+from pose_extract.prefetch import prefetch
+from pose_extract.records import ClipTracks, Frame
 from pose_extract.skeleton import Skeleton
 from pose_extract.skeletons import SKELETONS
 from pose_extract.sources import VideoSource
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video_writer import VideoWriter
 
-_PANEL: Colour = (32, 28, 26)
-_GRID: Colour = (70, 64, 60)
-_ALARM: Colour = (40, 40, 235)
-_SHADE: Colour = (60, 45, 110)
+_AHEAD_FRAMES = 4  # decoded, and drawn, before they are wanted
+_FASTEST_FPS = 60.0  # of the overlay of a video whose frame rate varies
+_LONGEST_HOLD_S = 10.0  # for which the last picture stays, where the source goes on without pictures
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class OverlaySettings:
 
     Attributes:
         min_confidence: joints below this confidence, 0..1, and their bones are not drawn.
-        seconds_shown: the score curve shows this many seconds around the current one, the whole clip if it is shorter.
-        panel: height of the panel with the score below the picture, as a share of the picture's height; 0: no panel.
+        seconds_shown: the score curve shows the last so many seconds.
+        panel: height of the strip with the score below the picture, as a share of the picture's shorter side; 0: none.
         draw_ids: whether to write each person's track id above the box.
         audio: whether to keep the sound of the source.
     """
@@ -57,124 +58,6 @@ class OverlaySettings:
             raise ConfigError(f"overlay.panel: expected a share of 0..1, got {self.panel}")
 
 
-def clock_text(seconds: float) -> str:
-    """``seconds`` as minutes:seconds, or hours:minutes:seconds, cut to tenths."""
-    tenths = int(seconds * 10 + 1e-6)
-    minutes, rest = divmod(tenths, 600)
-    text = f"{minutes % 60:02}:{rest // 10:02}.{rest % 10}"
-    return f"{minutes // 60}:{text}" if minutes >= 60 else text.removeprefix("0")
-
-
-class ScorePanel:
-    """The strip below the picture: time, alarm state, score bar, and the curve of the percentile over time.
-
-    Args:
-        width: pixels.
-        height: pixels.
-        time_s: (F,) time of each frame in seconds.
-        percentile: (F,) score of each frame as a percentile 0..1 of normal frames; NaN: none.
-        alarm: (F,) bool.
-        seconds_shown: how much of the time axis is shown at once.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        height: int,
-        time_s: NDArray[np.floating],
-        percentile: NDArray[np.floating],
-        alarm: NDArray[np.bool_],
-        seconds_shown: float = 60.0,
-    ) -> None:
-        self._time, self._percentile, self._alarm = time_s, percentile, alarm
-        self._size = (width, height)
-        self._margin = max(2, height // 10)
-        self._left = min(width // 3, round(height * 2.2))  # the words stand left of the curve
-        self._seconds = seconds_shown
-        self._window: tuple[float, float] | None = None
-        self._canvas = np.empty((height, width, 3), np.uint8)
-
-    def draw(self, index: int) -> NDArray[np.uint8]:
-        """(height, width, 3) BGR panel for frame ``index``."""
-        now, last = float(self._time[index]), float(self._time[-1])
-        span = min(self._seconds, max(last, 1e-6))
-        start = float(np.clip(now - span / 2, 0.0, max(0.0, last - span)))
-        x1, _, x2, _ = self._curve_area()
-        start -= start % (span / (x2 - x1))  # scrolls by whole pixels, so not every frame plots anew
-        if self._window != (start, span):  # a clip that fits in the window is plotted only once
-            self._window = (start, span)
-            self._plot(start, span)
-        image = self._canvas.copy()
-        self._mark_now(image, index, (now - start) / span)
-        self._words(image, index, now)
-        return image
-
-    def _curve_area(self) -> tuple[int, int, int, int]:
-        """x1, y1, x2, y2 of the curve in the panel."""
-        width, height = self._size
-        bar = max(4, height // 8)
-        return (
-            self._left,
-            self._margin,
-            max(self._left + 1, width - 3 * self._margin - bar),
-            height - self._margin,
-        )
-
-    def _plot(self, start: float, span: float) -> None:
-        """The curve between ``start`` and ``start + span`` seconds, alarms shaded, into the canvas."""
-        x1, y1, x2, y2 = self._curve_area()
-        self._canvas[:] = _PANEL
-        for level in (0.0, 0.5, 1.0):
-            y = round(y2 - level * (y2 - y1))
-            cv2.line(self._canvas, (x1, y), (x2, y), _GRID, 1)
-        first, past = np.searchsorted(self._time, (start, start + span), side="left")
-        end = min(len(self._time), int(past) + 1)
-        column = (x1 + (self._time[first:end] - start) / span * (x2 - x1)).astype(int).clip(x1, x2)
-        column, at = np.unique(column, return_index=True)  # of the frames in one column the highest is drawn
-        values = np.fmax.reduceat(self._percentile[first:end], at)
-        alarm = np.logical_or.reduceat(self._alarm[first:end], at)
-        rights = np.append(column[1:], column[-1] + 1)
-        for left, right in zip(column[alarm], rights[alarm], strict=True):
-            self._canvas[y1 : y2 + 1, left:right] = _SHADE
-        points = np.column_stack((column, y2 - np.clip(np.nan_to_num(values), 0.0, 1.0) * (y2 - y1)))
-        thick = max(1, self._size[1] // 60)
-        known = np.isfinite(values[:-1]) & np.isfinite(values[1:])
-        pieces = np.stack((points[:-1], points[1:]), axis=1)[known]  # (pieces, 2 ends, x y)
-        shades = np.round(np.maximum(values[:-1], values[1:])[known], 2)
-        for shade in np.unique(shades):  # all pieces of a colour at once
-            draw_lines(self._canvas, pieces[shades == shade], anomaly_colour(float(shade)), thick)
-
-    def _mark_now(self, image: NDArray[np.uint8], index: int, share: float) -> None:
-        """The line at the present moment, and the bar that shows its value."""
-        x1, y1, x2, y2 = self._curve_area()
-        x = round(x1 + share * (x2 - x1))
-        cv2.line(image, (x, y1), (x, y2), TEXT, max(1, self._size[1] // 80))
-        left, right = x2 + self._margin, self._size[0] - self._margin
-        cv2.rectangle(image, (left, y1), (right, y2), _GRID, -1)
-        value = float(self._percentile[index])
-        if np.isfinite(value):
-            top = round(y2 - np.clip(value, 0.0, 1.0) * (y2 - y1))
-            cv2.rectangle(image, (left, top), (right, y2), anomaly_colour(value), -1)
-
-    def _words(self, image: NDArray[np.uint8], index: int, now: float) -> None:
-        height = self._size[1]
-        letter = max(7, round(height * 0.16))
-        x, step = self._margin, (height - 2 * self._margin - letter) / 2
-        baselines = [round(self._margin + letter + i * step) for i in range(3)]
-        write_text(image, clock_text(now), (x, baselines[0]), letter)
-        value = float(self._percentile[index])
-        text = f"score {100 * value:.1f} %" if np.isfinite(value) else "score -"
-        write_text(image, text, (x, baselines[1]), letter, anomaly_colour(value))
-        if self._alarm[index]:
-            pad = max(1, letter // 3)
-            plate = self._left - 3 * self._margin
-            top = baselines[2] - letter - pad
-            cv2.rectangle(image, (x - pad, top), (x + plate, baselines[2] + pad), _ALARM, -1)
-            write_text(image, "ALARM", (x, baselines[2]), letter, (255, 255, 255))
-        else:
-            write_text(image, "normal", (x, baselines[2]), letter, UNKNOWN)
-
-
 def write_overlay(
     source: VideoSource | str | Path,
     tracks: ClipTracks,
@@ -183,6 +66,7 @@ def write_overlay(
     percentile: NDArray[np.floating],
     alarm: NDArray[np.bool_],
     row_percentile: NDArray[np.floating],
+    threshold: float | None = None,
     video: VideoSettings | None = None,
     settings: OverlaySettings | None = None,
     skeleton: Skeleton | None = None,
@@ -197,6 +81,7 @@ def write_overlay(
         percentile: (F,) each frame's score as a percentile 0..1 of normal frames.
         alarm: (F,) bool, whether each frame raises the alarm.
         row_percentile: (M,) the same scale for each person and frame; NaN: not scored.
+        threshold: percentile 0..1 above which a frame raises the alarm, for the line in the strip.
         video: the settings that the tracks were extracted with; ``fps`` must be the same, ``max_side`` may differ.
         settings: how it looks.
         skeleton: the tracks' own, if it does not come with the package. Of one that nobody knows, joints are drawn
@@ -223,49 +108,99 @@ def write_overlay(
             raise ValueError(f"write_overlay: expected {name} of shape ({length},), got {array.shape}")
     if skeleton is None or skeleton.name != tracks.skeleton:
         skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
-    starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
-    done = 0
     with VideoReader(source, video) as reader:
-        width, height = reader.info.frame_size
-        ratio = np.array((width / tracks.frame_size[0], height / tracks.frame_size[1]))
-        panel_height = 2 * round(height * settings.panel / 2)
+        size = reader.info.frame_size
+        strip = 2 * round(min(size) * settings.panel / 2) if tracks.frame_count else 0
         panel = (
-            ScorePanel(width, panel_height, tracks.time_s, percentile, alarm, settings.seconds_shown)
-            if panel_height
+            ScorePanel(size[0], strip, tracks.time_s, percentile, alarm, threshold, settings.seconds_shown)
+            if strip
             else None
         )
-        canvas = np.empty((height + panel_height, width, 3), np.uint8)
+        artist = _Artist(tracks, size, row_percentile, alarm, skeleton, settings, panel)
         sound = reader.source.path if settings.audio and reader.info.has_audio else None
-        with VideoWriter(path, tracks.fps, (width, height + panel_height), audio_from=sound) as writer:
-            for frame in reader:
-                canvas[:height] = frame.image
-                if frame.index < tracks.frame_count:
-                    rows = slice(starts[frame.index], starts[frame.index + 1])
-                    keypoints = tracks.keypoints[rows].astype(np.float64)
-                    keypoints[..., :2] *= ratio
-                    boxes = tracks.boxes[rows] * np.tile(ratio, 2)
-                    if keypoints.shape[2] == 4:
-                        keypoints[~_in_pixels(keypoints, boxes), :, -1] = 0.0
-                    ids = tracks.track[rows] if settings.draw_ids else None
-                    draw_people(
-                        canvas[:height],
-                        keypoints,
-                        boxes,
-                        ids,
-                        row_percentile[rows],
-                        skeleton,
-                        settings.min_confidence,
-                    )
-                    if alarm[frame.index]:
-                        border = max(2, round(height / 160))
-                        cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _ALARM, border)
-                if panel is not None and tracks.frame_count:
-                    canvas[height:] = panel.draw(min(frame.index, tracks.frame_count - 1))
-                writer.write(canvas, frame.time_s)
+        with (
+            VideoWriter(
+                path,
+                _frame_rate(tracks),
+                (size[0], size[1] + strip),
+                audio_from=sound,
+                audio_start_s=reader.info.start_s,
+                quick=True,
+            ) as writer,
+            closing(prefetch(reader, _AHEAD_FRAMES)) as frames,
+            closing(prefetch(map(artist.draw, frames), _AHEAD_FRAMES)) as pictures,
+        ):
+            done, time_s = 0, 0.0
+            for time_s, picture in pictures:
+                writer.write(picture, time_s)
                 done += 1
                 if progress is not None:
                     progress(done)
+            end = reader.info.end_s
+            if end is not None and not reader.damage and end - time_s < _LONGEST_HOLD_S:
+                writer.hold(end)
     return done
+
+
+class _Artist:
+    """Draws one frame after the other, each into an array of its own."""
+
+    def __init__(
+        self,
+        tracks: ClipTracks,
+        size: tuple[int, int],
+        row_percentile: NDArray[np.floating],
+        alarm: NDArray[np.bool_],
+        skeleton: Skeleton,
+        settings: OverlaySettings,
+        panel: ScorePanel | None,
+    ) -> None:
+        self._tracks, self._size, self._anomalies, self._alarm = tracks, size, row_percentile, alarm
+        self._skeleton, self._settings, self._panel = skeleton, settings, panel
+        self._starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
+        self._ratio = np.array((size[0] / tracks.frame_size[0], size[1] / tracks.frame_size[1]))
+
+    def draw(self, frame: Frame) -> tuple[float, NDArray[np.uint8]]:
+        """Time of the frame and its picture, the strip below it."""
+        height, known = self._size[1], frame.index < self._tracks.frame_count
+        strip = (
+            None if self._panel is None else self._panel.draw(min(frame.index, self._tracks.frame_count - 1))
+        )
+        picture = frame.image if strip is None else np.concatenate((frame.image, strip))
+        if known:
+            self._people(picture[:height], frame.index)
+            if self._alarm[frame.index]:
+                border = max(2, round(height / 120))
+                for edge in (picture[:border], picture[height - border : height]):
+                    edge[:] = ALARM
+                picture[:height, :border] = picture[:height, -border:] = ALARM
+        return frame.time_s, picture
+
+    def _people(self, picture: NDArray[np.uint8], index: int) -> None:
+        rows = slice(self._starts[index], self._starts[index + 1])
+        keypoints = self._tracks.keypoints[rows].astype(np.float64)
+        keypoints[..., :2] *= self._ratio
+        boxes = self._tracks.boxes[rows] * np.tile(self._ratio, 2)
+        if keypoints.shape[2] == 4:
+            keypoints[~_in_pixels(keypoints, boxes), :, -1] = 0.0
+        ids = self._tracks.track[rows] if self._settings.draw_ids else None
+        draw_people(
+            picture,
+            keypoints,
+            boxes,
+            ids,
+            self._anomalies[rows],
+            self._skeleton,
+            self._settings.min_confidence,
+        )
+
+
+def _frame_rate(tracks: ClipTracks) -> float:
+    """Frames a second of the overlay: the clip's; where its rate varies, so many that few frames fall together."""
+    steps = np.diff(tracks.time_s)
+    if not len(steps) or np.abs(steps * tracks.fps - 1).max() < 0.5:
+        return tracks.fps
+    return max(tracks.fps, min(_FASTEST_FPS, 1 / float(np.median(steps))))
 
 
 def _without_bones(tracks: ClipTracks) -> Skeleton:

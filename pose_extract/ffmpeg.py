@@ -115,16 +115,20 @@ def local_file(path: str | Path, **options: Any) -> ffmpeg.nodes.FilterableStrea
     return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=_CONTAINERS, **options)
 
 
-def input_stream(path: Path) -> ffmpeg.nodes.FilterableStream:
+def input_stream(path: Path, **options: Any) -> ffmpeg.nodes.FilterableStream:
     """``path`` as the one input of a command whose messages are read: `local_file` with the options for that."""
-    return local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="level+info")
+    return local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="level+info", **options)
 
 
-def has_sound(path: str | Path) -> bool:
-    """Whether ``path`` has a sound stream that this ffmpeg can decode; tries its first second."""
+def sound_start(path: str | Path) -> float | None:
+    """When the first sound of ``path`` is heard, in seconds of the container's own clock.
+
+    None if it has no sound stream that this ffmpeg can decode, or none in its first minute.
+    """
     command = (
-        local_file(path, hide_banner=None, nostdin=None, loglevel="quiet", t=1)
-        .output("-", map="0:a:0", f="null")
+        # copyts: without it ffmpeg counts from the first of those streams that it was asked for, in some containers.
+        local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="info", copyts=None, t=60)
+        .output("-", map="0:a:0", af="ashowinfo", f="null", map_metadata=-1, **{"frames:a": 1})
         .compile(cmd=find_ffmpeg())
     )
     try:
@@ -132,8 +136,10 @@ def has_sound(path: str | Path) -> bool:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return None
+    log = done.stderr.decode(errors="replace")
+    heard = re.search(r"^\[Parsed_ashowinfo.* n:0 pts:\S+ pts_time:(-?[\d.]+) ", log, re.MULTILINE)
+    return float(heard[1]) if heard else None
 
 
 def check_readable(path: Path) -> None:
@@ -163,12 +169,17 @@ class Probe:
         fps: mean frames a second as the container states it.
         duration_s: length in seconds as the container states it; None where it does not.
         has_audio: whether there is a sound stream.
+        start_s: when the first frame is shown, in seconds of the container's own clock.
+        end_s: when everything ends, in seconds since the first frame, as the container states it; None where it does
+            not. Of a file whose sound goes on longer, that is the end of the sound.
     """
 
     size: tuple[int, int]
     fps: float
     duration_s: float | None
     has_audio: bool
+    start_s: float
+    end_s: float | None
 
 
 def probe(path: Path) -> Probe:
@@ -180,7 +191,7 @@ def probe(path: Path) -> Probe:
     check_readable(path)
     binary = find_ffmpeg()
     command = (
-        input_stream(path)
+        input_stream(path, copyts=None)
         # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
         .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", map_metadata=-1, **{"frames:v": 1})
         .compile(cmd=binary)
@@ -202,12 +213,20 @@ def probe(path: Path) -> Probe:
     frame = re.search(r"^\[Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log, re.MULTILINE)
     if frame is None:
         raise VideoError(_explain(path, log, head))
+    shown = re.search(r"^\[Parsed_showinfo.* n: *0 pts: *\S+ pts_time:(-?[\d.]+)", log, re.MULTILINE)
+    begins = re.search(r"Duration: .*, start: (-?[\d.]+)", head)
+    start_s = float(shown[1]) if shown else 0.0
     duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)
+    duration_s = (
+        int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration is not None else None
+    )
     return Probe(
         size=(int(frame[1]), int(frame[2])),
         fps=_frame_rate(log),
-        duration_s=int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else None,
+        duration_s=duration_s,
         has_audio=": Audio: " in head,
+        start_s=start_s,
+        end_s=duration_s + float(begins[1]) - start_s if duration_s is not None and begins else None,
     )
 
 

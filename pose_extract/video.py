@@ -70,6 +70,8 @@ class VideoInfo:
         frame_count: estimate of the number of frames; None if unknown. Exact for images.
         duration_s: length in seconds; None if unknown.
         has_audio: whether there is sound.
+        start_s: when the first frame is shown by the container's own clock, seconds; by ours it is at 0.
+        end_s: when the file ends, its sound included, in seconds since the first frame; None if unknown.
     """
 
     fps: float
@@ -77,6 +79,8 @@ class VideoInfo:
     frame_count: int | None
     duration_s: float | None
     has_audio: bool
+    start_s: float = 0.0
+    end_s: float | None = None
 
 
 class VideoReader:
@@ -121,7 +125,13 @@ class VideoReader:
         fps = self._settings.fps or found.fps
         count = None if found.duration_s is None else max(1, round(found.duration_s * fps))
         return VideoInfo(
-            fps, _fit(found.size, self._settings.max_side), count, found.duration_s, found.has_audio
+            fps,
+            _fit(found.size, self._settings.max_side),
+            count,
+            found.duration_s,
+            found.has_audio,
+            found.start_s,
+            found.end_s,
         )
 
     def __iter__(self) -> Iterator[Frame]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import OutputError
-from pose_extract.ffmpeg import encoders, find_ffmpeg, first_error, has_sound, local_file
+from pose_extract.ffmpeg import encoders, find_ffmpeg, first_error, local_file, sound_start
 
 # In order of preference; the options aim at the same quality.
 _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -29,6 +29,7 @@ _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("h264_mf", {"b:v": "4M"}),
     ("mpeg4", {"q:v": 3}),
 )
+_QUICK: dict[str, Any] = {"preset": "superfast", "crf": 22}
 
 _SIGXFSZ = int(
     getattr(signal, "SIGXFSZ", 0)
@@ -49,13 +50,22 @@ class VideoWriter:
         fps: frames a second.
         size: (width, height) in pixels. Odd sizes are padded to even ones by repeating the last row or column.
         audio_from: a video whose sound is added (AAC); None or a video without sound: no sound.
+        audio_start_s: when our first frame is shown by the clock of that video's container (`VideoInfo.start_s`), so
+            that the sound stays with the pictures; None: the sound begins with the first frame.
+        quick: spend half the time on encoding, for a file of about the same size that looks a little worse.
 
     Raises:
         OutputError: the file cannot be written: no permission, disk full, ffmpeg without a usable encoder.
     """
 
     def __init__(
-        self, path: str | Path, fps: float, size: tuple[int, int], audio_from: str | Path | None = None
+        self,
+        path: str | Path,
+        fps: float,
+        size: tuple[int, int],
+        audio_from: str | Path | None = None,
+        audio_start_s: float | None = None,
+        quick: bool = False,
     ) -> None:
         if not fps > 0 or min(size) < 1:
             raise ValueError(f"VideoWriter: expected a frame rate and a size above 0, got {fps} and {size}")
@@ -66,7 +76,7 @@ class VideoWriter:
         self._done = False
         self._previous: NDArray[np.uint8] | None = None
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        command = self._command(audio_from)
+        command = self._command(audio_from, audio_start_s, quick)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
@@ -88,12 +98,14 @@ class VideoWriter:
             self._remove()
             raise OutputError(f"{self.path} cannot be written: ffmpeg does not run: {error}") from None
 
-    def _command(self, audio_from: str | Path | None) -> list[str]:
+    def _command(self, audio_from: str | Path | None, audio_start_s: float | None, quick: bool) -> list[str]:
         binary = find_ffmpeg()
         encoder = next(((name, options) for name, options in _ENCODERS if name in encoders(binary)), None)
         if encoder is None:
             raise OutputError(f"{binary} has none of the encoders {', '.join(name for name, _ in _ENCODERS)}")
         name, options = encoder
+        if quick and name == "libx264":
+            options = {**options, **_QUICK}
         width, height = (side + side % 2 for side in self._size)
         pictures = ffmpeg.input(
             "pipe:0",
@@ -107,9 +119,12 @@ class VideoWriter:
         )
         inputs = [pictures]
         sound: dict[str, Any] = {}
-        if audio_from is not None and has_sound(audio_from):
+        if audio_from is not None and (heard_s := sound_start(audio_from)) is not None:
             inputs.append(local_file(audio_from, vn=None, sn=None, dn=None))
-            sound = {"c:a": "aac", "b:a": "128k"}
+            late_s = 0.0 if audio_start_s is None else heard_s - audio_start_s
+            # Cut at our first frame or led in by silence; holes in the middle are filled with silence.
+            begin = f"asetpts=PTS-STARTPTS+{late_s:.6f}/TB,atrim=start=0"
+            sound = {"c:a": "aac", "b:a": "128k", "af": f"{begin},aresample=async=1:first_pts=0"}
         command: list[str] = ffmpeg.output(
             *inputs,
             f"file:{self._temporary}",
@@ -173,6 +188,12 @@ class VideoWriter:
         except OSError:
             self._fail()
         self._frames += 1
+
+    def hold(self, until_s: float) -> None:
+        """Let the last frame stand until ``until_s``, seconds from the start; needs frames written with their times."""
+        if self._previous is not None:
+            for _ in range(int(until_s * self._rate + Fraction(1, 4)) - self._frames):
+                self._send(self._previous)
 
     def close(self) -> None:
         """Finish the file and give it its name."""

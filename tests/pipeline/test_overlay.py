@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.drawing import anomaly_colour, draw_people
-from pipeline.overlay import OverlaySettings, ScorePanel, clock_text, write_overlay
+from pipeline.overlay import OverlaySettings, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17
@@ -125,67 +125,6 @@ def test_keypoints_in_space_are_drawn_by_x_and_y():
     keypoints, box = person()
     deep = np.insert(keypoints, 2, 5.0, axis=1)
     np.testing.assert_array_equal(drawn([deep], [box], [0.5]), drawn([keypoints], [box], [0.5]))
-
-
-# -- the panel ---------------------------------------------------------------------------------------------------------
-
-
-def panel(percentile, alarm=None, width=640, height=80, fps=10.0, **options):
-    percentile = np.asarray(percentile, float)
-    alarm = np.zeros(len(percentile), bool) if alarm is None else np.asarray(alarm)
-    return ScorePanel(width, height, np.arange(len(percentile)) / fps, percentile, alarm, **options)
-
-
-def test_the_bar_stands_as_high_as_the_score():
-    def bar(value):
-        return amount(panel([value] * 20).draw(5)[:, -20:], anomaly_colour(value))
-
-    assert bar(0.0) < bar(0.3) < bar(0.6) < bar(1.0)
-    assert bar(float("nan")) == 0
-
-
-def test_an_alarm_shows_now_and_on_the_curve():
-    quiet = panel([0.5] * 50).draw(25)
-    alarm = np.zeros(50, bool)
-    alarm[30:40] = True
-    before, during = panel([0.5] * 50, alarm).draw(25), panel([0.5] * 50, alarm).draw(35)
-    red = (40, 40, 235)
-    assert amount(quiet, red) == amount(before, red) == 0
-    assert amount(during, red) > 200
-    assert np.any(before != quiet)  # the shaded interval
-
-
-def test_the_clock_counts_minutes_and_hours():
-    times = [0, 9.96, 59.999, 60, 419.98, 3599.99, 3600, 7325.3]
-    texts = ["0:00.0", "0:09.9", "0:59.9", "1:00.0", "6:59.9", "59:59.9", "1:00:00.0", "2:02:05.3"]
-    assert [clock_text(seconds) for seconds in times] == texts
-
-
-def test_the_mark_moves_with_time():
-    strip = panel([0.2] * 100)
-    assert [
-        np.argmax(np.all(strip.draw(i) == (240, 240, 240), axis=2)[70]) for i in (0, 50, 99)
-    ] == pytest.approx([176, 392, 606], abs=12)
-
-
-def test_a_long_clip_scrolls():
-    values = np.zeros(6000)
-    values[3000:3010] = 1.0
-    strip = panel(values, seconds_shown=60)
-
-    def peak(index):
-        curve = strip.draw(index)[:, 180:-30].astype(int)
-        return int(np.sum(curve[:, :, 2] - curve[:, :, 1] > 60))  # red
-
-    assert peak(3000) > 0
-    assert peak(3250) > 0
-    assert peak(1000) == peak(5000) == 0
-
-
-@pytest.mark.parametrize("frames", [1, 2])
-@pytest.mark.parametrize("size", [(640, 80), (33, 8), (16, 2)])
-def test_the_panel_draws_at_any_size_and_length(frames, size):
-    assert panel([0.5] * frames, width=size[0], height=size[1]).draw(0).shape == (size[1], size[0], 3)
 
 
 # -- the video ---------------------------------------------------------------------------------------------------------

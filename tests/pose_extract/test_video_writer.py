@@ -184,10 +184,10 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
 def test_no_space_left_is_an_error(tmp_path, monkeypatch):
     command = VideoWriter._command
 
-    def full(self, audio_from):
+    def full(self, *options):
         words = [
             "file:/dev/full" if word == f"file:{self._temporary}" else word
-            for word in command(self, audio_from)
+            for word in command(self, *options)
         ]
         return [word for word in words if word not in ("-movflags", "+faststart")]
 
