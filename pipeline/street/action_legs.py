@@ -48,7 +48,7 @@ def hopping(m: Moment) -> Pose:
     one = np.ones_like(m.t)
     parts = raise_leg(m, parts, False, 0.55 * one + 0.15 * dip, 1.75 * one, one)
     chest = trunk(m, bow=0.12 + 0.12 * dip, roll=0.1)
-    arm = (0.35 * (2 * air - 1), 0.45, 1.1, 0.2)
+    arm = (-0.35 * np.sin(2 * np.pi * phase), 0.45, 1.1, 0.2)
     arms = arms_by_angles(m, chest, arm, arm)
     return Pose(**parts, chest=chest, head=looking(m, 0.1), **arms, **on_ground(m, lift))
 
