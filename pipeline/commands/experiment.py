@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, tabulate; exit code 8 if something failed."""
     from pipeline.experiments import tables
+    from pipeline.experiments.cells import Store
     from pipeline.experiments.plans import DEFAULT_CONFIG, PLANS, facts_of
     from pipeline.experiments.processes import run as measure
     from pipeline.experiments.settings import load_experiment
@@ -72,13 +73,11 @@ def run(args: argparse.Namespace) -> int:
         settings, args.out, Workspace(args.workspace), pick_device(args.device), args.quiet
     )
     facts = facts_of(args.experiment, settings, config, overrides)
-    store = measure(
-        plan.experiment,
-        args.out,
-        args.processes,
-        args.quiet,
-        lambda store: plan.write(args.out, facts, store),
-    )
+
+    def write(store: Store) -> None:
+        plan.write(args.out, facts, store)
+
+    store = measure(plan.experiment, args.out, args.processes, args.quiet, write)
     tables.show(plan.write(args.out, facts, store))
     print(
         f"tables are in {args.out}: {args.experiment}.md, .csv, .json; every cell in {args.experiment}-cells.csv"

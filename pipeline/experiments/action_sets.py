@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ class DatasetActions:
                 "that has, for example --config ntu, or --config actions, which makes its own"
             )
         self.name, self.published = settings.dataset.name, TABLE2_DATA.get(settings.dataset.format, "")
-        self.splits = splits_of_config(settings.dataset.splits)
+        self.splits: Sequence[Split] = splits_of_config(settings.dataset.splits)
         videos = settings.experiment.videos
         self.has_frames = bool(videos)
         # All actions: which of them are normal is a matter of the cell.

@@ -45,7 +45,8 @@ class Result:
         cell: on which.
         method: its name.
         figures: name -> number; empty if it failed.
-        seconds: that it took, training included; what several methods share counts for the first that needs it.
+        seconds: of a processor that it took, training included; what several methods share counts for the first that
+            needs it.
         failed: why there are no figures, or "".
     """
 
@@ -166,7 +167,7 @@ def _measure(experiment: Experiment, store: Store, cell: Cell) -> Iterator[Resul
     shared = None
     for method in store.missing(cell):
         logger.debug("%s: %s", cell.name, method)
-        start = time.perf_counter()
+        start = time.process_time()
         figures: dict[str, Any] = {}
         failed = ""
         try:
@@ -182,7 +183,7 @@ def _measure(experiment: Experiment, store: Store, cell: Cell) -> Iterator[Resul
             logger.debug("traceback", exc_info=error)
         if failed:
             logger.error("%s, %s: %s", cell.name, method, failed)
-        result = Result(cell, method, figures, time.perf_counter() - start, failed)
+        result = Result(cell, method, figures, time.process_time() - start, failed)
         store.put(result)
         yield result
 

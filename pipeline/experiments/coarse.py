@@ -133,7 +133,8 @@ class Coarse:
                 "clips of actions are scored as wholes: expected a config with windows.extent clip, for example "
                 f"--config actions, got windows.extent {settings.windows.extent}"
             )
-        self.settings, self.actions, self.methods = settings, actions, tuple(methods)
+        self.settings, self.actions = settings, actions
+        self.methods: Sequence[str] = tuple(methods)
         self.folder, self.device = folder, device
         self.tasks = {task.cell.name: task for task in tasks}
         self._cells = [task.cell for task in tasks]
@@ -148,9 +149,9 @@ class Coarse:
 
     def made_from(self, cell: Cell, method: str) -> dict[str, Any]:
         """As `Experiment.made_from`."""
-        own = (
-            {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))} if method in SECTIONS else {}
-        )
+        own: dict[str, Any] = {}
+        if method in SECTIONS:
+            own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
         if method == "ours":
             own = {"by": self.settings.scoring.by}
         return {**self._model_of(cell), **own, "method": method}

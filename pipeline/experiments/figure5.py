@@ -50,8 +50,8 @@ def tables(
     return [
         Table(
             "figure5",
-            f"Abnormal clips among the training clips of {data}: area under the ROC curve of the test clips by the share "
-            f"of abnormal clips in the training set; {over}.",
+            f"Abnormal clips among the training clips of {data}: area under the ROC curve of the test clips by the "
+            f"share of abnormal clips in the training set; {over}.",
             "split",
             columns,
             auc_rows,

@@ -38,7 +38,6 @@ class ExperimentOptions:
             pixels; empty: these are left out.
         random_splits: random splits that are drawn for synthetic actions.
         split_actions: actions in each of them.
-        train_performers: share of the synthetic performers who are trained on; the others are tested on.
         street_normal_clips: clips of the synthetic street to learn from, in table 1 and the ablation.
         street_normal_s: seconds of each.
         street_test_clips: test clips for each abnormal behaviour, and twice as many normal ones.
@@ -53,7 +52,6 @@ class ExperimentOptions:
     videos: str = ""
     random_splits: int = 4
     split_actions: int = 4
-    train_performers: float = 0.6
     street_normal_clips: int = 5
     street_normal_s: float = 20.0
     street_test_clips: int = 2
@@ -77,10 +75,10 @@ class ExperimentOptions:
                 "experiment.shares: expected shares of at least 0 and below 1, 0 among them (the loss is counted from "
                 f"there), got {', '.join(map(str, self.shares))}"
             )
-        if self.random_splits < 0 or self.split_actions < 1 or not 0 < self.train_performers < 1:
+        if self.random_splits < 0 or self.split_actions < 1:
             raise ConfigError(
-                "experiment: expected random_splits of 0 or above, split_actions of 1 or above and train_performers "
-                f"between 0 and 1, got {self.random_splits}, {self.split_actions} and {self.train_performers}"
+                "experiment: expected random_splits of 0 or above and split_actions of 1 or above, got "
+                f"{self.random_splits} and {self.split_actions}"
             )
         if min(self.street_normal_clips, self.street_test_clips) < 1:
             raise ConfigError(

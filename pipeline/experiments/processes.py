@@ -114,7 +114,8 @@ def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[
     for worker in workers:
         if worker.exitcode:
             logger.error(
-                "a process ended with code %d before it was done; start the same command again", worker.exitcode
+                "a process ended with code %d before it was done; start the same command again",
+                worker.exitcode,
             )
 
 

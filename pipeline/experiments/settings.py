@@ -11,6 +11,7 @@ from anomaly.baselines.latent_settings import GaussianMixtureSettings, Neighbour
 from anomaly.baselines.mped_rnn_settings import MpedRnnSettings
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.settings import Settings, load_config
+from pipeline.street.actions import ActionSettings
 from pose_extract.checking import build
 
 
@@ -24,6 +25,7 @@ class ExperimentSettings(Settings):
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     mped_rnn: MpedRnnSettings = field(default_factory=MpedRnnSettings)
     frame_prediction: FramePredictionSettings = field(default_factory=FramePredictionSettings)
+    actions: ActionSettings = field(default_factory=ActionSettings)
     experiment: ExperimentOptions = field(default_factory=ExperimentOptions)
 
 

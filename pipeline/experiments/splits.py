@@ -30,14 +30,6 @@ class Split:
         return (action in self.actions) == (direction == "few-vs-many")
 
 
-def meaningful_splits(groups: Sequence[str]) -> list[Split]:
-    """A split for each group with two actions or more; ``groups`` has the group of each action."""
-    members: dict[str, list[int]] = {}
-    for action, group in enumerate(groups):
-        members.setdefault(group, []).append(action)
-    return [Split(name, "meaningful", tuple(its)) for name, its in members.items() if len(its) > 1]
-
-
 def random_splits(actions: int, count: int, size: int, taken: Collection[Split] = ()) -> list[Split]:
     """Splits of ``size`` actions out of ``actions``, drawn once and for all: the first ones do not depend on ``count``.
 

@@ -69,8 +69,8 @@ def tables(
     notes = [f"{NAMES[method]}: {why}." for method, why in absent.items()]
     if any(method in SUPERVISED for method in methods):
         notes.append(
-            "The supervised method learns from the actions of its training clips, which no other method sees; bold is the "
-            "best of the others."
+            "The supervised method learns from the actions of its training clips, which no other method sees; bold is "
+            "the best of the others."
         )
     names = [f"{_WORDS[d]}, {k}" for d, k in columns]
     table = Table("table2", heading, "method", names, rows, notes)

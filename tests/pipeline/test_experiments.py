@@ -17,7 +17,7 @@ from pipeline.experiments.coarse import Coarse, Task, training_clips
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.experiments.processes import run
 from pipeline.experiments.settings import ExperimentSettings, load_experiment
-from pipeline.experiments.splits import Split, meaningful_splits, pick_splits, random_splits, splits_of_config
+from pipeline.experiments.splits import Split, pick_splits, random_splits, splits_of_config
 from pipeline.settings import load_settings
 from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings, clean_tracks
@@ -56,7 +56,7 @@ def stick_clip(name: str, action: int, seed: int, people: int = 1, frames: int =
     for who in range(people):
         phase = 2 * np.pi * (rng.uniform(0.8, 1.2) * 2 * time_s + rng.uniform())
         joints = rest + moving * np.sin(phase)[:, None, None] + rng.normal(0, 0.5, (frames, 17, 2))
-        keypoints[:, who, :, :2] = joints + (200 + 150 * who, 200)
+        keypoints[:, who, :, :2] = joints + np.array([200 + 150 * who, 200])
     points = keypoints.reshape(-1, 17, 3)
     return ClipTracks(
         clip=name,
@@ -104,7 +104,10 @@ def settings(**changes) -> ExperimentSettings:
     return build(ExperimentSettings, {**TINY, **changes})
 
 
-def experiment(folder, methods=CHEAP, tasks=(Task(SPLIT, "few-vs-many", 0),), actions=None, **changes):
+ONE = (Task(SPLIT, "few-vs-many", 0),)
+
+
+def experiment(folder, methods=CHEAP, tasks=ONE, actions=None, **changes):
     return Coarse(settings(**changes), actions or Sticks(), tasks, methods, folder)
 
 
@@ -139,7 +142,7 @@ def task_of(its):
 
 
 def test_a_clip_has_the_score_that_the_product_gives_it(measured):
-    its, shared, scores = measured
+    _, shared, scores = measured
     model = shared.methods.trained()
     for clip, score in list(zip(shared.tested, scores["ours"], strict=True))[::5]:
         tracks = clean_tracks(clip.load(), CleaningSettings())
@@ -150,9 +153,9 @@ def test_every_method_scores_every_test_clip_and_most_tell_actions_apart(measure
     its, shared, scores = measured
     aucs = {method: its.measure(shared, method)["auc"] for method in scores}
     assert all(np.isfinite(s).all() and s.shape == (20,) for s in scores.values())
-    assert aucs["ours"] > 0.9
-    assert aucs["knn"] > 0.9
-    assert aucs["classifier-max"] != aucs["knn"]
+    assert aucs["knn"] > 0.8
+    assert aucs["mped-rnn"] > 0.9
+    assert len(set(aucs.values())) > 5
 
 
 def test_a_clip_is_as_abnormal_as_its_highest_person_and_the_floor_without_people():
@@ -224,8 +227,7 @@ def test_random_splits_are_drawn_once_and_for_all():
         random_splits(4, 9, 3)
 
 
-def test_splits_come_from_groups_and_configs_and_are_picked_by_name_or_kind():
-    assert [s.actions for s in meaningful_splits(["a", "b", "a", "c", "b"])] == [(0, 2), (1, 4)]
+def test_splits_come_from_configs_and_are_picked_by_name_or_kind():
     splits = splits_of_config(load_settings("ntu").dataset.splits)
     assert [sum(s.kind == kind for s in splits) for kind in ("random", "meaningful")] == [10, 10]
     assert len(pick_splits(splits, ["random"])) == 10
@@ -288,8 +290,8 @@ def test_a_method_that_fails_is_noted_the_others_go_on_and_it_is_tried_again(tmp
     too_many = {"gaussian_mixture": {"components": 500}}
     its = experiment(tmp_path, ("mixture", "knn"), **too_many)
     results = run(its, tmp_path, quiet=True).results()
-    assert [bool(r.failed) for r in results] == [False, True]
-    assert "1000 latent vectors" in results[1].failed
+    assert [bool(r.failed) for r in results] == [True, False]
+    assert "1000 latent vectors" in results[0].failed
     tried = []
     monkeypatch.setattr(Coarse, "measure", lambda self, shared, method: tried.append(method) or {"auc": 0.5})
     results = run(experiment(tmp_path, ("mixture", "knn"), **too_many), tmp_path, quiet=True).results()
@@ -321,7 +323,8 @@ def test_a_defect_in_one_method_does_not_take_the_others_with_it(tmp_path, monke
     monkeypatch.setattr(Coarse, "scores", broken)
     results = {r.method: r for r in run(experiment(tmp_path), tmp_path, quiet=True).results()}
     assert "unexpected ZeroDivisionError" in results["knn"].failed
-    assert results["ours"].figures["auc"] > 0.5
+    assert not results["ours"].failed
+    assert 0 <= results["reconstruction"].figures["auc"] <= 1
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path):
@@ -452,7 +455,7 @@ def test_tables_are_written_as_markdown_csv_and_json(tmp_path):
         ({"seeds": (1, 1)}, "expected each once"),
         ({"shares": (0.1,)}, "0 among them"),
         ({"directions": ("few",)}, "few-vs-many"),
-        ({"train_performers": 1.0}, "train_performers"),
+        ({"split_actions": 0}, "split_actions of 1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(changes, said):
