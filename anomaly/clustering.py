@@ -64,6 +64,8 @@ class ClusteringLayer(nn.Module):
     def initialise(self, z: NDArray[np.float32], settings: ClusteringSettings, seed: int) -> None:
         """Set theta to the k-means centroids of ``z`` (N, D), and find the temperature where it is automatic.
 
+        Settings may ask for a random start in the place of k-means.
+
         Raises:
             TrainingError: if there are fewer vectors than clusters, or some are not finite.
         """
@@ -75,8 +77,12 @@ class ClusteringLayer(nn.Module):
                 f"{int(np.isfinite(z).all(axis=1).sum())} of them finite: train on more video, lower "
                 "clustering.clusters, or lower training.pretrain_rate"
             )
-        kmeans = KMeans(len(self.theta), n_init=settings.kmeans_starts, random_state=seed).fit(z)
-        self.theta.copy_(torch.from_numpy(kmeans.cluster_centers_.astype(np.float32)))
+        if settings.start == "random":
+            centres = np.random.default_rng(seed).normal(z.mean(axis=0), z.std(axis=0), self.theta.shape)
+        else:
+            kmeans = KMeans(len(self.theta), n_init=settings.kmeans_starts, random_state=seed).fit(z)
+            centres = kmeans.cluster_centers_
+        self.theta.copy_(torch.from_numpy(centres.astype(np.float32)))
         if settings.temperature == 0:
             self.temperature.fill_(1.0)
             parts = torch.from_numpy(z).split(_CHUNK)

@@ -25,6 +25,7 @@ ASSIGNMENTS = ("softmax", "student")
 TARGETS = ("whole", "batch")
 DIVERGENCES = ("target_model", "model_target")
 REDUCTIONS = ("mean", "sum")
+STARTS = ("kmeans", "random")
 PRECISIONS = ("float32", "bfloat16")
 _MOST_BLOCKS, _MOST_CHANNELS = 64, 2048  # a config from elsewhere must not be able to ask for all memory
 
@@ -181,6 +182,8 @@ class ClusteringSettings:
         stop_share: fine-tuning ends when fewer than this share of the windows change their cluster from one refresh
             to the next.
         stop_after: fine-tuning epochs before that may happen.
+        start: of the clusters: "kmeans", centroids of the latent vectors (the paper's), or "random", drawn from a
+            Gaussian with the mean and deviation of each of their coordinates.
         kmeans_starts: k-means initialisations, the best of which is taken.
         kmeans_windows: at most this many windows are given to k-means.
     """
@@ -198,6 +201,7 @@ class ClusteringSettings:
     target_every: int = 2
     stop_share: float = 0.001
     stop_after: int = 3
+    start: str = "kmeans"
     kmeans_starts: int = 4
     kmeans_windows: int = 50_000
 
@@ -208,6 +212,7 @@ class ClusteringSettings:
         expect_one_of("clustering.target", self.target, TARGETS)
         expect_one_of("clustering.divergence", self.divergence, DIVERGENCES)
         expect_one_of("clustering.reduction", self.reduction, REDUCTIONS)
+        expect_one_of("clustering.start", self.start, STARTS)
         if self.freedom <= 0:
             raise ConfigError(f"clustering: expected a freedom above 0, got {self.freedom}")
         if self.temperature < 0:

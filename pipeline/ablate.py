@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 from anomaly.bundle import read_card
 from anomaly.bundle_files import CARD
@@ -22,7 +23,7 @@ from pipeline.training import train
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
 from pose_extract.errors import GepcError, ModelError, UsageError
-from pose_extract.files import write_atomically
+from pose_extract.files import write_atomically, writing
 
 logger = logging.getLogger(__name__)
 
@@ -196,8 +197,8 @@ def run_cells(
         for seed in seeds:
             logger.info("cell %d of %d, seed %d: %s", number + 1, len(cells), seed, cell.name)
             try:
-                own = _trained(workspace, cell, seed, folder, device, quiet)
-                for mode, its in _evaluated(own, cell, clips, evaluation, device, quiet).items():
+                own = trained(workspace, cell.settings, seed, folder, device, quiet)
+                for mode, its in evaluated(own, cell.settings, clips, evaluation, device, quiet).items():
                     figures.setdefault(mode, []).append(its)
             except GepcError as error:
                 logger.error("%s, seed %d: %s", cell.name, seed, error)
@@ -207,18 +208,42 @@ def run_cells(
     return results
 
 
-def _trained(workspace: Workspace, cell: Cell, seed: int, folder: Path, device: str, quiet: bool) -> Path:
-    """The folder of a trained cell; trains it unless it is there."""
+def trained(
+    workspace: Workspace,
+    settings: Settings,
+    seed: int,
+    folder: Path,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Path:
+    """The folder that holds, as ``model``, the bundle of these settings and seed; trains it unless it is there.
+
+    Several processes may ask for the same one: one trains, the others wait.
+
+    Args:
+        workspace: whose clips are trained on.
+        settings: of everything. Those of scoring make no difference.
+        seed: of training.
+        folder: where models go.
+        device: where it is trained.
+        quiet: no progress.
+
+    Raises:
+        TrainingError: as `pipeline.training.train` does.
+    """
     learned_from = [(entry.clip, entry.key) for entry in workspace.training_clips()]
     # Scoring is left out: the same model can be scored with in any way.
-    shaping = {name: asdict(getattr(cell.settings, name)) for name in _SECTIONS if name != "scoring"}
+    shaping = {name: asdict(getattr(settings, name)) for name in _SECTIONS if name != "scoring"}
     del shaping["calibration"]["false_alarm_rate"]
     made_from = {"settings": shaping, "seed": seed, "clips": learned_from}
     key = _digest(made_from)
     own = folder / "models" / key[:16]
-    if not _is_finished(own, key):
-        train(_CellWorkspace(workspace, own), cell.settings, seed=seed, device=device, quiet=quiet)
-        _write_json(own / _MARK, {"key": key, **made_from})
+    with writing(own):
+        own.mkdir(parents=True, exist_ok=True)
+    with FileLock(own / ".lock"):
+        if not _is_finished(own, key):
+            train(_CellWorkspace(workspace, own), settings, seed=seed, device=device, quiet=quiet)
+            _write_json(own / _MARK, {"key": key, **made_from})
     return own
 
 
@@ -230,12 +255,17 @@ def _is_finished(own: Path, key: str) -> bool:
         return False
 
 
-def _evaluated(
-    own: Path, cell: Cell, clips: LabelledClips, evaluation: EvaluationSettings, device: str, quiet: bool
+def evaluated(
+    own: Path,
+    settings: Settings,
+    clips: LabelledClips,
+    evaluation: EvaluationSettings,
+    device: str = "auto",
+    quiet: bool = False,
 ) -> dict[str, Figures]:
-    """The figures of a trained cell; they are computed unless they are there."""
-    scoring = {f"scoring.{k}": v for k, v in asdict(cell.settings.scoring).items()}
-    scoring["calibration.false_alarm_rate"] = cell.settings.calibration.false_alarm_rate
+    """Mode -> figures of a model of `trained`, scored as the settings say; they are computed unless they are there."""
+    scoring = {f"scoring.{k}": v for k, v in asdict(settings.scoring).items()}
+    scoring["calibration.false_alarm_rate"] = settings.calibration.false_alarm_rate
     overrides = [f"{name}={json.dumps(value)}" for name, value in scoring.items()]
     files = {clip: (path.stat().st_size, path.stat().st_mtime_ns) for clip, path in clips.paths.items()}
     key = _digest(

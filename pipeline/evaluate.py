@@ -25,9 +25,10 @@ from anomaly.evaluation import (
     evaluate,
     legacy,
 )
+from anomaly.scoring import ScoringSettings
 from pipeline.labels import Mask, match_masks, read_masks
 from pipeline.progress import stage
-from pipeline.scoring import load_scorer, score_parts_in
+from pipeline.scoring import Scorer, load_scorer, score_parts_in
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from pose_extract.checking import expect_one_of
@@ -234,6 +235,30 @@ def evaluate_model(
     scorer = load_scorer(folder, overrides, device)
     card = read_card(folder)
     _warn_of_training_clips(card, clips)
+    curves, scoring = score_labelled(scorer, clips, settings, f"score with {folder}", quiet)
+    scene_of = {clip: settings.scene_of(clip) for clip in clips.paths}
+    return ModelEvaluation(
+        folder,
+        _identity(folder, card),
+        {"scoring": asdict(scoring), "calibration": asdict(scorer.settings.calibration)},
+        curves,
+        {mode: evaluate(scored) for mode, scored in curves.items()},
+        {
+            mode: {scene: evaluate(its) for scene, its in by_scene(scored, scene_of).items()}
+            for mode, scored in curves.items()
+        },
+        {mode: {c.clip: evaluate([c]) for c in scored} for mode, scored in curves.items()},
+    )
+
+
+def score_labelled(
+    scorer: Scorer, clips: LabelledClips, settings: EvaluationSettings, title: str, quiet: bool = False
+) -> tuple[dict[str, list[LabelledScores]], ScoringSettings]:
+    """Score every clip as `evaluate_model` does.
+
+    Returns:
+        Mode -> scores of each clip; and how they were scored.
+    """
     scoring = scorer.settings.scoring
     if settings.protocol == "legacy":
         scoring = replace(scoring, smoothing_s=0.0)
@@ -241,7 +266,7 @@ def evaluate_model(
     else:
         ways = [replace(scoring, frames=mode) for mode in MODES]
     curves: dict[str, list[LabelledScores]] = {way.frames: [] for way in ways}
-    with stage(f"score with {folder}", "frames", clips.frames, quiet) as progress:
+    with stage(title, "frames", clips.frames, quiet) as progress:
         for clip in clips.paths:
             tracks = clips.load(clip)
             parts: list[list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = [[] for _ in ways]
@@ -263,19 +288,7 @@ def evaluate_model(
                 )
     if settings.protocol == "legacy":
         curves = {mode: legacy(scored, normalise=settings.normalise) for mode, scored in curves.items()}
-    scene_of = {clip: settings.scene_of(clip) for clip in clips.paths}
-    return ModelEvaluation(
-        folder,
-        _identity(folder, card),
-        {"scoring": asdict(scoring), "calibration": asdict(scorer.settings.calibration)},
-        curves,
-        {mode: evaluate(scored) for mode, scored in curves.items()},
-        {
-            mode: {scene: evaluate(its) for scene, its in by_scene(scored, scene_of).items()}
-            for mode, scored in curves.items()
-        },
-        {mode: {c.clip: evaluate([c]) for c in scored} for mode, scored in curves.items()},
-    )
+    return curves, scoring
 
 
 def _identity(folder: Path, card: dict[str, Any]) -> dict[str, Any]:

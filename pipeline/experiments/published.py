@@ -48,8 +48,8 @@ STAGES = "published order: k-means start, DEC and DPMM; then k-means without DEC
 
 # Figure 5 has no table; this is what the text of section 4.4 says of it.
 FIGURE5 = (
-    "published, on NTU-RGB+D: on average less than 10 % of the AUC is lost with 5 % of abnormal clips, and considerably "
-    "more with 20 %"
+    "published, on NTU-RGB+D: on average less than 10 % of the AUC is lost with 5 % of abnormal clips, and "
+    "considerably more with 20 %"
 )
 
 NAMES = {

@@ -204,6 +204,18 @@ def test_the_layer_starts_from_the_k_means_centroids():
     assert torch.equal(layer.theta, again.theta)
 
 
+def test_a_random_start_lies_where_the_vectors_lie_but_knows_no_clusters():
+    z = np.random.default_rng(3).normal([5.0, -2.0, 0.0], [0.1, 3.0, 1.0], (500, 3)).astype(np.float32)
+    settings = ClusteringSettings(clusters=200, start="random")
+    layer, other = ClusteringLayer(settings, 3), ClusteringLayer(settings, 3)
+    layer.initialise(z, settings, seed=0)
+    theta = layer.theta.detach().numpy()
+    np.testing.assert_allclose(theta.mean(axis=0), z.mean(axis=0), atol=0.7)
+    np.testing.assert_allclose(theta.std(axis=0), z.std(axis=0), rtol=0.2)
+    other.initialise(z, settings, seed=1)
+    assert not torch.equal(layer.theta, other.theta)
+
+
 @pytest.mark.parametrize(("bias", "assignment"), [(True, "softmax"), (False, "softmax"), (False, "student")])
 def test_the_automatic_temperature_starts_at_the_entropy_that_is_asked_for(bias, assignment):
     rng = np.random.default_rng(4)
