@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _PAIRED = 2000  # vectors whose distances from each other tell how wide a kernel should be
 _NEIGHBOUR = 5
+_STEPS = 1_000_000  # of stochastic gradient descent, about; scikit-learn advises as many
 _BATCH = 512  # windows that are encoded and scored at once
 
 
@@ -187,9 +188,10 @@ class OneClassSvmNystroem(_LatentBaseline):
 
         landmarks = min(self._settings.components, len(z))
         gamma = _gamma(z, self._settings, landmarks, self._seed)  # as wide as the landmarks are apart
+        passes = -(-_STEPS // len(z))
         self._svm = make_pipeline(
             Nystroem(gamma=gamma, n_components=landmarks, random_state=self._seed),
-            SGDOneClassSVM(nu=self._settings.nu, random_state=self._seed),
+            SGDOneClassSVM(nu=self._settings.nu, max_iter=passes, random_state=self._seed),
         ).fit(z)
 
     def anomaly(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
