@@ -76,7 +76,7 @@ class FramePrediction:
         segments = _Segments(clips, settings)
         rng = np.random.default_rng(self.seed)
         with seeded(self.seed, self.device):
-            network = UNet(settings.past, settings.width, settings.scales)
+            network = UNet(settings.past, settings.width, settings.scales, settings.change)
             # a third faster on a CPU; missing in torch's types
             network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             trainer = _Trainer(network, settings, self.device)

@@ -16,10 +16,12 @@ class UNet(nn.Module):
         past: frames before, their channels stacked.
         width: channels of the first scale.
         scales: how many there are.
+        change: predict what is added to the last frame, nothing to begin with, instead of the frame.
     """
 
-    def __init__(self, past: int, width: int, scales: int) -> None:
+    def __init__(self, past: int, width: int, scales: int, change: bool = False) -> None:
         super().__init__()
+        self.change = change
         widths = [width * 2**scale for scale in range(scales)]
         self.down = nn.ModuleList(map(_two_convolutions, [3 * past, *widths], widths))
         self.deconvolution = nn.ModuleList(
@@ -32,6 +34,9 @@ class UNet(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module is not self.last:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+        if change:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)
 
     def forward(self, past: Tensor) -> Tensor:
         """(B, 3, H, W) frame of -1..1 after the (B, 3 * past, H, W) ones; H and W divisible by 2^(scales - 1)."""
@@ -42,6 +47,8 @@ class UNet(nn.Module):
             kept.append(x)
         for scale in reversed(range(len(self.up))):
             x = self.up[scale](torch.cat([kept[scale], self.deconvolution[scale](x)], 1))
+        if self.change:
+            return (past[:, -3:] + self.last(x)).clamp(-1, 1)
         return torch.tanh(self.last(x))
 
 

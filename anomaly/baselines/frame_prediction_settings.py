@@ -16,6 +16,8 @@ class FramePredictionSettings:
         past: frames that a prediction is made from (t).
         width: channels of the U-Net's first scale; each of the next has twice as many.
         scales: of the U-Net, each half as large as the one before; the paper draws 4.
+        change: predict the change of the last frame instead of the frame, which the paper does not do: a small network
+            then need not learn the background first, and a few hundred steps do.
         steps: of training. The paper does not state it.
         batch_size: segments of ``past`` + 1 frames a step.
         learning_rate: Adam's, for the network.
@@ -38,6 +40,7 @@ class FramePredictionSettings:
     past: int = 4
     width: int = 64
     scales: int = 4
+    change: bool = False
     steps: int = 80_000
     batch_size: int = 4
     learning_rate: float = 2e-4

@@ -368,3 +368,18 @@ def test_training_that_breaks_down_says_so():
     settings = FramePredictionSettings(**{**SMALL, "intensity": 1e39, "steps": 5})
     with pytest.raises(TrainingError, match=r"no longer a number; lower frame_prediction\.learning_rate"):
         FramePrediction(settings).fit([square(RIGHT, 0)])
+
+
+def test_predicting_the_change_starts_from_the_last_frame():
+    torch.manual_seed(0)
+    network = UNet(past=4, width=4, scales=3, change=True).double()
+    past = frames(2, 12, 16, 16)
+    np.testing.assert_array_equal(network(past).detach(), past[:, -3:])
+
+
+def test_predicting_the_change_learns_motion_sooner(trained):
+    model = FramePrediction(FramePredictionSettings(**{**SMALL, "change": True, "steps": 60}), seed=1)
+    model.fit([square(RIGHT, seed) for seed in range(40)])
+    usual, unusual = ([square(v, seed) for seed in range(100, 110)] for v in (RIGHT, (0, -1)))
+    assert model.score_samples(usual).mean() < trained.score_samples(usual).mean()
+    assert model.score_samples(unusual).min() > model.score_samples(usual).max()

@@ -97,3 +97,36 @@ def test_errors_say_what_is_wrong(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         FrameCache(tmp_path / "file", size=16).rendered("clip", lambda: [np.zeros((16, 16, 3), np.uint8)])
+
+
+@pytest.mark.slow
+def test_a_rendered_video_trains_and_scores_frame_prediction(tmp_path):
+    from anomaly.baselines.frame_prediction import FramePrediction, FramePredictionSettings
+    from pipeline.street.clips import simulate_clip, write_clip
+    from pipeline.street.scene import StreetSettings
+
+    street = StreetSettings(width=160, height=96, seconds=2, people=(1, 2))
+    cache = FrameCache(tmp_path / "frames", size=32, fps=12)
+    clips = FrameClips(
+        [cache.video(write_clip(simulate_clip(f"c{seed}", seed, street), tmp_path)) for seed in range(6)]
+    )
+    assert [clip.shape for clip in clips] == [(24, 32, 32, 3)] * 6
+    model = FramePrediction(
+        FramePredictionSettings(
+            size=32,
+            width=8,
+            scales=3,
+            change=True,
+            steps=60,
+            batch_size=8,
+            learning_rate=1e-3,
+            adversarial=0.0,
+            flow=0.1,
+        )
+    )
+    model.fit(clips[:5])
+    usual = clips[5]
+    stranger = usual.copy()
+    stranger[12:, 8:24, 8:24] = 255 - stranger[12:, 8:24, 8:24]  # something that is suddenly there
+    assert model.score_frames(stranger).argmax() == 12
+    assert model.score_samples([stranger])[0] > model.score_samples([usual])[0]
