@@ -63,11 +63,14 @@ class Thresholds:
         cls,
         calibration: Calibration,
         scoring: ScoringSettings,
-        false_alarm_rate: float,
+        alarm: float,
         events: EventSettings,
         whole_clips: bool = False,
     ) -> Thresholds:
-        """The scale of a calibrated model that scores in the given way; ``whole_clips`` are not smoothed."""
+        """The scale of a calibrated model that scores in the given way and alarms above ``alarm``.
+
+        Scores of ``whole_clips`` are not smoothed.
+        """
         smoothing_s = 0.0 if whole_clips else scoring.smoothing_s
         reference = calibration.reference(scoring.frames, smoothing_s, scoring.tail, scoring.by)
         raw = calibration.frames[KINDS.index(scoring.by), MODES.index(scoring.frames)]
@@ -78,11 +81,11 @@ class Thresholds:
             time_s = calibration.time_s[own]
             score = smooth(shaped[own], time_s, smoothing_s, causal=scoring.frames == "online")
             normal.append((time_s, time_s + frame_seconds(time_s), score))
-        shares = np.geomspace(max(LOWEST_SHARE, false_alarm_rate), 0.5 / len(reference), _BELOW)
+        shares = np.geomspace(LOWEST_SHARE, 0.5 / len(reference), _BELOW)
         below = [threshold(reference, float(share)) for share in shares]
         low, high = np.quantile(reference, (0.25, 0.75))
         beyond = reference[-1] + 0.05 * max(high - low, 1e-6) * 1.25 ** np.arange(_ABOVE)
-        own_stop = np.float32(threshold(reference, false_alarm_rate))
+        own_stop = np.float32(alarm)
         stops = np.unique(np.array([*below, own_stop, *beyond], np.float32))
         return cls(stops, int(np.searchsorted(stops, own_stop)), reference, tuple(normal), events)
 

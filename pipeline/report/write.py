@@ -120,7 +120,7 @@ def write_report(
     thresholds = Thresholds.of(
         model.calibration,
         settings.scoring,
-        settings.calibration.false_alarm_rate,
+        scorer.alarm_above(),
         settings.events,
         model.settings.windows.extent == "clip",
     )
@@ -219,7 +219,6 @@ def _describe(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "program": versions().get("gepc-pipeline", ""),
         "scoring": asdict(settings.scoring),
-        "rate": settings.calibration.false_alarm_rate,
         "events": {"merge_gap_s": settings.events.merge_gap_s, "min_s": settings.events.min_s},
         # Scores with a long tail are drawn by their logarithm.
         "bend": None if settings.scoring.tail == "log" else [float(middle), float(max(width, 1e-9))],

@@ -16,7 +16,9 @@ gepc.Stage = class {
     this.video.addEventListener("error", () => this.withoutVideo());
     this.video.addEventListener("loadedmetadata", () => this.fit());
     for (const name of ["play", "pause", "ended"]) this.video.addEventListener(name, () => this.showPlaying());
-    this.video.addEventListener("seeked", () => this.show(this.video.currentTime));
+    this.video.addEventListener("seeked", () => {
+      if (Math.abs(this.video.currentTime - this.now) > 0.01) this.show(this.video.currentTime);
+    });
     this.frameElement.addEventListener("click", () => this.toggle());
     new ResizeObserver(() => this.draw()).observe(this.frameElement);
     this.follow();

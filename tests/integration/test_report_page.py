@@ -1,0 +1,569 @@
+"""The review page in a real browser: it opens from a disk, plays, seeks, counts and keeps marks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.report.thresholds import spans
+from pipeline.report.write import ReportClip, write_report
+from pipeline.scoring import load_scorer, score_parts
+from pipeline.street.clips import simulate_clip
+from pipeline.street.scene import StreetSettings
+from pose_extract.records import ClipTracks
+from pose_extract.video import VideoSource
+from tests.conftest import run_ffmpeg
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = (
+    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
+    ),
+    pytest.mark.skipif(
+        find_spec("playwright") is None, reason="playwright is not installed: pip install -e '.[dev]'"
+    ),
+]
+
+NASTY = "<img src=x onerror=alert(1)>.mp4"
+SECONDS = 10.0
+DRAWN = """() => {
+  const canvas = document.getElementById('people');
+  return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean);
+}"""
+
+
+@pytest.fixture(scope="module")
+def report(truth_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of three clips of the street: one with a video of a wicked name, one that lost its video, one without."""
+    folder = tmp_path_factory.mktemp("report")
+    clips = []
+    for seed, (name, file) in enumerate({"falling": NASTY, "running": "lost.mp4", "normal": ""}.items()):
+        acts = (name,) if name != "normal" else ()
+        tracks = simulate_clip(f"{name}<b>", 50 + seed, StreetSettings(seconds=SECONDS), acts).truth
+        source = None
+        if file:
+            path = folder / "videos" / file
+            path.parent.mkdir(exist_ok=True)
+            picture = f"testsrc2=s=640x360:r=24:d={SECONDS}"
+            run_ffmpeg(
+                "-f",
+                "lavfi",
+                "-i",
+                picture,
+                "-c:v",
+                "libx264",
+                "-pix_fmt",
+                "yuv420p",
+                "-preset",
+                "ultrafast",
+                "-g",
+                "24",
+                f"file:{path}",
+            )
+            source = VideoSource(path, "video", name)
+        clips.append(ReportClip(ClipTracks(**{**vars(tracks), "provenance": {"key": name}}), source))
+    written = write_report(
+        folder / "page", clips, load_scorer(truth_workspace / "model"), title="Tuesday <i>", quiet=True
+    )
+    (folder / "videos" / "lost.mp4").unlink()
+    assert len(written.clips) == 3
+    return folder / "page"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page, and everything that it complained about or asked a network for."""
+
+    def __init__(self, browser, report: Path, width=1400, height=900, scheme="light", name="falling") -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        )
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on(
+            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss())
+        )
+        self.requests: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto((report / "index.html").as_uri())
+        self.ready()
+        self.open(name)
+
+    def ready(self) -> None:
+        self.wait("document.body.classList.contains('ready') || !document.getElementById('notice').hidden")
+
+    def wait(self, expression: str, seconds: float = 20) -> None:
+        """Until the expression is true. Playwright's own way evaluates text, which the page's policy forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"still not: {expression}"
+            self.page.wait_for_timeout(20)
+
+    def open(self, name: str) -> None:
+        """Choose the clip whose name in the report starts so."""
+        self.page.evaluate(
+            """name => gepc.page.open(gepc.page.report.videos.find((video) => video.clip.startsWith(name)))""",
+            name,
+        )
+
+    def __call__(self, expression: str, argument=None):
+        return self.page.evaluate(expression, argument)
+
+    def stop_with_events(self, at_least: int) -> int:
+        """Set the highest threshold at which the open video has so many events."""
+        return self(
+            """least => {
+              const {counts} = gepc.page.clip.video;
+              const stop = counts.findLastIndex((count) => count >= least);
+              if (stop >= 0) gepc.page.setStop(stop);
+              return stop;
+            }""",
+            at_least,
+        )
+
+    @property
+    def now(self) -> float:
+        return self("gepc.page.stage.now")
+
+
+@pytest.fixture
+def opened(browser, report):
+    pages = []
+
+    def open_page(**options) -> Opened:
+        pages.append(Opened(browser, report, **options))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+
+
+def test_it_opens_from_a_disk_without_a_complaint_or_a_network(opened):
+    page = opened()
+    page.wait("document.getElementById('video').readyState >= 2")
+    assert page.complaints == []
+    assert page.requests
+    assert all(re.match(r"file:|data:|blob:", url) for url in page.requests)
+    assert page.page.title() == "Tuesday <i>"
+    assert page("document.getElementById('notice').hidden")
+    assert page("performance.getEntriesByName('gepc-curve').length") >= 1
+
+
+def test_a_wicked_name_is_shown_as_it_is(opened):
+    page = opened()
+    assert page.page.inner_text("#video-name") == NASTY
+    names = page.page.locator("#videos .name").all_inner_texts()
+    assert sorted(names) == sorted([NASTY, "lost.mp4", "normal<b>"])
+    assert page.page.locator("img, #videos b, #title i").count() == 0
+    page.wait("document.getElementById('video').readyState >= 2")
+    assert page.complaints == []
+
+
+def test_videos_are_ranked_by_their_worst_event(opened):
+    page = opened()
+    shown = page("gepc.page.shown.map((video) => video.worst[gepc.page.stop] ?? -Infinity)")
+    assert shown == sorted(shown, reverse=True)
+    assert page.page.locator("#videos button[aria-current=true]").count() == 1
+
+
+def test_the_page_finds_the_events_that_python_finds_at_every_threshold(opened, report, truth_workspace):
+    page = opened()
+    scorer = load_scorer(truth_workspace / "model")
+    tracks = simulate_clip("falling<b>", 50, StreetSettings(seconds=SECONDS), ("falling",)).truth
+    score = np.concatenate([part.frames.score for _, _, part in score_parts(scorer, tracks)]).astype(
+        np.float32
+    )
+    time_s, end_s = tracks.time_s, np.append(tracks.time_s[1:], tracks.time_s[-1] + 1 / tracks.fps)
+    assert page("[...gepc.page.clip.score]") == pytest.approx(score.tolist())
+    stops = page("gepc.page.report.stops")
+    for stop, threshold in enumerate(stops):
+        found = page(
+            "stop => gepc.page.clip.events(stop).map((event) => [event.start, event.end])", threshold
+        )
+        wanted = spans(time_s, end_s, score > np.float32(threshold), scorer.settings.events)
+        assert [tuple(event) for event in found] == wanted
+        assert page("stop => gepc.page.clip.video.counts[stop]", stop) == len(wanted)
+    event = page("gepc.page.clip.events(gepc.page.report.stops[0])[0]")
+    assert event["startS"] == pytest.approx(time_s[event["start"]])
+    assert event["endS"] == pytest.approx(end_s[event["end"] - 1])
+    assert event["peak"] == event["start"] + int(score[event["start"] : event["end"]].argmax())
+
+
+def test_a_click_on_the_curve_goes_there(opened):
+    page = opened()
+    page.wait("document.getElementById('video').readyState >= 2")
+    box = page.page.locator("#curve").bounding_box()
+    gutter = page("gepc.page.timeline.gutter")
+    x = gutter + 0.73 * (box["width"] - gutter)
+    page.page.mouse.click(box["x"] + x, box["y"] + 60)
+    page.wait("!document.getElementById('video').seeking")
+    assert page.now == pytest.approx(0.73 * SECONDS, abs=0.06)
+    assert page("document.getElementById('video').currentTime") == pytest.approx(0.73 * SECONDS, abs=0.06)
+    head = page("document.getElementById('playhead').getBoundingClientRect().x")
+    assert head - box["x"] == pytest.approx(x, abs=6)
+
+
+def test_keys_go_from_event_to_event_and_round(opened):
+    page = opened()
+    if page.stop_with_events(2) < 0:
+        pytest.skip("this model finds too few events")
+    peaks = page("gepc.page.events.map((event) => event.peakS)")
+    page("gepc.page.stage.seek(0)")
+    seen = []
+    for _ in range(len(peaks) + 1):
+        page.page.keyboard.press("n")
+        seen.append(page("gepc.page.selected.peakS"))
+    assert seen in ([*peaks, peaks[0]], [*peaks[1:], *peaks[:2]])  # the first may peak in the first frame
+    page.page.keyboard.press("p")
+    assert page("gepc.page.selected.peakS") == seen[-2]
+    assert page.page.locator("#events button[aria-current=true]").count() == 1
+    assert page.now == pytest.approx(seen[-2], abs=0.05)
+
+
+def test_other_keys_do_what_the_help_says(opened):
+    page = opened()
+    page("gepc.page.stage.seek(3)")
+    page.page.keyboard.press("ArrowRight")
+    assert page.now == pytest.approx(4, abs=0.05)
+    page.page.keyboard.press("Shift+ArrowLeft")
+    assert page.now == pytest.approx(0, abs=1e-3)
+    page.page.keyboard.press(".")
+    assert page.now == pytest.approx(1 / 24, abs=1e-3)
+    stop = page("gepc.page.stop")
+    page.page.keyboard.press("]")
+    assert page("gepc.page.stop") == stop + 1
+    page.page.keyboard.press("[")
+    page.page.keyboard.press("+")
+    assert page("gepc.page.timeline.view[1] - gepc.page.timeline.view[0]") == pytest.approx(SECONDS / 2)
+    page.page.keyboard.press("0")
+    assert page("gepc.page.timeline.view[1] - gepc.page.timeline.view[0]") == pytest.approx(SECONDS)
+    page.page.keyboard.press("v")
+    page.wait("!gepc.page.clip.video.clip.startsWith('falling')")
+    page.page.keyboard.press("?")
+    assert page.page.locator("#help[open]").count() == 1
+    assert page.page.locator("#keys dt").count() == page("gepc.page.keys.length")
+    page.page.keyboard.press("n")  # no shortcut while the help is open
+    page.page.keyboard.press("Escape")
+    assert page.page.locator("#help[open]").count() == 0
+
+
+def test_the_slider_changes_events_counts_and_expected_false_alarms(opened):
+    page = opened()
+    facts = []
+    for key in ("Home", "End"):
+        page.page.focus("#threshold")
+        page.page.keyboard.press(key)
+        stop = page("gepc.page.stop")
+        assert page.page.locator("#events li").count() == page("s => gepc.page.clip.video.counts[s]", stop)
+        total = sum(page("s => gepc.page.report.videos.map((video) => video.counts[s])", stop))
+        assert page.page.inner_text("#fact-events").endswith(f"/ {total}")
+        found = page("s => gepc.page.report.false_alarms[s]", stop)
+        hours = page("gepc.page.report.reference.seconds") / 3600
+        shown = page.page.inner_text("#fact-false")
+        number = float(re.search(r"[\d.,]+", shown)[0].replace(",", ""))
+        assert number == pytest.approx((found or 3) / hours, rel=0.01)
+        assert shown.startswith("under") == (found == 0)
+        facts.append((total, page.page.inner_text("#fact-threshold")))
+    assert facts[0][0] > facts[1][0] == 0
+    page.page.click("#usual")
+    assert page("gepc.page.stop") == page("gepc.page.report.usual")
+
+
+def test_marks_are_kept_counted_and_saved_as_json_and_csv(opened, tmp_path):
+    page = opened()
+    if page.stop_with_events(2) < 0:
+        pytest.skip("this model finds too few events")
+    events = page("gepc.page.events")
+    page.page.locator("#events button").nth(0).click()
+    page.page.keyboard.press("r")
+    page.page.locator("#events button").nth(1).click()
+    page.page.click("#false")
+    assert page.page.get_attribute("#false", "aria-pressed") == "true"
+    page.page.reload()
+    page.ready()
+    assert page.page.inner_text("#marks-count") == "2 marks"
+    with page.page.expect_download() as json_file:
+        page.page.click("#save-json")
+    with page.page.expect_download() as csv_file:
+        page.page.click("#save-csv")
+    assert (json_file.value.suggested_filename, csv_file.value.suggested_filename) == (
+        "marks.json",
+        "marks.csv",
+    )
+    json_file.value.save_as(tmp_path / "marks.json")
+    csv_file.value.save_as(tmp_path / "marks.csv")
+    saved = json.loads((tmp_path / "marks.json").read_text())
+    assert (saved["format"], saved["version"]) == ("gepc-marks", 1)
+    columns = "video,clip,start_frame,end_frame,start_s,end_s,peak_s,score,percentile,verdict"
+    assert [",".join(mark) for mark in saved["marks"]] == [columns] * 2
+    assert [mark["verdict"] for mark in saved["marks"]] == ["right", "false"]
+    for mark, event in zip(saved["marks"], events, strict=False):
+        assert (mark["video"], mark["clip"]) == (NASTY, "falling<b>")
+        assert (mark["start_frame"], mark["end_frame"]) == (event["start"], event["end"])
+        assert mark["start_s"] <= mark["peak_s"] < mark["end_s"]
+    with open(tmp_path / "marks.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [{k: str(v) for k, v in mark.items()} for mark in saved["marks"]] == rows
+    page.page.locator("#events button").nth(0).click()
+    page.page.keyboard.press("u")
+    assert page.page.inner_text("#marks-count") == "1 mark"
+    assert page.complaints == []
+
+
+def test_a_mark_stays_with_its_event_at_another_threshold(opened):
+    page = opened()
+    page("gepc.page.setStop(0)")
+    page("gepc.page.choose(gepc.page.events.reduce((a, b) => (a.score >= b.score ? a : b)))")
+    page.page.keyboard.press("r")
+    highest = page("gepc.page.clip.video.counts.findLastIndex((count) => count > 0)")
+    page("stop => gepc.page.setStop(stop)", highest)
+    assert page.page.locator("#events .verdict-sign.right").count() == 1
+
+
+def test_skeletons_are_drawn_where_the_people_are(opened):
+    page = opened()
+    tracks = simulate_clip("falling<b>", 50, StreetSettings(seconds=SECONDS), ("falling",)).truth
+    page.wait("document.getElementById('video').readyState >= 2")
+    page.wait("gepc.page.clip.pieces.get(0)")
+    for frame in (48, 101):  # the second one lies between two samples
+        page("time => gepc.page.stage.seek(time)", float(tracks.time_s[frame]))
+        page.wait("!document.getElementById('video').seeking")
+        assert page("gepc.page.clip.frame(gepc.page.stage.now)") == frame
+        rows = np.flatnonzero(tracks.frame == frame)
+        seen = tracks.keypoints[rows][..., 2] >= 0.9
+        points = tracks.keypoints[rows][..., :2][seen]
+        inside = points[((points > 8) & (points < np.array(tracks.frame_size) - 8)).all(axis=1)]
+        assert len(inside) > 10
+        alphas = page(
+            """points => {
+              const canvas = document.getElementById('people');
+              const context = canvas.getContext('2d');
+              const [width, height] = gepc.page.clip.video.size;
+              const [sx, sy] = [canvas.width / width, canvas.height / height];
+              return points.map(([x, y]) => context.getImageData(x * sx, y * sy, 1, 1).data[3]);
+            }""",
+            inside.tolist(),
+        )
+        assert np.mean(np.array(alphas) > 100) > 0.9
+    corner = page("document.getElementById('people').getContext('2d').getImageData(2, 2, 1, 1).data[3]")
+    assert corner == 0
+    page.page.keyboard.press("s")
+    assert not page(DRAWN)
+
+
+def test_playing_moves_picture_poses_and_playhead_together(opened):
+    page = opened()
+    page("gepc.page.stage.seek(1)")
+    page.wait("document.getElementById('video').readyState >= 3")
+    page.page.keyboard.press(" ")
+    page.wait("gepc.page.stage.now > 1.4")
+    page.page.keyboard.press(" ")
+    page.wait("document.getElementById('video').paused")
+    page.page.wait_for_timeout(300)
+    assert page("Math.abs(gepc.page.stage.now - document.getElementById('video').currentTime)") < 0.1
+    assert float(page.page.get_attribute("#curve", "aria-valuenow")) > 1.4
+
+
+@pytest.mark.parametrize("name", ["running", "normal"])
+def test_without_its_video_a_clip_shows_skeletons_and_a_clock(opened, name):
+    page = opened(name=name)
+    page.wait("!document.getElementById('stage-note').hidden")
+    assert ("lost.mp4" in page.page.inner_text("#stage-note")) == (name == "running")
+    page.wait("gepc.page.clip.pieces.get(0)")
+    page("gepc.page.stage.seek(2)")
+    page.page.keyboard.press("k")
+    page.wait("gepc.page.stage.now > 2.3")
+    page.page.keyboard.press("k")
+    assert page(DRAWN)
+
+
+def test_the_peak_is_explained_by_people_words_and_joints(opened):
+    page = opened()
+    page("gepc.page.setStop(0)")
+    page("gepc.page.choose(gepc.page.events.reduce((a, b) => (a.score >= b.score ? a : b)))")
+    assert re.match(r"Why event \d+\?", page.page.inner_text("#why-title"))
+    assert page.page.locator("#why .chip").count() >= 1
+    words = page.page.locator("#why .words .meter").all_inner_texts()
+    assert 1 <= len(words) <= 3
+    assert all(re.match(r"Word \d+", text) for text in words)
+    joints = page.page.locator("#why .joints .meter").all_inner_texts()
+    assert len(joints) == 3
+    assert all(re.search(r"\d+ %$", text) for text in joints)
+    page.page.locator("#why .chip").first.click()
+    assert page("gepc.page.stage.selected") == int(
+        re.search(r"\d+", page.page.inner_text("#why .chip >> nth=0"))[0]
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_narrow_screen_and_follows_the_colour_scheme(opened, scheme):
+    page = opened(width=390, height=844, scheme=scheme)
+    assert page("document.documentElement.scrollWidth") <= 390
+    small = page(
+        """() => [...document.querySelectorAll('button')]
+          .filter((button) => button.offsetParent && button.getBoundingClientRect().height < 24).length"""
+    )
+    assert small == 0
+    red, green, blue = page("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (red + green + blue > 600) == (scheme == "light")
+
+
+def contrast(a: list[float], b: list[float]) -> float:
+    def luminance(rgb):
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_background(opened, scheme):
+    page = opened(scheme=scheme)
+    colour = """name => {
+      const probe = document.createElement('i');
+      document.body.append(probe);
+      probe.style.color = `var(--${name})`;
+      const rgb = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+      probe.remove();
+      return rgb;
+    }"""
+    for ink, paper in (
+        ("text", "panel"),
+        ("muted", "panel"),
+        ("muted", "raised"),
+        ("alarm", "panel"),
+        ("on-accent", "accent"),
+        ("panel", "alarm"),
+        ("good", "good-soft"),
+        ("alarm", "bad-soft"),
+        ("muted", "accent-soft"),
+    ):
+        assert contrast(page(colour, ink), page(colour, paper)) >= 4.5, (ink, paper)
+
+
+def test_everything_can_be_reached_and_has_a_name(opened):
+    page = opened()
+    unnamed = page(
+        """() => [...document.querySelectorAll('button, input, select, canvas[role], [tabindex="0"]')]
+          .filter((e) => !e.getAttribute('aria-label') && !e.textContent.trim() && !e.labels?.length)
+          .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert unnamed == []
+    reached = set()
+    for _ in range(60):
+        page.page.keyboard.press("Tab")
+        reached.add(page("document.activeElement.id || document.activeElement.closest('[id]')?.id"))
+    wanted = {
+        "videos",
+        "play",
+        "next",
+        "previous",
+        "curve",
+        "threshold",
+        "events",
+        "right",
+        "false",
+        "order",
+        "help-open",
+        "zoom-in",
+        "speed",
+    }
+    assert wanted <= reached
+    page.page.focus("#curve")
+    before = page.now
+    page.page.keyboard.press("ArrowRight")
+    assert page.now != before
+    assert "percentile" in page.page.get_attribute("#curve", "aria-valuetext")
+
+
+def test_a_day_of_video_keeps_a_peak_of_one_frame_at_every_zoom(opened):
+    page = opened()
+    result = page(
+        """() => {
+          const frames = 24 * 3600 * 25;
+          const scores = new Float32Array(frames);
+          scores[1234567] = 9;
+          let text = '';
+          const bytes = new Uint8Array(scores.buffer);
+          for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+          const video = {...gepc.page.report.videos[0], id: 'day', fps: 25, frames, seconds: frames / 25};
+          const clip = new gepc.Clip(video, {score: btoa(text), knots: [[0, 0], [frames - 1, (frames - 1) / 25]],
+            lane_s: 0.5, lanes: [], cell_s: 2, cells: [], poses: {step: 2, samples: 250, joints: 17, pieces: []}});
+          const seen = [];
+          for (const columns of [90, 1000, 2000]) {
+            const highs = [];
+            const first = (i) => Math.floor(i * frames / columns);
+            for (let i = 0; i < columns; i++) highs.push(clip.extremes(first(i), first(i + 1))[1]);
+            seen.push([Math.max(...highs), highs.indexOf(9) === Math.floor(1234567 * columns / frames)]);
+          }
+          gepc.page.timeline.open(clip);
+          gepc.page.timeline.draw();
+          return {seen, frame: clip.frame(clip.time(1234567)), at: clip.time(1234567)};
+        }"""
+    )
+    assert result == {"seen": [[9, True]] * 3, "frame": 1234567, "at": pytest.approx(1234567 / 25)}
+    assert page.complaints == []
+
+
+def test_damaged_data_is_said(browser, report, tmp_path):
+    shutil.copytree(report, tmp_path / "copy")
+    shutil.rmtree(next((tmp_path / "copy/data").glob("*/")))
+    page = Opened.__new__(Opened)
+    page.context = browser.new_context()
+    page.page = page.context.new_page()
+    for clip in (tmp_path / "copy/data").glob("*/clip.js"):
+        clip.write_text("")
+    page.page.goto((tmp_path / "copy/index.html").as_uri())
+    page.wait("!document.getElementById('notice').hidden")
+    assert "missing or damaged" in page.page.inner_text("#notice")
+    (tmp_path / "copy/data/report.js").unlink()
+    page.page.reload()
+    page.wait("!document.getElementById('notice').hidden")
+    assert "data/report.js" in page.page.inner_text("#notice")
+    page.context.close()
+
+
+def test_the_command_writes_a_page_that_replaces_an_older_one(truth_workspace, cli, tmp_path):
+    tracks = truth_workspace / "tracks" / "normal_0.npz"
+    for _ in range(2):
+        done = cli(
+            "report", tracks, "--workspace", truth_workspace, "--out", tmp_path / "page", "--title", "T"
+        )
+        assert done.code == 0, done.err
+        assert "index.html" in done.out
+    assert sorted(p.name for p in (tmp_path / "page/data").iterdir() if p.is_file()) == ["report.js"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/index.html").write_text("mine")
+    done = cli("report", tracks, "--workspace", truth_workspace, "--out", tmp_path / "other")
+    assert done.code != 0
+    assert "not of a report" in done.err
+    assert (tmp_path / "other/index.html").read_text() == "mine"
