@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
     """Measure, tabulate; exit code 8 if something failed."""
     from pipeline.experiments import tables
     from pipeline.experiments.cells import Store
-    from pipeline.experiments.plans import DEFAULT_CONFIG, PLANS, facts_of
+    from pipeline.experiments.plans import DEFAULT_CONFIG, PLANS, Request, facts_of
     from pipeline.experiments.processes import run as measure
     from pipeline.experiments.settings import load_experiment
+    from pipeline.settings import load_config
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device
     from pose_extract.errors import TrainingError, UsageError
@@ -69,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name):
             overrides.append(f"experiment.{name}={json.dumps(getattr(args, name))}")
     settings = load_experiment(config, overrides)
-    plan = PLANS[args.experiment](
-        settings, args.out, Workspace(args.workspace), pick_device(args.device), args.quiet
-    )
+    nested = load_config(config, overrides)
+    workspace, device = Workspace(args.workspace), pick_device(args.device)
+    plan = PLANS[args.experiment](Request(nested, settings, args.out, workspace, device, args.quiet))
     facts = facts_of(args.experiment, settings, config, overrides)
 
     def write(store: Store) -> None:

@@ -86,7 +86,7 @@ class DatasetActions:
         dataset = prepare(every, settings.tracking)
         test, train = import_clips(dataset, workspace, True, quiet)
         self._clips = ActionSet(
-            _labelled(train, dataset.train_actions, workspace, videos),
+            _labelled(train, dataset.train_actions, workspace, settings.experiment.train_videos or videos),
             _labelled(test, dataset.actions, workspace, videos),
         )
         keys = [sorted(e.key for e in (*report.made, *report.reused)) for report in (train, test)]

@@ -34,8 +34,9 @@ class ExperimentOptions:
         splits: names of splits, or "random" and "meaningful" for all of a kind; empty: all.
         directions: "few-vs-many", the split's actions are normal, and "many-vs-few", all others are.
         shares: figure 5's shares of abnormal clips in the training set.
-        videos: path of a clip's video, ``{clip}`` standing for the name of its file of poses, for methods that look at
-            pixels; empty: these are left out.
+        videos: path of a clip's video or folder of frames, ``{clip}`` standing for the name of its file of poses, for
+            methods that look at pixels; empty: these are left out.
+        train_videos: the same of training clips, where they lie elsewhere.
         random_splits: random splits that are drawn for synthetic actions.
         split_actions: actions in each of them.
         street_normal_clips: clips of the synthetic street to learn from, in table 1 and the ablation.
@@ -50,6 +51,7 @@ class ExperimentOptions:
     directions: tuple[str, ...] = DIRECTIONS
     shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.2)
     videos: str = ""
+    train_videos: str = ""
     random_splits: int = 4
     split_actions: int = 4
     street_normal_clips: int = 5
@@ -75,6 +77,8 @@ class ExperimentOptions:
                 "experiment.shares: expected shares of at least 0 and below 1, 0 among them (the loss is counted from "
                 f"there), got {', '.join(map(str, self.shares))}"
             )
+        if self.train_videos and not self.videos:
+            raise ConfigError("experiment.train_videos: expected videos too, for the test clips")
         if self.random_splits < 0 or self.split_actions < 1:
             raise ConfigError(
                 "experiment: expected random_splits of 0 or above and split_actions of 1 or above, got "

@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.experiments import figure5, table2, tables
+from pipeline.experiments import ablation, figure5, table1, table2, tables
 from pipeline.experiments.action_sets import DatasetActions
 from pipeline.experiments.cells import Experiment, Result, Store
 from pipeline.experiments.coarse import Actions, Coarse
-from pipeline.experiments.options import METHODS
+from pipeline.experiments.fine import Clips, DatasetClips, Fine
+from pipeline.experiments.options import METHODS, SUPERVISED
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.experiments.splits import pick_splits
+from pipeline.experiments.street_clips import StreetClips
+from pipeline.experiments.synthetic_actions import SyntheticActions
 from pipeline.experiments.tables import Table
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
@@ -43,30 +46,74 @@ class Plan:
         return made
 
 
-def plan_table2(
-    settings: ExperimentSettings, folder: Path, workspace: Workspace, device: str, quiet: bool
-) -> Plan:
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        config: nested mappings, as `pipeline.settings.load_config` gives them.
+        settings: the same, checked.
+        folder: of the results.
+        workspace: where a data set's tracks are.
+        device: where networks run.
+        quiet: no progress.
+    """
+
+    config: dict[str, Any]
+    settings: ExperimentSettings
+    folder: Path
+    workspace: Workspace
+    device: str = "cpu"
+    quiet: bool = False
+
+
+def plan_table1(request: Request) -> Plan:
+    """Table 1."""
+    settings, clips = request.settings, _clips(request)
+    options = settings.experiment
+    absent = {}
+    wanted = [m for m in options.methods or METHODS if m not in SUPERVISED]
+    if "frame-prediction" in wanted and not options.videos:
+        absent["frame-prediction"] = "it needs the clips' videos (experiment.videos)"
+    if "mped-rnn" in wanted and settings.windows.depth:
+        absent["mped-rnn"] = "it handles 2-D poses only"
+    methods = _left(wanted, absent)
+    experiment = Fine(settings, clips, options.seeds, methods, request.folder, request.device)
+    return Plan(
+        experiment,
+        lambda results: table1.tables(results, options.seeds, methods, absent, clips.name, clips.published),
+    )
+
+
+def plan_ablation(request: Request) -> Plan:
+    """The supplement's ablations."""
+    clips, seeds = _clips(request), request.settings.experiment.seeds
+    experiment = ablation.Ablation(request.config, clips, seeds, request.folder, request.device)
+    return Plan(experiment, lambda results: ablation.tables(results, seeds, clips.name, clips.published))
+
+
+def plan_table2(request: Request) -> Plan:
     """Table 2."""
-    options, actions = settings.experiment, _actions(settings, workspace, quiet)
+    settings, actions = request.settings, _actions(request)
+    options = settings.experiment
     splits = pick_splits(actions.splits, options.splits)
     tasks = table2.tasks(splits, options.directions, options.seeds)
     methods, absent = _possible(options.methods or METHODS, settings, actions)
-    experiment = Coarse(settings, actions, tasks, methods, folder, device)
+    experiment = Coarse(settings, actions, tasks, methods, request.folder, request.device)
     return Plan(
         experiment,
         lambda results: table2.tables(tasks, results, methods, absent, actions.name, actions.published),
     )
 
 
-def plan_figure5(
-    settings: ExperimentSettings, folder: Path, workspace: Workspace, device: str, quiet: bool
-) -> Plan:
+def plan_figure5(request: Request) -> Plan:
     """Figure 5, of our method unless others are asked for."""
-    options, actions = settings.experiment, _actions(settings, workspace, quiet)
+    settings, actions = request.settings, _actions(request)
+    options = settings.experiment
     splits = pick_splits(actions.splits, options.splits)
     tasks = figure5.tasks(splits, options.directions, options.shares, options.seeds)
     methods, _ = _possible(options.methods or ("ours",), settings, actions)
-    experiment = Coarse(settings, actions, tasks, methods, folder, device)
+    experiment = Coarse(settings, actions, tasks, methods, request.folder, request.device)
     return Plan(
         experiment,
         lambda results: figure5.tables(tasks, results, methods, actions.name),
@@ -82,12 +129,16 @@ def _draw(shares: Sequence[float], folder: Path, made: Sequence[Table]) -> list[
     return names
 
 
-def _actions(settings: ExperimentSettings, workspace: Workspace, quiet: bool) -> Actions:
-    if settings.dataset.test:
-        return DatasetActions(settings, workspace, quiet)
-    from pipeline.experiments.synthetic_actions import SyntheticActions
+def _actions(request: Request) -> Actions:
+    if request.settings.dataset.test:
+        return DatasetActions(request.settings, request.workspace, request.quiet)
+    return SyntheticActions(request.settings)
 
-    return SyntheticActions(settings)
+
+def _clips(request: Request) -> Clips:
+    if request.settings.dataset.test:
+        return DatasetClips(request.settings, request.workspace, request.quiet)
+    return StreetClips(request.settings.experiment, request.folder / "street")
 
 
 def _possible(
@@ -99,15 +150,25 @@ def _possible(
         absent["mped-rnn"] = "it handles 2-D poses only, as in the paper"
     if "frame-prediction" in wanted and not actions.has_frames:
         absent["frame-prediction"] = "it needs the clips' videos (experiment.videos)"
+    return _left(wanted, absent), absent
+
+
+def _left(wanted: Sequence[str], absent: dict[str, str]) -> list[str]:
     methods = [method for method in METHODS if method in wanted and method not in absent]
     if not methods:
         raise UsageError(
-            "no method is left to measure: " + "; ".join(f"{name}: {why}" for name, why in absent.items())
+            "no method is left to measure; "
+            + ("; ".join(f"{name}: {why}" for name, why in absent.items()) or "supervised ones need actions")
         )
-    return methods, absent
+    return methods
 
 
-PLANS = {"table2": plan_table2, "figure5": plan_figure5}
+PLANS: dict[str, Callable[[Request], Plan]] = {
+    "table1": plan_table1,
+    "table2": plan_table2,
+    "figure5": plan_figure5,
+    "ablation": plan_ablation,
+}
 DEFAULT_CONFIG = {"table1": "table1", "table2": "actions", "figure5": "actions", "ablation": "table1"}
 
 

@@ -57,7 +57,7 @@ def run(
                 finished(store)
         else:
             last = None
-            with one_thread():
+            with one_thread(), quiet_training():
                 for result in work(experiment, store):
                     progress.advance(1, f"{result.cell.name}: {result.method}")
                     if last is not None and result.cell != last:
@@ -78,6 +78,19 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet_training() -> Iterator[None]:
+    """Leave out what training says of each model, unless everything is to be said: there are hundreds."""
+    anomaly = logging.getLogger("anomaly")
+    before = anomaly.level
+    if anomaly.getEffectiveLevel() > logging.DEBUG:
+        anomaly.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        anomaly.setLevel(before)
 
 
 def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[str]:
@@ -125,11 +138,11 @@ def _worker(experiment: Experiment, folder: Path, level: int, parent: int) -> No
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("pipeline", "pose_extract", "anomaly"):
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else logging.WARNING)
     from anomaly.memory import keep_memory
 
     keep_memory()
-    with one_thread():
+    with one_thread(), quiet_training():
         for _ in work(experiment, Store(folder, experiment)):
             pass
 

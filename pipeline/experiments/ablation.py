@@ -1,0 +1,154 @@
+"""The supplement's ablations: parts of the model left out, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.ablate import evaluated, trained
+from pipeline.evaluate import EvaluationSettings
+from pipeline.experiments.cells import Cell, Result
+from pipeline.experiments.fine import Clips, flat
+from pipeline.experiments.published import ADJACENCIES, STAGES
+from pipeline.experiments.settings import ExperimentSettings
+from pipeline.experiments.table1 import COLUMNS, values
+from pipeline.experiments.tables import Row, Table
+from pipeline.settings import override
+from pipeline.workspace import Workspace
+from pose_extract.checking import build
+
+METHOD = "ours"  # the one method of an ablation
+_SHAPING = (
+    "windows", "model", "training", "clustering", "normality", "scoring", "calibration", "cleaning",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with parts left out or exchanged.
+
+    Attributes:
+        group: of variants that are compared with each other.
+        name: what is different.
+        overrides: ``section.key=value`` texts on top of the config.
+    """
+
+    group: str
+    name: str
+    overrides: tuple[str, ...]
+
+
+VARIANTS = (
+    Variant("spatial operator", "A", ("model.adjacencies=[static]",)),
+    Variant("spatial operator", "A + B", ("model.adjacencies=[static, global]",)),
+    Variant("spatial operator", "A + B + C", ("model.adjacencies=[static, global, inferred]",)),
+    Variant("clustering", "k-means start, DEC", ("clustering.start=kmeans",)),
+    Variant("clustering", "k-means start, no DEC", ("clustering.start=kmeans", "training.finetune_epochs=0")),
+    Variant("clustering", "random start, DEC", ("clustering.start=random",)),
+    Variant("clustering", "random start, no DEC", ("clustering.start=random", "training.finetune_epochs=0")),
+    Variant("normality", "DPMM of Gaussians", ("normality.form=gaussian",)),
+    Variant("normality", "DPMM of Gaussians, log-ratios", ("normality.form=logratio",)),
+    Variant("normality", "DPMM of Dirichlets", ("normality.form=dirichlet",)),
+    Variant("normality", "one Gaussian, log-ratios", ("normality.form=logratio", "normality.components=1")),
+    Variant("normality", "none: reconstruction", ("scoring.by=reconstruction",)),
+)
+
+
+class Ablation:
+    """Every variant with every seed: an `Experiment` of one method.
+
+    Args:
+        config: that the variants start from, as nested mappings.
+        clips: to train and to test on.
+        seeds: of everything random.
+        folder: where models are kept.
+        device: where networks run.
+
+    Raises:
+        ConfigError: a variant does not go with the config.
+    """
+
+    methods: Sequence[str] = (METHOD,)
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        clips: Clips,
+        seeds: Sequence[int],
+        folder: Path,
+        device: str = "cpu",
+    ) -> None:
+        self.clips, self.folder, self.device = clips, folder, device
+        self._variants = {
+            variant: build(ExperimentSettings, override(dict(config), variant.overrides))
+            for variant in VARIANTS
+        }
+        self._of: dict[str, Variant] = {}
+        self._cells = []
+        for seed in seeds:
+            for variant in VARIANTS:
+                facts = {"group": variant.group, "variant": variant.name, "data": clips.name}
+                cell = Cell(f"{variant.group}: {variant.name}, seed {seed}", seed, facts)
+                self._cells.append(cell)
+                self._of[cell.name] = variant
+
+    def cells(self) -> Sequence[Cell]:
+        """As `Experiment.cells`."""
+        return self._cells
+
+    def made_from(self, cell: Cell, method: str) -> dict[str, Any]:
+        """As `Experiment.made_from`."""
+        settings = self._variants[self._of[cell.name]]
+        return {
+            "clips": self.clips.identity(cell.seed),
+            "seed": cell.seed,
+            "settings": {name: asdict(getattr(settings, name)) for name in _SHAPING},
+        }
+
+    def begin(self, cell: Cell) -> tuple[Cell, Workspace, Any]:
+        """As `Experiment.begin`."""
+        return cell, *self.clips.clips(cell.seed)
+
+    def measure(self, shared: tuple[Cell, Workspace, Any], method: str) -> dict[str, Any]:
+        """As `Experiment.measure`: the figures of both modes."""
+        cell, workspace, clips = shared
+        settings = self._variants[self._of[cell.name]]
+        own = trained(workspace, settings, cell.seed, self.folder, self.device, quiet=True)
+        return flat(evaluated(own, settings, clips, EvaluationSettings(), self.device, quiet=True))
+
+
+def tables(results: Sequence[Result], seeds: Sequence[int], data: str, published: bool) -> list[Table]:
+    """A row for each variant, groups one after another.
+
+    Args:
+        results: what has been measured.
+        seeds: of the cells.
+        data: its name.
+        published: whether it is ShanghaiTech Campus.
+    """
+    rows = []
+    for variant in VARIANTS:
+        here = [
+            r
+            for r in results
+            if (r.cell.facts["group"], r.cell.facts["variant"]) == (variant.group, variant.name)
+        ]
+        paper = None
+        if published and variant.group == "spatial operator":
+            settings = override({}, variant.overrides)
+            paper = ADJACENCIES.get(tuple(settings["model"]["adjacencies"]))
+        rows.append(Row(f"{variant.group}: {variant.name}", values(here, len(seeds), paper), False))
+    heading = (
+        f"Ablation on {data}: what is named is exchanged, everything else is as in the config; frame AUC, mean and "
+        f"standard deviation over seeds {', '.join(map(str, seeds))}."
+    )
+    notes = [f"Stages of the clustering, {STAGES}."]
+    if not published:
+        notes.append(
+            "Published on ShanghaiTech Campus, by the spatial operator: A "
+            f"{ADJACENCIES[('static',)]:.3f}, A + B + C {ADJACENCIES[('static', 'global', 'inferred')]:.3f}."
+        )
+    names, forms = [c[0] for c in COLUMNS], [c[2] for c in COLUMNS]
+    return [Table("ablation", heading, "variant", names, rows, notes, forms)]
