@@ -61,13 +61,14 @@ class ClipEntry:
 
 
 class Workspace:
-    """The folders of one project: ``tracks/``, ``model/``, ``training/``, ``tracks/manifest.json``."""
+    """The folders of one project: ``tracks/``, ``model/``, ``training/``, ``tracks/manifest.json``, ``marks.json``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tracks = root / "tracks"
         self.model = root / "model"
         self.training = root / "training"
+        self.marks = root / "marks.json"
         self._manifest = self.tracks / "manifest.json"
 
     @contextmanager

@@ -46,5 +46,7 @@ def run(args: argparse.Namespace) -> int:
         print(line)
     print(f"model is in {workspace.model}, the curves of its training in {workspace.training}")
     option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    if workspace.marks.is_file():
+        print(f"your marks can set this model's alarm threshold: gepc-pipeline recalibrate{option}")
     print(f"next: gepc-pipeline score video.mp4 --out scores.csv{option}")
     return 0

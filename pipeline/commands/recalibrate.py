@@ -1,0 +1,106 @@
+"""`gepc-pipeline recalibrate`: the alarm threshold set from marked events."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.options import add_device, add_workspace
+
+if TYPE_CHECKING:
+    from pipeline.workspace import Workspace
+
+HELP = "set the alarm threshold from events that were marked right or false"
+EXAMPLE = """\
+example:
+  gepc-pipeline recalibrate --marks marks.json
+  gepc-pipeline recalibrate --marks monday.json tuesday.csv --learn
+  gepc-pipeline recalibrate --marks marks.json --keep-right 0.9 --dry-run
+  gepc-pipeline recalibrate                            (after training again: the marks so far, for the new model)
+  gepc-pipeline recalibrate --reset
+
+Marks come from the review page (gepc-pipeline report). Right alarms stay alarms; of the false ones, all that score
+lower than every right one become quiet. The threshold moves no further than that takes. It is kept in the model, and
+the marks in the workspace: new ones are added to them. --learn makes marked false alarms normal training clips."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--marks", nargs="+", type=Path, default=[], metavar="FILE", help="marked events, .json or .csv"
+    )
+    parser.add_argument(
+        "--keep-right",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="so many of the right alarms must stay alarms (default: 1, all of them)",
+    )
+    parser.add_argument(
+        "--learn",
+        action="store_true",
+        help="also add the false alarms to what the next `train` learns as normal",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="take the threshold and the marks out of use; with --learn, the training clips made of them too",
+    )
+    parser.add_argument(
+        "--tracks",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="NPZ",
+        help="marked clips that are not in the workspace",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
+    )
+    add_workspace(parser)
+    add_device(parser, "auto", "where the model runs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Recalibrate, or undo it."""
+    from pipeline.false_alarms import learn_false_alarms
+    from pipeline.recalibrate import all_marks, apply, recalibrate
+    from pipeline.scoring import load_scorer
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import UsageError
+
+    workspace = Workspace(args.workspace)
+    model = args.model or workspace.model
+    if args.reset:
+        if args.marks or args.dry_run:
+            raise UsageError("--reset undoes what marks have set; give it without --marks and --dry-run")
+        return _reset(workspace, model, args.learn)
+    marks = all_marks(workspace, args.marks)
+    scorer = load_scorer(model, device=args.device)
+    result = recalibrate(scorer, workspace, marks, args.tracks, args.keep_right, args.quiet)
+    print("\n".join(result.lines))
+    if args.dry_run:
+        print("nothing was changed (--dry-run)")
+        return 0
+    apply(result, workspace, model)
+    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset")
+    if args.learn:
+        made = learn_false_alarms(scorer, workspace, marks, args.tracks)
+        print(f"{len(made)} new training clips of false alarms")
+        print("next: gepc-pipeline train, then gepc-pipeline recalibrate")
+    return 0
+
+
+def _reset(workspace: Workspace, model: Path, learned: bool) -> int:
+    from pipeline.false_alarms import forget_false_alarms
+    from pipeline.recalibrate import reset
+
+    kept = reset(workspace, model)
+    print(f"{model}: alarms follow the false alarm rate again")
+    if kept is not None:
+        print(f"the marks are in {kept}")
+    if learned:
+        print(f"{len(forget_false_alarms(workspace))} clips of false alarms are no longer trained on")
+    return 0
