@@ -284,13 +284,14 @@ def evaluated(
         }
     )
     path = own / f"figures-{key[:16]}.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {mode: Figures(**_from_json(its)) for mode, its in known["figures"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    found = evaluate_model(own / "model", clips, evaluation, overrides, device, quiet)
-    _write_json(path, {"key": key, "figures": {m: _to_json(asdict(f)) for m, f in found.figures.items()}})
+    with FileLock(own / ".lock"):
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            return {mode: Figures(**_from_json(its)) for mode, its in known["figures"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass
+        found = evaluate_model(own / "model", clips, evaluation, overrides, device, quiet)
+        _write_json(path, {"key": key, "figures": {m: _to_json(asdict(f)) for m, f in found.figures.items()}})
     return found.figures
 
 

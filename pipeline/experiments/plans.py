@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from pipeline.experiments import ablation, figure5, table1, table2, tables
 from pipeline.experiments.action_sets import DatasetActions
 from pipeline.experiments.cells import Experiment, Result, Store
@@ -21,6 +23,7 @@ from pipeline.experiments.synthetic_actions import SyntheticActions
 from pipeline.experiments.tables import Table
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
+from pose_extract.files import writing
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,13 @@ class Plan:
 
     def write(self, folder: Path, facts: dict[str, Any], store: Store) -> list[Table]:
         """Write all there is so far; returns the tables."""
-        results = store.results()
-        made = self.tables(results)
-        tables.write(folder, made, results, facts)
-        self.pictures(folder, made)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".tables.lock"):  # another command may be at it
+            results = store.results()
+            made = self.tables(results)
+            tables.write(folder, made, results, facts)
+            self.pictures(folder, made)
         return made
 
 
