@@ -1,4 +1,4 @@
-"""Experiments on a handful of simple actions: stick figures whose arms and legs swing in their own ways."""
+"""Experiments: what is learned from, what is scored, and how it is kept and tabulated."""
 
 from __future__ import annotations
 
@@ -6,109 +6,21 @@ import json
 
 import numpy as np
 import pytest
+from stick_actions import SPLIT, TINY, Sticks, experiment, settings, stick_clip
 
 from anomaly.scoring import clip_score
 from anomaly.training import learn
 from pipeline.experiments import figure5, published, table2, tables
-from pipeline.experiments.action_sets import ActionSet, LabelledClip
 from pipeline.experiments.cells import Result, Store
 from pipeline.experiments.clip_windows import ClipWindows
 from pipeline.experiments.coarse import Coarse, Task, training_clips
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.experiments.processes import run
-from pipeline.experiments.settings import ExperimentSettings, load_experiment
+from pipeline.experiments.settings import load_experiment
 from pipeline.experiments.splits import Split, pick_splits, random_splits, splits_of_config
 from pipeline.settings import load_settings
-from pose_extract.checking import build
 from pose_extract.cleaning import CleaningSettings, clean_tracks
 from pose_extract.errors import ConfigError, TrainingError, UsageError
-from pose_extract.records import ClipTracks
-
-# Quick, and able to tell swinging arms from swinging legs.
-TINY = {
-    "windows": {"extent": "clip", "frames": 12, "scale": "body", "skeleton": "coco17"},
-    "model": {
-        "width": 4, "encoder": [2, 3], "strides": [2, 3], "decoder": [2, 2], "upsampling": [3, 2],
-        "temporal_kernel": 3, "dropout": 0.1,
-    },
-    "training": {
-        "transforms": ["identity"], "all_transforms": False, "batch_size": 16, "pretrain_epochs": 4,
-        "finetune_epochs": 2, "pretrain_rate": [1e-4, 3e-3],
-    },
-    "clustering": {"clusters": 3, "bias": True, "temperature": 0, "weight": 0.1, "kmeans_starts": 1},
-    "normality": {"components": 2, "every": 1, "form": "logratio"},
-    "gaussian_mixture": {"components": 1, "principal": 2},
-    "mped_rnn": {"input": 4, "prediction": 2, "epochs": 1, "hidden_global": 4, "hidden_local": 4},
-    "classifier": {"width": 4, "encoder": [1, 2], "strides": [1, 2], "epochs": 2, "batch_size": 16},
-}  # fmt: skip
-
-SPLIT = Split("arms", "meaningful", (0, 1))
-CHEAP = ("reconstruction", "knn", "ours")
-
-
-def stick_clip(name: str, action: int, seed: int, people: int = 1, frames: int = 24) -> ClipTracks:
-    """People whose joints swing as only those do who do this action: each action moves joints of its own."""
-    rng = np.random.default_rng((seed, action))
-    rest = np.random.default_rng(5).uniform(-40, 40, (17, 2))
-    moving = np.random.default_rng((6, action)).uniform(-1, 1, (17, 2)) * 25
-    time_s = np.arange(frames) / 24
-    keypoints = np.ones((frames, people, 17, 3), np.float32)
-    for who in range(people):
-        phase = 2 * np.pi * (rng.uniform(0.8, 1.2) * 2 * time_s + rng.uniform())
-        joints = rest + moving * np.sin(phase)[:, None, None] + rng.normal(0, 0.5, (frames, 17, 2))
-        keypoints[:, who, :, :2] = joints + np.array([200 + 150 * who, 200])
-    points = keypoints.reshape(-1, 17, 3)
-    return ClipTracks(
-        clip=name,
-        skeleton="coco17",
-        fps=24.0,
-        frame_size=(640, 400),
-        time_s=time_s,
-        frame=np.repeat(np.arange(frames), people).astype(np.int32),
-        track=np.tile(np.arange(1, people + 1), frames).astype(np.int32),
-        keypoints=points,
-        boxes=np.concatenate([points[..., :2].min(axis=1), points[..., :2].max(axis=1)], axis=1),
-    )
-
-
-class Sticks:
-    """Four actions; pairs of them belong together."""
-
-    name, published, has_frames = "sticks", "", False
-    splits = (SPLIT, Split("legs", "meaningful", (2, 3)), Split("random1", "random", (0, 2)))
-
-    def __init__(self, relabel=None):
-        self.relabel = relabel or {}
-
-    def clips(self, seed):
-        def some(part, count):
-            return tuple(
-                LabelledClip(
-                    f"{part}{a}-{i}",
-                    self.relabel.get(f"{part}{a}-{i}", a),
-                    lambda a=a, i=i: stick_clip(
-                        f"{part}{a}-{i}", a, 100 * (seed + 1) + i + 50 * (part == "test")
-                    ),
-                )
-                for a in range(4)
-                for i in range(count)
-            )
-
-        return ActionSet(some("train", 14), some("test", 5))
-
-    def identity(self, seed):
-        return {"sticks": seed}
-
-
-def settings(**changes) -> ExperimentSettings:
-    return build(ExperimentSettings, {**TINY, **changes})
-
-
-ONE = (Task(SPLIT, "few-vs-many", 0),)
-
-
-def experiment(folder, methods=CHEAP, tasks=ONE, actions=None, **changes):
-    return Coarse(settings(**changes), actions or Sticks(), tasks, methods, folder)
 
 
 @pytest.fixture(scope="module")
