@@ -182,6 +182,14 @@ def alarm_percentile(model: Model, score: float, settings: ScoringSettings | Non
     return float(100 * np.searchsorted(reference, score, side="right") / max(len(reference), 1))
 
 
+def score_at(
+    model: Model, percentiles: NDArray[np.floating], settings: ScoringSettings | None = None
+) -> NDArray[np.float64]:
+    """(N,) frame scores that N percentiles, 0 to 100, of the held-out normal frames do not exceed."""
+    reference = _reference(model, settings or model.settings.scoring)
+    return np.quantile(reference, np.asarray(percentiles) / 100, method="inverted_cdf")
+
+
 def _smoothing_s(model: Model, settings: ScoringSettings) -> float:
     """A whole clip has one score a person: there is nothing to smooth."""
     return 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s

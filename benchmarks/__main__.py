@@ -5,7 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = (("overhead",), ("estimator",), ("pedestrians",), ("model", "--quick"), ("extract", "--quick"))
+QUICK = (
+    ("overhead",),
+    ("estimator",),
+    ("pedestrians",),
+    ("model", "--quick"),
+    ("extract", "--quick"),
+    ("overlay",),
+)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from pipeline.events import Event, EventSettings
 from pose_extract.files import write_atomically
 from pose_extract.records import ClipTracks
 from pose_extract.sources import VideoSource
+from pose_extract.stills import read_still
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video_writer import VideoWriter
 
@@ -129,9 +130,24 @@ def _span(event: Event, time_s: NDArray[np.float64], settings: EventSettings) ->
 
 
 def _thumbnail(image: NDArray[np.uint8], event: Event, frame_size: tuple[int, int]) -> bytes:
-    """A JPEG of the peak, people's boxes in the colours of the overlay."""
+    """A JPEG of the peak."""
+    picture = peak_picture(image, event, frame_size, _LONGEST_SIDE)
+    return bytes(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1])
+
+
+def peak_picture(
+    image: NDArray[np.uint8], event: Event, frame_size: tuple[int, int], longest_side: int
+) -> NDArray[np.uint8]:
+    """An event's peak with people's boxes in the colours of the overlay, scaled down to ``longest_side``.
+
+    Args:
+        image: (H, W, 3) BGR, the frame of the peak.
+        event: what is seen in it.
+        frame_size: (width, height) in pixels of the frames that the event's boxes were measured in.
+        longest_side: pixels.
+    """
     height, width = image.shape[:2]
-    scale = min(1.0, _LONGEST_SIDE / max(width, height))
+    scale = min(1.0, longest_side / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = np.array(
         image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
@@ -148,4 +164,27 @@ def _thumbnail(image: NDArray[np.uint8], event: Event, frame_size: tuple[int, in
         write_text(
             picture, str(event.people[i]), (round(x1), round(max(y1 - letter / 2, letter))), letter, colour
         )
-    return bytes(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1])
+    return picture
+
+
+def read_peaks(
+    source: VideoSource,
+    tracks: ClipTracks,
+    events: Sequence[Event],
+    most: int,
+    longest_side: int,
+    video: VideoSettings | None = None,
+) -> dict[int, NDArray[np.uint8]]:
+    """Pictures of the peaks of the worst ``most`` events, by the events' numbers from 1, those that can be read.
+
+    The video is searched for them, so that it takes no longer for a long video than for a short one.
+    """
+    with VideoReader(source, video) as reader:
+        info = reader.info
+    worst = sorted(range(len(events)), key=lambda i: -events[i].score)[:most]
+    stills = {i + 1: read_still(source, info, events[i].peak_s) for i in sorted(worst)}
+    return {
+        number: peak_picture(still, events[number - 1], tracks.frame_size, longest_side)
+        for number, still in stills.items()
+        if still is not None
+    }

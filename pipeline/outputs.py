@@ -11,7 +11,7 @@ from pathlib import Path
 from anomaly.events import frame_seconds
 from pipeline.event_files import SUFFIXES, EventList, check_events_file, write_events
 from pipeline.events import Event
-from pipeline.plot import check_picture, plot_scores
+from pipeline.plot import MOST_THUMBNAILS, PERCENTILES, check_picture, save_figure, score_figure
 from pipeline.progress import stage
 from pipeline.scoring import Curve, Scorer, score_tracks
 from pose_extract.cache import load_tracks
@@ -111,15 +111,7 @@ def write_outputs(
         keep = Path(scratch) / "cleaned.npz" if outputs.overlay is not None else None
         curve = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
         if outputs.plot is not None:
-            plot_scores(
-                outputs.plot,
-                tracks.clip,
-                curve.time_s,
-                curve.percentile,
-                curve.alarm,
-                scorer.alarm_percentile,
-                labelled,
-            )
+            _plot(outputs.plot, scorer, tracks, curve, source, labelled)
         if outputs.overlay is not None and source is not None and keep is not None:
             from pipeline.overlay import write_overlay
 
@@ -154,6 +146,36 @@ def write_outputs(
                 lambda done: progress.update(done),
             )
     return curve
+
+
+def _plot(
+    path: Path,
+    scorer: Scorer,
+    tracks: ClipTracks,
+    curve: Curve,
+    source: VideoSource | None,
+    labelled: Sequence[tuple[float, float, str]],
+) -> None:
+    thumbnails = {}
+    if source is not None and curve.events:
+        from pipeline.event_pictures import read_peaks
+
+        thumbnails = read_peaks(
+            source, tracks, curve.events, MOST_THUMBNAILS, 480, _video_settings(source, tracks, scorer)
+        )
+    figure = score_figure(
+        tracks.clip,
+        curve.time_s,
+        curve.score,
+        curve.alarm,
+        scorer.alarm_above(),
+        scorer.alarm_percentile,
+        scorer.score_at(*PERCENTILES),
+        labelled,
+        curve.events,
+        thumbnails,
+    )
+    save_figure(figure, path)
 
 
 def event_list(scorer: Scorer, tracks: ClipTracks, curve: Curve) -> EventList:

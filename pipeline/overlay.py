@@ -106,23 +106,15 @@ def write_overlay(
     ):
         if array.shape != (length,):
             raise ValueError(f"write_overlay: expected {name} of shape ({length},), got {array.shape}")
-    if skeleton is None or skeleton.name != tracks.skeleton:
-        skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
     with VideoReader(source, video) as reader:
         size = reader.info.frame_size
-        strip = 2 * round(min(size) * settings.panel / 2) if tracks.frame_count else 0
-        panel = (
-            ScorePanel(size[0], strip, tracks.time_s, percentile, alarm, threshold, settings.seconds_shown)
-            if strip
-            else None
-        )
-        artist = _Artist(tracks, size, row_percentile, alarm, skeleton, settings, panel)
+        artist = OverlayArtist(tracks, size, percentile, alarm, row_percentile, threshold, settings, skeleton)
         sound = reader.source.path if settings.audio and reader.info.has_audio else None
         with (
             VideoWriter(
                 path,
                 _frame_rate(tracks),
-                (size[0], size[1] + strip),
+                artist.size,
                 audio_from=sound,
                 audio_start_s=reader.info.start_s,
                 quick=True,
@@ -142,27 +134,51 @@ def write_overlay(
     return done
 
 
-class _Artist:
-    """Draws one frame after the other, each into an array of its own."""
+class OverlayArtist:
+    """Draws one frame after the other, people into the picture and the strip below it.
+
+    Args:
+        tracks: the clip's people.
+        size: (width, height) in pixels of the frames that will come; tracks may be those of a smaller reading.
+        percentile: (F,) as in `write_overlay`, like all that follows.
+        alarm: (F,).
+        row_percentile: (M,).
+        threshold: 0..1.
+        settings: how it looks.
+        skeleton: of the tracks, if it is not one of the package's.
+
+    Attributes:
+        size: (width, height) in pixels of what is drawn.
+    """
 
     def __init__(
         self,
         tracks: ClipTracks,
         size: tuple[int, int],
-        row_percentile: NDArray[np.floating],
+        percentile: NDArray[np.floating],
         alarm: NDArray[np.bool_],
-        skeleton: Skeleton,
+        row_percentile: NDArray[np.floating],
+        threshold: float | None,
         settings: OverlaySettings,
-        panel: ScorePanel | None,
+        skeleton: Skeleton | None = None,
     ) -> None:
-        self._tracks, self._size, self._anomalies, self._alarm = tracks, size, row_percentile, alarm
-        self._skeleton, self._settings, self._panel = skeleton, settings, panel
+        if skeleton is None or skeleton.name != tracks.skeleton:
+            skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
+        self._tracks, self._anomalies, self._alarm = tracks, row_percentile, alarm
+        self._skeleton, self._settings = skeleton, settings
         self._starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
         self._ratio = np.array((size[0] / tracks.frame_size[0], size[1] / tracks.frame_size[1]))
+        strip = 2 * round(min(size) * settings.panel / 2) if tracks.frame_count else 0
+        self.size = (size[0], size[1] + strip)
+        self._panel = (
+            ScorePanel(size[0], strip, tracks.time_s, percentile, alarm, threshold, settings.seconds_shown)
+            if strip
+            else None
+        )
 
     def draw(self, frame: Frame) -> tuple[float, NDArray[np.uint8]]:
-        """Time of the frame and its picture, the strip below it."""
-        height, known = self._size[1], frame.index < self._tracks.frame_count
+        """Time of the frame and its picture with the strip below it. Without a strip, the frame's own array."""
+        height, known = frame.image.shape[0], frame.index < self._tracks.frame_count
         strip = (
             None if self._panel is None else self._panel.draw(min(frame.index, self._tracks.frame_count - 1))
         )

@@ -16,7 +16,7 @@ _CALM: Colour = (58, 84, 52)  # the plate while all is normal
 _SHADE = (52.0, 40.0, 104.0)
 _SHADED_GRID = (92, 74, 130)
 _TICKS = (0.5, 0.9, 0.99, 0.999)
-_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400)
+STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400)
 _SMALLEST = 6  # capitals of fewer pixels cannot be read, so they are left out
 
 
@@ -180,7 +180,7 @@ class ScorePanel:
     def _tick(self) -> float:
         """Seconds between the labels of the time axis."""
         room = 9 * max(self._small, _SMALLEST) * self._step
-        return next((step for step in _STEPS_S if step > room), _STEPS_S[-1])
+        return next((step for step in STEPS_S if step > room), STEPS_S[-1])
 
     def _time_axis(self, image: NDArray[np.uint8], start: int) -> None:
         if self._small < _SMALLEST:

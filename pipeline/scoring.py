@@ -27,6 +27,7 @@ from anomaly.scoring import (
     alarm_percentile,
     alarm_threshold,
     context_s,
+    score_at,
     score_clip,
 )
 from pipeline.events import Event, EventFinder
@@ -79,6 +80,11 @@ class Scorer:
         """The percentile, 0 to 100, above which a frame raises the alarm."""
         rate = self.rate_for()
         return alarm_percentile(self.model, self.alarm_above()) if rate is None else 100 * (1 - rate)
+
+    def score_at(self, *percentiles: float) -> dict[float, float]:
+        """Percentile, 0 to 100, among held-out normal frames -> the frame score there."""
+        scores = score_at(self.model, np.array(percentiles), self.settings.scoring)
+        return dict(zip(percentiles, scores.tolist(), strict=True))
 
 
 # What may differ from training without making the model's scores meaningless.
@@ -157,6 +163,7 @@ class Curve:
 
     Attributes:
         time_s: (F,) seconds.
+        score: (F,) float32.
         percentile: (F,) 0..100, float32.
         alarm: (F,) bool.
         row_percentile: (M,) 0..100, float32, of each row of the cleaned tracks, NaN where not scored; empty unless
@@ -165,6 +172,7 @@ class Curve:
     """
 
     time_s: NDArray[np.float64]
+    score: NDArray[np.float32]
     percentile: NDArray[np.float32]
     alarm: NDArray[np.bool_]
     row_percentile: NDArray[np.float32]
@@ -294,7 +302,11 @@ def score_tracks(
                 row_percentiles.append(scores.row_percentile.astype(np.float32))
             curves.append(
                 Curve(
-                    frames.time_s, frames.percentile.astype(np.float32), frames.alarm, np.zeros(0, np.float32)
+                    frames.time_s,
+                    frames.score.astype(np.float32),
+                    frames.percentile.astype(np.float32),
+                    frames.alarm,
+                    np.zeros(0, np.float32),
                 )
             )
             events += finder.add(begin, part, scores)
@@ -303,6 +315,7 @@ def score_tracks(
             cleaned.finish_like(tracks)
     return Curve(
         np.concatenate([c.time_s for c in curves]),
+        np.concatenate([c.score for c in curves]),
         np.concatenate([c.percentile for c in curves]),
         np.concatenate([c.alarm for c in curves]),
         np.concatenate([np.zeros(0, np.float32), *row_percentiles]),

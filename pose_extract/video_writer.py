@@ -104,6 +104,8 @@ class VideoWriter:
         if encoder is None:
             raise OutputError(f"{binary} has none of the encoders {', '.join(name for name, _ in _ENCODERS)}")
         name, options = encoder
+        # accurate_rnd: without it, every level comes out darker by one and tinted; but it takes as long as drawing does.
+        scaling = "bicubic" if quick else "bicubic+accurate_rnd"
         if quick and name == "libx264":
             options = {**options, **_QUICK}
         width, height = (side + side % 2 for side in self._size)
@@ -131,8 +133,7 @@ class VideoWriter:
             **{"c:v": name},
             **options,
             **sound,
-            # accurate_rnd: without it every level comes out darker by one and tinted.
-            vf="scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p",
+            vf=f"scale=out_color_matrix=bt709:out_range=tv:flags={scaling},format=yuv420p",
             colorspace="bt709",
             color_primaries="bt709",
             color_trc="bt709",
