@@ -18,10 +18,9 @@ from anomaly.bundle import read_card
 from anomaly.bundle_files import CARD
 from anomaly.evaluation import Figures, Spread, over_models
 from pipeline.evaluate import EvaluationSettings, LabelledClips, evaluate_model
-from pipeline.settings import Settings, override
+from pipeline.settings import Settings, checked, override
 from pipeline.training import train
 from pipeline.workspace import Workspace
-from pose_extract.checking import build
 from pose_extract.errors import GepcError, ModelError, UsageError
 from pose_extract.files import write_atomically, writing
 
@@ -133,7 +132,7 @@ def make_cells(base: Mapping[str, Any], factors: Sequence[Factor], grid: bool = 
         if len(cells) == _MOST_CELLS:
             raise UsageError(f"--vary: expected at most {_MOST_CELLS} cells")
         overrides = tuple(f"{key}={json.dumps(value)}" for key, value in combination)
-        settings = build(Settings, override(dict(base), overrides))
+        settings = checked(override(dict(base), overrides))
         key = _digest({name: asdict(getattr(settings, name)) for name in _SECTIONS})
         cells.setdefault(key, Cell("", overrides, settings))
         names.setdefault(key, []).append(", ".join(f"{k}={_shown(value)}" for k, value in combination))

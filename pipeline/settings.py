@@ -26,6 +26,11 @@ from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 from pose_extract.tracking import TrackingSettings
 from pose_extract.video import VideoSettings
 
+# Sections that only `pipeline.experiments.settings` has; a config with them is one of the pipeline too.
+OF_EXPERIMENTS = (
+    "one_class_svm", "neighbours", "gaussian_mixture", "classifier", "mped_rnn", "frame_prediction", "actions",
+    "experiment",
+)  # fmt: skip
 _MAX_DEPTH = 10  # of `_base_`, so that a circle is an error and not a hang
 
 
@@ -74,7 +79,12 @@ class Settings(ModelSettings):
 
 def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:
     """The checked settings of a config; raises `ConfigError`. Arguments as those of `load_config`."""
-    return build(Settings, load_config(name, overrides))
+    return checked(load_config(name, overrides))
+
+
+def checked(config: Mapping[str, Any]) -> Settings:
+    """The settings of nested mappings, sections that only experiments have left out; raises `ConfigError`."""
+    return build(Settings, {name: section for name, section in config.items() if name not in OF_EXPERIMENTS})
 
 
 def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,9 +17,9 @@ from pipeline.experiments.clip_windows import ClipWindows
 from pipeline.experiments.coarse import Coarse, Task, training_clips
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.experiments.processes import run
-from pipeline.experiments.settings import load_experiment
+from pipeline.experiments.settings import ExperimentSettings, load_experiment
 from pipeline.experiments.splits import Split, pick_splits, random_splits, splits_of_config
-from pipeline.settings import load_settings
+from pipeline.settings import OF_EXPERIMENTS, Settings, load_settings
 from pose_extract.cleaning import CleaningSettings, clean_tracks
 from pose_extract.errors import ConfigError, TrainingError, UsageError
 
@@ -385,5 +386,9 @@ def test_every_shipped_config_is_one_of_an_experiment_too():
 
     for name in shipped_configs():
         load_experiment(name)
+    own = {f.name for f in dataclasses.fields(ExperimentSettings)} - {
+        f.name for f in dataclasses.fields(Settings)
+    }
+    assert own == set(OF_EXPERIMENTS)
     assert load_experiment("ntu", ["mped_rnn.epochs=2"]).mped_rnn.epochs == 2
     assert load_experiment("ntu").classifier.width == 64  # published unless a config says otherwise
