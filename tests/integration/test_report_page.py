@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.marks import read_marks
 from pipeline.report.thresholds import spans
 from pipeline.report.write import ReportClip, write_report
 from pipeline.scoring import load_scorer, score_parts
@@ -329,6 +330,12 @@ def test_marks_are_kept_counted_and_saved_as_json_and_csv(opened, tmp_path):
         assert (mark["video"], mark["clip"]) == (NASTY, "falling<b>")
         assert (mark["start_frame"], mark["end_frame"]) == (event["start"], event["end"])
         assert mark["start_s"] <= mark["peak_s"] < mark["end_s"]
+    for name in ("marks.json", "marks.csv"):
+        read = read_marks(tmp_path / name)
+        assert [(mark.clip, mark.verdict) for mark in read] == [
+            ("falling<b>", "right"),
+            ("falling<b>", "false"),
+        ]
     with open(tmp_path / "marks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [{k: str(v) for k, v in mark.items()} for mark in saved["marks"]] == rows

@@ -16,7 +16,7 @@ gepc.figures = {
     const ys = full.flat().map((joint) => joint[1]);
     const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
     const cell = width / poses.length;
-    const scale = Math.min((height - 10) / Math.max(bottom - top, 1e-6), (0.62 * cell) / Math.max(...spread, 1e-6));
+    const scale = Math.min((height - 10) / Math.max(bottom - top, 1e-6), (0.48 * cell) / Math.max(...spread, 1e-6));
     poses.forEach((pose, n) => {
       const seen = pose.filter(Boolean);
       if (seen.length < 2) return;

@@ -94,7 +94,7 @@ gepc.Inspector = class {
     parts.push(gepc.el("canvas", { class: "figure", id: "figure-person", role: "img", "aria-label": `Poses of person ${cell.track} at the peak, left to right` }));
     parts.push(gepc.el("h3", {}, "Nearest action words"));
     const list = gepc.el("ol", { class: "words" });
-    for (const [word, weight] of cell.words) {
+    for (const [word, weight] of cell.words.filter(([, weight], i) => i === 0 || weight >= 0.01)) {
       const canvas = words?.poses[word - 1] ? gepc.el("canvas", { class: "figure", "data-word": word, role: "img", "aria-label": `Typical poses of word ${word}, left to right` }) : null;
       const name = gepc.el("span", { class: "word" }, `Word ${word}`);
       if (words?.shares[word - 1] != null) name.append(gepc.el("small", {}, ` ${(100 * words.shares[word - 1]).toFixed(1)} % of normal`));

@@ -154,7 +154,7 @@ gepc.Page = class {
     this.setStop(this.stop, false);
     const worst = this.events.reduce((a, b) => (a && a.score >= b.score ? a : b), null);
     if (time !== null && Number.isFinite(time)) this.stage.seek(time);
-    else if (worst) this.choose(worst, false);
+    else if (worst) this.choose(worst, { closer: false, tell: false }); // first of all, the whole video
     performance.mark("gepc-curve");
     document.body.classList.add("ready");
   }
@@ -167,10 +167,10 @@ gepc.Page = class {
 
   // ---- events
 
-  choose(event, tell = true) {
+  choose(event, { closer = true, tell = true } = {}) {
     this.selected = event;
     this.choosePersonQuietly(null);
-    this.timeline.lookAt(event);
+    if (closer) this.timeline.lookAt(event);
     this.stage.seek(event.peakS);
     this.showEvents();
     if (tell) this.say(`Event ${event.number} of ${this.events.length}, ${gepc.clock(event.startS)}, percentile ${gepc.percentileText(event.percentile)}`);

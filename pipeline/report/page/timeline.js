@@ -32,7 +32,7 @@ gepc.Timeline = class {
   // ---- places: a gutter on the left for labels, the rest is time
 
   get gutter() {
-    return this.curve.clientWidth < 480 ? 34 : 46;
+    return this.curve.clientWidth < 480 ? 40 : 46;
   }
 
   x(time) {
