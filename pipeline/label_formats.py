@@ -31,13 +31,13 @@ _COLUMNS_TEXT = (
 _SLACK_S = 1.0  # by which an interval in seconds may end after its clip: people round
 
 
-def read_intervals(path: Path, clips: Times) -> dict[str, Mask]:
+def read_intervals(path: Path, clips: Times, others: bool = False) -> dict[str, Mask]:
     """Masks of all ``clips`` from a CSV with a row an abnormal stretch.
 
     The columns say what they hold: ``clip,start_frame,end_frame``: frames from 0, the end is the first frame that is no
     longer abnormal; ``clip,first_frame,last_frame``: both are abnormal; ``clip,start_s,end_s``: the frames shown at
     start_s <= time < end_s, in seconds or as ``minutes:seconds``. Further columns are ignored. A clip without a row is
-    normal throughout.
+    normal throughout. With ``others``, rows of clips that are not among these are passed over.
 
     Raises:
         FormatError: names the line; columns are missing, a clip is unknown, an interval is reversed, empty, outside its
@@ -57,6 +57,8 @@ def read_intervals(path: Path, clips: Times) -> dict[str, Mask]:
         entry = dict(zip(rows[0][1], row, strict=True))
         clip = entry["clip"]
         if clip not in clips:
+            if others:
+                continue
             raise FormatError(f"{where}: there is no clip {clip!r:.80}; there are {_some(clips)}")
         start, end = (_seconds if columns[0] == "start_s" else _frames)(columns, entry, clips[clip], where)
         stretches.setdefault(clip, []).append((start, end, line))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from anomaly.events import runs_of
 from pipeline import label_formats
 from pose_extract.cache import load_tracks
 from pose_extract.errors import FormatError, UsageError
@@ -227,6 +228,41 @@ def read_labels(
     if clips is None:
         raise UsageError(f"labels of kind {kind} need the tracks of their clips, to know how long these are")
     return (label_formats.read_intervals if kind == "intervals" else label_formats.read_ubnormal)(path, clips)
+
+
+def read_stretches(
+    path: Path, names: Sequence[str], time_s: NDArray[np.float64], abnormal: int = 1
+) -> list[tuple[float, float]] | None:
+    """When one clip is labelled abnormal: (start_s, end_s) in order of time.
+
+    Args:
+        path: a CSV of intervals; or masks as `read_masks` reads them, a single ``.npy`` whatever its name.
+        names: what the clip may be called in there.
+        time_s: (F,) time of each of its frames.
+        abnormal: the value of an abnormal frame in masks.
+
+    Returns:
+        None if nothing is said of this clip; of a CSV, in which normal clips have no row, nothing but an empty list.
+
+    Raises:
+        FormatError: the labels are damaged.
+        UsageError: the mask has another number of frames than the clip.
+    """
+    if not path.exists():
+        raise FormatError(f"{path}: there is no such file or folder of labels")
+    if path.suffix.lower() == ".csv":
+        masks = label_formats.read_intervals(path, dict.fromkeys(names, time_s), others=True)
+        found = [np.any(list(masks.values()), axis=0)]
+    else:
+        masks = read_masks(path, abnormal)
+        found = [mask for name, mask in masks.items() if path.suffix == ".npy" or name in names][:1]
+    if not found:
+        return None
+    if len(found[0]) != len(time_s):
+        raise UsageError(f"{path}: the clip has {len(time_s)} frames, its mask {len(found[0])}")
+    steps = np.diff(time_s)
+    ends = np.append(time_s[1:], time_s[-1:] + (np.median(steps) if len(steps) else 0.0))
+    return [(float(time_s[a]), float(ends[b - 1])) for a, b in runs_of(found[0])]
 
 
 def clip_times(folder: Path) -> dict[str, NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from pose_extract.sources import VideoSource
 from pose_extract.video import VideoInfo
 
 _TIMEOUT_S = 60.0
+_LEAD_S = 5.0
 
 
 def read_still(source: VideoSource, info: VideoInfo, time_s: float) -> NDArray[np.uint8] | None:
@@ -32,14 +33,15 @@ def read_still(source: VideoSource, info: VideoInfo, time_s: float) -> NDArray[n
         data = np.frombuffer(images[min(round(time_s * info.fps), len(images) - 1)].read_bytes(), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         return None if image is None else np.asarray(cv2.resize(image, (width, height)), np.uint8)
-    early = time_s - 0.5 / info.fps  # half a frame: rounding must not bring the next one
-    search = {"ss": f"{info.start_s + early:.6f}", "seek_timestamp": 1} if early > 0 else {}
+    at_s = info.start_s + time_s - 0.5 / info.fps  # half a frame: rounding must not bring the next one
+    # Searched early and then read up to the frame itself: streams are searched by their key frames only.
+    search = {"ss": f"{info.start_s + time_s - _LEAD_S:.6f}", "seek_timestamp": 1} if time_s > _LEAD_S else {}
     command = (
-        local_file(source.path, hide_banner=None, nostdin=None, loglevel="quiet", **search)
+        local_file(source.path, hide_banner=None, nostdin=None, loglevel="quiet", copyts=None, **search)
         .output(
             "pipe:1",
             map="0:V:0",
-            vf=f"scale={width}:{height},format=bgr24",
+            vf=f"select=gte(t\\,{at_s:.6f}),scale={width}:{height},format=bgr24",
             f="rawvideo",
             pix_fmt="bgr24",
             **{"frames:v": 1},

@@ -23,6 +23,7 @@ example:
   gepc-pipeline score video.mp4 --out scores.csv --people people.csv --plot plot.png --overlay overlay.mp4
   gepc-pipeline score video.mp4 --out scores.csv --explain windows.csv --score-by both
   gepc-pipeline score video.mp4 --out scores.csv --events events.json events.vtt --thumbnails events/
+  gepc-pipeline score video.mp4 --out scores.csv --plot plot.svg --labels video.mask.npy
   gepc-pipeline score recordings/ --out scores/ --events events/
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
   gepc-pipeline score video.mp4 --tracks gepc-workspace/tracks/video.npz --out scores.csv --overlay overlay.mp4
@@ -53,6 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also a row for every window of a person: its action words, mixture component and worst joints",
     )
     parser.add_argument("--plot", type=Path, metavar="PNG|DIR", help="also a picture of the score over time")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="NPY|CSV|DIR",
+        help="draw into the plot what is known to be abnormal: a mask of frames, a folder or .npz of masks named like "
+        "the clips, or a CSV of intervals (see gepc-pipeline labels)",
+    )
+    parser.add_argument(
+        "--abnormal",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="which value of --labels' masks stands for an abnormal frame (default: 1)",
+    )
     parser.add_argument("--overlay", type=Path, metavar="MP4|DIR", help="also a video with people and scores")
     parser.add_argument(
         "--events",
@@ -101,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
     both = args.source is not None and args.tracks is not None
     of_pictures = {
         "--overlay": args.overlay,
+        "--plot": args.plot,
         "--thumbnails": args.thumbnails,
         "--event-clips": args.event_clips,
     }
@@ -110,11 +126,16 @@ def run(args: argparse.Namespace) -> int:
             "expected either a video (or folder, or glob) or --tracks FILE.npz; both only for "
             f"{', '.join(of_pictures)}"
         )
+    pictures = [
+        name for name in pictures if name != "--plot"
+    ]  # which only has thumbnails if the video is there
     if args.source is None and pictures:
         raise UsageError(
             f"{pictures[0]} needs the video itself: "
             f"gepc-pipeline score VIDEO --tracks FILE.npz --out ... {pictures[0]} ..."
         )
+    if args.labels is not None and args.plot is None:
+        raise UsageError("--labels are drawn into the plot: add --plot PNG")
     workspace = Workspace(args.workspace)
     outputs = Outputs(
         args.out,
@@ -130,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
         source = _one_source(args.source) if both else None
-        _report(scorer, load_tracks(args.tracks, features=False), outputs, source, args.quiet)
+        _report(args, scorer, load_tracks(args.tracks, features=False), outputs, source)
         return 0
     _warn_of_other_poses(args.model or workspace.model, scorer)
     return _score_videos(args, scorer, workspace, outputs)
@@ -178,7 +199,7 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
         failed += report.failed
         for entry in (*report.made, *report.reused):
             tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
-            _report(scorer, tracks, files, source, args.quiet)
+            _report(args, scorer, tracks, files, source, several)
     if failed and not several:
         raise failed[0][1]
     for name, error in failed:
@@ -186,12 +207,32 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
     return VideoError.exit_code if failed else 0
 
 
+def _labelled(
+    args: argparse.Namespace, tracks: ClipTracks, source: VideoSource | None, several: bool
+) -> list[tuple[float, float, str]]:
+    """What ``--labels`` say of a clip; of several clips, some may have none."""
+    from pipeline.labels import read_stretches
+    from pose_extract.errors import UsageError
+
+    names = [tracks.clip] if source is None else [tracks.clip, source.name]
+    found = read_stretches(args.labels, names, tracks.time_s, args.abnormal)
+    if found is None and not several:
+        raise UsageError(f"{args.labels}: there are no labels of {names[-1]}")
+    return [(start, end, "") for start, end in found or []]
+
+
 def _report(
-    scorer: Scorer, tracks: ClipTracks, outputs: Outputs, source: VideoSource | None, quiet: bool
+    args: argparse.Namespace,
+    scorer: Scorer,
+    tracks: ClipTracks,
+    outputs: Outputs,
+    source: VideoSource | None,
+    several: bool = False,
 ) -> None:
     from pipeline.outputs import events_text, write_outputs
 
-    curve = write_outputs(scorer, tracks, outputs, source, quiet=quiet)
+    labelled = _labelled(args, tracks, source, several) if args.labels is not None else []
+    curve = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
     share = curve.alarm.mean() if len(curve.alarm) else 0.0
     print(
         f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"

@@ -129,19 +129,49 @@ def test_the_time_that_somebody_is_hidden_makes_no_windows(truth_workspace):
     np.testing.assert_array_equal(a.x, b.x)
 
 
-def test_plot_is_a_picture_with_the_alarm_threshold(truth_workspace, cli, tmp_path):
+def test_plot_is_a_picture_of_the_scores_and_of_the_labels(truth_workspace, cli, tmp_path):
     tracks = truth_workspace / "tracks" / "normal_0.npz"
-    for name in ("plot.png", "plot.svg"):
-        result = cli(
-            "score", "--tracks", tracks, "--out", tmp_path / "s.csv", "--plot", tmp_path / name,
-            "--workspace", truth_workspace,
-        )  # fmt: skip
-        assert result.code == 0
-    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
-    assert (
-        "alarm threshold" in (tmp_path / "plot.svg").read_text()
-        or "<svg" in (tmp_path / "plot.svg").read_text()
-    )
+    mask = np.zeros(192, np.uint8)
+    mask[48:96] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    (tmp_path / "labels.csv").write_text("clip,start_s,end_s\nnormal_0,2,4\nanother,0,100\n")
+    score = ("score", "--tracks", tracks, "--out", tmp_path / "s.csv", "--workspace", truth_workspace)
+
+    def plotted(*options):
+        pictures = []
+        for name in ("plot.png", "plot.svg"):
+            result = cli(*score, "--plot", tmp_path / name, *options)
+            assert result.code == 0, result.err
+            pictures.append((tmp_path / name).read_bytes())
+        return pictures
+
+    plain, drawn = plotted()
+    assert plain[:4] == b"\x89PNG"
+    assert b'id="score"' in drawn
+    assert b'id="threshold"' in drawn
+    assert b"labelled abnormal" not in drawn
+    by_mask = plotted("--labels", tmp_path / "mask.npy")
+    assert b'id="labelled abnormal"' in by_mask[1]
+    assert by_mask[0] == plotted("--labels", tmp_path / "labels.csv")[0] != plain
+    np.save(tmp_path / "mask.npy", 1 - mask)
+    assert by_mask[0] == plotted("--labels", tmp_path / "mask.npy", "--abnormal", "0")[0]
+
+
+def test_labels_that_do_not_fit_the_clip_are_refused(truth_workspace, cli, tmp_path):
+    tracks = truth_workspace / "tracks" / "normal_0.npz"
+    score = ("score", "--tracks", tracks, "--out", tmp_path / "s.csv", "--workspace", truth_workspace)
+    np.save(tmp_path / "short.npy", np.zeros(100, np.uint8))
+    np.savez(tmp_path / "others.npz", normal_1=np.zeros(192, np.uint8))
+    for labels, message in (
+        ("short.npy", "the clip has 192 frames, its mask 100"),
+        ("others.npz", "there are no labels of normal_0"),
+        ("gone.csv", "there is no such file"),
+    ):
+        result = cli(*score, "--plot", tmp_path / "p.png", "--labels", tmp_path / labels)
+        assert result.code != 0
+        assert message in result.err
+    result = cli(*score, "--labels", tmp_path / "short.npy")
+    assert "add --plot" in result.err
 
 
 def test_a_lower_false_alarm_rate_raises_fewer_alarms(truth_workspace, cli, tmp_path):

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipeline.drawing import anomaly_colour, draw_people
+from pipeline.drawing import anomaly_colour, draw_people, level, text_width, write_text
 from pipeline.overlay import OverlaySettings, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
+from pose_extract.ffmpeg import find_ffmpeg, passthrough
 from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17
 from pose_extract.video import VideoReader, VideoSettings
-from tests.conftest import X264
+from tests.conftest import KEYED, X264, run_ffmpeg
 
 GREY = 128
 
@@ -111,6 +113,40 @@ def test_ids_stand_above_the_box_and_inside_the_picture():
     plate = np.argwhere(np.any(corner != drawn([keypoints], [box], [0.5]), axis=2))
     assert np.ptp(plate[:, 0]) >= 8  # not cut off by the border
     assert np.ptp(plate[:, 1]) >= 20
+
+
+@pytest.mark.parametrize("anomaly", [0.1, 0.9, 1.0, np.nan])
+def test_a_bone_has_the_colour_of_the_score_and_a_joint_is_white(anomaly):
+    keypoints, box = person(x=200, y=40, height=400)
+    image = drawn([keypoints], [box], [anomaly], size=(400, 480))
+    hip, knee = (keypoints[COCO17.index[f"left_{joint}"], :2] for joint in ("hip", "knee"))
+    x, y = (hip + knee).round().astype(int) // 2
+    assert tuple(image[y, x].tolist()) == anomaly_colour(anomaly)
+    assert tuple(image[round(knee[1]), round(knee[0])].tolist()) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("anomaly", [0.5, 0.9, 0.99, 1.0])
+def test_the_bar_on_a_box_is_as_long_as_the_level_of_the_score(anomaly):
+    keypoints, box = person(x=200, y=40, height=400)
+    box = np.array([100, 50, 299, 450], np.float32)
+    image = drawn([keypoints], [box], [anomaly], size=(400, 480))
+    row = image[49, 100:300]
+    filled = np.all(row == anomaly_colour(anomaly), axis=1)
+    assert filled.sum() == round(float(level(anomaly)) * 200)
+    assert filled[: filled.sum()].all()
+    assert np.all(row[filled.sum() :] == (20, 20, 20))
+
+
+def test_text_is_written_within_its_height_and_cut_at_the_border():
+    image = np.zeros((60, 200, 3), np.uint8)
+    write_text(image, "H8", (20, 40), 20, (10, 20, 30))
+    rows, columns = np.nonzero(image.any(axis=2))
+    assert (rows.min(), rows.max()) == pytest.approx((20, 39), abs=1)
+    assert columns.min() >= 20
+    assert columns.max() - 20 == pytest.approx(text_width("H8", 20), abs=2)
+    assert image.max(axis=(0, 1)).tolist() == [10, 20, 30]
+    for at in ((-10, 10), (190, 40), (20, 200), (20, -50)):
+        write_text(image, "12", at, 20)
 
 
 def test_lines_widen_with_the_picture():
@@ -217,6 +253,162 @@ def test_a_resampled_reading_is_drawn_at_its_own_rate(grey_video, tmp_path):
     count, _ = overlay(grey_video, path, tracks_of(12, fps=12.5), video=VideoSettings(fps=12.5))
     assert count in (12, 13)
     assert VideoReader(path).info.fps == 12.5
+
+
+def test_a_bone_in_the_video_has_the_colour_of_its_persons_score(make_video, tmp_path):
+    source = make_video("big.mp4", "-vf", "geq=lum=128:cb=128:cr=128", *X264, size=(320, 480), frames=5)
+    keypoints, box = person(x=160, y=40, height=400)
+    tracks = replace(
+        tracks_of(5, size=(320, 480), people=((160, 0, 5),)),
+        keypoints=np.repeat(keypoints[None], 5, axis=0),
+        boxes=np.repeat(box[None], 5, axis=0),
+    )
+    hip, knee = (keypoints[COCO17.index[f"left_{joint}"], :2] for joint in ("hip", "knee"))
+    x, y = (hip + knee).round().astype(int) // 2
+    for score in (0.1, 1.0):
+        _, images = overlay(source, tmp_path / "o.mp4", tracks, row=score)
+        np.testing.assert_allclose(
+            images[2][y, x], anomaly_colour(score), atol=40
+        )  # colour is coded coarsely
+
+
+def test_an_upright_picture_is_drawn_into_a_turned_video(make_video, tmp_path):
+    flat = make_video("flat.mp4", "-vf", "geq=lum=128:cb=128:cr=128", *X264, size=(160, 120))
+    turned = tmp_path / "turned.mp4"
+    data = flat.read_bytes()
+    one = (1 << 16).to_bytes(4, "big")
+    none, minus = bytes(4), ((1 << 32) - (1 << 16)).to_bytes(4, "big")
+    identity = one + none * 3 + one + none * 3 + (1 << 30).to_bytes(4, "big")
+    # The track's display matrix, a quarter turn; the movie's own comes first and stays.
+    quarter = none + one + none + minus + none + none + (120 << 16).to_bytes(4, "big") + none
+    quarter += (1 << 30).to_bytes(4, "big")
+    at = data.index(identity, data.index(b"tkhd"))
+    turned.write_bytes(data[:at] + quarter + data[at + 36 :])
+    assert VideoReader(turned).info.frame_size == (120, 160)
+    tracks = tracks_of(25, size=(120, 160), people=((60, 0, 25),))
+    _, images = overlay(turned, tmp_path / "out.mp4", tracks)
+    assert images[0].shape[1] == 120
+    drawn_at = np.argwhere((np.abs(images[3][:160].astype(int) - GREY) > 40).any(axis=2))
+    assert drawn_at[:, 1].mean() == pytest.approx(60, abs=4)
+    assert drawn_at[:, 0].min() < 20 < 85 < drawn_at[:, 0].max()
+
+
+# -- sound and time ----------------------------------------------------------------------------------------------------
+
+FLASH_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def flash_and_beep(tmp_path_factory):
+    """Four seconds, black and silent but for a white flash and a tone at `FLASH_S`."""
+    path = tmp_path_factory.mktemp("flash") / "whole.mkv"
+    on = f"between(t,{FLASH_S},{FLASH_S + 0.5})"
+    picture = f"color=black:s=160x120:r=25:d=4,drawbox=c=white:t=fill:enable='{on}'"
+    sound = f"sine=1000:d=4,volume=enable='not({on})':volume=0"
+    run_ffmpeg("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, *KEYED, "-c:a", "aac", path)
+    return path
+
+
+def everyone_gone(source, path):
+    """The overlay of a source in which nobody is."""
+    with VideoReader(source) as reader:
+        times = np.array([frame.time_s for frame in reader])
+        nobody = tracks_of(len(times), fps=reader.info.fps, people=())
+    overlay(source, path, replace(nobody, time_s=times))
+    return path
+
+
+def flash_s(path):
+    with VideoReader(path) as reader:
+        return next(frame.time_s for frame in reader if frame.image[:100].mean() > 200)
+
+
+def sound_of(path):
+    """Samples of the sound as a player has them, 8000 a second."""
+    command = [find_ffmpeg(), "-v", "error", "-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", "8000"]
+    raw = subprocess.run([*command, "-f", "s16le", "-"], check=True, capture_output=True).stdout
+    return np.abs(np.frombuffer(raw, np.int16).astype(float))
+
+
+def lengths(path):
+    """Seconds of the pictures, of the sound, and of the whole file."""
+    with VideoReader(path) as reader:
+        pictures = sum(1 for _ in reader) / reader.info.fps
+        return pictures, len(sound_of(path)) / 8000, reader.info.duration_s
+
+
+def beep_s(path):
+    sound = sound_of(path)
+    return np.argmax(sound > sound.max() / 3) / 8000
+
+
+CUTS = {
+    "as it is": ("whole.mkv", (), 4.0),
+    "trimmed": ("trimmed.mp4", ("-ss", "1.3", "-i", "{}", "-c", "copy"), 2.7),
+    "trimmed mkv": ("trimmed.mkv", ("-ss", "1.3", "-i", "{}", "-c", "copy"), 3.0),
+    "trimmed stream": ("trimmed.ts", ("-ss", "1.3", "-i", "{}", "-c", "copy"), 3.0),
+    "pictures begin later": ("late.mkv", ("-i", "{}", "-vf", "trim=start=0.6", *KEYED, "-c:a", "copy"), 3.4),
+    "sound begins later": ("quiet.mp4", ("-i", "{}", "-c:v", "copy", "-af", "atrim=start=0.7"), 4.0),
+    "rate varies": (
+        "vfr.mp4",
+        (
+            "-i",
+            "{}",
+            "-vf",
+            "select=not(mod(n\\,4))+gt(n\\,45)",
+            *(f"-{next(iter(passthrough(find_ffmpeg())))}", "vfr"),
+            *KEYED,
+            "-c:a",
+            "copy",
+        ),
+        4.0,
+    ),
+    "sound goes on": ("on.mp4", ("-i", "{}", "-vf", "trim=end=3", *KEYED, "-c:a", "copy"), 4.0),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_sound_stays_with_the_pictures_and_both_last_as_long_as_the_source(cut, flash_and_beep, tmp_path):
+    name, options, length = CUTS[cut]
+    source = tmp_path / name if options else flash_and_beep
+    if options:
+        options = [str(flash_and_beep) if option == "{}" else option for option in options]
+        run_ffmpeg(*options, source)
+    result = everyone_gone(source, tmp_path / "overlay.mp4")
+    assert flash_s(result) == pytest.approx(flash_s(source), abs=0.03)
+    assert beep_s(result) == pytest.approx(flash_s(result), abs=0.06)
+    assert lengths(result) == pytest.approx((length,) * 3, abs=0.1)
+
+
+def test_damage_in_the_middle_keeps_sound_and_pictures_together(flash_and_beep, tmp_path):
+    stream, broken = tmp_path / "whole.ts", tmp_path / "broken.ts"
+    run_ffmpeg("-i", flash_and_beep, "-c", "copy", stream)
+    data = bytearray(stream.read_bytes())
+    first, last = len(data) // 4, len(data) // 3
+    data[first:last] = bytes(last - first)
+    broken.write_bytes(data)
+    result = everyone_gone(broken, tmp_path / "overlay.mp4")
+    assert flash_s(result) == pytest.approx(FLASH_S, abs=0.1)
+    assert beep_s(result) == pytest.approx(FLASH_S, abs=0.1)
+    assert lengths(result) == pytest.approx((4.0,) * 3, abs=0.1)
+
+
+def test_a_recording_that_was_cut_off_ends_where_it_can_be_read_to(flash_and_beep, tmp_path):
+    stream, cut = tmp_path / "whole.ts", tmp_path / "cut.ts"
+    run_ffmpeg("-i", flash_and_beep, "-c", "copy", stream)
+    cut.write_bytes(stream.read_bytes()[: stream.stat().st_size * 3 // 4])
+    with VideoReader(cut) as reader:
+        times = [frame.time_s for frame in reader]
+    pictures, sound, whole = lengths(everyone_gone(cut, tmp_path / "overlay.mp4"))
+    assert pictures == pytest.approx(times[-1] + 0.04, abs=0.05)
+    assert sound <= whole == pytest.approx(pictures, abs=0.1)
+
+
+def test_a_source_without_sound_gives_an_overlay_without(grey_video, tmp_path):
+    overlay(grey_video, tmp_path / "a.mp4", tracks_of(25))
+    info = VideoReader(tmp_path / "a.mp4").info
+    assert not info.has_audio
+    assert info.duration_s == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_sound_is_kept_unless_told_otherwise(make_video, tmp_path):
