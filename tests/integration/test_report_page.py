@@ -342,6 +342,12 @@ def test_marks_are_kept_counted_and_saved_as_json_and_csv(opened, tmp_path):
     page.page.locator("#events button").nth(0).click()
     page.page.keyboard.press("u")
     assert page.page.inner_text("#marks-count") == "1 mark"
+    page.page.set_input_files("#marks-file", tmp_path / "marks.json")
+    page.wait("document.getElementById('marks-count').textContent === '2 marks'")
+    assert page("JSON.parse(gepc.page.marks.json())") == saved
+    page.page.set_input_files("#marks-file", tmp_path / "marks.csv")
+    page.wait("!document.getElementById('notice').hidden")
+    assert page.page.inner_text("#notice").startswith("marks.csv holds no marks")
     assert page.complaints == []
 
 

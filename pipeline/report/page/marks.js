@@ -77,6 +77,28 @@ gepc.Marks = class {
     return [gepc.Marks.columns, ...rows].map((row) => row.join(",") + "\r\n").join("");
   }
 
+  // Takes in what json() made, perhaps on another machine; marks of the same event are replaced.
+  read(text) {
+    const { format, version, marks } = JSON.parse(text);
+    if (format !== "gepc-marks" || version !== 1) throw new Error("no marks");
+    let [taken, unknown] = [0, 0];
+    for (const mark of marks) {
+      const same = this.videos.filter((video) => video.clip === mark.clip);
+      const video = same.find((one) => one.name === mark.video) ?? same[0];
+      const numbers = gepc.Marks.columns.slice(2, -1).every((name) => Number.isFinite(mark[name]));
+      if (!video || !numbers || !["right", "false"].includes(mark.verdict)) {
+        unknown++;
+        continue;
+      }
+      const kept = Object.fromEntries(gepc.Marks.columns.map((name) => [name, mark[name]]));
+      this.marks = this.marks.filter((old) => !gepc.Marks.within(old, video, { startS: mark.start_s, endS: mark.end_s }));
+      this.marks.push({ id: video.id, ...kept, video: video.name });
+      taken++;
+    }
+    this.keep();
+    return { taken, unknown };
+  }
+
   save(name, type, text) {
     const link = gepc.el("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
     link.click();

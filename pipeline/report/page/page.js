@@ -61,8 +61,10 @@ gepc.Page = class {
     const low = this.report.reference.score[0];
     const values = gepc.unpack(video.spark, Float32Array);
     const points = [...values].map((value, i) => `${((i / Math.max(values.length - 1, 1)) * 100).toFixed(1)} ${(19 - 18 * Math.max(0, (value - low) / (high - low))).toFixed(1)}`);
+    const [first, ...rest] = points.length ? points : ["0 19"];
+    const line = [first, ...rest, ...(rest.length ? [] : ["100 19"])].join("L");
     const spark = gepc.svg("svg", { viewBox: "0 0 100 20", preserveAspectRatio: "none", class: "spark", "aria-hidden": "true" });
-    spark.append(gepc.svg("path", { class: "area", d: `M0 20L${points.join("L")}L100 20z` }), gepc.svg("path", { class: "line", d: `M${points.join("L")}` }));
+    spark.append(gepc.svg("path", { class: "area", d: `M0 20L${line}L100 20z` }), gepc.svg("path", { class: "line", d: `M${line}` }));
     const count = gepc.el("span", { class: "badge" });
     const facts = gepc.el("small", {});
     const button = gepc.el("button", { type: "button", onclick: () => this.open(video) }, gepc.el("span", { class: "name", title: video.path || video.name }, video.name), count, spark, facts);
@@ -223,6 +225,21 @@ gepc.Page = class {
     if (!this.marks.stored) gepc.fail(new Error("This browser keeps no data of this page: save the marks before you close it."));
   }
 
+  async openMarks(input) {
+    const file = input.files[0];
+    input.value = ""; // so that the same file can be opened again
+    if (!file) return;
+    try {
+      const { taken, unknown } = this.marks.read(await file.text());
+      this.showMarks();
+      this.showVideos();
+      if (this.clip) this.showEvents();
+      this.say(`${gepc.plural(taken, "mark")} taken` + (unknown ? `, ${gepc.number(unknown)} of videos that are not here` : ""));
+    } catch {
+      gepc.fail(new Error(`${file.name} holds no marks: expected the JSON that this page saves`));
+    }
+  }
+
   showMarks() {
     const count = this.marks.marks.length;
     gepc.$("marks-count").textContent = count ? gepc.plural(count, "mark") : "No marks yet";
@@ -287,6 +304,8 @@ gepc.Page = class {
     on("false", "click", () => this.mark("false"));
     on("save-json", "click", () => this.marks.save("marks.json", "application/json", this.marks.json()));
     on("save-csv", "click", () => this.marks.save("marks.csv", "text/csv", this.marks.csv()));
+    on("open-marks", "click", () => gepc.$("marks-file").click());
+    on("marks-file", "change", (event) => this.openMarks(event.target));
     on("help-open", "click", () => this.help());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       gepc.colours = {};
