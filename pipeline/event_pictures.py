@@ -153,7 +153,7 @@ def peak_picture(
         image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
     )
     ratio = np.array((size[0] / frame_size[0], size[1] / frame_size[1]))
-    stroke = max(1, round(max(size) / 480))
+    stroke = max(2, round(max(size) / 480))
     for i in reversed(range(len(event.people))):  # the worst last, so on top
         if np.isnan(event.boxes[i]).any():
             continue

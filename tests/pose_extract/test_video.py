@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pose_extract.errors import VideoError
-from pose_extract.ffmpeg import find_ffmpeg, passthrough
+from pose_extract.ffmpeg import find_ffmpeg, passthrough, sound_start
 from pose_extract.video import VideoReader, VideoSettings
 from tests.conftest import KEYED, X264, grey, read, run_ffmpeg
 
@@ -108,6 +108,25 @@ def test_the_length_is_unknown_where_the_container_does_not_state_it(make_video)
     info = VideoReader(make_video("raw_stream.h264", *X264)).info
     assert info.frame_count is None
     assert info.duration_s is None
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "ts"])
+def test_where_sound_begins_before_the_pictures_the_end_still_counts_from_the_first_frame(
+    ending, make_video, tmp_path
+):
+    whole = make_video("sound.mkv", *KEYED, "-c:a", "aac", frames=75, audio=True)
+    late = tmp_path / f"late.{ending}"
+    [(option, value)] = passthrough(find_ffmpeg()).items()
+    run_ffmpeg("-i", whole, "-vf", "trim=start=1", f"-{option}", value, *KEYED, "-c:a", "copy", late)
+    with VideoReader(late) as reader:
+        times = [frame.time_s for frame in reader]
+        info = reader.info
+    assert times[0] == 0.0
+    assert info.end_s == pytest.approx(times[-1] + 0.04, abs=0.08)
+    assert info.end_s == pytest.approx(info.duration_s - 1, abs=0.08)
+    first_sound = sound_start(late)
+    assert info.start_s - first_sound == pytest.approx(1.0, abs=0.05)
+    assert sound_start(make_video("grey.mp4", *X264)) is None
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

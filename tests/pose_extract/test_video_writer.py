@@ -12,7 +12,7 @@ from pose_extract import video_writer
 from pose_extract.errors import OutputError
 from pose_extract.ffmpeg import encoders, find_ffmpeg
 from pose_extract.video import VideoReader, VideoWriter
-from tests.conftest import X264, grey
+from tests.conftest import X264, grey, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")
 
@@ -95,6 +95,34 @@ def test_sound_of_the_source_is_kept(make_video, tmp_path):
     assert "Audio: aac" in described(write(tmp_path / "out.mp4", frames(25), audio_from=source))
     silent = make_video("h264.mp4", *X264)
     assert "Audio" not in described(write(tmp_path / "silent.mp4", frames(25), audio_from=silent))
+
+
+@pytest.mark.parametrize(("start_s", "heard_s"), [(None, 1.0), (0.0, 1.0), (0.5, 0.5), (-0.5, 1.5)])
+def test_sound_is_cut_or_led_in_by_silence_to_begin_with_the_first_frame(start_s, heard_s, tmp_path):
+    tone = "sine=1000:d=2,volume=enable='lt(t,1)':volume=0"
+    run_ffmpeg("-f", "lavfi", "-i", tone, tmp_path / "tone.wav")
+    path = write(tmp_path / "out.mp4", frames(40), audio_from=tmp_path / "tone.wav", audio_start_s=start_s)
+    command = [find_ffmpeg(), "-v", "error", "-i", path, "-map", "0:a:0", "-ar", "8000", "-f", "s16le", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    loud = np.abs(np.frombuffer(raw, np.int16).astype(int)) > 1000
+    assert np.argmax(loud) / 8000 == pytest.approx(heard_s, abs=0.03)
+    assert len(loud) / 8000 == pytest.approx(heard_s + 1, abs=0.05)
+
+
+def test_the_last_frame_can_be_held(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", 10, (64, 48)) as writer:
+        for n, image in enumerate(frames(3)):
+            writer.write(image, n / 10)
+        writer.hold(1.0)
+        writer.hold(0.5)  # it has been there already
+    levels = [frame.image.mean() for frame in VideoReader(tmp_path / "out.mp4")]
+    np.testing.assert_allclose(levels, [grey(0), grey(1), *[grey(2)] * 8], atol=1.5)
+
+
+def test_quick_files_show_the_same_pictures(tmp_path):
+    path = write(tmp_path / "out.mp4", frames(20), quick=True)
+    levels = [float(frame.image.mean()) for frame in VideoReader(path)]
+    np.testing.assert_allclose(levels, [grey(n) for n in range(20)], atol=4)
 
 
 def test_broken_sound_does_not_cost_the_video(make_video, tmp_path):
