@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.drawing import anomaly_colour, draw_people, level, text_width, write_text
@@ -475,3 +477,15 @@ def test_joints_in_metres_leave_only_their_boxes(grey_video, tmp_path):
     _, images = overlay(grey_video, tmp_path / "b.mp4", replace(flat, keypoints=metres, **space))
     assert bones_and_joints(near[3])[0] > 20 > bones_and_joints(images[3])[0]
     assert bones_and_joints(images[3])[1] > 50
+
+
+def test_an_error_on_the_way_leaves_neither_a_file_nor_a_process(grey_video, tmp_path):
+    def stop(done):
+        if done == 5:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        overlay(grey_video, tmp_path / "out.mp4", tracks_of(25), progress=stop)
+    assert list(tmp_path.iterdir()) == []
+    assert psutil.Process().children(recursive=True) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
