@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.options import add_workspace
+from pipeline.options import add_device, add_workspace
 
-HELP = "write the workspace's tracks in the formats of other tools"
+if TYPE_CHECKING:
+    from pipeline.scoring import Scorer
+    from pipeline.workspace import Workspace
+
+HELP = "write the workspace's tracks, and their scores, in the formats of other tools"
 EXAMPLE = """\
 example:
   gepc-pipeline export gepc tracks-as-json/ --kind json
   gepc-pipeline export alphapose out/ --clips '01_*'
   gepc-pipeline export kinetics-skeleton out/ --skeleton coco18 --tracks gepc-workspace/tracks/video.npz
+  gepc-pipeline export coco-video out/ --frames alarms --pictures      (FiftyOne reads it)
+  gepc-pipeline export parquet out/                                    (frames.parquet, people.parquet for pandas)
 
 formats: alphapose openpose kinetics-skeleton ntu mped-rnn coco posetrack gepc. Each holds certain skeletons; --skeleton
-converts to another one whose joints are all there."""
+converts to another one whose joints are all there.
+coco-video and parquet hold scores too, if there is a model; their tracks are then the cleaned ones that it scored."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layout", choices=("tracked", "results"), help="alphapose: which of its files")
     parser.add_argument("--kind", choices=("npz", "json"), help="gepc: which of its files (default: npz)")
+    parser.add_argument(
+        "--frames", choices=("all", "people", "alarms"), help="coco-video: which frames (default: all)"
+    )
+    parser.add_argument("--pictures", action="store_true", help="coco-video: also the frames as JPEGs")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="coco-video, parquet: the model (default: that of the workspace)",
+    )
+    add_device(parser, "auto", "coco-video, parquet: where the model runs")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,9 +65,46 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.tracks_export import export_all, find_tracks
     from pipeline.workspace import Workspace
 
+    if args.format in ("coco-video", "parquet"):
+        return _with_scores(args, Workspace(args.workspace))
     given = {"layout": args.layout, "kind": args.kind}
     options = {name: value for name, value in given.items() if value is not None}
     paths = find_tracks(Workspace(args.workspace), args.tracks, args.clips)
     count = export_all(args.format, paths, args.out, args.skeleton, **options)
     print(f"{count} clips written to {args.out}")
     return 0
+
+
+def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
+    from pipeline.tracks_export import find_tracks
+    from pose_extract.errors import UsageError
+
+    unused = {"--layout": args.layout, "--kind": args.kind, "--skeleton": args.skeleton}
+    if args.format == "parquet":
+        unused |= {"--frames": args.frames, "--pictures": args.pictures or None}
+    for name, value in unused.items():
+        if value is not None:
+            raise UsageError(f"export {args.format} has no option {name}")
+    paths = find_tracks(workspace, args.tracks, args.clips)
+    scorer = _scorer(args, workspace)
+    if args.format == "parquet":
+        from pipeline.parquet import export_parquet
+
+        count = export_parquet(paths, args.out, scorer)
+    else:
+        from pipeline.scored_export import export_coco_video
+
+        count = export_coco_video(paths, args.out, scorer, args.frames or "all", args.pictures)
+    print(
+        f"{count} clips written to {args.out}" + ("" if scorer else ", without scores: there is no model yet")
+    )
+    return 0
+
+
+def _scorer(args: argparse.Namespace, workspace: Workspace) -> Scorer | None:
+    """The model; None where none was asked for and the workspace has none."""
+    from pipeline.scoring import load_scorer
+
+    if args.model is None and not workspace.model.is_dir():
+        return None
+    return load_scorer(args.model or workspace.model, device=args.device)
