@@ -68,6 +68,11 @@ const gepc = {
     return node;
   },
 
+  // A file name that may be broken after its signs rather than within a word.
+  breakable(name) {
+    return name.split(/(?<=[_\-. ])/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+  },
+
   svg(tag, attributes) {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -65,7 +65,7 @@ gepc.Inspector = class {
     gepc.$("why-lead").replaceChildren("Peak at ", gepc.el("b", {}, gepc.clock(event.peakS, 1)), `, score ${event.score.toFixed(2)}: higher than `, gepc.el("b", {}, higher[0]), higher[1]);
     const parts = [];
     if (people.length) {
-      const named = people.filter((one, i) => i === 0 || one.percentile >= 90 || one.track === person);
+      const named = people.filter((one, i) => i === 0 || one.percentile >= 95 || one.track === person);
       const chips = named.slice(0, 8).map((one) => this.chip(one, one.track === person));
       parts.push(gepc.el("h3", {}, "Who"), gepc.el("div", { class: "chips" }, ...chips));
     }

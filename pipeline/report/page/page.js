@@ -67,7 +67,7 @@ gepc.Page = class {
     spark.append(gepc.svg("path", { class: "area", d: `M0 20L${line}L100 20z` }), gepc.svg("path", { class: "line", d: `M${line}` }));
     const count = gepc.el("span", { class: "badge" });
     const facts = gepc.el("small", {});
-    const button = gepc.el("button", { type: "button", onclick: () => this.open(video) }, gepc.el("span", { class: "name", title: video.path || video.name }, video.name), count, spark, facts);
+    const button = gepc.el("button", { type: "button", onclick: () => this.open(video) }, gepc.el("span", { class: "name", title: video.path || video.name }, ...gepc.breakable(video.name)), count, spark, facts);
     return { video, button, count, facts, item: gepc.el("li", {}, button) };
   }
 

@@ -166,7 +166,7 @@ gepc.Stage = class {
     const colour = gepc.heats[person.level];
     const chosen = person.track === this.selected;
     const [x1, y1, x2, y2] = person.box.map((value, i) => value * (i % 2 ? sy : sx));
-    const thick = Math.max(1.5, Math.min(4, (y2 - y1) / 55));
+    const thick = Math.max(1.25, Math.min(4, (y2 - y1) / 60));
     const path = new Path2D();
     for (const [a, b] of skeleton.edges) {
       if (!person.joints[a] || !person.joints[b]) continue;
@@ -181,8 +181,8 @@ gepc.Stage = class {
     }
     context.globalAlpha = this.selected !== null && !chosen ? 0.35 : 1;
     context.lineCap = context.lineJoin = "round";
-    context.strokeStyle = "rgb(0 0 0 / 55%)"; // visible on any background
-    context.lineWidth = thick + 2;
+    context.strokeStyle = "rgb(0 0 0 / 45%)"; // visible on any background
+    context.lineWidth = 1.6 * thick;
     context.stroke(path);
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = thick;

@@ -223,7 +223,8 @@ gepc.Timeline = class {
       const text = String(event.number) + (verdict === "right" ? " ✓" : verdict === "false" ? " ✕" : "");
       const wide = Math.max(18, context.measureText(text).width + 10);
       const right = this.curve.clientWidth - wide / 2 - 1;
-      const x = Math.max(this.gutter + wide / 2, Math.min(right, this.x(event.peakS)));
+      const aside = event === this.selected ? wide / 2 + 4 : 0; // where the playhead does not cross it
+      const x = Math.max(this.gutter + wide / 2, Math.min(right, this.x(event.peakS) + aside));
       if (placed.some((one) => Math.abs(one.x - x) < (one.wide + wide) / 2 + 2)) continue;
       placed.push({ x, wide });
       const top = Math.max(1, y(event.score) - 21);
