@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import psutil
@@ -293,6 +294,23 @@ def test_an_upright_picture_is_drawn_into_a_turned_video(make_video, tmp_path):
     drawn_at = np.argwhere((np.abs(images[3][:160].astype(int) - GREY) > 40).any(axis=2))
     assert drawn_at[:, 1].mean() == pytest.approx(60, abs=4)
     assert drawn_at[:, 0].min() < 20 < 85 < drawn_at[:, 0].max()
+
+
+def test_frames_that_come_faster_for_a_while_are_all_shown(make_video, tmp_path):
+    source = make_video("levels.mp4", *X264, frames=40, size=(160, 120))
+    times = np.concatenate(
+        (np.arange(10) * 1.0, 10 + np.arange(30) / 20)
+    )  # 10 s at 1, then 20 frames a second
+    copied = tmp_path / "vfr.mkv"
+    stamps = "if(lt(N,10),N,10+(N-10)/20)/TB"
+    [(option, value)] = passthrough(find_ffmpeg()).items()
+    run_ffmpeg("-i", source, "-vf", f"settb=1/1000,setpts='{stamps}'", f"-{option}", value, *X264, copied)
+    nobody = replace(tracks_of(40, fps=40 / 11.5, people=()), time_s=times)
+    _, images = overlay(copied, tmp_path / "out.mp4", nobody)
+    levels = [int(image[:100].mean().round()) for image in images]
+    changes = 1 + sum(abs(b - a) > 4 for a, b in pairwise(levels))
+    assert changes == 40
+    assert len(images) / VideoReader(tmp_path / "out.mp4").info.fps == pytest.approx(11.5, abs=0.3)
 
 
 # -- sound and time ----------------------------------------------------------------------------------------------------

@@ -122,6 +122,13 @@ def test_an_alarm_shows_in_words_and_on_the_curve():
     assert (at.min(), at.max()) == pytest.approx((30, 40), abs=0.3)
 
 
+def test_an_alarm_of_one_frame_among_many_in_a_column_is_seen():
+    alarm = np.zeros(36_000, bool)
+    alarm[18_001] = True
+    with_alarm, without = (panel([0.2] * 36_000, a, seconds_shown=3600).draw(35_999) for a in (alarm, None))
+    assert np.any(with_alarm != without)
+
+
 def test_the_threshold_is_a_dashed_line_at_its_level():
     strip = panel([0.2] * 50, threshold=0.99)
     image = strip.draw(49)
