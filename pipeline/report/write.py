@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -297,7 +296,5 @@ def _words(model: Model) -> dict[str, Any] | None:
             for pose, sure in zip(xy[shown], seen[shown], strict=True)
         ]
         words.append(poses)
-    shares = model.facts.get("cluster_shares") or []
-    with suppress(TypeError, ValueError):
-        shares = [round(float(share), 4) for share in shares]
+    shares = [round(float(share), 4) for share in model.facts.get("cluster_shares") or []]
     return {**_skeleton(settings.body), "poses": words, "shares": shares}

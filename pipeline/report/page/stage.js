@@ -15,6 +15,7 @@ gepc.Stage = class {
     this.rate = 1;
     this.video.addEventListener("error", () => this.withoutVideo());
     this.video.addEventListener("loadedmetadata", () => this.fit());
+    this.video.addEventListener("pause", () => this.playable && !this.video.seeking && this.show(this.video.currentTime));
     for (const name of ["play", "pause", "ended"]) this.video.addEventListener(name, () => this.showPlaying());
     this.video.addEventListener("seeked", () => {
       if (Math.abs(this.video.currentTime - this.now) > 0.01) this.show(this.video.currentTime);
@@ -28,7 +29,8 @@ gepc.Stage = class {
   follow() {
     if (this.video.requestVideoFrameCallback) {
       const shown = (_, picture) => {
-        if (this.playable) this.show(picture.mediaTime);
+        // After a seek the time is known; a picture of before it may still come.
+        if (this.playable && !this.video.paused && !this.video.seeking) this.show(picture.mediaTime);
         this.video.requestVideoFrameCallback(shown);
       };
       this.video.requestVideoFrameCallback(shown);
