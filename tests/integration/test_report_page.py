@@ -270,7 +270,7 @@ def test_other_keys_do_what_the_help_says(opened):
     page.wait("!gepc.page.clip.video.clip.startsWith('falling')")
     page.page.keyboard.press("?")
     assert page.page.locator("#help[open]").count() == 1
-    assert page.page.locator("#keys dt").count() == page("gepc.page.keys.length")
+    assert page.page.locator("#keys dt").count() == page("gepc.page.keys.list.length")
     page.page.keyboard.press("n")  # no shortcut while the help is open
     page.page.keyboard.press("Escape")
     assert page.page.locator("#help[open]").count() == 0

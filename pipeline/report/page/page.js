@@ -306,58 +306,18 @@ gepc.Page = class {
     on("save-csv", "click", () => this.marks.save("marks.csv", "text/csv", this.marks.csv()));
     on("open-marks", "click", () => gepc.$("marks-file").click());
     on("marks-file", "change", (event) => this.openMarks(event.target));
-    on("help-open", "click", () => this.help());
+    on("help-open", "click", () => this.keys.help());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       gepc.colours = {};
       this.timeline.draw();
       if (this.clip) this.showEvents();
     });
-    document.addEventListener("keydown", (event) => this.key(event));
+    this.keys = new gepc.Keys(this);
   }
 
   fullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else gepc.$("stage").requestFullscreen?.();
-  }
-
-  help() {
-    if (!gepc.$("keys").children.length) {
-      for (const { keys, does } of this.keys) {
-        gepc.$("keys").append(gepc.el("dt", {}, ...keys.filter((key) => key !== "=").map((key) => gepc.el("kbd", {}, gepc.Page.keyNames[key] ?? key))), gepc.el("dd", {}, does));
-      }
-    }
-    gepc.$("help").showModal();
-  }
-
-  static keyNames = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
-
-  keys = [
-    { keys: ["n"], does: "next event", act: () => this.nextEvent(1) },
-    { keys: ["p"], does: "previous event", act: () => this.nextEvent(-1) },
-    { keys: ["r"], does: "mark the event as right", act: () => this.mark("right") },
-    { keys: ["f"], does: "mark it as a false alarm", act: () => this.mark("false") },
-    { keys: ["u"], does: "take the mark back", act: () => this.mark(null) },
-    { keys: [" ", "k"], does: "play or pause", act: () => this.stage.toggle() },
-    { keys: ["ArrowLeft", "ArrowRight"], does: "one second back or on; ten with shift", act: (event) => this.stage.seek(this.stage.now + (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 10 : 1)) },
-    { keys: [",", "."], does: "one frame back or on", act: (event) => this.stage.step(event.key === "," ? -1 : 1) },
-    { keys: ["[", "]"], does: "lower or raise the threshold", act: (event) => this.setStop(this.stop + (event.key === "[" ? -1 : 1)) },
-    { keys: ["+", "=", "-", "0"], does: "zoom in, out, whole video", act: (event) => (event.key === "0" ? this.timeline.all() : this.timeline.zoom(event.key === "-" ? 2 : 0.5)) },
-    { keys: ["v", "V"], does: "next or previous video", act: (event) => this.nextVideo(event.key === "v" ? 1 : -1) },
-    { keys: ["s"], does: "skeletons on or off", act: () => gepc.$("skeletons").click() },
-    { keys: ["?"], does: "this help", act: () => this.help(), always: true },
-  ];
-
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || gepc.$("help").open) return;
-    const target = event.target;
-    if (target.matches?.("select, textarea, input:not([type=checkbox]):not([type=range])")) return;
-    if (target.matches?.("input[type=range]") && event.key.startsWith("Arrow")) return;
-    if (target.matches?.("button, summary, a, input") && event.key === " ") return;
-    const found = this.keys.find(({ keys }) => keys.includes(event.key));
-    const single = event.key.length === 1 && event.key !== " ";
-    if (!found || (!this.clip && !found.always) || (single && !gepc.$("use-keys").checked && !found.always)) return;
-    event.preventDefault();
-    found.act(event);
   }
 };
 

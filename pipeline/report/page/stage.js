@@ -64,7 +64,12 @@ gepc.Stage = class {
   withoutVideo() {
     if (!this.clip || !this.playable) return;
     this.playable = false;
-    const where = decodeURIComponent(this.clip.video.url);
+    let where = this.clip.video.url;
+    try {
+      where = decodeURIComponent(where);
+    } catch {
+      // a name that is no UTF-8
+    }
     this.note(`This browser finds or plays no video at ${where}; skeletons alone. To hand the page on: --videos copy`);
     this.showPlaying();
   }
