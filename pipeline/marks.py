@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, UsageError
 from pose_extract.files import write_atomically
 from pose_extract.formats.json_files import load_json
 
@@ -103,6 +103,30 @@ def merged(older: Sequence[Mark], newer: Sequence[Mark]) -> list[Mark]:
         by_clip.setdefault(mark.clip, []).append(mark)
     kept = [mark for mark in older if not any(mark.same_event(other) for other in by_clip.get(mark.clip, ()))]
     return sorted([*kept, *newer], key=lambda mark: (mark.clip, mark.start_s, mark.end_s))
+
+
+def all_marks(kept: Path, files: Sequence[Path]) -> list[Mark]:
+    """The marks kept so far, if there are any, and those of the files; of an event marked twice, the later mark.
+
+    Raises:
+        FormatError: a file cannot be read.
+        UsageError: there is no mark, or a file calls the same event right and false.
+    """
+    marks = read_marks(kept) if kept.is_file() else []
+    for file in files:
+        new = read_marks(file)
+        verdicts: dict[tuple[str, int, int], str] = {}
+        for mark in new:
+            if (
+                verdicts.setdefault((mark.clip, mark.start_frame, mark.end_frame), mark.verdict)
+                != mark.verdict
+            ):
+                raise UsageError(f"{file}: an event is marked right and false: {mark}; keep one of them")
+        marks = merged(marks, new)
+    if not marks:
+        where = ", ".join(map(str, files)) or kept
+        raise UsageError(f"no marks in {where}: mark events on the review page (gepc-pipeline report) first")
+    return marks
 
 
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ from anomaly.events import frame_seconds
 from anomaly.marked import MarkedThreshold
 from anomaly.scoring import alarm_percentile, alarm_threshold
 from pipeline.events import EventSettings
-from pipeline.marks import FALSE, RIGHT, Mark, merged, read_marks, write_marks
+from pipeline.marks import FALSE, RIGHT, Mark, write_marks
 from pipeline.progress import stage
 from pipeline.report.thresholds import spans
 from pipeline.scoring import Scorer, score_parts
@@ -252,30 +252,6 @@ def _check(mark: Mark, tracks: ClipTracks) -> None:
             f"mark {mark}: its first frame, {mark.start_frame}, is shown at {there:.2f} s of the clip: the mark is of "
             "another video, or the video was extracted again with another frame rate"
         )
-
-
-def all_marks(workspace: Workspace, files: Sequence[Path]) -> list[Mark]:
-    """The workspace's earlier marks and those of the files; of an event that is marked twice, the later mark.
-
-    Raises:
-        FormatError: a file cannot be read.
-        UsageError: there is no mark, or a file calls the same event right and false.
-    """
-    marks = read_marks(workspace.marks) if workspace.marks.is_file() else []
-    for file in files:
-        new = read_marks(file)
-        verdicts: dict[tuple[str, int, int], str] = {}
-        for mark in new:
-            if (
-                verdicts.setdefault((mark.clip, mark.start_frame, mark.end_frame), mark.verdict)
-                != mark.verdict
-            ):
-                raise UsageError(f"{file}: an event is marked right and false: {mark}; keep one of them")
-        marks = merged(marks, new)
-    if not marks:
-        where = ", ".join(map(str, files)) or workspace.marks
-        raise UsageError(f"no marks in {where}: mark events on the review page (gepc-pipeline report) first")
-    return marks
 
 
 def apply(result: Recalibration, workspace: Workspace, model: Path) -> None:

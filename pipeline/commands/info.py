@@ -72,4 +72,8 @@ def run(args: argparse.Namespace) -> int:
     console.print(
         Text(f"model: {workspace.model}" if card else "no model yet; make one with: gepc-pipeline train")
     )
+    if isinstance(card, dict) and "marked_threshold" in card:
+        console.print(
+            Text("its alarm threshold is set by marks; undo with: gepc-pipeline recalibrate --reset")
+        )
     return 0

@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Recalibrate, or undo it."""
     from pipeline.false_alarms import learn_false_alarms
-    from pipeline.recalibrate import all_marks, apply, recalibrate
+    from pipeline.marks import all_marks
+    from pipeline.recalibrate import apply, recalibrate
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         if args.marks or args.dry_run:
             raise UsageError("--reset undoes what marks have set; give it without --marks and --dry-run")
         return _reset(workspace, model, args.learn)
-    marks = all_marks(workspace, args.marks)
+    marks = all_marks(workspace.marks, args.marks)
     scorer = load_scorer(model, device=args.device)
     result = recalibrate(scorer, workspace, marks, args.tracks, args.keep_right, args.quiet)
     print("\n".join(result.lines))

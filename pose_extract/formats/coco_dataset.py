@@ -46,7 +46,7 @@ def read_dataset(
         if person.get("keypoints") and person.get("iscrowd") in (None, 0, False):  # else a box without a pose
             people[image_id].append((where, person))
     skeleton = _skeleton(content, people, part)
-    for clip, pictures in _clips(by_id.values(), part).items():
+    for clip, pictures in _clips(by_id.values(), part, _video_names(content)).items():
         yield _clip(part, clip, pictures, people, skeleton, format_name, options)
 
 
@@ -75,14 +75,26 @@ def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     return (width, height) if known else None  # type: ignore[return-value]
 
 
-def _clips(images: Any, part: Path) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+def _video_names(content: dict[str, Any]) -> dict[Any, str]:
+    """The names of the videos by their ids, as COCO-video has them."""
+    videos = content.get("videos")
+    return {
+        video["id"]: video["name"]
+        for video in (videos if isinstance(videos, list) else [])
+        if isinstance(video, dict)
+        and isinstance(video.get("id"), (int, str))
+        and isinstance(video.get("name"), str)
+    }
+
+
+def _clips(images: Any, part: Path, videos: dict[Any, str]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
     """Clip -> its pictures with their frame numbers."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for image in images:
         name = image.get("file_name")
         folder = PurePosixPath(name).parent.name if isinstance(name, str) else ""
         video = image.get("vid_id", image.get("video_id"))
-        groups[str(video) if isinstance(video, (int, str)) else folder].append(image)
+        groups[videos.get(video, str(video)) if isinstance(video, (int, str)) else folder].append(image)
     clips: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for group, pictures in groups.items():
         if len({_size(image) for image in pictures}) > 1:
