@@ -47,8 +47,8 @@ gepc.Timeline = class extends gepc.Plot {
     if (wide < span / 60 && span > 90) {
       const around = Math.max(60, 8 * wide);
       this.setView(event.peakS - around / 2, event.peakS + around / 2);
-    } else {
-      this.follow(event.peakS);
+    } else if (event.startS < this.view[0] || event.endS > this.view[1]) {
+      this.setView(event.peakS - span / 2, event.peakS + span / 2);
     }
   }
 
