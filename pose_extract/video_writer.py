@@ -104,7 +104,7 @@ class VideoWriter:
         if encoder is None:
             raise OutputError(f"{binary} has none of the encoders {', '.join(name for name, _ in _ENCODERS)}")
         name, options = encoder
-        # accurate_rnd: without it, every level comes out darker by one and tinted; but it takes as long as drawing does.
+        # Without accurate_rnd every level comes out darker by one and tinted; but it takes as long as drawing.
         scaling = "bicubic" if quick else "bicubic+accurate_rnd"
         if quick and name == "libx264":
             options = {**options, **_QUICK}

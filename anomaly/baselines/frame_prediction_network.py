@@ -33,10 +33,11 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module is not self.last:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         if change:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)
+            for parameter in self.last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, past: Tensor) -> Tensor:
         """(B, 3, H, W) frame of -1..1 after the (B, 3 * past, H, W) ones; H and W divisible by 2^(scales - 1)."""
