@@ -1,4 +1,4 @@
-"""The coarse-grained experiment on real clips of actions: no part of the project, GEPC_SAMPLE_DATA says where they lie."""
+"""The coarse-grained experiment on real clips, no part of the project: GEPC_SAMPLE_DATA says where they are."""
 
 from __future__ import annotations
 
