@@ -42,7 +42,7 @@ class FeatureRoom:
         if self._each and frames:
             most = self._each * self._people * frames
             logger.info(
-                "%s: features take %.1f MB for each person who is always there, at most %.2f GB (%d people in all "
+                "%s: features take %.1f MB for each person who is always there, at most %.3g GB (%d people in all "
                 "of %d frames)",
                 name,
                 self._each * frames / 1e6,

@@ -15,8 +15,8 @@ from pose_extract.errors import TrainingError
 from pose_extract.patches.encoder import PatchEncoder, as_input
 from pose_extract.patches.settings import PatchSettings
 
-_BATCH = 256
-_RATE = 2e-3
+_BATCH = 128
+_RATE = 4e-3
 _HELD_OUT = 0.1
 _FEWEST = 200  # crops
 _TURNS = 4
@@ -94,7 +94,7 @@ def train_encoder(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                total += float(loss) * len(rows)
+                total += loss.item() * len(rows)
             if not np.isfinite(total):
                 raise TrainingError("the patch encoder's loss is no longer a number")
             if progress is not None:
