@@ -263,7 +263,10 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
-        "words": ((clusters, "E", windows.channels, windows.frames, windows.body.num_joints), np.float32),
+        "words": (
+            (clusters, "E", windows.of_poses.channels, windows.frames, windows.body.num_joints),
+            np.float32,
+        ),
     }
 
 

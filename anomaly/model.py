@@ -32,7 +32,8 @@ class Model:
         calibration: scores of held-out normal video; None only while training.
         history: one dict an epoch: stage, epoch, losses, learning rate, share of changed labels.
         facts: what training found: windows, clusters in use, saturation, mixture components in use.
-        words: (K, E, C, T, V) the E most typical training windows of each cluster, NaN where it has fewer; or None.
+        words: (K, E, C, T, V) the poses of the E most typical training windows of each cluster, NaN where it has
+            fewer; or None.
         marked: an alarm threshold that marks have set; None: that of the false alarm rate.
         patch_scale: what the joints' appearance is measured in; None where the features are coordinates alone.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pose_extract.checking import expect_one_of
@@ -135,6 +135,11 @@ class WindowSettings:
     def patches(self) -> bool:
         """Whether joints have an appearance vector."""
         return self.features.endswith(PATCH)
+
+    @property
+    def of_poses(self) -> WindowSettings:
+        """The same windows without appearance: their coordinates, or x, y and confidence if they have none."""
+        return replace(self, features=self.coordinates or "xyc", patch_channels=0) if self.patches else self
 
     @property
     def channels(self) -> int:

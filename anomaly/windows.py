@@ -77,6 +77,11 @@ class Windows:
         )
 
     @property
+    def of_poses(self) -> Windows:
+        """The same windows without appearance."""
+        return replace(self, settings=self.settings.of_poses, patches=None, scale=None)
+
+    @property
     def x(self) -> NDArray[np.float32]:
         """All windows (N, C, T, V), normalised. It is made anew each time, and may be large: see `batch`."""
         return self.batch(slice(None))

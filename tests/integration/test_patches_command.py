@@ -147,6 +147,7 @@ def test_scores_come_from_cached_features(made: Path, cli: Cli, tmp_path: Path) 
     )
     assert result.code == 0
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 97
+    assert cli("words", "--workspace", made, "--out", tmp_path / "words.png").code == 0
 
 
 def test_training_without_features_names_the_command_that_makes_them(copy: Path, cli: Cli) -> None:
