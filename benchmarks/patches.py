@@ -3,10 +3,10 @@
 python -m benchmarks.patches [--seeds 4] [--out DIR] [--set a.b=c]
 
 For each street: normal clips to learn from, test clips with each behaviour and normal ones (config `ablation-patches`).
-Joints and tracks have a pose estimator's errors; crops are cut out of rendered frames around those joints, and the encoder
-is trained on the normal clips' crops. Prints a Markdown table, frame AUC of each behaviour's clips with the normal ones,
-mean and deviation over streets, and the share of training's time that waited for features. With --out, what was
-measured is kept, and a run that was cut off goes on.
+Joints and tracks have a pose estimator's errors; crops are cut out of rendered frames around those joints, and the
+encoder is trained on the normal clips' crops. Prints a Markdown table, frame AUC of each behaviour's clips with the
+normal ones, mean and deviation over streets, and the share of training's time that waited for features. With --out,
+what was measured is kept, and a run that was cut off goes on.
 """
 
 from __future__ import annotations
