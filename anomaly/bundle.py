@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["load_bundle", "read_card", "save_bundle"]
 
 
-def save_bundle(model: TrainedModel, folder: str | Path, card: dict[str, Any] | None = None) -> None:
+def save_bundle(
+    model: TrainedModel,
+    folder: str | Path,
+    card: dict[str, Any] | None = None,
+    patch_encoder: bytes | None = None,
+) -> None:
     """Write a model to ``folder``, replacing a bundle there: a reader finds the old or the new one, never a mixture.
 
     Args:
         model: a calibrated model.
         folder: where to.
         card: what to note about it, as JSON can hold it: what it was trained on, versions, metrics.
+        patch_encoder: the file of the network that turns crops into features, if the model is of such.
 
     Raises:
         OutputError: if the folder cannot be written.
@@ -35,7 +41,7 @@ def save_bundle(model: TrainedModel, folder: str | Path, card: dict[str, Any] | 
     from safetensors.torch import save
 
     state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
-    write_bundle(model, folder, card, WEIGHTS, lambda path: path.write_bytes(save(state)))
+    write_bundle(model, folder, card, WEIGHTS, lambda path: path.write_bytes(save(state)), patch_encoder)
 
 
 def load_bundle(folder: str | Path, device: str = "cpu") -> Model:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anomaly.calibration import KINDS, MODES, Calibration
 from anomaly.marked import MarkedThreshold, marked_from_json
 from anomaly.normality import normality_from_arrays, normality_shapes
+from anomaly.patches import PatchScale
 from anomaly.settings import ModelSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError, OutputError
 from pose_extract.files import write_atomically
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "gepc-bundle", 2
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
+PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
 _MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
 _MARKED = "marked_threshold"  # its key in the card; there only if marks have set one
 _MOST_VALUES = 10**8  # in one array whose length the config does not say
@@ -43,6 +45,7 @@ def write_bundle(
     card: dict[str, Any] | None,
     network_file: str,
     write_network: Callable[[Path], Any],
+    patch_encoder: bytes | None = None,
 ) -> None:
     """Write a model to ``folder``, replacing a bundle there: a reader finds the old or the new one, never a mixture.
 
@@ -52,6 +55,7 @@ def write_bundle(
         card: what to note about it, as JSON can hold it.
         network_file: `WEIGHTS` or `ENCODER`.
         write_network: writes the network to the path that it is given.
+        patch_encoder: the file of the network that turns crops into features, if the model is of such.
 
     Raises:
         OutputError: if the folder cannot be written.
@@ -69,6 +73,8 @@ def write_bundle(
         temporary.chmod(0o755)
         write_network(temporary / network_file)
         (temporary / network_file).chmod(0o644)  # safetensors makes it private
+        if patch_encoder is not None:
+            (temporary / PATCH_ENCODER).write_bytes(patch_encoder)
         np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, model.calibration))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
         notes = {
@@ -120,6 +126,11 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
             f"{folder / CARD} is damaged: its {_MARKED}: {error}; set it again, or undo it "
             "(gepc-pipeline recalibrate --reset)"
         ) from error
+    scale = None
+    if settings.windows.patches:
+        scale = PatchScale(arrays["patch_mean"], arrays["patch_deviation"])
+        if not np.isfinite(scale.mean).all() or not (scale.deviation > 0).all():
+            raise ModelError(f"{npz} is damaged: its patch scale is none; train again")
     if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
         raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
     return {
@@ -130,6 +141,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
         "facts": card.get("facts", {}),
         "words": words,
         "marked": marked,
+        "patch_scale": scale,
     }, network
 
 
@@ -238,16 +250,23 @@ _CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
 def _arrays(model: Model, calibration: Calibration) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = dict(model.normality.arrays())
     arrays |= {f"calibration_{name}": getattr(calibration, name) for name in _CALIBRATION}
+    if model.patch_scale is not None:
+        arrays |= {"patch_mean": model.patch_scale.mean, "patch_deviation": model.patch_scale.deviation}
     return arrays if model.words is None else {**arrays, "words": model.words}
 
 
 def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], type]]:
     windows, clusters = settings.windows, settings.clustering.clusters
     shapes = normality_shapes(settings.normality, clusters)
+    patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
+        **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
-        "words": ((clusters, "E", windows.channels, windows.frames, windows.body.num_joints), np.float32),
+        "words": (
+            (clusters, "E", windows.of_poses.channels, windows.frames, windows.body.num_joints),
+            np.float32,
+        ),
     }
 
 

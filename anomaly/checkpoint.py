@@ -106,6 +106,11 @@ def fingerprint(settings: ModelSettings, seed: int, device: str, clips: Iterable
         for array in (clip.time_s, clip.frame, clip.track, clip.keypoints):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
+        if clip.features is not None:
+            # Not all of them, which may be more than memory holds: what made them is in the tracks and in a sample.
+            few = np.linspace(0, len(clip) - 1, min(len(clip), 64)).astype(np.int64)
+            digest.update(f"{clip.features.dtype} {clip.features.shape}".encode())
+            digest.update(np.ascontiguousarray(clip.features[few]).data)
     return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -39,6 +40,12 @@ class TrainingSet:
         self.all_transforms = settings.training.all_transforms
         self.batch_size = settings.training.batch_size
         self.skeleton = settings.windows.body
+        self._waited_s = self._passed_s = 0.0
+
+    @property
+    def waiting(self) -> float:
+        """Share of the time of all epochs so far, 0..1, in which the network waited for windows."""
+        return self._waited_s / self._passed_s if self._passed_s else 0.0
 
     def __len__(self) -> int:
         return len(self.windows) * len(self.transforms)
@@ -86,8 +93,15 @@ class TrainingSet:
                 "training.batch_size, train on more video, or start fewer processes"
             )
         shares = [np.array_split(batch, world)[rank] for batch in batches]
-        for batch, share, x in zip(batches, shares, self._each(shares), strict=True):
+        made = self._each(shares)
+        begun = time.perf_counter()
+        for batch, share in zip(batches, shares, strict=True):
+            asked = time.perf_counter()
+            x = next(made)
+            self._waited_s += time.perf_counter() - asked
             yield share, x, len(batch)
+            self._passed_s += time.perf_counter() - begun
+            begun = time.perf_counter()
 
     def in_order(self, rank: int = 0, world: int = 1) -> Iterator[Tensor]:
         """The items of a process's `share`, in order, in batches (n, C, T, V)."""

@@ -72,8 +72,8 @@ def typical_windows(
         examples: E, windows of each cluster.
 
     Returns:
-        (K, E, C, T, V) the windows, NaN where a cluster has fewer, and (K,) the share of the windows whose most likely
-        cluster this is.
+        (K, E, C, T, V) the windows' coordinates, NaN where a cluster has fewer, and (K,) the share of the windows whose
+        most likely cluster this is.
     """
     transforms = data.transforms
     as_is = copy_as_is(transforms)
@@ -91,7 +91,9 @@ def typical_windows(
         rest = np.setdiff1d(np.arange(len(order)), firsts)[: examples - len(firsts)]
         chosen.append(order[np.concatenate([firsts, rest])])
     items = np.concatenate(chosen) * len(transforms) + as_is
-    x = data.get(items).cpu().numpy()
+    # What these people did is shown, not what they looked like.
+    looks = data.windows.patches is not None
+    x = data.windows.of_poses.batch(items) if looks else data.get(items).cpu().numpy()
     words = np.full((clusters, examples, *x.shape[1:]), np.nan, np.float32)
     for k, found in enumerate(np.split(x, np.cumsum([len(c) for c in chosen])[:-1])):
         words[k, : len(found)] = found

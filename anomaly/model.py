@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from anomaly.calibration import KINDS, Calibration, in_units
 from anomaly.marked import MarkedThreshold
 from anomaly.normality import NormalityModel
+from anomaly.patches import PatchScale
+from anomaly.windows import Windows, make_windows
 from pose_extract.errors import ModelError
+from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
     from anomaly.settings import ModelSettings
-    from anomaly.windows import Windows
 
 _BATCH = 1024  # windows at once
 
@@ -30,8 +32,10 @@ class Model:
         calibration: scores of held-out normal video; None only while training.
         history: one dict an epoch: stage, epoch, losses, learning rate, share of changed labels.
         facts: what training found: windows, clusters in use, saturation, mixture components in use.
-        words: (K, E, C, T, V) the E most typical training windows of each cluster, NaN where it has fewer; or None.
+        words: (K, E, C, T, V) the poses of the E most typical training windows of each cluster, NaN where it has
+            fewer; or None.
         marked: an alarm threshold that marks have set; None: that of the false alarm rate.
+        patch_scale: what the joints' appearance is measured in; None where the features are coordinates alone.
     """
 
     can_reconstruct: ClassVar[bool] = False  # whether there is a decoder
@@ -43,6 +47,16 @@ class Model:
     facts: dict[str, Any] = field(default_factory=dict)
     words: NDArray[np.float32] | None = None
     marked: MarkedThreshold | None = None
+    patch_scale: PatchScale | None = None
+
+    def windows_of(self, tracks: ClipTracks) -> Windows:
+        """The windows of a clip that are scored.
+
+        Raises:
+            ModelError: the tracks' skeleton is not the model's, or they lack the patches that it needs.
+        """
+        settings = self.settings.windows
+        return replace(make_windows(tracks, settings, settings.score_stride), scale=self.patch_scale)
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""

@@ -44,8 +44,11 @@ class Pile:
 
 def people(
     tracks: ClipTracks, keypoints: NDArray[np.float32], settings: WindowSettings
-) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.float64]]]:
-    """Each person's id, frames (n,) and joints (n, V, D + 1), NaN coordinates and confidence 0 where missing."""
+) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.float64]]]:
+    """Each person's id, rows (n,) and joints (n, V, D + 1), NaN coordinates and confidence 0 where missing.
+
+    Rows are in order of their frames, one a frame.
+    """
     confidence = keypoints[..., -1]
     seen = np.isfinite(keypoints).all(axis=2) & (confidence > 0) & (confidence >= settings.min_confidence)
     present = seen.sum(axis=1) >= settings.min_joints
@@ -53,12 +56,12 @@ def people(
     order = order[present[order]]
     ids, begins = np.unique(tracks.track[order], return_index=True)
     for track, rows in zip(ids, np.split(order, begins[1:]), strict=True) if len(order) else ():
-        frames, once = np.unique(tracks.frame[rows], return_index=True)
-        points = keypoints[rows[once]].astype(np.float64)
-        missing = ~seen[rows[once]]
+        own = rows[np.unique(tracks.frame[rows], return_index=True)[1]]
+        points = keypoints[own].astype(np.float64)
+        missing = ~seen[own]
         points[missing] = np.nan
         points[missing, -1] = 0
-        yield int(track), frames, points
+        yield int(track), own, points
 
 
 def pieces(
@@ -85,6 +88,19 @@ def pieces(
         values, before = interpolate(where, points[rows], grid)
         nearest = np.minimum(np.abs(grid - where[before]), np.abs(where[before + 1] - grid))
         yield grid, values, holes[before] & (nearest > 0.5)
+
+
+def nearest_rows(at: NDArray[np.float64], grid: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(G,) which of the times (n,) in grid steps is nearest to each grid frame; halfway, the later one.
+
+    The same that decides in `interpolate` where a joint is seen on one side only.
+    """
+    at = np.maximum.accumulate(at)
+    after = (
+        np.clip(np.searchsorted(at, grid), 1, len(at) - 1) if len(at) > 1 else np.zeros(len(grid), np.int64)
+    )
+    before = np.maximum(after - 1, 0)
+    return np.where(grid - at[before] < at[after] - grid, before, after)
 
 
 def forward(at: NDArray[np.float64]) -> NDArray[np.bool_]:

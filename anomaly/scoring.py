@@ -23,7 +23,7 @@ from anomaly.calibration import (
 )
 from anomaly.frame_assignment import frame_scores, nearest_frame, row_scores
 from anomaly.smoothing import REACH_SIGMAS, smooth
-from anomaly.windows import Windows, make_windows
+from anomaly.windows import Windows
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 from pose_extract.records import ClipTracks
@@ -220,14 +220,15 @@ def score_clip(
         known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
 
     Raises:
-        ModelError: if the tracks' skeleton is not the model's, or the model has not been calibrated.
+        ModelError: if the tracks' skeleton is not the model's, they lack the patches that it needs, or the model has
+            not been calibrated.
     """
     if model.calibration is None:
         raise ModelError("the model has no calibration; train it again")
     settings = settings or model.settings.scoring
     mode, by, calibration = settings.frames, settings.by, model.calibration
     if known is None:
-        windows = make_windows(tracks, model.settings.windows, model.settings.windows.score_stride)
+        windows = model.windows_of(tracks)
         anomaly = model.anomaly(windows, by)
     else:
         windows, anomaly = known.windows, known.score
@@ -282,7 +283,7 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
     settings = model.settings.windows
     rows = []
     for number, tracks in enumerate(held_out):
-        windows = make_windows(tracks, settings, settings.score_stride)
+        windows = model.windows_of(tracks)
         by_kind = [model.anomaly(windows, kind) for kind in KINDS[:2]]
         rows.append(
             np.stack(

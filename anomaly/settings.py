@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.augment import TRANSFORMS
@@ -254,6 +254,8 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         self.model.check_window(self.windows.frames)
+        if self.windows.patches:  # a mirrored person's patches are not those of a person seen in a mirror
+            object.__setattr__(self, "training", replace(self.training, transforms=("identity",)))
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from anomaly.dataset import TrainingSet
 from anomaly.explain import typical_windows
 from anomaly.network import Network
 from anomaly.normality import fit_normality
+from anomaly.patches import PatchScale
 from anomaly.run import Run
 from anomaly.scoring import Progress, calibrate
 from anomaly.steps import Sums, assign_all, descend, encode_sample, make_optimizer, mixed_precision, seeded
@@ -98,7 +99,7 @@ def learn(
 
     Raises:
         TrainingError: if there is too little data, which the message quantifies, or the loss is no longer a number.
-        ModelError: if the tracks' skeleton cannot be turned into the model's.
+        ModelError: if the tracks' skeleton cannot be turned into the model's, or they lack patches that it asks for.
         OutputError: if the folder cannot be written.
     """
     clips = list(clips)
@@ -110,8 +111,11 @@ def learn(
     )
     del clips  # each is let go when its windows have been made
     people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
+    settings = _with_patch_channels(settings, fit)
     windows = Windows.concatenate(_windows_of(fit, settings, tell))
     _check_amount(len(windows), people, len(names), settings)
+    if windows.patches is not None:
+        windows = replace(windows, scale=PatchScale.of(windows))
 
     with seeded(seed, device):
         network = Network(settings).to(device)
@@ -242,7 +246,10 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     normality = fit_normality(learned.log_p, settings.normality, learned.seed)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
     words, shares = typical_windows(learned.log_p, learned.data)
-    model = TrainedModel(settings, normality, history=history, words=words, network=network)
+    scale = learned.data.windows.scale
+    model = TrainedModel(
+        settings, normality, history=history, words=words, patch_scale=scale, network=network
+    )
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell)
     model.facts = {
@@ -257,8 +264,17 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
         "components_used": model.normality.components_used,
         "held_out_frames": len(model.calibration.time_s),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "waiting": round(learned.data.waiting, 4),
     }
     return model
+
+
+def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:
+    """The settings with the length of the clips' appearance vectors, on which the first layer's width depends."""
+    found = [clip.features.shape[2] for clip in clips if clip.features is not None]
+    if not settings.windows.patches or settings.windows.patch_channels or not found:
+        return settings
+    return replace(settings, windows=replace(settings.windows, patch_channels=int(found[0])))
 
 
 def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:

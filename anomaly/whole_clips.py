@@ -43,8 +43,8 @@ def whole_clip(
     """
     found = [
         _Person(track, time_s[later], points[later])
-        for track, frames, points in people(tracks, keypoints, settings)
-        for time_s in (tracks.time_s[frames],)
+        for track, rows, points in people(tracks, keypoints, settings)
+        for time_s in (tracks.time_s[tracks.frame[rows]],)
         for later in (forward(time_s),)
         if later.sum() >= settings.min_frames
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pose_extract.checking import expect_one_of
@@ -10,7 +10,9 @@ from pose_extract.errors import ConfigError
 from pose_extract.skeleton import Skeleton, SkeletonDeclaration, two_people
 from pose_extract.skeletons import SKELETONS, get_skeleton
 
-FEATURES = {"xyc": 3, "xy": 2, "xyz": 3, "xyzc": 4}
+COORDINATES = {"pose": 3, "xyc": 3, "xy": 2, "xyz": 3, "xyzc": 4}
+PATCH = "patch"
+FEATURES = (*COORDINATES, PATCH, *(f"{name}+{PATCH}" for name in COORDINATES))
 SCALES = ("none", "largest", "body")
 EXTENTS = ("sliding", "clip")
 
@@ -22,7 +24,10 @@ class WindowSettings:
     Attributes:
         skeleton: joints of the model, by name or declared (`SkeletonDeclaration`). Tracks that follow another skeleton
             are converted where they have all these joints by name; a neck is made from the shoulders.
-        features: channels of a joint: "xyc" (x, y, confidence), "xy", or "xyz" and "xyzc" for 3-D joints.
+        features: channels of a joint: "pose" or "xyc" (x, y, confidence), "xy", or "xyz" and "xyzc" for 3-D joints;
+            "patch", the joint's appearance (config section ``patches``); or both, "pose+patch", "xy+patch", ... With
+            patches every window is seen as it is: training.transforms counts for poses only.
+        patch_channels: D, length of the appearance vectors; 0: as long as those of the training clips.
         extent: "sliding", windows of ``frames`` frames at ``fps`` slide over each track, or "clip", each person of a
             clip is one window: the time from its first frame to its last, resampled to ``frames`` frames. There, fps,
             train_stride, score_stride and max_missing mean nothing.
@@ -45,6 +50,7 @@ class WindowSettings:
 
     skeleton: str | SkeletonDeclaration = "coco18"
     features: str = "xyc"
+    patch_channels: int = 0
     extent: str = "sliding"
     people: int = 1
     frames: int = 12
@@ -65,12 +71,21 @@ class WindowSettings:
                 "your own another name"
             )
         joints = self.person.num_joints
-        expect_one_of("windows.features", self.features, tuple(FEATURES))
+        expect_one_of("windows.features", self.features, FEATURES)
         expect_one_of("windows.extent", self.extent, EXTENTS)
         expect_one_of("windows.scale", self.scale, SCALES)
         if self.people not in (1, 2) or (self.people == 2 and self.extent != "clip"):
             raise ConfigError(
                 f"windows: expected people of 1, or 2 with extent clip, got {self.people} with extent {self.extent}"
+            )
+        if self.patches and self.extent == "clip":
+            raise ConfigError(
+                "windows: patch features are those of sliding windows; set windows.extent to sliding"
+            )
+        if not 0 <= self.patch_channels <= 65536 or (self.patch_channels and not self.patches):
+            raise ConfigError(
+                "windows: expected patch_channels of 0 to 65536, and 0 without patch features, got "
+                f"{self.patch_channels}"
             )
         if not 2 <= self.frames <= 1000 or not 0 < self.fps <= 1000:
             raise ConfigError(
@@ -111,19 +126,35 @@ class WindowSettings:
         return self.person if self.people == 1 else two_people(self.person)
 
     @property
+    def coordinates(self) -> str:
+        """The part of ``features`` that is a place, "xyc" for instance; "" for patches alone."""
+        name = self.features.partition("+")[0]
+        return {"pose": "xyc", PATCH: ""}.get(name, name)
+
+    @property
+    def patches(self) -> bool:
+        """Whether joints have an appearance vector."""
+        return self.features.endswith(PATCH)
+
+    @property
+    def of_poses(self) -> WindowSettings:
+        """The same windows without appearance: their coordinates, or x, y and confidence if they have none."""
+        return replace(self, features=self.coordinates or "xyc", patch_channels=0) if self.patches else self
+
+    @property
     def channels(self) -> int:
         """C, features of a joint."""
-        return FEATURES[self.features]
+        return COORDINATES.get(self.coordinates, 0) + self.patch_channels
 
     @property
     def depth(self) -> bool:
         """Whether joints are 3-D."""
-        return self.features.startswith("xyz")
+        return self.coordinates.startswith("xyz")
 
     @property
     def confidence(self) -> bool:
-        """Whether a joint's confidence is its last feature."""
-        return self.features.endswith("c")
+        """Whether a joint's confidence is the last of its coordinates."""
+        return self.coordinates.endswith("c")
 
     @property
     def duration_s(self) -> float:

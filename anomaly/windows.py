@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.coordinates import in_frames, normalise
-from anomaly.resampling import Pile, people, pieces
+from anomaly.patches import PatchScale, patch_batch, patch_rows
+from anomaly.resampling import Pile, nearest_rows, people, pieces
 from anomaly.whole_clips import whole_clip
 from anomaly.window_settings import WindowSettings
 from pose_extract.errors import ModelError
+from pose_extract.feature_rows import FeatureRows
 from pose_extract.records import ClipTracks
 from pose_extract.skeleton import convert_joints
 from pose_extract.skeletons import SKELETONS
@@ -35,6 +37,9 @@ class Windows:
             whole clips.
         partner: (N,) int32, id of the second person in the window, 0 if there is none.
         span_s: (N, 2) of whole clips, the times of the first and the last frame in seconds; of others None.
+        patches: (R, V, D) the joints' appearance in the frame of the track nearest to each row, on disk; None where
+            the features are coordinates alone.
+        scale: what appearance is measured in; None: as it is.
     """
 
     settings: WindowSettings
@@ -44,6 +49,8 @@ class Windows:
     first: NDArray[np.int64]
     partner: NDArray[np.int32]
     span_s: NDArray[np.float64] | None = None
+    patches: FeatureRows | None = None
+    scale: PatchScale | None = None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -51,7 +58,12 @@ class Windows:
     def batch(self, index: Any) -> NDArray[np.float32]:
         """The windows that ``index`` (any NumPy index along N) picks: (n, C, T, V), normalised."""
         rows = self.start[index][:, None] + np.arange(self.settings.frames)
-        return normalise(self.points[rows], self.settings)
+        if self.patches is None:
+            return normalise(self.points[rows], self.settings)
+        look = patch_batch(self.patches, self.points[..., -1], rows, self.scale)
+        if not self.settings.coordinates:
+            return look
+        return np.concatenate([normalise(self.points[rows], self.settings), look], axis=1)
 
     def pick(self, index: Any) -> Windows:
         """Some of the windows, as ``index`` (any NumPy index along N) picks them; views of the same joints."""
@@ -63,6 +75,11 @@ class Windows:
             partner=self.partner[index],
             span_s=None if self.span_s is None else self.span_s[index],
         )
+
+    @property
+    def of_poses(self) -> Windows:
+        """The same windows without appearance."""
+        return replace(self, settings=self.settings.of_poses, patches=None, scale=None)
 
     @property
     def x(self) -> NDArray[np.float32]:
@@ -102,6 +119,7 @@ class Windows:
             ValueError: if there is no part, or they have different settings.
         """
         joints, rest = None, []
+        looks: list[FeatureRows] = []
         for part in parts:
             if joints is None:
                 joints, settings = Pile(part.points.shape[1:], np.float32), part.settings
@@ -109,6 +127,8 @@ class Windows:
                 raise ValueError(f"Windows: expected parts of one kind, got {settings} and {part.settings}")
             rest.append((part.start + len(joints), part.track, part.first, part.partner, part.span_s))
             joints.add(part.points)
+            if part.patches is not None:
+                looks.append(part.patches)
         if joints is None:
             raise ValueError("Windows: expected at least one part to concatenate")
         start, track, first, partner, spans = zip(*rest, strict=True)
@@ -120,6 +140,7 @@ class Windows:
             np.concatenate(first),
             np.concatenate(partner),
             None if spans[0] is None else np.concatenate(spans),
+            FeatureRows.join(looks) if looks else None,
         )
 
 
@@ -132,8 +153,11 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> W
     that a track of T frames gives a window whatever the stride.
 
     Raises:
-        ModelError: if the tracks' skeleton cannot be turned into the settings'.
+        ModelError: if the tracks' skeleton cannot be turned into the settings', or they lack the patches that these
+            ask for.
     """
+    looks = patch_rows(tracks, settings) if settings.patches else None
+    sources = [np.zeros(0, np.int64)]  # row of the tracks whose appearance each row of joints has
     keypoints = model_joints(tracks, settings)
     joints = Pile((settings.body.num_joints, keypoints.shape[2]), np.float32)
     found: list[tuple[NDArray[np.int64], int, NDArray[np.int64], int]] = []  # start, track, first, partner
@@ -149,13 +173,16 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> W
                 spans.append(span)
                 joints.add(points)
     else:
-        for one, frames, seen in people(tracks, keypoints, settings):
+        for one, rows, seen in people(tracks, keypoints, settings):
+            frames = tracks.frame[rows]
             for grid, values, missing in pieces(frames, tracks.time_s[frames], seen, settings):
                 points = in_frames(values, tracks.frame_size, settings).astype(np.float32)
                 begins = _starts(grid, missing, points[..., -1], settings, stride)
                 if len(begins):
                     found.append((begins - grid[0] + len(joints), one, begins, 0))
                     joints.add(points)
+                    if looks is not None:
+                        sources.append(rows[nearest_rows(tracks.time_s[frames] * settings.fps, grid)])
     none = np.zeros(0, np.int64)
     counts = [len(start) for start, _, _, _ in found]
     return Windows(
@@ -166,6 +193,7 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> W
         first=np.concatenate([none, *(first for _, _, first, _ in found)]),
         partner=np.repeat([partner for _, _, _, partner in found], counts).astype(np.int32),
         span_s=np.array(spans, np.float64).reshape(-1, 2) if settings.extent == "clip" else None,
+        patches=None if looks is None else looks[np.concatenate(sources)],
     )
 
 

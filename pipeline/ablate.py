@@ -18,6 +18,7 @@ from anomaly.bundle import read_card
 from anomaly.bundle_files import CARD
 from anomaly.evaluation import Figures, Spread, over_models
 from pipeline.evaluate import EvaluationSettings, LabelledClips, evaluate_model
+from pipeline.patches import patches_for_training
 from pipeline.settings import Settings, checked, override
 from pipeline.training import train
 from pipeline.workspace import Workspace
@@ -235,6 +236,9 @@ def trained(
     shaping = {name: asdict(getattr(settings, name)) for name in _SECTIONS if name != "scoring"}
     del shaping["calibration"]["false_alarm_rate"]
     made_from = {"settings": shaping, "seed": seed, "clips": learned_from}
+    if settings.windows.patches:
+        paths = [workspace.tracks_path(entry.clip) for entry in workspace.training_clips()]
+        made_from["patches"] = patches_for_training(paths, settings.patches, workspace).kind
     key = _digest(made_from)
     own = folder / "models" / key[:16]
     with writing(own):

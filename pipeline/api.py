@@ -154,12 +154,11 @@ def score(
     from pipeline.extraction import extract_all, find_all_sources
     from pipeline.scoring import load_scorer, score_parts
     from pipeline.workspace import Workspace
-    from pose_extract.cache import load_tracks
     from pose_extract.errors import UsageError
 
     place = Workspace(Path(workspace))
     scorer = load_scorer(place.model if model is None else Path(model), overrides, device)
-    path = Path(source)
+    path, video = Path(source), None
     if path.suffix != ".npz":
         sources = find_all_sources([os.fspath(source)])
         if len(sources) > 1:
@@ -167,8 +166,8 @@ def score(
         report = extract_all(sources, place, scorer.settings, train=False, quiet=quiet)
         for _, error in report.failed:
             raise error
-        path = place.tracks_path((*report.made, *report.reused)[0].clip)
-    tracks = load_tracks(path, features=False)
+        path, video = place.tracks_path((*report.made, *report.reused)[0].clip), str(sources[0].path)
+    tracks = scorer.load(path, video, quiet)
     finder = EventFinder(tracks.fps, scorer.settings.events)
     parts, events = [], []
     for begin, part, scores in score_parts(scorer, tracks):

@@ -104,9 +104,11 @@ class LabelledClips:
     abnormal: dict[str, Mask]
     kept: dict[str, Mask]
 
-    def load(self, clip: str) -> ClipTracks:
-        """A clip's tracks, with nobody in the frames that only its mask has."""
-        return lengthened(load_tracks(self.paths[clip], features=False), len(self.abnormal[clip]))
+    def load(self, clip: str, scorer: Scorer | None = None) -> ClipTracks:
+        """A clip's tracks as a model needs them, with nobody in the frames that only its mask has."""
+        path = self.paths[clip]
+        tracks = load_tracks(path, features=False) if scorer is None else scorer.load(path)
+        return lengthened(tracks, len(self.abnormal[clip]))
 
     @property
     def frames(self) -> int:
@@ -268,7 +270,7 @@ def score_labelled(
     curves: dict[str, list[LabelledScores]] = {way.frames: [] for way in ways}
     with stage(title, "frames", clips.frames, quiet) as progress:
         for clip in clips.paths:
-            tracks = clips.load(clip)
+            tracks = clips.load(clip, scorer)
             parts: list[list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = [[] for _ in ways]
             for _, scored in score_parts_in(scorer, tracks, ways):
                 for part, (_, scores) in zip(parts, scored, strict=True):

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.bundle import load_bundle, read_card
-from anomaly.bundle_files import ENCODER, write_bundle
+from anomaly.bundle_files import ENCODER, PATCH_ENCODER, write_bundle
 from anomaly.onnx_export import Parity, export_onnx
-from anomaly.settings import ModelSettings
 from anomaly.trained import TrainedModel
-from anomaly.windows import make_windows
+from pipeline.patches import load_with_patches
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
 from pose_extract.errors import GepcError, UsageError
 
 _MOST_WINDOWS = 256  # real ones to compare on
@@ -37,7 +35,8 @@ def export(workspace: Workspace, out: Path) -> Parity:
     model = load_bundle(workspace.model)
     if not isinstance(model, TrainedModel):
         raise UsageError(f"{workspace.model} is an exported model already; train one first")
-    windows = _some_windows(workspace, model.settings)
+    windows = _some_windows(workspace, model)
+    encoder = workspace.model / PATCH_ENCODER
     found: list[Parity] = []
     write_bundle(
         model,
@@ -45,19 +44,17 @@ def export(workspace: Workspace, out: Path) -> Parity:
         read_card(workspace.model),
         ENCODER,
         lambda path: found.append(export_onnx(model, path, windows)),
+        encoder.read_bytes() if encoder.is_file() else None,
     )
     return found[0]
 
 
-def _some_windows(workspace: Workspace, settings: ModelSettings) -> NDArray[np.float32] | None:
+def _some_windows(workspace: Workspace, model: TrainedModel) -> NDArray[np.float32] | None:
     """Windows of the first training clip that has some; None if there is none."""
+    needed = read_card(workspace.model).get("patches")
     for entry in workspace.training_clips():
         try:
-            windows = make_windows(
-                load_tracks(workspace.tracks_path(entry.clip)),
-                settings.windows,
-                settings.windows.train_stride,
-            )
+            windows = model.windows_of(load_with_patches(workspace.tracks_path(entry.clip), needed))
         except GepcError:  # tracks of another skeleton, or damaged ones: not this command's matter
             continue
         if len(windows):

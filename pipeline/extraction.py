@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from pipeline.feature_room import FeatureRoom
 from pipeline.progress import Progress, format_duration, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.stopwatch import Stopwatch
@@ -115,6 +116,8 @@ def extract_all(
     with show_downloads(quiet):
         estimator = create_estimator(name, getattr(settings, name))
     watch.lap("loading")
+    room = FeatureRoom(estimator, settings)
+    room.announce()
     with workspace.writing_tracks(), closing(estimator):
         for number, source in enumerate(sources, 1):
             title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
@@ -123,7 +126,7 @@ def extract_all(
                 entry = workspace.find(key)
                 if entry is None:
                     entry = _extract_clip(
-                        source, key, workspace, settings, estimator, watch, train, title, quiet
+                        source, key, workspace, settings, estimator, watch, train, title, quiet, room
                     )
                     made.append(entry)
                 else:
@@ -160,6 +163,7 @@ def _extract_clip(
     train: bool,
     title: str,
     quiet: bool,
+    room: FeatureRoom,
 ) -> ClipEntry:
     skeleton = get_skeleton(estimator.skeleton)
     location = str(Path(source.path).resolve())
@@ -167,7 +171,8 @@ def _extract_clip(
     path = workspace.tracks_path(clip)
     with VideoReader(source, settings.video) as reader, TracksWriter(path) as writer:
         with stage(title, "frames", reader.info.frame_count, quiet) as progress:
-            tracks, covered = _find_people(reader, writer, settings, estimator, watch, progress)
+            room.announce_clip(source.name, reader.info.frame_count)
+            tracks, covered = _find_people(reader, writer, settings, estimator, watch, progress, room)
         times = writer.read_times()
         frames = len(times)
         if frames == 0:
@@ -215,6 +220,7 @@ def _find_people(
     estimator: PoseEstimator,
     watch: Stopwatch,
     progress: Progress,
+    room: FeatureRoom,
 ) -> tuple[int, int]:
     """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
     info = reader.info
@@ -227,6 +233,7 @@ def _find_people(
         nonlocal covered
         watch.lap("tracking")
         for people in emitted:
+            room.take(len(people.ids))
             writer.add_people(people.frame, people.ids, people.people)
             ids.update(people.ids.tolist())
             covered += len(people.ids) > 0

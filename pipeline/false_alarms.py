@@ -38,7 +38,7 @@ def learn_false_alarms(
     made = []
     with workspace.writing_tracks():
         for mark in (m for m in marks if m.verdict == FALSE):
-            source = load_tracks(files.get(mark.clip) or workspace.tracks_path(mark.clip), features=False)
+            source = load_tracks(files.get(mark.clip) or workspace.tracks_path(mark.clip))
             rights = [m for m in marks if m.verdict == RIGHT and m.clip == mark.clip]
             first, stop = _without(mark, rights, source, margin_s)
             part = cut_frames(source, first, stop)
@@ -54,7 +54,7 @@ def learn_false_alarms(
             if there is not None:
                 workspace.promote(there)
                 continue
-            entry = _save(workspace, part, clip, key, mark)
+            entry = _save(workspace, part, clip, key, mark, first)
             made.append(entry)
     return made
 
@@ -74,12 +74,18 @@ def _without(mark: Mark, rights: Sequence[Mark], tracks: ClipTracks, margin_s: f
     return int(first), int(stop)
 
 
-def _save(workspace: Workspace, part: ClipTracks, clip: str, key: str, mark: Mark) -> ClipEntry:
+def _save(workspace: Workspace, part: ClipTracks, clip: str, key: str, mark: Mark, first: int) -> ClipEntry:
     provenance = {
         **part.provenance,
         "key": key,
         "train": True,
-        "learned": {"clip": mark.clip, "start_s": mark.start_s, "end_s": mark.end_s, "verdict": mark.verdict},
+        "learned": {
+            "clip": mark.clip,
+            "start_s": mark.start_s,
+            "end_s": mark.end_s,
+            "verdict": mark.verdict,
+            "first_frame": first,
+        },
         "source": str(part.provenance.get("source") or ""),
         "estimator": part.provenance.get("estimator") or {"name": "unknown"},
         "summary": {

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.scored_export import Part, checked_clips, parts_of, skeleton_of
+from pipeline.scored_export import Part, checked_clips, parts_of, skeleton_of, tracks_of
 from pipeline.scoring import Scorer
 from pose_extract.cache import load_tracks
 from pose_extract.errors import UsageError
@@ -73,7 +73,7 @@ def export_parquet(paths: Sequence[Path], out: Path, scorer: Scorer | None) -> i
                 pq.ParquetWriter(partial[1], people_schema, compression="zstd") as people,
             ):
                 for clip, path in zip(clips, paths, strict=True):
-                    for part in parts_of(load_tracks(path, features=False), scorer):
+                    for part in parts_of(tracks_of(path, scorer), scorer):
                         for writer, schema, columns in (
                             (frames, frame_schema, _frames(clip, part)),
                             (people, people_schema, _people(clip, part, joints)),

@@ -26,7 +26,7 @@ from pipeline.report.thresholds import spans
 from pipeline.scoring import Scorer, score_parts
 from pipeline.versions import versions
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_header, load_tracks
+from pose_extract.cache import load_header
 from pose_extract.errors import UsageError
 from pose_extract.files import writing
 from pose_extract.records import ClipTracks
@@ -221,7 +221,7 @@ def _score_clips(
     found = []
     with stage("score marked clips", "clips", len(by_clip), quiet) as progress:
         for clip, own in sorted(by_clip.items()):
-            loaded = load_tracks(paths[clip], features=False)
+            loaded = scorer.load(paths[clip])
             for mark in own:
                 _check(mark, loaded)
             parts = [scores.frames.score for _, _, scores in score_parts(scorer, loaded)]

@@ -47,6 +47,11 @@ class Part:
     scores: ClipScores | None
 
 
+def tracks_of(path: Path, scorer: Scorer | None) -> ClipTracks:
+    """A tracks file, with the features that a model needs."""
+    return load_tracks(path, features=False) if scorer is None else scorer.load(path)
+
+
 def parts_of(tracks: ClipTracks, scorer: Scorer | None) -> Iterator[Part]:
     """A clip part by part: memory does not grow with its length."""
     if scorer is not None:
@@ -102,7 +107,7 @@ def export_coco_video(
         file.write(json.dumps(head)[:-1] + ', "images": [')
         writer = _CocoWriter(file, people)
         for number, (clip, path) in enumerate(zip(clips, paths, strict=True), 1):
-            tracks = load_tracks(path, features=False)
+            tracks = tracks_of(path, scorer)
             chosen = [writer.add(number, clip, part, frames) for part in parts_of(tracks, scorer)]
             if pictures:
                 _write_pictures(tracks, out / "data" / clip, np.concatenate([np.zeros(0, np.int64), *chosen]))

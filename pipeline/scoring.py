@@ -32,6 +32,7 @@ from anomaly.scoring import (
 )
 from pipeline.events import Event, EventFinder
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
+from pipeline.patches import Kind, load_with_patches
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
 from pose_extract.cache import TracksWriter
@@ -58,11 +59,32 @@ class Scorer:
         settings: of video, pose, tracking and cleaning, as in training; of scoring, calibration and events, as asked
             for.
         by_rate: alarms follow the false alarm rate of the settings even if marks have set a threshold.
+        patches: the patch features that the model needs; None: none.
+        folder: the bundle; None where there is none.
     """
 
     model: Model
     settings: Settings
     by_rate: bool = False
+    patches: Kind | None = None
+    folder: Path | None = None
+
+    def load(self, path: Path, videos: str | None = None, quiet: bool = True) -> ClipTracks:
+        """A tracks file with the features that the model needs.
+
+        Args:
+            path: the tracks file.
+            videos: the clip's video: features of crops that are not there are made from it. None: they are not.
+            quiet: no progress.
+
+        Raises:
+            ModelError: there are none of the right kind; the message names the command that makes them.
+        """
+        if videos is not None and self.patches is not None and self.folder is not None:
+            from pipeline.patch_making import prepare
+
+            prepare(path, self.patches, self.folder, videos, quiet)
+        return load_with_patches(path, self.patches, self.folder)
 
     def alarm_above(self, way: ScoringSettings | None = None) -> float:
         """The score above which a frame raises the alarm, ``way`` being how scores are made (the settings' way)."""
@@ -122,7 +144,8 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
                 f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
             )
     model = load_bundle(folder, check_device(device) if (folder / ENCODER).is_file() else _device_for(device))
-    sections = dict(read_card(folder).get("tracks") or {})
+    card = read_card(folder)
+    sections = dict(card.get("tracks") or {})
     overrides = [
         f"openmmlab.device={device}",
         *overrides,
@@ -136,7 +159,8 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             "the trained model"
         )
     asked = override({}, overrides).get("calibration")
-    scorer = Scorer(model, settings, isinstance(asked, dict) and "false_alarm_rate" in asked)
+    by_rate = isinstance(asked, dict) and "false_alarm_rate" in asked
+    scorer = Scorer(model, settings, by_rate, card.get("patches"), folder)
     if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
         logger.warning(
             "the alarm threshold that marks have set does not count: it is for scores made with other settings "
@@ -298,7 +322,7 @@ def score_tracks(
             if windows_csv is not None:
                 write_windows(windows_csv, scorer.model, begin, scores.windows)
             if cleaned is not None:
-                cleaned.add_part(part, begin)
+                cleaned.add_part(dataclasses.replace(part, features=None), begin)
                 row_percentiles.append(scores.row_percentile.astype(np.float32))
             curves.append(
                 Curve(

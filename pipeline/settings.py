@@ -23,6 +23,7 @@ from pose_extract.errors import ConfigError
 from pose_extract.estimators.base import ESTIMATORS
 from pose_extract.estimators.blazepose import BlazePoseSettings
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
+from pose_extract.patches.settings import PatchSettings
 from pose_extract.tracking import TrackingSettings
 from pose_extract.video import VideoSettings
 
@@ -59,6 +60,7 @@ class Settings(ModelSettings):
     pose: PoseSettings = field(default_factory=PoseSettings)
     blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
     openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
+    patches: PatchSettings = field(default_factory=PatchSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     dataset: DatasetSettings = field(default_factory=DatasetSettings)

@@ -16,11 +16,12 @@ from anomaly.bundle import save_bundle
 from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
 from anomaly.memory import keep_memory
 from anomaly.training import complete, learn
+from pipeline.patches import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace
-from pose_extract.cache import load_header, load_tracks
+from pose_extract.cache import load_header
 from pose_extract.cleaning import clean_tracks
 from pose_extract.devices import pick_device
 from pose_extract.errors import TrainingError
@@ -81,10 +82,10 @@ def train(
             f"First run: gepc-pipeline extract VIDEOS{option} (or import, to take in poses of other tools)"
         )
     tracks_settings = _common_settings(workspace, entries, settings)
-    clips = (
-        clean_tracks(load_tracks(workspace.tracks_path(e.clip), features=False), settings.cleaning)
-        for e in entries
-    )
+    paths = [workspace.tracks_path(entry.clip) for entry in entries]
+    patches = patches_for_training(paths, settings.patches, workspace) if settings.windows.patches else None
+    kind = None if patches is None else patches.kind
+    clips = (clean_tracks(load_with_patches(path, kind), settings.cleaning) for path in paths)
     with ExitStack() as alone:
         with distributed.joined(pick_device(device)) as own_device:
             if distributed.is_main():
@@ -108,12 +109,13 @@ def train(
                 "cleaning": asdict(settings.cleaning),
                 "events": asdict(settings.events),
             },
+            **({"patches": kind} if kind else {}),
             "poses_of": sorted({e.estimator for e in entries}),
             "seed": seed,
             "threads": torch.get_num_threads(),  # another number adds floats in another order
             "versions": versions(),
         }
-        save_bundle(model, workspace.model, card)
+        save_bundle(model, workspace.model, card, None if patches is None else patches.encoder)
         remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
 
@@ -190,6 +192,7 @@ def summary(report: TrainReport) -> list[str]:
         f"({format_duration(seconds)} of video) in {format_duration(report.seconds)}",
         f"{facts['clusters_used']} of the clusters and {facts['components_used']} mixture components are in use; "
         f"{facts['held_out_frames']} held-out frames calibrate the scores",
+        f"{facts['waiting']:.1%} of the epochs' time was waiting for windows",
     ]
     if facts["collapsed"]:
         lines.append(

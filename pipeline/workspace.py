@@ -69,6 +69,7 @@ class Workspace:
         self.model = root / "model"
         self.training = root / "training"
         self.marks = root / "marks.json"
+        self.patch_encoder = root / "patch_encoder.safetensors"
         self._manifest = self.tracks / "manifest.json"
 
     @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import ConfigError
+from pose_extract.feature_rows import FeatureRows
 from pose_extract.records import ClipTracks
 
 _DOUBTFUL = 0.02  # most that joints which were not found weigh when they are smoothed
@@ -98,7 +99,7 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
     Returns:
         A copy, rows ordered by frame, then by track. Joints that stay missing (a longer gap, a track's end) keep
         their confidence and their coordinates, these smoothed too; NaN coordinates stay, with confidence 0. Features
-        stay as they are; in rows that are added they are interpolated linearly.
+        become `FeatureRows` and are not read; rows that are added have those of the nearest row in time.
     """
     if not settings.enabled or len(tracks) == 0:
         return tracks
@@ -169,20 +170,9 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         boxes=between_rows(boxes)[final].astype(np.float32),
         features=None
         if tracks.features is None
-        else _features(tracks.features, order[source[final]], order[following[final]], share[final]),
+        else FeatureRows.of(tracks.features)[order[np.where(share < 0.5, source, following)[final]]],
     )
     return _bridge(mended, settings.hidden_frames(tracks.fps))
-
-
-def _features(
-    values: NDArray[Any], source: NDArray[np.intp], following: NDArray[np.intp], share: NDArray[np.float64]
-) -> NDArray[Any]:
-    """Rows ``source`` of (M, V, D), those with a share of row ``following`` interpolated; large, so touched once."""
-    picked = np.array(values[source])
-    new = np.flatnonzero(share)
-    part = share[new, None, None].astype(np.float32)
-    picked[new] = (1 - part) * picked[new] + part * values[following[new]]
-    return picked
 
 
 def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
@@ -197,9 +187,7 @@ def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
     step = np.arange(len(source)) - np.repeat(np.cumsum(missing) - missing, missing) + 1
     share = step / (missing[source] + 1)
 
-    def with_hidden(values: NDArray[Any] | None) -> NDArray[Any] | None:
-        if values is None:
-            return None
+    def with_hidden(values: NDArray[Any]) -> NDArray[Any]:
         a, b = values[order[source]], values[order[source + 1]]
         part = share.reshape(-1, *[1] * (values.ndim - 1))
         return np.concatenate([values, ((1 - part) * a + part * b).astype(values.dtype)])[final]
@@ -208,8 +196,6 @@ def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
     out_track = np.concatenate([tracks.track, track[source]])
     final = np.lexsort((out_track, out_frame))
     keypoints, boxes = with_hidden(tracks.keypoints), with_hidden(tracks.boxes)
-    assert keypoints is not None
-    assert boxes is not None
     keypoints[final >= len(tracks), :, -1] = 0.0
     return replace(
         tracks,
@@ -217,7 +203,9 @@ def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
         track=out_track[final],
         keypoints=keypoints,
         boxes=boxes,
-        features=with_hidden(tracks.features),
+        features=None
+        if tracks.features is None
+        else FeatureRows.of(tracks.features)[np.concatenate([np.arange(len(tracks)), order[source]])[final]],
     )
 
 

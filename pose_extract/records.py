@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.feature_rows import FeatureRows
 from pose_extract.skeletons import SKELETONS
 
 
-def _expect(owner: str, name: str, array: NDArray[Any], shape: tuple[int | str, ...]) -> None:
+def _expect(owner: str, name: str, array: NDArray[Any] | FeatureRows, shape: tuple[int | str, ...]) -> None:
     """Raise ValueError unless ``array`` has ``shape``; strings in it stand for any length."""
     ok = array.ndim == len(shape) and all(
         isinstance(want, str) or want == got for want, got in zip(shape, array.shape, strict=True)
@@ -106,7 +107,8 @@ class ClipTracks:
         keypoints: (M, V, 3) float32: x px, y px, confidence 0..1 (or (M, V, 4): x, y, z, confidence). Confidence 0
             or NaN coordinates: joint missing.
         boxes: (M, 4) float32, x1 y1 x2 y2 in pixels.
-        features: optional (M, V, D), a feature vector for each joint; float16 in the cache.
+        features: optional (M, V, D), a feature vector for each joint, all zeros where there is none; float16 in the
+            cache. `FeatureRows` are read as they are asked for.
         provenance: what made the tracks: source, content hash, estimator, settings, versions.
     """
 
@@ -119,7 +121,7 @@ class ClipTracks:
     track: NDArray[np.int32]
     keypoints: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    features: NDArray[np.floating] | None = None
+    features: NDArray[np.floating] | FeatureRows | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

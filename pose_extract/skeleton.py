@@ -187,3 +187,19 @@ def convert_joints(
         else:
             return None
     return np.stack(columns, axis=1)
+
+
+def joint_sources(source: Skeleton, target: Skeleton) -> NDArray[np.intp] | None:
+    """(2, W) the two joints of a skeleton that each of W joints of another lies between, mostly twice the same.
+
+    None if a joint of the target is not to be had: as `convert_joints`, for what is not a place.
+    """
+    pairs = []
+    for joint in target.joints:
+        if joint in source.index:
+            pairs.append((source.index[joint],) * 2)
+        elif joint == "neck" and {"left_shoulder", "right_shoulder"} <= source.index.keys():
+            pairs.append((source.index["left_shoulder"], source.index["right_shoulder"]))
+        else:
+            return None
+    return np.array(pairs, np.intp).T

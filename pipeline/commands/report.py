@@ -91,17 +91,17 @@ def _clips(
     """The clips that the arguments name, each extracted when its turn comes."""
     from pipeline.extraction import extract_all, find_all_sources
     from pipeline.report.write import ReportClip
-    from pose_extract.cache import load_tracks
 
     for name in names:
         if Path(name).suffix == ".npz" and Path(name).is_file():
-            yield ReportClip(load_tracks(Path(name), features=False))
+            yield ReportClip(scorer.load(Path(name)))
     videos = [name for name in names if not (Path(name).suffix == ".npz" and Path(name).is_file())]
     sources = find_all_sources(videos)
     for source in sources:
         done = extract_all([source], workspace, scorer.settings, train=False, quiet=quiet)
         failed += done.failed
         for entry in (*done.made, *done.reused):
-            yield ReportClip(load_tracks(workspace.tracks_path(entry.clip), features=False), source)
+            tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), quiet)
+            yield ReportClip(tracks, source)
     if len(failed) == len(names) == len(sources) == 1:
         raise failed[0][1]

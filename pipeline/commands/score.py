@@ -110,7 +110,6 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.outputs import Outputs
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
-    from pose_extract.cache import load_tracks
     from pose_extract.errors import UsageError
 
     both = args.source is not None and args.tracks is not None
@@ -151,7 +150,8 @@ def run(args: argparse.Namespace) -> int:
     scorer = load_scorer(args.model or workspace.model, overrides, args.device)
     if args.tracks is not None:
         source = _one_source(args.source) if both else None
-        _report(args, scorer, load_tracks(args.tracks, features=False), outputs, source)
+        video = None if source is None else str(source.path)
+        _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
         return 0
     _warn_of_other_poses(args.model or workspace.model, scorer)
     return _score_videos(args, scorer, workspace, outputs)
@@ -186,7 +186,6 @@ def _one_source(name: str) -> VideoSource:
 
 def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace, outputs: Outputs) -> int:
     from pipeline.extraction import extract_all, find_all_sources
-    from pose_extract.cache import load_tracks
     from pose_extract.errors import VideoError
 
     sources = find_all_sources([args.source])
@@ -198,7 +197,7 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
         report = extract_all([source], workspace, scorer.settings, train=False, quiet=args.quiet)
         failed += report.failed
         for entry in (*report.made, *report.reused):
-            tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
+            tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), args.quiet)
             _report(args, scorer, tracks, files, source, several)
     if failed and not several:
         raise failed[0][1]

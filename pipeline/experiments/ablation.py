@@ -11,7 +11,8 @@ from pipeline.ablate import evaluated, trained
 from pipeline.evaluate import EvaluationSettings
 from pipeline.experiments.cells import Cell, Result
 from pipeline.experiments.fine import Clips, flat
-from pipeline.experiments.published import ADJACENCIES, STAGES
+from pipeline.experiments.options import GROUPS
+from pipeline.experiments.published import ADJACENCIES, FEATURES, STAGES
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.experiments.table1 import COLUMNS, values
 from pipeline.experiments.tables import Row, Table
@@ -53,6 +54,15 @@ VARIANTS = (
     Variant("normality", "DPMM of Dirichlets", ("normality.form=dirichlet",)),
     Variant("normality", "one Gaussian, log-ratios", ("normality.form=logratio", "normality.components=1")),
     Variant("normality", "none: reconstruction", ("scoring.by=reconstruction",)),
+    *(
+        Variant(
+            "features",
+            f"{operator}, {features}",
+            (f"model.adjacencies={kinds}", f"windows.features={features}"),
+        )
+        for features in ("pose", "patch", "pose+patch")
+        for operator, kinds in (("GCN", "[static]"), ("SAGC", "[static, global, inferred]"))
+    ),
 )
 
 
@@ -81,14 +91,16 @@ class Ablation:
         device: str = "cpu",
     ) -> None:
         self.clips, self.folder, self.device = clips, folder, device
+        groups = build(ExperimentSettings, dict(config)).experiment.ablation
         self._variants = {
             variant: build(ExperimentSettings, override(dict(config), variant.overrides))
             for variant in VARIANTS
+            if variant.group in groups
         }
         self._of: dict[str, Variant] = {}
         self._cells = []
         for seed in seeds:
-            for variant in VARIANTS:
+            for variant in self._variants:
                 facts = {"group": variant.group, "variant": variant.name, "data": clips.name}
                 cell = Cell(f"{variant.group}: {variant.name}, seed {seed}", seed, facts)
                 self._cells.append(cell)
@@ -101,10 +113,11 @@ class Ablation:
     def made_from(self, cell: Cell, method: str) -> dict[str, Any]:
         """As `Experiment.made_from`."""
         settings = self._variants[self._of[cell.name]]
+        patches = {"patches": asdict(settings.patches)} if settings.windows.patches else {}
         return {
             "clips": self.clips.identity(cell.seed),
             "seed": cell.seed,
-            "settings": {name: asdict(getattr(settings, name)) for name in _SHAPING},
+            "settings": {name: asdict(getattr(settings, name)) for name in _SHAPING} | patches,
         }
 
     def begin(self, cell: Cell) -> tuple[Cell, Workspace, Any]:
@@ -119,7 +132,13 @@ class Ablation:
         return flat(evaluated(own, settings, clips, EvaluationSettings(), self.device, quiet=True))
 
 
-def tables(results: Sequence[Result], seeds: Sequence[int], data: str, published: bool) -> list[Table]:
+def tables(
+    results: Sequence[Result],
+    seeds: Sequence[int],
+    data: str,
+    published: bool,
+    groups: Sequence[str] = GROUPS[:3],
+) -> list[Table]:
     """A row for each variant, groups one after another.
 
     Args:
@@ -127,9 +146,10 @@ def tables(results: Sequence[Result], seeds: Sequence[int], data: str, published
         seeds: of the cells.
         data: its name.
         published: whether it is ShanghaiTech Campus.
+        groups: of variants.
     """
     rows = []
-    for variant in VARIANTS:
+    for variant in (v for v in VARIANTS if v.group in groups):
         here = [
             r
             for r in results
@@ -139,13 +159,18 @@ def tables(results: Sequence[Result], seeds: Sequence[int], data: str, published
         if published and variant.group == "spatial operator":
             settings = override({}, variant.overrides)
             paper = ADJACENCIES.get(tuple(settings["model"]["adjacencies"]))
+        if published and variant.group == "features":
+            paper = FEATURES.get(variant.name)
         rows.append(Row(f"{variant.group}: {variant.name}", values(here, len(seeds), paper), False))
     heading = (
         f"Ablation on {data}: what is named is exchanged, everything else is as in the config; frame AUC, mean and "
         f"standard deviation over seeds {', '.join(map(str, seeds))}."
     )
-    notes = [f"Stages of the clustering, {STAGES}."]
-    if not published:
+    notes = [f"Stages of the clustering, {STAGES}."] if "clustering" in groups else []
+    if "features" in groups and not published:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in FEATURES.items())
+        notes.append(f"Published on ShanghaiTech Campus, by operator and features: {shown}.")
+    if "spatial operator" in groups and not published:
         notes.append(
             "Published on ShanghaiTech Campus, by the spatial operator: A "
             f"{ADJACENCIES[('static',)]:.3f}, A + B + C {ADJACENCIES[('static', 'global', 'inferred')]:.3f}."

@@ -77,7 +77,7 @@ class DatasetClips:
         self._workspace = workspace
         self._labelled = into_workspace(prepare(settings.dataset, settings.tracking), workspace, quiet=quiet)
         entries = {entry.clip: entry.key for entry in workspace.entries()}
-        self._identity = {
+        self._identity: dict[str, Any] = {
             "dataset": self.name,
             "train": [entry.key for entry in workspace.training_clips()],
             "test": [entries[clip] for clip in self._labelled.paths],
@@ -93,6 +93,22 @@ class DatasetClips:
     def identity(self, seed: int) -> dict[str, Any]:
         """As `Clips.identity`."""
         return self._identity
+
+    def make_patches(self, settings: ExperimentSettings, device: str) -> None:
+        """Make features of crops of all clips, out of the videos in ``experiment.videos`` (and ``train_videos``)."""
+        from pipeline.patch_making import clip_of, encoder_for, make_all
+
+        options, workspace = settings.experiment, self._workspace
+        if not options.videos:
+            raise UsageError(
+                "features of crops need the clips' videos: --set experiment.videos='FOLDER/{clip}.avi'"
+            )
+        train = [workspace.tracks_path(entry.clip) for entry in workspace.training_clips()]
+        normal = [clip_of(path, options.train_videos or options.videos) for path in train]
+        tests = [clip_of(path, options.videos) for path in self._labelled.paths.values()]
+        encoder, kind, _ = encoder_for(workspace, normal, settings.patches, 0, device, quiet=True)
+        make_all([*normal, *tests], kind, encoder, settings.patches.most_gb, quiet=True)
+        self._identity["patches"] = kind
 
     def clips(self, seed: int) -> tuple[Workspace, LabelledClips]:
         """As `Clips.clips`."""

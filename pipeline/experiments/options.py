@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.street.motion import ABNORMAL, APPEARANCE
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
@@ -21,6 +22,7 @@ METHODS = (
     "mped-rnn",
     "ours",
 )
+GROUPS = ("spatial operator", "clustering", "normality", "features")
 SUPERVISED = ("classifier-max", "classifier-dirichlet")
 
 
@@ -43,6 +45,10 @@ class ExperimentOptions:
         street_normal_s: seconds of each.
         street_test_clips: test clips for each abnormal behaviour, and twice as many normal ones.
         street_test_s: seconds of each.
+        street_acts: the abnormal behaviours; empty: all that a pose shows. "carrying" shows in the pictures alone.
+        street_size: width and height of the pictures, for features of crops.
+        ablation: groups of variants that the ablation compares: "spatial operator", "clustering", "normality", and
+            "features" (pose, patch, both; the clips' pictures are needed).
     """
 
     methods: tuple[str, ...] = ()
@@ -58,18 +64,29 @@ class ExperimentOptions:
     street_normal_s: float = 20.0
     street_test_clips: int = 2
     street_test_s: float = 12.0
+    street_acts: tuple[str, ...] = ()
+    street_size: tuple[int, int] = (640, 360)
+    ablation: tuple[str, ...] = GROUPS[:3]
 
     def __post_init__(self) -> None:
         for method in self.methods:
             expect_one_of("experiment.methods", method, METHODS)
+        for act in self.street_acts:
+            expect_one_of("experiment.street_acts", act, ABNORMAL + APPEARANCE)
+        for group in self.ablation:
+            expect_one_of("experiment.ablation", group, GROUPS)
         for direction in self.directions:
             expect_one_of("experiment.directions", direction, DIRECTIONS)
-        for name in ("methods", "seeds", "splits", "directions", "shares"):
+        for name in ("methods", "seeds", "splits", "directions", "shares", "street_acts", "ablation"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ConfigError(f"experiment.{name}: expected each once, got {', '.join(map(str, values))}")
-        if not self.seeds or not self.directions:
-            raise ConfigError("experiment: expected at least one seed and one direction")
+        if not self.seeds or not self.directions or not self.ablation:
+            raise ConfigError(
+                "experiment: expected at least one seed, one direction and one group of the ablation"
+            )
+        if min(self.street_size) < 64:
+            raise ConfigError(f"experiment.street_size: expected at least 64 pixels, got {self.street_size}")
         if min(self.seeds) < 0:
             raise ConfigError(f"experiment.seeds: expected numbers from 0, got {min(self.seeds)}")
         if not self.shares or not all(0 <= share < 1 for share in self.shares) or 0.0 not in self.shares:

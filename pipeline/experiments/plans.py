@@ -93,9 +93,13 @@ def plan_table1(request: Request) -> Plan:
 
 def plan_ablation(request: Request) -> Plan:
     """The supplement's ablations."""
-    clips, seeds = _clips(request), request.settings.experiment.seeds
+    options = request.settings.experiment
+    clips, seeds = _clips(request, patches="features" in options.ablation), options.seeds
     experiment = ablation.Ablation(request.config, clips, seeds, request.folder, request.device)
-    return Plan(experiment, lambda results: ablation.tables(results, seeds, clips.name, clips.published))
+    return Plan(
+        experiment,
+        lambda results: ablation.tables(results, seeds, clips.name, clips.published, options.ablation),
+    )
 
 
 def plan_table2(request: Request) -> Plan:
@@ -141,10 +145,15 @@ def _actions(request: Request) -> Actions:
     return SyntheticActions(request.settings)
 
 
-def _clips(request: Request) -> Clips:
-    if request.settings.dataset.test:
-        return DatasetClips(request.settings, request.workspace, request.quiet)
-    return StreetClips(request.settings.experiment, request.folder / "street")
+def _clips(request: Request, patches: bool = False) -> Clips:
+    """The clips; with patch features of their pictures if these are asked for."""
+    settings = request.settings
+    if settings.dataset.test:
+        clips = DatasetClips(settings, request.workspace, request.quiet)
+        if patches:
+            clips.make_patches(settings, request.device)
+        return clips
+    return StreetClips(settings.experiment, request.folder / "street", settings.patches if patches else None)
 
 
 def _possible(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,29 @@ from numpy.typing import NDArray
 from pipeline.evaluate import LabelledClips
 from pipeline.experiments.cells import digest
 from pipeline.experiments.options import ExperimentOptions
-from pipeline.street.clips import StreetClip, simulate_clip
+from pipeline.street.clips import StreetClip, render_clip, simulate_clip
 from pipeline.street.errors import estimated
 from pipeline.street.motion import ABNORMAL
 from pipeline.street.scene import StreetSettings
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.cache import save_tracks
+from pose_extract.cache import load_tracks, save_tracks
 from pose_extract.files import writing
+from pose_extract.patches.settings import PatchSettings
 from pose_extract.records import ClipTracks
 
 _VERSION = 1  # of the clips: raise it when they come out differently
 _FIRST_TEST = 1000  # number of the first test clip
 
 
+_USUAL_SIZE = (640, 360)
+
+
 def street_clip(
-    street: int, number: int, seconds: float, acts: Sequence[str] = ()
+    street: int,
+    number: int,
+    seconds: float,
+    acts: Sequence[str] = (),
+    size: tuple[int, int] = _USUAL_SIZE,
 ) -> tuple[ClipTracks, NDArray[np.uint8]]:
     """A clip of one of many streets: what an estimator might find in it, not cleaned, and its frames' labels.
 
@@ -38,10 +46,18 @@ def street_clip(
         number: of the clip in it.
         seconds: length.
         acts: abnormal behaviours that are seen.
+        size: width and height of its pictures.
     """
-    seed = 10_000 * (street + 1) + number
-    clip: StreetClip = simulate_clip(f"clip{number}", seed, StreetSettings(seconds=seconds), tuple(acts))
-    return estimated(clip.truth, seed), clip.labels
+    clip = _simulated(street, number, seconds, acts, size)
+    return estimated(clip.truth, clip.seed), clip.labels
+
+
+def _simulated(
+    street: int, number: int, seconds: float, acts: Sequence[str], size: tuple[int, int]
+) -> StreetClip:
+    width, height = size
+    settings = StreetSettings(width=width, height=height, seconds=seconds)
+    return simulate_clip(f"clip{number}", 10_000 * (street + 1) + number, settings, tuple(acts))
 
 
 class StreetClips:
@@ -50,18 +66,56 @@ class StreetClips:
     Args:
         options: how many clips, and how long.
         folder: where they are kept.
+        patches: the features of crops that the clips shall have, of their rendered pictures; None: none.
     """
 
     name, published = "the synthetic street", False
 
-    def __init__(self, options: ExperimentOptions, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, options: ExperimentOptions, folder: Path, patches: PatchSettings | None = None
+    ) -> None:
+        self._folder, self._patches = folder, patches
+        self._acts, self._size = options.street_acts or ABNORMAL, options.street_size
         self._normal = (options.street_normal_clips, options.street_normal_s)
         self._test = (options.street_test_clips, options.street_test_s)
 
+    @property
+    def acts(self) -> dict[int, tuple[str, ...]]:
+        """Number of each test clip -> the abnormal behaviours in it."""
+        count = self._test[0]
+        acts: list[tuple[str, ...]] = [(act,) for act in self._acts for _ in range(count)] + [()] * (
+            2 * count
+        )
+        return dict(enumerate(acts, start=_FIRST_TEST))
+
+    def _clip(self, seed: int, number: int) -> tuple[ClipTracks, NDArray[np.uint8]]:
+        return street_clip(seed, number, *self._what(number), self._size)
+
+    def _what(self, number: int) -> tuple[float, tuple[str, ...]]:
+        """Seconds and behaviours of a clip."""
+        acts = self.acts.get(number)
+        return (self._normal[1], ()) if acts is None else (self._test[1], acts)
+
+    def _make_patches(self, workspace: Workspace, seed: int, settings: PatchSettings) -> None:
+        """The features of crops of every clip, by an encoder that has seen the normal ones."""
+        from pipeline.patch_making import CropClip, encoder_for, make_all
+
+        def crops_of(number: int) -> CropClip:
+            path = workspace.tracks_path(f"clip{number}")
+
+            def images() -> Iterator[NDArray[np.uint8]]:
+                return render_clip(_simulated(seed, number, *self._what(number), self._size))
+
+            return CropClip(path, load_tracks(path, features=False), images)
+
+        normal, tests = ([crops_of(n) for n in numbers] for numbers in (range(self._normal[0]), self.acts))
+        encoder, kind, _ = encoder_for(workspace, normal, settings, seed, quiet=True)
+        make_all([*normal, *tests], kind, encoder, settings.most_gb, quiet=True)
+
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes the clips of a seed, as JSON can hold it."""
-        return {"street": [seed, self._normal, self._test, ABNORMAL], "version": _VERSION}
+        size = {} if self._size == _USUAL_SIZE else {"size": self._size}
+        return {"street": [seed, self._normal, self._test, self._acts], "version": _VERSION, **size}
 
     def clips(self, seed: int) -> tuple[Workspace, LabelledClips]:
         """The workspace with the clips to train on, and the clips to test on; made if they are not there."""
@@ -74,21 +128,20 @@ class StreetClips:
 
     def _filled(self, workspace: Workspace, seed: int) -> LabelledClips:
         known = {entry.clip for entry in workspace.entries()}
-        count, seconds = self._normal
         new: list[ClipEntry] = []
-        for number in range(count):
+        for number in range(self._normal[0]):
             if f"clip{number}" not in known:
-                new.append(_kept(workspace, street_clip(seed, number, seconds)[0], train=True))
-        count, seconds = self._test
-        acts = [(act,) for act in ABNORMAL for _ in range(count)] + [()] * (2 * count)
+                new.append(_kept(workspace, self._clip(seed, number)[0], train=True))
         paths, labels = {}, {}
-        for number, its in enumerate(acts, start=_FIRST_TEST):
-            tracks, marks = street_clip(seed, number, seconds, its)
+        for number in self.acts:
+            tracks, marks = self._clip(seed, number)
             if tracks.clip not in known:
                 new.append(_kept(workspace, tracks, train=False))
             paths[tracks.clip], labels[tracks.clip] = workspace.tracks_path(tracks.clip), marks.astype(bool)
         if new:
             workspace.record(*new)
+        if self._patches is not None:
+            self._make_patches(workspace, seed, self._patches)
         return LabelledClips(paths, labels, {clip: np.ones(len(mask), bool) for clip, mask in labels.items()})
 
 

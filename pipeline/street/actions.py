@@ -245,4 +245,5 @@ def _perform(
     joints, head = place(body, action.behaviour.pose(moment), path, heading)
     visit = Visit((action.name,), (), (seconds,), (0.0, 0.0, 0.0, 0.0), body, style, look)
     nothing = np.zeros(frames, np.int64)
-    return Person(visit, 0, joints, head, path, heading, phase, nothing, nothing.astype(bool))
+    without = nothing.astype(bool)
+    return Person(visit, 0, joints, head, path, heading, phase, nothing, without, without)

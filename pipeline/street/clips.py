@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.street.motion import ABNORMAL, BEHAVIOURS
+from pipeline.street.motion import ABNORMAL, APPEARANCE, BEHAVIOURS
 from pipeline.street.plan import cast
 from pipeline.street.render import Renderer
 from pipeline.street.scene import StreetSettings
@@ -68,8 +68,10 @@ def simulate_clip(
     """
     settings = settings or StreetSettings()
     for act in abnormal:
-        if act not in ABNORMAL:
-            raise ConfigError(f"unknown abnormal behaviour {act!r}; known: {', '.join(ABNORMAL)}")
+        if act not in ABNORMAL + APPEARANCE:
+            raise ConfigError(
+                f"unknown abnormal behaviour {act!r}; known: {', '.join(ABNORMAL + APPEARANCE)}"
+            )
     rng = np.random.default_rng((seed, 1))
     sights = [look_at(person, settings) for person in cast(rng, settings, abnormal)]
     sights = [sight for sight in sights if sight.present.any()]

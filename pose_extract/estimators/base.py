@@ -28,6 +28,7 @@ class PoseEstimator(ABC):
             of tracks and into the key under which they are cached.
         timings: seconds of wall clock spent in each of its stages since the estimator was made.
         network_stages: which of the stages are networks at work.
+        feature_channels: D, length of each joint's feature vector; 0 without features.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PoseEstimator(ABC):
     identity: dict[str, str]
     timings: dict[str, float]
     network_stages: tuple[str, ...]
+    feature_channels: int = 0
 
     @abstractmethod
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,13 @@ from pose_extract.errors import ConfigError
 from pose_extract.estimators import people as bodies
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.estimators.following import Followed
-from pose_extract.estimators.networks import Landmarks, Networks, Pyramid, regions_from_points
+from pose_extract.estimators.networks import (
+    HEAT_MAPS,
+    Landmarks,
+    Networks,
+    Pyramid,
+    regions_from_points,
+)
 from pose_extract.estimators.proposals import Proposals, boxes_to_regions
 from pose_extract.estimators.weights import FILES, ensure_weights
 from pose_extract.records import Frame, PoseDetections
@@ -50,6 +57,8 @@ class BlazePoseSettings:
         search_interval_s: the whole frame is searched for people who stand still once in so many seconds of video.
         threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
         skeleton: joints of a person, "coco17" or "blazepose33", the network's own with hands, feet and mouth.
+        features: "heatmaps" keeps with each joint what all 39 heat maps of the landmark network say at its place; ""
+            keeps nothing. Joints and tracks are the same either way.
     """
 
     min_height: int = 36
@@ -58,8 +67,10 @@ class BlazePoseSettings:
     search_interval_s: float = 2.0
     threads: int = 0
     skeleton: str = COCO17.name
+    features: str = ""
 
     def __post_init__(self) -> None:
+        expect_one_of("blazepose.features", self.features, ("", "heatmaps"))
         expect_one_of("blazepose.skeleton", self.skeleton, (COCO17.name, BLAZEPOSE33.name))
         for name, low, high in (
             ("min_height", 8, 10_000),
@@ -92,10 +103,14 @@ class BlazePoseEstimator(PoseEstimator):
         self.skeleton = self.settings.skeleton
         paths = ensure_weights()
         shaping = {key: str(value) for key, value in asdict(self.settings).items() if key != "threads"}
+        if not self.settings.features:
+            del shaping["features"]  # tracks that were made before there were any stay good
         hashes = {f"weights.{key}": file.sha256 for key, file in FILES.items()}
         self.identity = {"name": self.name, "version": _VERSION, **shaping, **hashes}
         self.timings = {"proposals": 0.0, "network": 0.0}
-        self._networks = Networks(paths, self.settings.threads or min(2, os.cpu_count() or 1))
+        self.feature_channels = HEAT_MAPS if self.settings.features else 0
+        threads = self.settings.threads or min(2, os.cpu_count() or 1)
+        self._networks = Networks(paths, threads, heat=bool(self.settings.features))
         self.start(25.0, (640, 480))
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
@@ -155,10 +170,11 @@ class BlazePoseEstimator(PoseEstimator):
         scores = self._followed.update(known[keep], found.points[keep], quality[keep])
         shown = scores >= self.settings.min_score
         chosen = keep[shown]
-        return PoseDetections(boxes[chosen], self._joints(found.points[chosen]), scores[shown])
+        features = None if found.heat is None else self._joints(found.heat[chosen])
+        return PoseDetections(boxes[chosen], self._joints(found.points[chosen]), scores[shown], features)
 
-    def _joints(self, points: FloatArray) -> FloatArray:
-        """The network's points (R, 39, 3) as keypoints of the estimator's skeleton (R, V, 3)."""
+    def _joints(self, points: NDArray[Any]) -> NDArray[Any]:
+        """The network's points (R, 39, ...) as those of the estimator's skeleton (R, V, ...)."""
         return bodies.to_coco(points) if self.skeleton == COCO17.name else points[:, : BLAZEPOSE33.num_joints]
 
     def _is_new_person(self, found: Landmarks) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 _DETECTOR_SIDE, _LANDMARK_SIDE = 224, 256
 _LANDMARKS, _BODY = 39, 33
+HEAT_MAPS = 39  # one a landmark
 _DETECTOR_GRIDS = ((28, 2), (14, 2), (7, 6))  # cells a side, anchors a cell: 2,254 in all
 FloatArray = NDArray[np.float32]
 
@@ -36,33 +37,39 @@ class Landmarks:
             has 1.
         peaks: (R, 33) float32, height of each body joint's heat map near the landmark, 0..1. Its mean tells right
             skeletons from phantoms, merged and upside-down ones far better than the flag.
+        heat: (R, 39, 39) float16, or None if not asked for: all heat maps, 0..1, at the place of each landmark.
     """
 
     points: FloatArray
     flags: FloatArray
     peaks: FloatArray
+    heat: NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
 
     def select(self, index: Any) -> Landmarks:
         """The rows that ``index`` (any NumPy index) picks."""
-        return Landmarks(self.points[index], self.flags[index], self.peaks[index])
+        heat = None if self.heat is None else self.heat[index]
+        return Landmarks(self.points[index], self.flags[index], self.peaks[index], heat)
 
     @classmethod
     def join(cls, parts: Sequence[Landmarks]) -> Landmarks:
         """All rows of ``parts``, in order."""
-        return cls(
-            *(np.concatenate([getattr(p, name) for p in parts]) for name in ("points", "flags", "peaks"))
+        heats = [part.heat for part in parts if part.heat is not None]
+        points, flags, peaks = (
+            np.concatenate([getattr(p, name) for p in parts]) for name in ("points", "flags", "peaks")
         )
+        return cls(points, flags, peaks, np.concatenate(heats) if heats else None)
 
     @classmethod
-    def none(cls) -> Landmarks:
+    def none(cls, heat: bool = False) -> Landmarks:
         """No rows."""
         return cls(
             np.zeros((0, _LANDMARKS, 3), np.float32),
             np.zeros(0, np.float32),
             np.zeros((0, _BODY), np.float32),
+            np.zeros((0, _LANDMARKS, HEAT_MAPS), np.float16) if heat else None,
         )
 
 
@@ -72,10 +79,11 @@ class Networks:
     Args:
         paths: files of the "detector" and the "landmarks" network.
         threads: number of worker threads.
+        heat: whether landmarks come with what the heat maps say at their places.
     """
 
-    def __init__(self, paths: dict[str, Path], threads: int) -> None:
-        self._paths = paths
+    def __init__(self, paths: dict[str, Path], threads: int, heat: bool = False) -> None:
+        self._paths, self._heat = paths, heat
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blazepose") if threads > 1 else None
 
@@ -94,9 +102,14 @@ class Networks:
         """Run the landmark network on regions (R, 4)."""
         results = self.map(lambda region: self._landmarks_of(pyramid, region), list(regions))
         if not results:
-            return Landmarks.none()
-        points, flags, peaks = zip(*results, strict=True)
-        return Landmarks(np.stack(points), np.array(flags, np.float32), np.stack(peaks))
+            return Landmarks.none(self._heat)
+        points, flags, peaks, heat = zip(*results, strict=True)
+        return Landmarks(
+            np.stack(points),
+            np.array(flags, np.float32),
+            np.stack(peaks),
+            np.stack(heat) if self._heat else None,
+        )
 
     def detect(self, pyramid: Pyramid, tiles: FloatArray, threshold: float) -> tuple[FloatArray, FloatArray]:
         """Run the person detector on square tiles (R, 4): regions (D, 4) of people for `landmarks`, scores (D,)."""
@@ -121,14 +134,17 @@ class Networks:
         network.invoke()
         return [network.get_tensor(d["index"])[0] for d in network.get_output_details()[:outputs]]
 
-    def _landmarks_of(self, pyramid: Pyramid, region: FloatArray) -> tuple[FloatArray, float, FloatArray]:
+    def _landmarks_of(
+        self, pyramid: Pyramid, region: FloatArray
+    ) -> tuple[FloatArray, float, FloatArray, NDArray[np.float16] | None]:
         crop = pyramid.crop(region, _LANDMARK_SIDE)
         raw, flag, _, heat = self._run("landmarks", (crop * np.float32(1 / 255))[None], 4)
         raw = raw.reshape(_LANDMARKS, 5)
         local, peaks = refine(raw[:, :2] / _LANDMARK_SIDE, heat)
         seen = sigmoid(raw[:, 3]) * sigmoid(raw[:, 4])
         points = np.concatenate([to_frame(local, region), seen[:, None]], axis=1)
-        return points.astype(np.float32), float(flag[0]), peaks[:_BODY]
+        maps = sample_maps(heat, local) if self._heat else None
+        return points.astype(np.float32), float(flag[0]), peaks[:_BODY], maps
 
     def _detect_in(
         self, pyramid: Pyramid, tile: FloatArray, threshold: float
@@ -249,6 +265,21 @@ def refine(
     return np.where(good[:, None], moved, local).astype(np.float32), np.where(inside, best, 0).astype(
         np.float32
     )
+
+
+def sample_maps(heat: FloatArray, local: NDArray[Any]) -> NDArray[np.float16]:
+    """All heat maps (H, W, C) at places (N, 2), 0..1 of the network's input: (N, C), 0..1.
+
+    Bilinear between the centres of the maps' cells; a place outside the input gets what is nearest on its border.
+    """
+    size = np.array([heat.shape[1], heat.shape[0]])
+    at = np.clip(local * size - 0.5, 0, size - 1)
+    low = np.minimum(np.floor(at).astype(int), size - 2)
+    share = (at - low)[:, :, None]
+    (x, y), (across, down) = low.T, share.transpose(1, 0, 2)
+    upper = (1 - across) * heat[y, x] + across * heat[y, x + 1]
+    lower = (1 - across) * heat[y + 1, x] + across * heat[y + 1, x + 1]
+    return sigmoid((1 - down) * upper + down * lower).astype(np.float16)
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:

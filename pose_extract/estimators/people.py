@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,8 @@ _GIRTH = 0.25
 _LIMBS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16)])
 
 
-def to_coco(points: FloatArray) -> FloatArray:
-    """BlazePose's points (R, 39, 3) as COCO-17 keypoints (R, 17, 3)."""
+def to_coco(points: NDArray[Any]) -> NDArray[Any]:
+    """BlazePose's points (R, 39, ...) as COCO-17 keypoints (R, 17, ...)."""
     return points[:, _COCO_FROM_BLAZEPOSE]
 
 

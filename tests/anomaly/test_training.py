@@ -84,7 +84,7 @@ def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
 
 
 def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
-    from anomaly import scoring, training
+    from anomaly import model, training
 
     spans = []
     original = training.make_windows
@@ -94,7 +94,7 @@ def test_calibration_windows_share_no_frame_with_training_windows(walking_clips,
         spans.append((tracks.clip, stride, windows.start_s.min(), windows.end_s.max()))
         return windows
 
-    for module in (training, scoring):
+    for module in (training, model):
         monkeypatch.setattr(module, "make_windows", spy)
     settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 0})
     train_model(walking_clips, settings, seed=0)

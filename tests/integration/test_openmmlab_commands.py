@@ -209,8 +209,8 @@ def street(tmp_path_factory):
     from pipeline.street.scene import StreetSettings
 
     folder = tmp_path_factory.mktemp("street")
-    for seed in (1, 2):
-        write_clip(simulate_clip(f"v{seed}", seed, StreetSettings(seconds=2)), folder)
+    for seed, seconds in ((1, 1.5), (2, 1.5)):
+        write_clip(simulate_clip(f"v{seed}", seed, StreetSettings(seconds=seconds)), folder)
     return folder
 
 
@@ -245,36 +245,27 @@ def test_extract_train_score_use_one_estimator_without_being_told(cli, small, st
 
 
 @pytest.mark.slow
-def test_extract_killed_and_restarted_gives_the_same_arrays(small, street, tmp_path):
-    def start(root):
-        command = [
-            sys.executable,
-            "-m",
-            "pipeline.cli",
-            "extract",
-            str(street),
-            "--workspace",
-            str(root),
-            *small,
-        ]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, start_new_session=True, **quiet)
-
-    process = start(tmp_path / "killed")
-    while not list(
-        (tmp_path / "killed").glob("tracks/*.npz")
-    ):  # the first clip is done, the second is at work
+def test_extract_killed_and_restarted_gives_the_same_arrays(cli, small, street, tmp_path):
+    command = ["extract", street, *small, "--workspace"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *map(str, command), str(killed)],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(killed.glob("tracks/*.npz")):  # the first clip is done, the second is at work
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed" / "tracks" / "v2.npz").exists()
-    for root in ("killed", "whole"):
-        assert start(tmp_path / root).wait() == 0
+    assert not (killed / "tracks" / "v2.npz").exists()
+    for root in (killed, whole):
+        assert cli(*command, root).code == 0
     for clip in ("v1", "v2"):
-        assert arrays(tmp_path / "killed", clip) == arrays(tmp_path / "whole", clip)
-    assert not list((tmp_path / "killed" / "tracks").glob("*.partial"))
+        assert arrays(killed, clip) == arrays(whole, clip)
+    assert not list((killed / "tracks").glob("*.partial"))
 
 
 @pytest.mark.slow

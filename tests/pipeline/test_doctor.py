@@ -145,6 +145,12 @@ def test_the_packages_are_those_that_the_project_declares(monkeypatch):
     assert found == {(extra, line) for extra, line in declared if extra != "dev"}
 
 
+def test_each_package_is_tried_by_a_module_that_it_has():
+    here = [package for package in packages.packages() if package.version]
+    assert here
+    assert not [package.name for package in here if not packages._is_there(package.module)]
+
+
 def write_metadata(folder, name, text):
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
@@ -527,6 +533,8 @@ def test_the_command_on_this_machine(tmp_path):
     found = json.loads(done.stdout)
     states = {fact["name"]: fact["state"] for section in found["sections"] for fact in section["facts"]}
     assert states["torch"] == states["extract"] == states["train"] == states["score"] == "ok"
+    needed = next(section["facts"] for section in found["sections"] if section["title"] == "packages")
+    assert {fact["state"] for fact in needed} == {"ok"}
     assert found["can_run"] == (done.returncode == 0)
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 from pipeline.street.body import BONES, INDEX
 from pipeline.street.clips import StreetSettings, render_clip, simulate_clip, write_clip
 from pipeline.street.look import random_look
-from pipeline.street.motion import ABNORMAL, BEHAVIOURS, NORMAL
+from pipeline.street.motion import ABNORMAL, APPEARANCE, BEHAVIOURS, NORMAL
 from pipeline.street.plan import Visit, carry_out, plan_visits
 from pipeline.street.render import Renderer
 from pipeline.street.scene import Camera, background
@@ -130,7 +130,7 @@ def test_tracks_count_from_1_without_holes_and_rows_lie_in_the_picture():
     assert held.all(axis=-1)[inside].all()
 
 
-@pytest.mark.parametrize("act", ABNORMAL)
+@pytest.mark.parametrize("act", ABNORMAL + APPEARANCE)
 def test_labels_mark_exactly_the_frames_of_the_intervals(act):
     clip = simulate_clip("a", 11, StreetSettings(seconds=8.0), [act])
     marked = np.zeros_like(clip.labels)
@@ -144,6 +144,18 @@ def test_labels_mark_exactly_the_frames_of_the_intervals(act):
     assert clip.labels.any()
     rows = np.array([name == act for name in clip.behaviours()])
     assert np.array_equal(np.unique(clip.truth.frame[rows]), np.flatnonzero(clip.labels))
+
+
+def test_who_carries_a_crate_moves_as_everybody_and_is_seen_to_carry_it():
+    """The same people, walking and carrying: equal joints, other pixels around the trunk."""
+    assert "carrying" not in ABNORMAL
+    (walking,), (carrying,) = people_doing("walking"), people_doing("carrying")
+    np.testing.assert_array_equal(walking.joints, carrying.joints)
+    settings = StreetSettings(seconds=3.0, noise=0)
+    pictures = [Renderer(settings, 0, [look_at(p, settings)]).draw(36) for p in (walking, carrying)]
+    orange = [np.abs(p.astype(int) - (20, 120, 245)).sum(axis=2) < 90 for p in pictures]
+    assert not orange[0].any()
+    assert orange[1].sum() > 200
 
 
 def test_a_normal_clip_has_no_label_and_shows_only_normal_behaviour():

@@ -8,7 +8,7 @@ from pose_extract.estimators import people as bodies
 from pose_extract.estimators.base import create_estimator
 from pose_extract.estimators.blazepose import BlazePoseEstimator, BlazePoseSettings
 from pose_extract.estimators.following import Followed
-from pose_extract.estimators.networks import Pyramid, refine, regions_from_points, to_frame
+from pose_extract.estimators.networks import Pyramid, refine, regions_from_points, sample_maps, to_frame
 from pose_extract.estimators.proposals import MotionProposals, boxes_to_regions, distinct, tiles
 from pose_extract.records import Frame
 from pose_extract.similarity import box_iou, keypoint_similarity
@@ -344,3 +344,39 @@ def test_the_score_of_somebody_hard_to_see_fades_instead_of_dropping():
 def test_people_who_have_left_the_frame_are_told_by_their_joints():
     gone, here = stick_figure(x=-100), stick_figure(x=50)
     assert bodies.inside(np.stack([gone, here]), (200, 200)).tolist() == [0, 1]
+
+
+def test_heat_maps_are_sampled_where_the_joint_is_and_nowhere_else():
+    """A bump painted at one place of one map shows at that place, in that map's channel, and fades within a cell."""
+    heat = np.full((64, 64, 39), -20, np.float32)
+    heat[20, 40, 7] = 8
+    cell = (np.array([40, 20]) + 0.5) / 64
+    places = np.stack([cell, cell + 0.5 / 64 * np.array([1, 0]), cell + 1.01 / 64, [0.1, 0.9], [-3, 9]])
+    found = sample_maps(heat, places)
+    assert found.dtype == np.float16
+    assert found[0, 7] > 0.99
+    assert found[2:, 7].max() < 1e-6
+    assert np.delete(found, 7, axis=1).max() < 1e-6
+    heat = np.random.default_rng(0).normal(size=(64, 64, 39)).astype(np.float32)
+    centres = np.stack(np.meshgrid(np.arange(64), np.arange(64)), axis=-1).reshape(-1, 2)
+    expected = 1 / (1 + np.exp(-heat[centres[:, 1], centres[:, 0]]))
+    np.testing.assert_allclose(sample_maps(heat, (centres + 0.5) / 64), expected, atol=1e-3)
+
+
+def test_heat_maps_come_along_with_the_joints_and_change_nothing_else(estimator, street):
+    with_maps = BlazePoseEstimator(BlazePoseSettings(search_interval_s=60, features="heatmaps"))
+    assert with_maps.feature_channels == 39
+    assert with_maps.identity["features"] == "heatmaps"
+    assert "features" not in estimator.identity  # so that tracks without features stay valid
+    plain, found = run(estimator, street[0][:3])[-1], run(with_maps, street[0][:3])[-1]
+    np.testing.assert_array_equal(found.keypoints, plain.keypoints)
+    assert plain.features is None
+    assert found.features.shape == (len(found), 17, 39)
+    assert found.features.dtype == np.float16
+    # At a joint, its own map is the highest one: here of those that are seen best.
+    own = bodies.to_coco(np.arange(39)[None])[0]
+    sure = found.keypoints[..., 2] > 0.95
+    limbs = np.arange(17) >= 5  # eyes and ears lie within a cell or two of each other
+    best = found.features.argmax(axis=2) == own
+    assert best[sure & limbs].mean() > 0.8
+    with_maps.close()

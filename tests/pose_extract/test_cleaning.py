@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pose_extract.cleaning import CleaningSettings, clean_tracks
 from pose_extract.errors import ConfigError
+from pose_extract.feature_rows import FeatureRows
 from pose_extract.records import ClipTracks
 
 FPS = 25.0
@@ -216,8 +217,10 @@ def test_three_dimensions_and_features_go_along() -> None:
         rows(replace(truth, keypoints=keypoints, features=features), ~hole), CleaningSettings()
     )
     assert np.allclose(clean.keypoints[..., 2], clean.keypoints[..., 0] * 0.5, atol=0.1)
-    assert clean.features is not None
-    assert np.allclose(clean.features[:, 0, 0], clean.frame)
+    assert isinstance(clean.features, FeatureRows)  # not read before somebody asks
+    added = clean.frame == 30
+    assert np.array_equal(clean.features.read()[~added, 0, 0], clean.frame[~added])
+    assert set(clean.features[added].read()[:, 0, 0]) == {30, 31}  # the added row has the next frame's
 
 
 def test_features_stay_as_they_are_and_are_made_up_only_where_rows_are() -> None:
@@ -230,13 +233,13 @@ def test_features_stay_as_they_are_and_are_made_up_only_where_rows_are() -> None
     )  # hidden
     given = rows(replace(truth, features=values), ~missing)
     clean = clean_tracks(given, CleaningSettings())
-    assert clean.features is not None
+    assert isinstance(clean.features, FeatureRows)
     assert clean.features.dtype == np.float16
     assert len(clean) == len(truth)
-    np.testing.assert_array_equal(clean.features[~missing], values[~missing])
-    middle = (values[truth.frame == 29][0].astype(float) + values[truth.frame == 31][0]) / 2
-    np.testing.assert_allclose(clean.features[missing][0], middle, atol=2e-3)
-    assert np.isfinite(clean.features[missing]).all()
+    found = clean.features.read()
+    np.testing.assert_array_equal(found[~missing], values[~missing])
+    np.testing.assert_array_equal(found[missing][0], values[truth.frame == 31][0])
+    assert np.isfinite(found[missing]).all()
 
 
 def test_nobody_and_switched_off_change_nothing() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from pose_extract.devices import pick_device
 from pose_extract.errors import EstimatorError
@@ -72,6 +75,18 @@ class OpenMMLabEstimator(PoseEstimator):
         with weights.open("rb") as file:
             self.identity[f"{role}.weights"] = hashlib.file_digest(file, "sha256").hexdigest()
         return network
+
+    @cached_property
+    def feature_channels(self) -> int:  # type: ignore[override]
+        """D, found out by a look at an empty picture; 0 without features."""
+        if not self.settings.features:
+            return 0
+        blank = np.zeros((256, 192, 3), np.uint8)
+        if isinstance(self._pose, OneStagePose):
+            return self._pose.channels_of(blank)
+        box = np.array([[0, 0, 192, 256]], np.float32)
+        found = self._pose.estimate([blank], [(box, np.ones(1, np.float32))])[0].features
+        return 0 if found is None else found.shape[2]
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video; nothing is kept from one batch of frames to the next but the last boxes."""

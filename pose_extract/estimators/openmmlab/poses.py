@@ -119,6 +119,11 @@ class OneStagePose(_PoseModel):
             for (_, boxes, scores), (keypoints, features) in zip(people, joints, strict=True)
         ]
 
+    def channels_of(self, image: Image) -> int:
+        """D, length of the joints' feature vectors, whoever is in the picture."""
+        features = self._joints_of(self._predict([{"img": image}]), [np.zeros(0, np.intp)])[0][1]
+        return 0 if features is None else features.shape[2]
+
     def _kept(
         self, found: Any, image: Image
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:

@@ -1,0 +1,110 @@
+"""`gepc-pipeline patches`: appearance features of the crops around joints, beside the tracks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.options import add_config, add_device, add_workspace
+
+HELP = "make features of the joints' appearance out of the clips' videos (for windows.features=patch)"
+EXAMPLE = """\
+example:
+  gepc-pipeline extract normal/
+  gepc-pipeline patches                                  trains an encoder on the clips' own crops, then encodes them
+  gepc-pipeline train --set windows.features=pose+patch
+  gepc-pipeline patches --set patches.relative=0.2       crops that grow with the person
+  gepc-pipeline patches --weights resnet20.safetensors   another network's weights
+  gepc-pipeline patches --videos 'videos/{clip}.avi'     clips whose poses were imported
+  gepc-pipeline patches --model gepc-workspace/model     what that model needs, for clips to be evaluated
+
+Interrupted or run again, it goes on where it was. No download, no labels."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_workspace(parser)
+    add_config(parser)
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="safetensors of a CIFAR ResNet: short for --set patches.encoder=FILE (default: one that is trained here)",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="make what this model needs, by the encoder in its bundle"
+    )
+    parser.add_argument(
+        "--videos", metavar="PATTERN", help="where the clips' videos are, {clip} standing for a clip's name"
+    )
+    parser.add_argument(
+        "--tracks", type=Path, nargs="+", metavar="NPZ", help="these tracks instead of the workspace's clips"
+    )
+    parser.add_argument("--fresh", action="store_true", help="train the workspace's encoder anew")
+    parser.add_argument("--seed", type=int, default=0, help="of the encoder's training (default: 0)")
+    add_device(parser, "auto", "where the encoder is trained and run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train an encoder if there is none, and make the features that are missing; exit code 4 if some cannot be."""
+    import logging
+
+    from anomaly.bundle import read_card
+    from pipeline.patch_making import clip_of, encoder_for, encoder_of_model, make_all
+    from pipeline.settings import load_settings
+    from pipeline.workspace import Workspace
+    from pose_extract.devices import pick_device
+    from pose_extract.errors import TrainingError, UsageError, VideoError
+
+    if args.model is not None and (args.weights is not None or args.fresh):
+        raise UsageError("--model brings its own encoder: leave out --weights and --fresh")
+    overrides = [*args.set, *([f"patches.encoder={args.weights}"] if args.weights else [])]
+    settings, workspace, device = (
+        load_settings(args.config, overrides).patches,
+        Workspace(args.workspace),
+        pick_device(args.device),
+    )
+    place = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    training = {entry.clip for entry in workspace.training_clips()}
+    paths = args.tracks or [workspace.tracks_path(entry.clip) for entry in workspace.entries()]
+    if not paths:
+        raise TrainingError(
+            f"no clips: {workspace.tracks} holds no extracted video. First run: gepc-pipeline extract VIDEOS{place}"
+        )
+    clips, failed = [], []
+    for path in paths:
+        try:
+            clips.append(clip_of(path, args.videos))
+        except VideoError as error:
+            failed.append(str(error))
+            logging.getLogger(__name__).error("%s", error)
+    if not clips:
+        raise VideoError(failed[0])
+    facts = None
+    with workspace.writing_tracks():
+        if args.model is not None:
+            kind = read_card(args.model).get("patches")
+            if kind is None or kind["source"] != "crops":
+                raise UsageError(f"the model in {args.model} needs no features of crops")
+            encoder = encoder_of_model(args.model, kind).to(device)
+        else:
+            learn = [c for c in clips if args.tracks or c.tracks.clip in training]
+            encoder, kind, facts = encoder_for(
+                workspace, learn or clips, settings, args.seed, device, args.fresh, args.quiet
+            )
+        made, size = make_all(clips, kind, encoder, settings.most_gb, args.quiet)
+    if facts is not None:
+        print(
+            f"patch encoder trained on {facts.crops} crops; of held-out crops it names the joint of {facts.joint:.0%} "
+            f"(chance {1 / facts.joints:.0%}) and the rotation of {facts.turn:.0%} (chance 25%); it is "
+            f"{workspace.patch_encoder}"
+        )
+    print(
+        f"{len(clips)} clips have patch features ({made} made now): {size / 1e6:.1f} MB, "
+        f"{encoder.channels} channels a joint"
+    )
+    for text in failed:
+        print(f"not made: {text}")
+    if args.model is None:
+        print(f"next: gepc-pipeline train --set windows.features=patch{place}   (or pose+patch)")
+    return VideoError.exit_code if failed else 0

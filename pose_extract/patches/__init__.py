@@ -1,0 +1,1 @@
+"""Appearance around each joint: crops of the picture, and the small network that turns each into a vector."""

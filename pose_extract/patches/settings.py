@@ -1,0 +1,60 @@
+"""What patches are and where they come from: the config section ``patches``; imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+SOURCES = ("crops", "network")
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """Where the joints' appearance features come from, and how large crops are.
+
+    Attributes:
+        source: "crops", square pieces of the picture around each joint through a small residual network
+            (`gepc-pipeline patches` makes them), or "network", what the pose network says of each joint, kept by
+            `extract` (openmmlab.features, blazepose.features).
+        size: side of a crop in pixels, which is what the network sees.
+        relative: side of a crop as a share of the person's height (the larger side of the box), resampled to ``size``
+            pixels, so that people near and far are seen alike; 0: ``size`` pixels of the frame, as published.
+        min_confidence: a joint below this confidence, or outside the frame, has no crop.
+        encoder: safetensors file of the residual network; "": the one that `gepc-pipeline patches` trains on the
+            workspace's own clips.
+        width: channels of the first stage of the network that is trained; vectors have 4 times as many.
+        blocks: residual blocks in each of its three stages; 3 make the published ResNet-20.
+        crops: at most so many crops are learned from.
+        epochs: of training.
+        most_gb: most disk that the features of one run may take, in GB; `extract` and `patches` do not start, or
+            stop, where that is not enough.
+    """
+
+    source: str = "crops"
+    size: int = 16
+    relative: float = 0.0
+    min_confidence: float = 0.05
+    encoder: str = ""
+    width: int = 16
+    blocks: int = 1
+    crops: int = 20_000
+    epochs: int = 5
+    most_gb: float = 20.0
+
+    def __post_init__(self) -> None:
+        expect_one_of("patches.source", self.source, SOURCES)
+        for name, low, high in (
+            ("size", 4, 128),
+            ("relative", 0, 2),
+            ("min_confidence", 0, 0.999),
+            ("width", 1, 256),
+            ("blocks", 1, 18),
+            ("crops", 100, 10_000_000),
+            ("epochs", 1, 1000),
+            ("most_gb", 0, 1e6),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"patches.{name}: expected {low} to {high}, got {value}")

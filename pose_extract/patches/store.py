@@ -1,0 +1,119 @@
+"""A clip's crop features on disk, beside its tracks: float16, in chunks, mapped into memory.
+
+``<clip>.patches/`` holds ``header.json`` and chunks ``00000.npy``, ... of (rows, V, D), a row for each row of the
+tracks, in their order. A chunk is complete or absent; what is there when a run is cut off is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import CacheError
+from pose_extract.feature_rows import FeatureRows
+from pose_extract.files import complete_or_absent, write_atomically, writing
+
+FORMAT, VERSION = "gepc-patches", 1
+CHUNK_ROWS = 4096
+_HEADER = "header.json"
+
+
+def patches_path(tracks: Path) -> Path:
+    """Where the crop features of a tracks file lie."""
+    return tracks.with_name(f"{tracks.stem}.patches")
+
+
+def disk_bytes(rows: int, joints: int, channels: int) -> int:
+    """What the features of so many rows take on disk, file headers left out."""
+    return rows * joints * channels * np.dtype(np.float16).itemsize
+
+
+class PatchStore:
+    """The features of one clip.
+
+    Args:
+        folder: ``<clip>.patches``.
+        identity: what makes them: crops' settings, hash of the network, hash of the tracks.
+        shape: (M, V, D) of all rows.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], shape: tuple[int, int, int]) -> None:
+        self.folder, self.identity, self.shape = folder, identity, shape
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there will be."""
+        return -(-self.shape[0] // CHUNK_ROWS)
+
+    def begin(self) -> int:
+        """Get ready to write; returns the number of chunks that are there. Chunks of another kind are removed."""
+        if read_header(self.folder) != self._header():
+            with writing(self.folder):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir(parents=True)
+            write_atomically(self.folder / _HEADER, json.dumps(self._header(), sort_keys=True).encode())
+        return next((i for i in range(self.chunks) if not self._chunk(i).is_file()), self.chunks)
+
+    def is_complete(self) -> bool:
+        """Whether everything is there."""
+        return read_header(self.folder) == self._header() and all(
+            self._chunk(i).is_file() for i in range(self.chunks)
+        )
+
+    def write(self, number: int, features: NDArray[np.float16]) -> None:
+        """Write chunk ``number``: rows number * CHUNK_ROWS and on."""
+        rows = min(CHUNK_ROWS, self.shape[0] - number * CHUNK_ROWS)
+        if features.shape != (rows, *self.shape[1:]) or features.dtype != np.float16:
+            raise ValueError(f"PatchStore: expected ({rows}, {self.shape[1:]}) float16, got {features.shape}")
+        with complete_or_absent(self._chunk(number), "wb") as file:
+            np.lib.format.write_array(file, features, version=(1, 0), allow_pickle=False)
+
+    def _chunk(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.npy"
+
+    def _header(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, "shape": list(self.shape), "identity": self.identity}
+
+
+def read_header(folder: Path) -> dict[str, Any] | None:
+    """What a folder of features says of itself; None if there is none, or none of ours."""
+    try:
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    fits = isinstance(header, dict) and header.get("format") == FORMAT and header.get("version") == VERSION
+    return header if fits and isinstance(header.get("identity"), dict) else None
+
+
+def open_patches(folder: Path, rows: int) -> FeatureRows:
+    """The features of a clip of ``rows`` rows, read as they are asked for.
+
+    Raises:
+        CacheError: they are not complete, damaged, or of another clip.
+    """
+    header = read_header(folder)
+    try:
+        if header is None:
+            raise ValueError("there are no complete features")
+        count, joints, channels = (int(n) for n in header["shape"])
+        if count != rows:
+            raise ValueError(f"they are of {count} rows of tracks, expected {rows}")
+        if not rows:
+            return FeatureRows([np.zeros((0, joints, channels), np.float16)])
+        parts = []
+        for number in range(-(-count // CHUNK_ROWS)):
+            part = np.load(folder / f"{number:05d}.npy", mmap_mode="r", allow_pickle=False)
+            want = (min(CHUNK_ROWS, count - number * CHUNK_ROWS), joints, channels)
+            if part.shape != want or part.dtype != np.float16:
+                raise ValueError(f"chunk {number} holds {part.dtype} {part.shape}, expected float16 {want}")
+            parts.append(part)
+        return FeatureRows(parts)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise CacheError(
+            f"{folder}: no usable patch features: {error}. Make them again: gepc-pipeline patches"
+        ) from error
