@@ -44,7 +44,7 @@ def test_table_2_measures_every_method_on_synthetic_actions_without_any_data(cli
     assert paper["rows"][-1]["values"][0]["mean"] == 0.82
     cells = list(csv.DictReader((out / "table2-cells.csv").open()))
     assert {(c["split"], c["direction"], c["seed"]) for c in cells} == {("gait", "few-vs-many", "0")}
-    assert all(0 < float(c["seconds"]) < 600 and c["test_clips"] == "96" for c in cells)
+    assert all(0 < float(c["seconds"]) < 600 and c["test_clips"] == "48" for c in cells)
     text = (out / "table2.md").read_text()
     assert "| Ours |" in text
     assert not (tmp_path / "w").exists()  # synthetic clips need no workspace
