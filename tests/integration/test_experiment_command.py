@@ -125,6 +125,29 @@ def test_the_ablation_has_a_row_for_each_part_that_is_left_out(cli, tmp_path):
     assert models < len(rows)  # what is trained alike is trained once
 
 
+@pytest.mark.slow
+def test_the_ablation_of_features_is_a_config_and_needs_no_data(cli, tmp_path):
+    out = tmp_path / "out"
+    small = (
+        "--set=experiment.street_size=[160, 90]", "--set=experiment.street_acts=[costumed]", "--set=patches.width=2",
+        "--set=patches.epochs=1", "--set=patches.crops=1000",
+    )  # fmt: skip
+    result = cli(
+        "experiment", "ablation", "--config", "ablation-patches", "--out", out, "--quiet", *STREET, *small,
+        "--seeds", 0,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    (main,) = table(out, "ablation")["tables"]
+    rows = {row["name"]: row["values"][0]["mean"] for row in main["rows"]}
+    assert list(rows) == [
+        f"features: {operator}, {features}"
+        for features in ("pose", "patch", "pose+patch")
+        for operator in ("GCN", "SAGC")
+    ]
+    assert len(set(rows.values())) > 4
+    assert "SAGC, patch 0.761" in (out / "ablation.md").read_text()
+
+
 def start(out, *options):
     command = [sys.executable, "-m", "pipeline.cli", "experiment", "table2", "--out", str(out), "--quiet"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
