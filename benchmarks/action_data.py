@@ -219,7 +219,7 @@ class RealActions:
         self.name, self.published, self.has_frames = name, "", False
         count = 1 + max(clip.action for clip in clips)
         meaningful = [Split(group, "meaningful", actions) for group, actions in SOURCES[name].groups.items()]
-        self.splits: Sequence[Split] = [*random_splits(count, random, 3, meaningful), *meaningful]
+        self.splits: Sequence[Split] = [*random_splits(count, random, 4, meaningful), *meaningful]
         odd = set(train_performers(clips))
         self._set = ActionSet(
             *(
