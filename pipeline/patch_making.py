@@ -244,17 +244,9 @@ def make_all(
     return len(missing), sum(sizes)
 
 
-def prepare(
-    path: Path, kind: Kind | None, model: Path, videos: str | None = None, quiet: bool = False
-) -> None:
-    """Make the crops' vectors that a model needs of a clip, by the encoder in its bundle, if they are not there."""
-    from anomaly.bundle_files import PATCH_ENCODER
-
-    if kind is None or kind["source"] != "crops" or has_patches(path, kind):
-        return
-    encoder, kind = encoder_of_model(model, kind), kind
-    make_all([clip_of(path, videos)], kind, encoder, PatchSettings().most_gb, quiet)
-    logger.debug("patch features of %s made by %s", path, model / PATCH_ENCODER)
+def prepare(path: Path, kind: Kind, model: Path, videos: str | None = None, quiet: bool = False) -> None:
+    """Make the crops' vectors that a model needs of a clip, by the encoder in its bundle."""
+    make_all([clip_of(path, videos)], kind, encoder_of_model(model, kind), PatchSettings().most_gb, quiet)
 
 
 def encoder_of_model(model: Path, kind: Kind) -> PatchEncoder:

@@ -32,7 +32,7 @@ from anomaly.scoring import (
 )
 from pipeline.events import Event, EventFinder
 from pipeline.explanations import WINDOW_COLUMNS, write_windows
-from pipeline.patches import Kind, load_with_patches
+from pipeline.patches import Kind, has_patches, load_with_patches
 from pipeline.progress import stage
 from pipeline.settings import Settings, override
 from pose_extract.cache import TracksWriter
@@ -80,10 +80,13 @@ class Scorer:
         Raises:
             ModelError: there are none of the right kind; the message names the command that makes them.
         """
-        if videos is not None and self.patches is not None and self.folder is not None:
+        needed, folder = self.patches, self.folder
+        crops = needed is not None and needed["source"] == "crops" and not has_patches(path, needed)
+        if needed is not None and folder is not None and videos is not None and crops:
+            _need_torch("features of crops need it to be made")
             from pipeline.patch_making import prepare
 
-            prepare(path, self.patches, self.folder, videos, quiet)
+            prepare(path, needed, folder, videos, quiet)
         return load_with_patches(path, self.patches, self.folder)
 
     def alarm_above(self, way: ScoringSettings | None = None) -> float:
@@ -171,14 +174,21 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
 
 def _device_for(name: str) -> str:
     """`pick_device` for the trained model; without torch, the way to do without."""
+    _need_torch(
+        "to score without torch, export the model on another machine (gepc-pipeline onnx --out DIR) and score with "
+        "--model DIR"
+    )
+    return pick_device(name)
+
+
+def _need_torch(otherwise: str) -> None:
+    """Raise UsageError unless torch is there."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise UsageError(
-            "this needs torch, which is not installed: pip install torch. To score without torch, export the model on "
-            "another machine (gepc-pipeline onnx --out DIR) and score with --model DIR"
+            f"this needs torch, which is not installed: pip install torch; {otherwise}"
         ) from error
-    return pick_device(name)
 
 
 @dataclass(frozen=True)

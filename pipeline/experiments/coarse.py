@@ -18,7 +18,7 @@ from pipeline.experiments.clip_windows import ClipWindows
 from pipeline.experiments.frames import FrameCache, FrameClips
 from pipeline.experiments.methods import Methods
 from pipeline.experiments.models import train_or_load
-from pipeline.experiments.settings import SECTIONS, ExperimentSettings
+from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
 from pipeline.experiments.splits import Split
 from pose_extract.cleaning import clean_tracks
 from pose_extract.errors import TrainingError, UsageError
@@ -26,9 +26,6 @@ from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
     from anomaly.trained import TrainedModel
-
-# Sections that shape our model and the windows of all methods. Scoring's modes mean nothing for whole clips.
-_SHAPING = ("windows", "model", "training", "clustering", "normality", "cleaning")
 
 
 class Actions(Protocol):
@@ -154,13 +151,14 @@ class Coarse:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
         if method == "ours":
             own = {"by": self.settings.scoring.by}
-        return {**self._model_of(cell), **own, "method": method}
+        return {**self._shaped_by(cell, method), **own, "method": method}
 
-    def _model_of(self, cell: Cell) -> dict[str, Any]:
+    def _shaped_by(self, cell: Cell, method: str) -> dict[str, Any]:
+        """Scoring's modes mean nothing for whole clips."""
         return {
             "clips": self.actions.identity(cell.seed),
             "task": {**cell.facts, "seed": cell.seed},
-            "settings": {name: asdict(getattr(self.settings, name)) for name in _SHAPING},
+            "settings": {name: asdict(getattr(self.settings, name)) for name in shaping(method)},
             "held_out": self.settings.calibration.held_out,
         }
 
@@ -180,7 +178,7 @@ class Coarse:
         windows = ClipWindows.of(fit, settings.windows)
 
         def model() -> TrainedModel:
-            made_from = self._model_of(cell)
+            made_from = self._shaped_by(cell, "ours")
             folder = self.folder / "models" / digest(made_from)[:16]
             return train_or_load(folder, tracks, settings.for_model(), task.seed, self.device, made_from)
 

@@ -23,7 +23,7 @@ from pipeline.evaluate import EvaluationSettings, LabelledClips, score_labelled
 from pipeline.experiments.cells import Cell, digest
 from pipeline.experiments.frames import FrameCache, FrameClips, load_frames
 from pipeline.experiments.methods import Methods, Score
-from pipeline.experiments.settings import SECTIONS, ExperimentSettings
+from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
 from pipeline.scoring import Scorer
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
@@ -33,10 +33,6 @@ from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
     from anomaly.trained import TrainedModel
-
-_SHAPING = (
-    "windows", "model", "training", "clustering", "normality", "scoring", "calibration", "cleaning",
-)  # fmt: skip
 
 
 class Clips(Protocol):
@@ -196,7 +192,10 @@ class Fine:
         return {
             "clips": self.clips.identity(cell.seed),
             "seed": cell.seed,
-            "settings": {name: asdict(getattr(self.settings, name)) for name in _SHAPING},
+            "settings": {
+                name: asdict(getattr(self.settings, name))
+                for name in (*shaping(method), "scoring", "calibration")
+            },
             "method": method,
             **own,
         }

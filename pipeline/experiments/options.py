@@ -45,7 +45,7 @@ class ExperimentOptions:
         street_normal_s: seconds of each.
         street_test_clips: test clips for each abnormal behaviour, and twice as many normal ones.
         street_test_s: seconds of each.
-        street_acts: the abnormal behaviours; empty: all that a pose shows. "carrying" shows in the pictures alone.
+        street_acts: the abnormal behaviours; empty: all that a pose shows. "costumed" shows in the pictures alone.
         street_size: width and height of the pictures, for features of crops.
         ablation: groups of variants that the ablation compares: "spatial operator", "clustering", "normality", and
             "features" (pose, patch, both; the clips' pictures are needed).

@@ -41,6 +41,21 @@ SECTIONS = {
     "mped-rnn": "mped_rnn",
 }
 
+_MODEL = ("model", "training", "clustering", "normality")
+_CLASSIFIER = ("windows", "model", "training", "normality")
+_SHAPING = {
+    "frame-prediction": (),
+    "mped-rnn": ("windows",),
+    "classifier-max": _CLASSIFIER,
+    "classifier-dirichlet": _CLASSIFIER,
+    "ours": ("windows", *_MODEL),
+}
+
+
+def shaping(method: str) -> tuple[str, ...]:
+    """The pipeline's sections that shape how a method scores; of the methods on z all of ours but the mixture."""
+    return "cleaning", *_SHAPING.get(method, ("windows", *_MODEL[:-1]))
+
 
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentSettings:
     """The checked settings of a config; raises `ConfigError`. Arguments as those of `pipeline.settings.load_config`."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.street.bicycle import draw_bicycle
 from pipeline.street.body import INDEX as J
 from pipeline.street.body import Array
-from pipeline.street.crate import crate_at
+from pipeline.street.costume import costume_at
 from pipeline.street.look import Colour, random_look, tone
 from pipeline.street.scene import Camera
 from pipeline.street.strokes import CIRCLE, fill, hull, line
@@ -74,9 +74,9 @@ class Figure:
         add(min(trunk, float(depth[J["head"]])) - 0.01, lambda: self._head(image, row))
         if self.person.bicycle[row]:
             add(trunk + 0.06, lambda: draw_bicycle(image, self.person, row, self.camera))
-        if self.person.crate[row]:
-            middle, crate = crate_at(self.person, row, self.camera)
-            add(middle, lambda: crate(image))
+        if self.person.costume[row]:
+            middle, costume = costume_at(self.person, row, self.camera)
+            add(middle, lambda: costume(image))
         for _, _, draw in sorted(parts, key=lambda part: part[:2]):
             draw()
 

@@ -40,7 +40,7 @@ class Behaviour:
         whole: the person does it as long as they are there (a cyclist does not get off).
         partners: how many people do it together, facing each other.
         bicycle: whether a bicycle is drawn under the person.
-        crate: whether a large crate is drawn on their back.
+        costume: whether a large striped box is drawn around their trunk.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Behaviour:
     whole: bool = False
     partners: int = 1
     bicycle: bool = False
-    crate: bool = False
+    costume: bool = False
 
     def move(self, t: Array, seconds: float, body: Body, style: Style) -> Drive:
         """Path over the ground at times ``t`` (T,) seconds since it began."""
@@ -153,11 +153,11 @@ _ALL = (
     Behaviour("panicking", True, acts.panicking, (0.4, 1.2), (2.0, 4.0), _panicking),
     Behaviour("skipping", True, acts.skipping, (1.7, 2.4), (2.0, 3.5), _cadence(1.15)),
     Behaviour("limping", True, acts.limping, (0.55, 0.9), (2.5, 4.5), _cadence(0.72)),
-    Behaviour("carrying", True, _gait(WALK), (0.9, 1.6), (2.0, 6.0), whole=True, crate=True),
+    Behaviour("costumed", True, _gait(WALK), (0.9, 1.6), (2.0, 6.0), whole=True, costume=True),
 )
 
 BEHAVIOURS: dict[str, Behaviour] = {b.name: b for b in _ALL}
 NORMAL = tuple(b.name for b in _ALL if not b.abnormal)
 # What only a look at the person shows: their joints move as everybody's. Not part of the usual abnormal behaviours.
-APPEARANCE = tuple(b.name for b in _ALL if b.crate)
+APPEARANCE = tuple(b.name for b in _ALL if b.costume)
 ABNORMAL = tuple(b.name for b in _ALL if b.abnormal and b.name not in APPEARANCE)

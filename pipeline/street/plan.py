@@ -54,7 +54,7 @@ class Person:
         path: (L, 2) metres; ``heading`` (L,) radians; ``phase`` (L,) strides or turns of the pedals.
         part: (L,) index of the part that the person is busy with.
         bicycle: (L,) whether they ride.
-        crate: (L,) whether they carry a crate.
+        costume: (L,) whether they wear one.
     """
 
     visit: Visit
@@ -66,7 +66,7 @@ class Person:
     phase: Array
     part: NDArray[np.int64]
     bicycle: NDArray[np.bool_]
-    crate: NDArray[np.bool_]
+    costume: NDArray[np.bool_]
 
     @property
     def path_length(self) -> Array:
@@ -121,10 +121,10 @@ def carry_out(visit: Visit, settings: StreetSettings) -> Person:
     assert pose is not None
     joints, head = place(visit.body, pose, path, heading)
     part = np.sum([w >= 0.5 for w in cover], axis=0) - 1
-    bicycle, crate = (
-        np.array(things)[part] for things in zip(*((k.bicycle, k.crate) for k in kinds), strict=True)
+    bicycle, costume = (
+        np.array(things)[part] for things in zip(*((k.bicycle, k.costume) for k in kinds), strict=True)
     )
-    return Person(visit, first, joints, head, path, heading, phase, part, bicycle, crate)
+    return Person(visit, first, joints, head, path, heading, phase, part, bicycle, costume)
 
 
 def random_body(rng: np.random.Generator) -> Body:

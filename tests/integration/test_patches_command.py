@@ -263,6 +263,29 @@ def test_a_video_that_is_another_is_refused(copy: Path, cli: Cli, empty_scene: P
     assert "its tracks are of frames of 320x180" in result.err
 
 
+def test_the_ablation_on_a_data_set_makes_features_out_of_its_videos(copy: Path) -> None:
+    from pipeline.evaluate import LabelledClips
+    from pipeline.experiments.fine import DatasetClips
+    from pipeline.experiments.settings import load_experiment
+    from pose_extract.errors import UsageError
+
+    workspace = Workspace(copy)
+    videos = Path(load_tracks(copy / "tracks" / "clip0.npz").provenance["source"]).parent
+    for name in ("clip0", "clip1"):
+        shutil.rmtree(copy / "tracks" / f"{name}.patches")
+    clips = DatasetClips.__new__(DatasetClips)  # as it is once the data set has been imported
+    clips._workspace, clips._identity = workspace, {}
+    clips._labelled = LabelledClips({"clip1": workspace.tracks_path("clip1")}, {}, {})
+    with pytest.raises(UsageError, match=r"experiment\.videos"):
+        clips.make_patches(load_experiment("ablation-patches"), "cpu")
+    own = ["patches.relative=0", f"experiment.videos={videos}/{{clip}}.mp4"]
+    clips.make_patches(load_experiment("ablation-patches", own), "cpu")
+    for name in ("clip0", "clip1"):
+        path = workspace.tracks_path(name)
+        assert len(open_patches(patches_path(path), len(load_tracks(path))))
+    assert clips.identity(0)["patches"]["source"] == "crops"
+
+
 def test_the_pose_networks_own_features_are_trained_on_and_asked_for(tmp_path: Path, cli: Cli) -> None:
     root = tmp_path / "workspace"
     for seed in (0, 1):

@@ -140,6 +140,25 @@ def test_random_splits_are_drawn_once_and_for_all():
         random_splits(4, 9, 3)
 
 
+@pytest.mark.parametrize("name", ["ntu", "kinetics"])
+def test_ten_random_and_ten_meaningful_splits_are_shipped_with_the_papers_examples_among_them(name):
+    splits = {split.name: split for split in splits_of_config(load_settings(name).dataset.splits)}
+    assert [sum(s.kind == kind for s in splits.values()) for kind in ("random", "meaningful")] == [10, 10]
+    assert all(3 <= len(set(split.actions)) == len(split.actions) <= 6 for split in splits.values())
+    numbers = {action for split in splits.values() for action in split.actions}
+    if name == "ntu":  # numbers from 1 in both kinds; the random ones were published from 0: (0, 7, 18, 55)
+        assert min(numbers) >= 1
+        assert max(numbers) <= 60
+        assert splits["office"].actions == (28, 29, 30, 33)
+        assert splits["fighting"].actions == (50, 51, 52, 53)
+        assert splits["random2"].actions == (1, 8, 19, 56)
+    else:  # numbers from 0
+        assert max(numbers) <= 399
+        assert splits["random1"].actions == (6, 77, 254, 336)
+        assert splits["dancing"].actions == (18, 43, 75, 283, 348, 399)
+        assert splits["gym"].actions == (183, 255, 260, 305, 330)
+
+
 def test_splits_come_from_configs_and_are_picked_by_name_or_kind():
     splits = splits_of_config(load_settings("ntu").dataset.splits)
     assert [sum(s.kind == kind for s in splits) for kind in ("random", "meaningful")] == [10, 10]
@@ -164,6 +183,16 @@ def test_a_finished_cell_is_not_measured_again_and_another_setting_is_another_ce
     other = experiment(tmp_path, neighbours={"neighbours": 1})
     missing = Store(tmp_path / "cells", other).missing(other.cells()[0])
     assert missing == ["knn"]  # the others do not depend on it
+    methods = ("classifier-max", "knn", "frame-prediction", "mped-rnn", "ours")
+    methods = ("classifier-max", "knn", "frame-prediction", "mped-rnn", "ours")
+    base, cell = experiment(tmp_path, methods), other.cells()[0]
+    for section, change, theirs in (
+        ("normality", {"components": 3}, {"classifier-max", "ours"}),
+        ("clustering", {"clusters": 4}, {"knn", "ours"}),
+        ("windows", {"scale": "none"}, {"classifier-max", "knn", "mped-rnn", "ours"}),
+    ):
+        changed = experiment(tmp_path, methods, **{section: {**TINY[section], **change}})
+        assert {m for m in methods if changed.made_from(cell, m) != base.made_from(cell, m)} == theirs
     assert (
         Store(tmp_path / "cells", experiment(tmp_path, windows={**TINY["windows"], "frames": 18})).results()
         == []

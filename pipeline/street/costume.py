@@ -1,4 +1,4 @@
-"""The crate on somebody's back: unusual to look at, while its bearer walks as everybody does."""
+"""A costume, a striped box around the trunk: unusual to look at, while its wearer walks as everybody does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pipeline.street.plan import Person
 from pipeline.street.scene import Camera
 from pipeline.street.strokes import fill
 
-_SIZE = np.array([0.36, 0.66, 0.74])  # metres: deep, wide, high
-_BEHIND, _ABOVE = 0.30, -0.12  # metres from the chest to its middle
+_SIZE = np.array([0.50, 0.62, 0.80])  # metres: deep, wide, high
+_BELOW = 0.2  # metres from the chest down to its middle
 _COLOUR, _STRIPE = (20, 120, 245), (40, 235, 250)  # orange and yellow, BGR
+_NEARER = 0.08  # metres that it is drawn nearer than the trunk in it
 # Faces as corners of the unit cube in order, with their brightness.
 _FACES = (
     (((1, -1, -1), (1, 1, -1), (1, 1, 1), (1, -1, 1)), 0.8),
@@ -28,12 +29,12 @@ _FACES = (
 )
 
 
-def crate_at(person: Person, row: int, camera: Camera) -> tuple[float, Callable[[NDArray[np.uint8]], None]]:
-    """How far away the crate is in metres along the view, and what draws it, at ``row`` of the person's arrays."""
+def costume_at(person: Person, row: int, camera: Camera) -> tuple[float, Callable[[NDArray[np.uint8]], None]]:
+    """How far away its front is in metres along the view, and what draws it, at ``row`` of the person's arrays."""
     heading = person.heading[row]
     forward = np.array([np.cos(heading), np.sin(heading), 0.0])
     left, up = np.array([-forward[1], forward[0], 0.0]), np.array([0.0, 0.0, 1.0])
-    middle = person.joints[row, J["chest"]] - _BEHIND * forward + _ABOVE * up
+    middle = person.joints[row, J["chest"]] - _BELOW * up
     axes = np.stack([forward, left, up]) * (_SIZE / 2)[:, None]
 
     def draw(image: NDArray[np.uint8]) -> None:
@@ -50,4 +51,4 @@ def crate_at(person: Person, row: int, camera: Camera) -> tuple[float, Callable[
                     along = [flat[1] + s * (flat[2] - flat[1]) for s in (high, low)]
                     fill(image, np.stack([*across, *along]), tone(_STRIPE, light))
 
-    return float(camera.project(middle[None])[1][0]), draw
+    return float(camera.project(middle[None])[1][0]) - _NEARER, draw
