@@ -95,6 +95,9 @@ gepc.Plot = class {
     context.setLineDash([]);
     context.fillStyle = gepc.colour("alarm");
     context.textAlign = "right";
+    context.lineWidth = 3; // of a border that keeps the word readable on the curve
+    context.strokeStyle = gepc.colour("panel");
+    context.strokeText("alarm", width - 4, at - 7);
     context.fillText("alarm", width - 4, at - 7);
     this.drawNumbers(context, inView, y);
     context.restore();
