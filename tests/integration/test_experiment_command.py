@@ -130,7 +130,8 @@ def test_the_ablation_of_features_is_a_config_and_needs_no_data(cli, tmp_path):
     out = tmp_path / "out"
     small = (
         "--set=experiment.street_size=[160, 90]", "--set=experiment.street_acts=[costumed]", "--set=patches.width=2",
-        "--set=patches.epochs=1", "--set=patches.crops=1000",
+        "--set=patches.epochs=1", "--set=patches.crops=1000", "--set=experiment.street_normal_s=4",
+        "--set=experiment.street_test_s=3", "--set=model.encoder=[2, 3]", "--set=model.decoder=[2, 2]",
     )  # fmt: skip
     result = cli(
         "experiment", "ablation", "--config", "ablation-patches", "--out", out, "--quiet", *STREET, *small,
