@@ -7,7 +7,7 @@ OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install openmmlab demo test test-quick check bench clean
+.PHONY: install openmmlab demo test test-quick check bench bench-real clean
 
 install: $(STAMP)
 
@@ -40,6 +40,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Needs GEPC_SAMPLE_DATA; ends with hr_avenue_micro_auc and hr_avenue_macro_auc.
+bench-real: install
+	$(BIN)/python -W ignore -m benchmarks.real --out bench-real
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -20,6 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from anomaly.calibration import KINDS, MODES, Calibration
+from anomaly.densities import densities_from_arrays, density_shapes
 from anomaly.marked import MarkedThreshold, marked_from_json
 from anomaly.normality import normality_from_arrays, normality_shapes
 from anomaly.patches import PatchScale
@@ -30,7 +31,7 @@ from pose_extract.files import write_atomically
 if TYPE_CHECKING:
     from anomaly.model import Model
 
-FORMAT, VERSION = "gepc-bundle", 2
+FORMAT, VERSION = "gepc-bundle", 3
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
@@ -126,6 +127,12 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
             f"{folder / CARD} is damaged: its {_MARKED}: {error}; set it again, or undo it "
             "(gepc-pipeline recalibrate --reset)"
         ) from error
+    densities = None
+    if settings.density_parts:
+        try:
+            densities = densities_from_arrays(settings.density_parts, settings.densities, arrays)
+        except ValueError as error:
+            raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
     scale = None
     if settings.windows.patches:
         scale = PatchScale(arrays["patch_mean"], arrays["patch_deviation"])
@@ -142,6 +149,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
         "words": words,
         "marked": marked,
         "patch_scale": scale,
+        "densities": densities,
     }, network
 
 
@@ -244,25 +252,30 @@ _CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
     "time_s": (("F",), np.float64),
     "frames": ((len(KINDS), len(MODES), "F"), np.float64),
     "rows": ((len(KINDS), len(MODES), "R"), np.float64),
+    "parts": (("P", "W"), np.float64),
 }
 
 
 def _arrays(model: Model, calibration: Calibration) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = dict(model.normality.arrays())
     arrays |= {f"calibration_{name}": getattr(calibration, name) for name in _CALIBRATION}
+    if model.densities is not None:
+        arrays |= model.densities.arrays()
     if model.patch_scale is not None:
         arrays |= {"patch_mean": model.patch_scale.mean, "patch_deviation": model.patch_scale.deviation}
     return arrays if model.words is None else {**arrays, "words": model.words}
 
 
-def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], type]]:
+def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
     windows, clusters = settings.windows, settings.clustering.clusters
     shapes = normality_shapes(settings.normality, clusters)
     patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
+        **density_shapes(settings.density_parts, settings.densities, windows.body.num_joints),
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
+        "calibration_parts": ((len(settings.scoring.parts), "W"), np.float64),
         "words": (
             (clusters, "E", windows.of_poses.channels, windows.frames, windows.body.num_joints),
             np.float32,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pose_extract.errors import ConfigError, TrainingError
 from pose_extract.records import ClipTracks
 
 MODES = ("backtracked", "online")
-KINDS = ("clustering", "reconstruction", "both")
+KINDS = ("clustering", "reconstruction", "both", "sum")
 TAILS = ("linear", "log")
 _CLIPS_FOR_WHOLE = 8  # with fewer clips, a part of each one is held out instead of whole clips
 
@@ -51,15 +52,17 @@ class Calibration:
     Attributes:
         clip: (F,) number of each frame's clip.
         time_s: (F,) its time.
-        frames: (3, 2, F) score of the frame's worst person, in the order of `KINDS` and `MODES`; NaN where nobody was
+        frames: (4, 2, F) score of the frame's worst person, in the order of `KINDS` and `MODES`; NaN where nobody was
             scored.
-        rows: (3, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
+        rows: (4, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
+        parts: (P, W) of the kind "sum", scores of single windows by each of its parts.
     """
 
     clip: NDArray[np.int32]
     time_s: NDArray[np.float64]
     frames: NDArray[np.float64]
     rows: NDArray[np.float64]
+    parts: NDArray[np.float64]
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def floor(self, mode: str, by: str = "clustering") -> float:
@@ -108,10 +111,45 @@ class Calibration:
         rows = self.rows[KINDS.index(by), MODES.index(mode)]
         return rows[: np.searchsorted(rows, np.nan)]  # NaN sorts last
 
+    @cached_property
+    def tails(self) -> Tails:
+        """What the kind "sum" is made of."""
+        return Tails(self.parts)
+
     def _once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
         if key not in self._known:
             self._known[key] = compute()
         return self._known[key]
+
+
+@dataclass(frozen=True)
+class Tails:
+    """Held-out normal windows' scores by P parts, which turn scores of other windows into one.
+
+    A score becomes the share p of held-out windows that score as high; the sum of the parts is that of -log p. So
+    scores on any scale count alike, and no weight is chosen.
+
+    Attributes:
+        parts: (P, W) scores.
+    """
+
+    parts: NDArray[np.float64]
+
+    @cached_property
+    def _sorted(self) -> NDArray[np.float64]:
+        return np.sort(self.parts, axis=1)
+
+    def sum(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) sum over parts of minus the logarithm of the share of held-out windows that score as high.
+
+        Args:
+            parts: (P, N) scores; minus infinity where a part says nothing, which adds 0.
+        """
+        out = np.zeros(parts.shape[1])
+        for part, reference in zip(parts, self._sorted, strict=True):
+            lower = np.searchsorted(reference, part, side="left")
+            out -= np.log((len(reference) - lower + 1) / (len(reference) + 1))
+        return out
 
 
 def spread_of(scores: NDArray[np.float64]) -> tuple[float, float]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.stature import fit_figure, standing_figure
+
 if TYPE_CHECKING:
     from anomaly.window_settings import WindowSettings
 
 FloatArray = NDArray[np.float32]
+IN_PIXELS = ("body", "stature")  # scales that make the frame's size irrelevant
 
 
 def in_frames(
@@ -18,7 +21,7 @@ def in_frames(
 ) -> NDArray[np.float64]:
     """Joints (..., D + 1) in frame sizes, -1..1, unless they are 3-D or the scale is the body's; 0 where missing."""
     out = points.copy()
-    if not settings.depth and settings.scale != "body":
+    if not settings.depth and settings.scale not in IN_PIXELS:
         out[..., :-1] = 2 * points[..., :-1] / np.asarray(frame_size, np.float64) - 1
     out[~np.isfinite(points).all(axis=-1)] = 0
     return out
@@ -33,12 +36,17 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     x = np.ascontiguousarray(points.transpose(0, 3, 1, 2))
     where, seen = x[:, :-1], x[:, -1] > 0
     frames = x.shape[2]
+    if settings.scale == "stature":
+        fitted = fit_figure(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), settings.person)
     known = np.asarray(seen.any(axis=1))  # (N, V), joints that the window has at all
     gaps = known & ~seen.all(axis=1)
     if gaps.any():
         where.transpose(0, 3, 1, 2)[gaps] = fill(
             where.transpose(0, 3, 1, 2)[gaps], seen.transpose(0, 2, 1)[gaps]
         )
+    if settings.scale == "stature":
+        _stand(where, known, *fitted, settings)
+        return x if settings.confidence else np.ascontiguousarray(where)
     count = np.maximum(known.sum(axis=1), 1).astype(np.float32)
     where -= (where.sum(axis=(2, 3)) / (frames * count)[:, None])[..., None, None]
     if not known.all():
@@ -48,6 +56,31 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     elif settings.scale == "body":
         where /= np.maximum(_body_size(where, known, settings.people), 1e-6)[:, None, None, None]
     return x if settings.confidence else np.ascontiguousarray(where)
+
+
+def _stand(
+    where: FloatArray,
+    known: NDArray[np.bool_],
+    stature: FloatArray,
+    place: FloatArray,
+    settings: WindowSettings,
+) -> None:
+    """Put joints (N, 2, T, V) about the middle of the trunk, in statures; what a window lacks is where it stands.
+
+    Args:
+        where: in pixels, filled in along time; changed in place.
+        known: (N, V) joints that the window has at all.
+        stature: (N,) in pixels.
+        place: (N, T, 2) middle of the trunk, NaN in frames without joints.
+        settings: of the windows.
+    """
+    there = np.isfinite(place[..., 0])
+    mean = np.where(there[..., None], place, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
+    where -= mean.astype(np.float32)[:, :, None, None]
+    where /= stature[:, None, None, None]
+    if not known.all():
+        figure = np.nan_to_num(standing_figure(settings.person)).T[None, :, None]
+        np.copyto(where, figure, where=~known[:, None, None, :])
 
 
 def _body_size(where: FloatArray, known: NDArray[np.bool_], people: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.calibration import KINDS, Calibration, in_units
+from anomaly.densities import Densities
+from anomaly.density_settings import NETWORK_PARTS
 from anomaly.marked import MarkedThreshold
 from anomaly.normality import NormalityModel
 from anomaly.patches import PatchScale
@@ -35,6 +38,7 @@ class Model:
         words: (K, E, C, T, V) the poses of the E most typical training windows of each cluster, NaN where it has
             fewer; or None.
         marked: an alarm threshold that marks have set; None: that of the false alarm rate.
+        densities: of the parts of the kind "sum" that no network gives; None if it has none of these.
         patch_scale: what the joints' appearance is measured in; None where the features are coordinates alone.
     """
 
@@ -48,6 +52,7 @@ class Model:
     words: NDArray[np.float32] | None = None
     marked: MarkedThreshold | None = None
     patch_scale: PatchScale | None = None
+    densities: Densities | None = None
 
     def windows_of(self, tracks: ClipTracks) -> Windows:
         """The windows of a clip that are scored.
@@ -56,7 +61,9 @@ class Model:
             ModelError: the tracks' skeleton is not the model's, or they lack the patches that it needs.
         """
         settings = self.settings.windows
-        return replace(make_windows(tracks, settings, settings.score_stride), scale=self.patch_scale)
+        camera = self.settings.densities.camera_of(tracks.clip)
+        windows = make_windows(tracks, settings, settings.score_stride, camera)
+        return replace(windows, scale=self.patch_scale)
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
@@ -82,11 +89,29 @@ class Model:
 
     def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
         """(N,) anomaly score of N windows of one or more clips, computed in batches: memory does not grow with N."""
+        if by == "sum":
+            if self.calibration is None:
+                raise ModelError("the model has no calibration; train it again")
+            return self.calibration.tails.sum(self.parts(windows))
         parts = [
             self.anomaly_of(windows.batch(slice(begin, begin + _BATCH)), by)
             for begin in range(0, len(windows), _BATCH)
         ]
         return np.concatenate([np.zeros(0), *parts])
+
+    def parts(
+        self, windows: Windows, known: Mapping[str, NDArray[np.float64]] | None = None
+    ) -> NDArray[np.float64]:
+        """(P, N) scores of N windows by the parts of the kind "sum", each on a scale of its own.
+
+        ``known`` are scores of these windows that need not be made again, by part.
+        """
+        scores = dict(known or {})
+        if self.densities is not None:
+            scores |= self.densities.anomaly(windows)
+        for part in set(NETWORK_PARTS) & set(self.settings.scoring.parts) - set(scores):
+            scores[part] = self.anomaly(windows, part)
+        return np.stack([scores[part] for part in self.settings.scoring.parts])
 
     def anomaly_of(self, x: NDArray[np.float32], by: str = "clustering") -> NDArray[np.float64]:
         """(N,) anomaly score of windows (N, C, T, V), higher being more abnormal.

@@ -72,7 +72,9 @@ def pieces(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:
     """The unbroken pieces of one track on the model's grid: frame numbers (G,), joints (G, V, D + 1), missing (G,).
 
-    A grid frame is missing where the track skips frames of the clip and none of it lies within half a grid step.
+    A grid frame is missing where the track skips frames of the clip and none of it lies within half a grid step. A
+    piece of at least ``settings.shortest`` frames but fewer than a window has frames without joints put before it: they
+    are not counted as missing, and the window ends with the piece.
     """
     at = time_s * settings.fps  # in grid steps
     later = forward(at)
@@ -83,11 +85,18 @@ def pieces(
         where, holes = at[rows], hole[rows[:-1]]
         # A frame stands for the half step around it, so that rounded timestamps do not cost a track its last frame.
         grid = np.arange(np.ceil(where[0] - 0.5), np.ceil(where[-1] + 0.5)).astype(np.int64)
-        if len(rows) < 2 or len(grid) < settings.frames:
+        if len(rows) < 2 or len(grid) < (settings.shortest or settings.frames):
             continue
         values, before = interpolate(where, points[rows], grid)
         nearest = np.minimum(np.abs(grid - where[before]), np.abs(where[before + 1] - grid))
-        yield grid, values, holes[before] & (nearest > 0.5)
+        gone = holes[before] & (nearest > 0.5)
+        lacking = settings.frames - len(grid)
+        if lacking > 0:
+            grid = np.arange(grid[0] - lacking, grid[-1] + 1)
+            nothing = np.full((lacking, *values.shape[1:]), np.nan)
+            nothing[..., -1] = 0
+            values, gone = np.concatenate([nothing, values]), np.concatenate([np.zeros(lacking, bool), gone])
+        yield grid, values, gone
 
 
 def nearest_rows(at: NDArray[np.float64], grid: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,11 +16,13 @@ from anomaly.calibration import (
     MODES,
     TAILS,
     Calibration,
+    Tails,
     in_units,
     percentile,
     spread_of,
     threshold,
 )
+from anomaly.density_settings import NETWORK_PARTS, PARTS
 from anomaly.frame_assignment import frame_scores, nearest_frame, row_scores
 from anomaly.smoothing import REACH_SIGMAS, smooth
 from anomaly.windows import Windows
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
 
+_MOST_HELD_OUT = 100_000  # windows that tail probabilities are shares of
 _FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
 
 
@@ -47,7 +50,11 @@ class ScoringSettings:
         frames: "backtracked", a person's frame has the mean score of the windows that cover it (recorded video), or
             "online", that of the window that ends there, and nothing from the future counts (live video).
         by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
-            autoencoder's error, or "both", their mean in units of held-out normal windows.
+            autoencoder's error, "both", their mean in units of held-out normal windows, or
+            "sum", the sum over ``parts`` of tail probabilities' logarithms (`Tails`).
+        parts: what "sum" adds up: "clustering", "reconstruction", and densities of what people do: "pose", "motion",
+            "place", "passage" (motion and place together) and "conduct" (posture, motion and place together); see
+            `anomaly.densities`. Fixed when a model is trained.
         tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
             like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
@@ -57,11 +64,14 @@ class ScoringSettings:
     by: str = "clustering"
     smoothing_s: float = 40 / 24
     tail: str = "linear"
+    parts: tuple[str, ...] = NETWORK_PARTS
 
     def __post_init__(self) -> None:
         expect_one_of("scoring.frames", self.frames, MODES)
         expect_one_of("scoring.by", self.by, KINDS)
         expect_one_of("scoring.tail", self.tail, TAILS)
+        if not self.parts or set(self.parts) - set(PARTS) or len(set(self.parts)) != len(self.parts):
+            raise ConfigError(f"scoring: expected parts out of {PARTS}, got {self.parts}")
         if not 0 <= self.smoothing_s <= 3600:
             raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
 
@@ -281,16 +291,22 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
         TrainingError: if they have no window.
     """
     settings = model.settings.windows
-    rows = []
+    scored = []
     for number, tracks in enumerate(held_out):
         windows = model.windows_of(tracks)
-        by_kind = [model.anomaly(windows, kind) for kind in KINDS[:2]]
+        own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
+        scored.append((own, model.parts(windows, own)))
+        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
+    tails = Tails(_thinned(np.concatenate([parts for _, parts in scored], axis=1)))
+    rows = []
+    for (own, parts), tracks in zip(scored, held_out, strict=True):
+        windows = model.windows_of(tracks)
+        by_kind = [*own.values(), tails.sum(parts)]
         rows.append(
             np.stack(
                 [[row_scores(windows, a, tracks, m, settings.score_stride) for m in MODES] for a in by_kind]
             )
         )
-        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
     all_rows = np.concatenate(rows, axis=2)
     if np.isnan(all_rows).all(axis=2).any():
         raise TrainingError(
@@ -309,7 +325,7 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
         )
     # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
     spreads = [spread_of(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
-    rows = [np.concatenate([r, in_units(r[0], r[1], spreads)[None]]) for r in rows]
+    rows = [np.stack([r[0], r[1], in_units(r[0], r[1], spreads), r[2]]) for r in rows]
     frames = [
         np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
         for by_kind, tracks in zip(rows, held_out, strict=True)
@@ -319,4 +335,10 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
         np.concatenate([tracks.time_s for tracks in held_out]),
         np.concatenate(frames, axis=2),
         np.sort(np.concatenate(rows, axis=2), axis=2),
+        tails.parts,
     )
+
+
+def _thinned(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most so many windows (P, W), evenly out of all: more would only make bundles large."""
+    return parts[:, :: max(-(-parts.shape[1] // _MOST_HELD_OUT), 1)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from anomaly.augment import TRANSFORMS
 from anomaly.calibration import CalibrationSettings
+from anomaly.density_settings import DENSITY_PARTS, DensitySettings
 from anomaly.normality_settings import NormalitySettings
 from anomaly.scoring import ScoringSettings
 from anomaly.windows import WindowSettings
@@ -115,6 +116,7 @@ class TrainingSettings:
         finetune_epochs: at most this many epochs on the combined loss (equation 4).
         finetune_rate: learning rate of the first.
         finetune_decay: its factor from an epoch to the next.
+        masked: joints that are missing (confidence 0) take no part in the reconstruction loss and error.
         precision: "float32", or "bfloat16" for automatic mixed precision.
     """
 
@@ -128,6 +130,7 @@ class TrainingSettings:
     finetune_epochs: int = 25
     finetune_rate: float = 8e-4
     finetune_decay: float = 0.98
+    masked: bool = False
     precision: str = "float32"
 
     def __post_init__(self) -> None:
@@ -249,13 +252,26 @@ class ModelSettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     normality: NormalitySettings = field(default_factory=NormalitySettings)
+    densities: DensitySettings = field(default_factory=DensitySettings)
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
 
     def __post_init__(self) -> None:
         self.model.check_window(self.windows.frames)
+        if self.training.masked and not self.windows.confidence:
+            raise ConfigError("training.masked: expected windows.features with confidence, xyc or xyzc")
+        if self.density_parts and (self.windows.depth or self.windows.extent == "clip"):
+            raise ConfigError(
+                f"scoring.parts: {', '.join(self.density_parts)} are of sliding windows of 2-D joints; leave them "
+                "out, or set windows.extent to sliding and windows.features to xyc"
+            )
         if self.windows.patches:  # a mirrored person's patches are not those of a person seen in a mirror
             object.__setattr__(self, "training", replace(self.training, transforms=("identity",)))
+
+    @property
+    def density_parts(self) -> tuple[str, ...]:
+        """The parts of the kind "sum" that are densities."""
+        return tuple(part for part in self.scoring.parts if part in DENSITY_PARTS)
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from anomaly.augment import apply_transforms, tables
 from anomaly.folding import FoldedNetwork, assign_in_batches, fold, micro_batches
 from anomaly.model import Model
 from anomaly.network import Network
+from anomaly.steps import seen_joints
 
 _BATCH = 512  # windows at once, each in its transforms
 
@@ -78,7 +79,14 @@ class TrainedModel(Model):
         for rows, copies in self._copies(x):
             parts = micro_batches(copies.flatten(0, 1))
             reconstruction = torch.cat([self.network.autoencoder(part)[1] for part in parts])
-            errors = (reconstruction.view_as(copies) - copies).float().square().mean(dim=(2, 3))  # (n, G, V)
+            errors = (reconstruction.view_as(copies) - copies).float().square()
+            if self.settings.training.masked:
+                seen = seen_joints(copies, self.settings)
+                errors = (errors * seen).mean(dim=2).sum(dim=2) / seen.sum(dim=(2, 3)).clamp_min(
+                    1
+                )  # (n, G, V)
+            else:
+                errors = errors.mean(dim=(2, 3))
             errors = errors.gather(2, back.expand(len(errors), -1, -1))  # joints back on their side
             out[rows] = errors.double().mean(dim=1).cpu().numpy()
         return out

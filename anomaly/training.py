@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from anomaly import distributed
 from anomaly.calibration import split_held_out
@@ -20,13 +19,23 @@ from anomaly.checkpoint import Checkpoint, fingerprint
 from anomaly.clustering import Occupancy, batch_target, divergence, target_distribution
 from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
+from anomaly.densities import Densities
 from anomaly.explain import typical_windows
 from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.patches import PatchScale
 from anomaly.run import Run
 from anomaly.scoring import Progress, calibrate
-from anomaly.steps import Sums, assign_all, descend, encode_sample, make_optimizer, mixed_precision, seeded
+from anomaly.steps import (
+    Sums,
+    assign_all,
+    descend,
+    encode_sample,
+    make_optimizer,
+    mixed_precision,
+    reconstruction_loss,
+    seeded,
+)
 from anomaly.trained import TrainedModel
 from anomaly.windows import Windows, make_windows
 from pose_extract.errors import TrainingError
@@ -153,7 +162,7 @@ def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
         for _, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
             with mixed_precision(settings, data.device):
                 _, reconstruction = autoencoder(x)
-            loss = F.mse_loss(reconstruction.float(), x)
+            loss = reconstruction_loss(reconstruction.float(), x, settings)
             descend(optimizer, autoencoder, loss * (len(x) / total))
             losses.add(loss_rec=loss * len(x))
             rate = optimizer.param_groups[0]["lr"]
@@ -202,7 +211,7 @@ def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
             with mixed_precision(settings, data.device):
                 z, reconstruction = network.autoencoder(x)
             log_p = network.clustering(z.float())
-            loss_rec = F.mse_loss(reconstruction.float(), x)
+            loss_rec = reconstruction_loss(reconstruction.float(), x, settings)
             parts = divergence(log_p, target_of(run, log_p, items), clustering)
             loss_cluster = parts.sum() / (1 if clustering.reduction == "sum" else total)
             descend(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
@@ -250,6 +259,10 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     model = TrainedModel(
         settings, normality, history=history, words=words, patch_scale=scale, network=network
     )
+    if settings.density_parts:
+        model.densities = Densities.fit(
+            learned.data.windows, settings.density_parts, settings.densities, learned.seed
+        )
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell)
     model.facts = {
@@ -285,7 +298,9 @@ def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress
     """Training windows, clip after clip, which are taken out of the list."""
     found, total = 0, len(clips)
     for number in range(total):
-        windows = make_windows(clips.pop(0), settings.windows, settings.windows.train_stride)
+        clip = clips.pop(0)
+        camera = settings.densities.camera_of(clip.clip)
+        windows = make_windows(clip, settings.windows, settings.windows.train_stride, camera)
         found += len(windows)
         tell("windows", number + 1, total, {"windows": found})
         yield windows

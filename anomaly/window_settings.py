@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from anomaly.stature import FEWEST_STANDING, standing_joints
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 from pose_extract.skeleton import Skeleton, SkeletonDeclaration, two_people
@@ -13,7 +14,7 @@ from pose_extract.skeletons import SKELETONS, get_skeleton
 COORDINATES = {"pose": 3, "xyc": 3, "xy": 2, "xyz": 3, "xyzc": 4}
 PATCH = "patch"
 FEATURES = (*COORDINATES, PATCH, *(f"{name}+{PATCH}" for name in COORDINATES))
-SCALES = ("none", "largest", "body")
+SCALES = ("none", "largest", "body", "stature")
 EXTENTS = ("sliding", "clip")
 
 
@@ -38,6 +39,8 @@ class WindowSettings:
         train_stride: frames from one training window of a person to the next.
         score_stride: the same when scoring.
         max_missing: at most this many of a window's frames may be missing from its track.
+        shortest: unbroken pieces of a track that are shorter than a window, but have this many frames, are one window
+            whose first frames are missing; 0: they are left out.
         min_frames: with extent "clip", a person seen in fewer of the clip's frames than this is left out.
         min_confidence: a joint below this confidence counts as missing.
         min_joints: a person with fewer joints than this in a frame counts as missing from that frame.
@@ -45,7 +48,8 @@ class WindowSettings:
             what is hardly seen, at the frame's edge or where nobody is, would look most abnormal of all.
         scale: "none" (the frame's size is 2 units, the paper's form; 3-D joints keep their unit), "largest" (a window's
             largest coordinate is 1) or "body" (joints lie 1 unit from the body's centre on the whole, whatever the
-            distance to the camera).
+            distance to the camera) or "stature" (a standing figure laid over the seen joints is 1 high, its trunk's
+            middle the origin, and joints that the window lacks are where that figure has them).
     """
 
     skeleton: str | SkeletonDeclaration = "coco18"
@@ -58,6 +62,7 @@ class WindowSettings:
     train_stride: int = 8
     score_stride: int = 1
     max_missing: int = 2
+    shortest: int = 0
     min_frames: int = 12
     min_confidence: float = 0.0
     min_joints: int = 1
@@ -98,6 +103,16 @@ class WindowSettings:
         if not 0 <= self.max_missing <= self.frames - 2:
             raise ConfigError(
                 f"windows: expected max_missing of 0 to {self.frames - 2}, got {self.max_missing}"
+            )
+        if self.shortest and not 2 <= self.shortest <= self.frames:
+            raise ConfigError(
+                f"windows: expected shortest of 0 or of 2 to {self.frames} frames, got {self.shortest}"
+            )
+        if self.scale == "stature" and (
+            self.depth or self.people != 1 or standing_joints(self.person) < FEWEST_STANDING
+        ):
+            raise ConfigError(
+                "windows: scale stature is that of one person's 2-D joints whose names it knows; use body"
             )
         if self.min_frames < 2:
             raise ConfigError(f"windows: expected min_frames of 2 or above, got {self.min_frames}")
@@ -155,6 +170,11 @@ class WindowSettings:
     def confidence(self) -> bool:
         """Whether a joint's confidence is the last of its coordinates."""
         return self.coordinates.endswith("c")
+
+    @property
+    def confidence_channel(self) -> int:
+        """Which of the C features is a joint's confidence; there is one if `confidence`."""
+        return COORDINATES[self.coordinates] - 1
 
     @property
     def duration_s(self) -> float:

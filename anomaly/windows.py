@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.coordinates import in_frames, normalise
+from anomaly.coordinates import IN_PIXELS, in_frames, normalise
 from anomaly.patches import PatchScale, patch_batch, patch_rows
 from anomaly.resampling import Pile, nearest_rows, people, pieces
 from anomaly.whole_clips import whole_clip
@@ -19,6 +19,20 @@ from pose_extract.feature_rows import FeatureRows
 from pose_extract.records import ClipTracks
 from pose_extract.skeleton import convert_joints
 from pose_extract.skeletons import SKELETONS
+
+
+class View(NamedTuple):
+    """What a camera shows.
+
+    Attributes:
+        width: of the picture in pixels.
+        height: the same.
+        camera: its name; "" where there is one only.
+    """
+
+    width: int
+    height: int
+    camera: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,8 @@ class Windows:
         first: (N,) int64, number of the first frame on the model's grid, whose frame k lies at k / fps seconds; 0 for
             whole clips.
         partner: (N,) int32, id of the second person in the window, 0 if there is none.
+        view: (N,) int32, which of ``views`` each window's joints are seen in.
+        views: the pictures that clips show.
         span_s: (N, 2) of whole clips, the times of the first and the last frame in seconds; of others None.
         patches: (R, V, D) the joints' appearance in the frame of the track nearest to each row, on disk; None where
             the features are coordinates alone.
@@ -48,6 +64,8 @@ class Windows:
     track: NDArray[np.int32]
     first: NDArray[np.int64]
     partner: NDArray[np.int32]
+    view: NDArray[np.int32]
+    views: tuple[View, ...]
     span_s: NDArray[np.float64] | None = None
     patches: FeatureRows | None = None
     scale: PatchScale | None = None
@@ -65,6 +83,26 @@ class Windows:
             return look
         return np.concatenate([normalise(self.points[rows], self.settings), look], axis=1)
 
+    def pixels(self, index: Any) -> NDArray[np.float32]:
+        """Joints (n, T, V, 3) in pixels and confidence, 0 where missing, of the 2-D windows that ``index`` picks."""
+        points = self.points[self.start[index][:, None] + np.arange(self.settings.frames)]
+        if self.settings.scale not in IN_PIXELS:
+            seen = points[..., 2:] > 0
+            points[..., :2] = np.where(
+                seen, (points[..., :2] + 1) / 2 * self.pick(index).size[:, None, None], 0
+            )
+        return points
+
+    @property
+    def size(self) -> NDArray[np.float32]:
+        """(N, 2) width and height in pixels of the picture that each window's joints are in."""
+        return np.array([view[:2] for view in self.views], np.float32).reshape(-1, 2)[self.view]
+
+    @property
+    def camera(self) -> NDArray[np.str_]:
+        """(N,) name of the camera of each window."""
+        return np.array([view.camera for view in self.views], np.str_)[self.view]
+
     def pick(self, index: Any) -> Windows:
         """Some of the windows, as ``index`` (any NumPy index along N) picks them; views of the same joints."""
         return replace(
@@ -73,6 +111,7 @@ class Windows:
             track=self.track[index],
             first=self.first[index],
             partner=self.partner[index],
+            view=self.view[index],
             span_s=None if self.span_s is None else self.span_s[index],
         )
 
@@ -120,18 +159,30 @@ class Windows:
         """
         joints, rest = None, []
         looks: list[FeatureRows] = []
+        views: dict[View, int] = {}
         for part in parts:
             if joints is None:
                 joints, settings = Pile(part.points.shape[1:], np.float32), part.settings
             if part.settings != settings:
                 raise ValueError(f"Windows: expected parts of one kind, got {settings} and {part.settings}")
-            rest.append((part.start + len(joints), part.track, part.first, part.partner, part.span_s))
+            rest.append(
+                (
+                    part.start + len(joints),
+                    part.track,
+                    part.first,
+                    part.partner,
+                    np.array([views.setdefault(view, len(views)) for view in part.views], np.int32)[
+                        part.view
+                    ],
+                    part.span_s,
+                )
+            )
             joints.add(part.points)
             if part.patches is not None:
                 looks.append(part.patches)
         if joints is None:
             raise ValueError("Windows: expected at least one part to concatenate")
-        start, track, first, partner, spans = zip(*rest, strict=True)
+        start, track, first, partner, view, spans = zip(*rest, strict=True)
         return cls(
             settings,
             joints.array(),
@@ -139,12 +190,14 @@ class Windows:
             np.concatenate(track),
             np.concatenate(first),
             np.concatenate(partner),
+            np.concatenate(view),
+            tuple(views),
             None if spans[0] is None else np.concatenate(spans),
             FeatureRows.join(looks) if looks else None,
         )
 
 
-def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> Windows:
+def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int, camera: str = "") -> Windows:
     """Cut a clip's tracks into windows.
 
     Sliding windows: every track is resampled by linear interpolation to a grid that counts from the clip's time 0, so a
@@ -192,6 +245,8 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int) -> W
         track=np.repeat([track for _, track, _, _ in found], counts).astype(np.int32),
         first=np.concatenate([none, *(first for _, _, first, _ in found)]),
         partner=np.repeat([partner for _, _, _, partner in found], counts).astype(np.int32),
+        view=np.zeros(sum(counts), np.int32),
+        views=(View(*tracks.frame_size, camera),),
         span_s=np.array(spans, np.float64).reshape(-1, 2) if settings.extent == "clip" else None,
         patches=None if looks is None else looks[np.concatenate(sources)],
     )
@@ -242,8 +297,9 @@ def _starts(
     wanted[[0, -1]] = True
     chosen = usable[wanted]
     # Sums of float32 in float64 are exact enough that a part of a clip decides as the whole does.
+    before = int(np.argmax(confidence.any(axis=1))) if settings.shortest and len(starts) == 1 else 0
     certainty = _sums(confidence.sum(axis=1, dtype=np.float64), length)[chosen] / (
-        length * confidence.shape[1]
+        (length - before) * confidence.shape[1]  # of a short piece, the frames that it has count
     )
     return starts[chosen[certainty >= settings.min_certainty - 1e-9]]
 

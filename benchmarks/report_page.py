@@ -48,8 +48,9 @@ class MadeUpModel:
         self.calibration = Calibration(
             np.zeros(len(frames), np.int32),
             np.arange(len(frames)) / FPS,
-            np.broadcast_to(frames, (3, 2, len(frames))),
-            np.broadcast_to(np.sort(frames), (3, 2, len(frames))),
+            np.broadcast_to(frames, (4, 2, len(frames))),
+            np.broadcast_to(np.sort(frames), (4, 2, len(frames))),
+            np.zeros((2, 1)),
         )
 
 

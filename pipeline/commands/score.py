@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-by",
-        choices=("clustering", "reconstruction", "both"),
+        choices=("clustering", "reconstruction", "both", "sum"),
         help="what a score is: short for --set scoring.by=... (default: what the model was trained with)",
     )
     parser.add_argument(

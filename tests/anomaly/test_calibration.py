@@ -7,6 +7,7 @@ from anomaly.calibration import (
     MODES,
     Calibration,
     CalibrationSettings,
+    Tails,
     cut_frames,
     percentile,
     split_held_out,
@@ -24,6 +25,7 @@ def calibration(frames, clip=None, rows=None):
         np.arange(len(frames)) / 24,
         np.tile(frames, (len(KINDS), len(MODES), 1)),
         np.tile(rows, (len(KINDS), len(MODES), 1)),
+        np.zeros((1, 1)),
     )
 
 
@@ -68,12 +70,25 @@ def test_the_reference_is_computed_once_for_all_parts_of_all_clips(monkeypatch):
 
 
 def test_each_kind_has_a_floor_and_a_spread_of_its_own():
-    rows = np.stack([np.arange(5.0), 10 + np.arange(5.0), 100 + np.arange(5.0)])
-    c = Calibration(
-        np.zeros(5, np.int32), np.arange(5) / 24, np.stack([rows] * 2, 1), np.stack([rows] * 2, 1)
-    )
-    assert [c.floor("online", by) for by in KINDS] == [0, 10, 100]
-    assert [c.spread(by)[0] for by in KINDS] == [2, 12, 102]
+    rows = np.stack([first + np.arange(5.0) for first in (0, 10, 100, 1000)])
+    both = np.stack([rows] * 2, 1)
+    c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, both, both, np.zeros((1, 1)))
+    assert [c.floor("online", by) for by in KINDS] == [0, 10, 100, 1000]
+    assert [c.spread(by)[0] for by in KINDS] == [2, 12, 102, 1002]
+
+
+def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_the_scale():
+    parts = np.stack([np.arange(99.0), 1000 * np.arange(99.0)])
+    tails = Tails(parts)
+    np.testing.assert_allclose(tails.sum(np.array([[98.0], [0.0]])), -np.log(2 / 100), rtol=1e-12)
+    np.testing.assert_allclose(tails.sum(np.array([[50.0], [50_000.0]])), -2 * np.log(50 / 100), rtol=1e-12)
+    highest = tails.sum(np.array([[1e9], [1e9]]))
+    np.testing.assert_allclose(highest, 2 * np.log(100))
+    np.testing.assert_array_equal(
+        tails.sum(np.full((2, 1), -np.inf)), 0
+    )  # nothing is known: nothing is added
+    order = tails.sum(np.stack([np.linspace(-5, 120, 50), np.zeros(50)]))
+    assert (np.diff(order) >= 0).all()
 
 
 def test_the_log_tail_keeps_the_order_and_holds_back_wild_scores():

@@ -4,7 +4,7 @@ import walkers
 
 from anomaly.dataset import TrainingSet
 from anomaly.explain import explain, joint_shares, typical_windows
-from anomaly.windows import Windows, make_windows
+from anomaly.windows import View, Windows, make_windows
 
 
 def data_of(tiny, count=20, people=4):
@@ -18,6 +18,8 @@ def data_of(tiny, count=20, people=4):
         np.repeat(np.arange(people, dtype=np.int32), each)[:count],
         np.tile(np.arange(each), people)[:count],
         np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
+        (View(640, 360, ""),),
     )
     return windows.x, TrainingSet(windows, tiny(), "cpu")
 

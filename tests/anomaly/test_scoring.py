@@ -14,7 +14,7 @@ from anomaly.model import Model
 from anomaly.scoring import ScoringSettings, calibrate, context_s, score_clip
 from anomaly.trained import TrainedModel
 from anomaly.window_settings import WindowSettings
-from anomaly.windows import Windows, make_windows
+from anomaly.windows import View, Windows, make_windows
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
 
@@ -31,6 +31,8 @@ def windows(firsts, track=1, length=12):
         np.broadcast_to(np.array(track, np.int32), count),
         np.asarray(firsts),
         np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
+        (View(640, 360, ""),),
     )
 
 

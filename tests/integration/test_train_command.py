@@ -29,8 +29,9 @@ OPTIONS = (
 )
 
 
-def command(*before):
-    return [sys.executable, *before, "-m", "pipeline.cli", "train", *OPTIONS]
+def command(*before, epochs=40):
+    options = (*OPTIONS, f"--set=training.pretrain_epochs={epochs}")
+    return [sys.executable, *before, "-m", "pipeline.cli", "train", *options]
 
 
 @pytest.fixture
@@ -55,8 +56,9 @@ def environment():
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_when_it_is_started_again(untrained):
     checkpoint = untrained / "training" / CHECKPOINT
+    words = command(epochs=200)  # so many that a busy machine does not finish before it is interrupted
     with subprocess.Popen(
-        [*command(), "--workspace", str(untrained)], stderr=subprocess.PIPE, text=True, env=environment()
+        [*words, "--workspace", str(untrained)], stderr=subprocess.PIPE, text=True, env=environment()
     ) as child:
         while not checkpoint.exists() and child.poll() is None:
             time.sleep(0.01)
@@ -68,13 +70,13 @@ def test_an_interrupted_training_goes_on_when_it_is_started_again(untrained):
     assert "Traceback" not in said
     assert not (untrained / "model").exists()
 
-    again = run(command(), untrained)
+    again = run(words, untrained)
     assert again.returncode == 0, again.stderr
     assert "going on after epoch" in again.stderr
     assert not checkpoint.exists()
     with open(untrained / "training" / "curves.csv") as file:
         rows = [(row["stage"], row["epoch"]) for row in csv.DictReader(file)]
-    assert rows == [*(("pretrain", str(e)) for e in range(1, 41)), ("finetune", "1"), ("end", "1")]
+    assert rows == [*(("pretrain", str(e)) for e in range(1, 201)), ("finetune", "1"), ("end", "1")]
 
 
 @pytest.mark.slow

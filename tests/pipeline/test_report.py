@@ -118,8 +118,9 @@ def made_thresholds(normal: list[np.ndarray], rate: float = 0.05, fps: float = 2
     calibration = Calibration(
         np.repeat(np.arange(len(normal), dtype=np.int32), [len(n) for n in normal]),
         np.concatenate([np.arange(len(n)) / fps for n in normal]),
-        np.broadcast_to(raw, (3, 2, len(raw))),
-        np.broadcast_to(np.sort(raw), (3, 2, len(raw))),
+        np.broadcast_to(raw, (4, 2, len(raw))),
+        np.broadcast_to(np.sort(raw), (4, 2, len(raw))),
+        np.zeros((2, 1)),
     )
     scoring = ScoringSettings(smoothing_s=0.0)
     alarm = threshold(calibration.reference(scoring.frames, 0.0), rate)

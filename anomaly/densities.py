@@ -1,0 +1,224 @@
+"""How usual it is to move like that, to be there, and to move like that there: densities beside the graph's clusters.
+
+The window that the network sees says nothing of where somebody is (paper, supplement: the mean is subtracted), and
+little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.ways`) give that back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from anomaly.density_settings import DensitySettings
+from anomaly.normality import GaussianNormality
+from anomaly.normality_settings import NormalitySettings
+from anomaly.ways import MOTION, PLACE, Ways, describe_ways
+from pose_extract.errors import TrainingError
+
+if TYPE_CHECKING:
+    from anomaly.windows import Windows
+
+_OWN = ("mean", "deviation")  # arrays of a density beside its mixture's
+_CAMERA = "<U64"  # a camera's name in a bundle
+_REGULARISATION = 1e-3  # of covariances of numbers whose deviation is 1
+_CHUNK = 8192  # windows at once
+_OF_A_CAMERA = ("place", "passage", "conduct")
+_FEWEST_OF_A_CAMERA = 500  # windows
+_LEAST = 1e-3  # deviation that a number has at least
+
+
+@dataclass(frozen=True)
+class Density:
+    """A mixture of Gaussians over standardised numbers.
+
+    Attributes:
+        mean: (D,) of the numbers, and what stands for one that is missing.
+        deviation: (D,) of the numbers, above 0.
+        mixture: over (x - mean) / deviation.
+    """
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    mixture: GaussianNormality
+
+    def anomaly(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) minus log density of numbers (N, D), NaN where missing."""
+        return -logsumexp(self.mixture.joint(np.nan_to_num((x - self.mean) / self.deviation)), axis=1)
+
+    @classmethod
+    def fit(cls, x: NDArray[np.float64], components: int, seed: int) -> Density:
+        """The density of numbers (N, D), NaN where missing.
+
+        Raises:
+            TrainingError: there are too few.
+        """
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        if len(x) < 2 * components:
+            raise TrainingError(
+                f"densities: {components} components need at least {2 * components} windows, got {len(x)}: train on "
+                "more video, or lower densities.components"
+            )
+        known = np.isfinite(x)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, x, 0).sum(axis=0) / count
+        deviation = np.maximum(np.sqrt(np.where(known, np.square(x - mean), 0).sum(axis=0) / count), _LEAST)
+        mixture = GaussianMixture(components, reg_covar=_REGULARISATION, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(np.nan_to_num((x - mean) / deviation))
+        offsets = np.log(np.maximum(mixture.weights_, 1e-300)) - x.shape[1] / 2 * np.log(2 * np.pi)
+        return cls(
+            mean,
+            deviation,
+            GaussianNormality(
+                NormalitySettings(), mixture.weights_, offsets, mixture.means_, mixture.precisions_cholesky_
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Densities:
+    """The densities of the training windows, of each part and camera.
+
+    Attributes:
+        settings: what they were fitted with.
+        parts: part -> camera -> density; "pose" and "motion" have the camera "" only.
+    """
+
+    settings: DensitySettings
+    parts: Mapping[str, Mapping[str, Density]]
+
+    @classmethod
+    def fit(cls, windows: Windows, parts: tuple[str, ...], settings: DensitySettings, seed: int) -> Densities:
+        """Learn the densities ``parts``, out of `DENSITY_PARTS`, of training windows.
+
+        Raises:
+            TrainingError: a camera has too few windows.
+        """
+        rng = np.random.default_rng(seed)
+        found: dict[str, dict[str, Density]] = {part: {} for part in parts}
+        everywhere = np.arange(len(windows))
+        cameras = windows.camera
+        for camera in np.unique(cameras):
+            here = np.flatnonzero(cameras == camera)
+            if settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
+                continue  # too little is known of this camera to say what is usual there
+            ways = _describe(windows, _picked(here, settings.windows, rng))
+            for part in parts:
+                if part in _OF_A_CAMERA:
+                    components = settings.components_of(part)
+                    found[part][str(camera)] = Density.fit(_numbers(part, ways), components, seed)
+        ways = _describe(windows, _picked(everywhere, settings.windows, rng))
+        for part in parts:
+            if part not in _OF_A_CAMERA:
+                found[part][""] = Density.fit(_numbers(part, ways), settings.components_of(part), seed)
+        return cls(settings, found)
+
+    def anomaly(self, windows: Windows) -> dict[str, NDArray[np.float64]]:
+        """(N,) minus log density of N windows by each part; of cameras that nothing was learned of, minus infinity."""
+        out = {part: np.full(len(windows), -np.inf) for part in self.parts}
+        cameras = windows.camera
+        for begin in range(0, len(windows), _CHUNK):
+            rows = np.arange(begin, min(begin + _CHUNK, len(windows)))
+            ways = _describe(windows, rows)
+            for part, known in self.parts.items():
+                numbers = _numbers(part, ways)
+                for camera, density in known.items():
+                    own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
+                    if own.any():
+                        out[part][rows[own]] = density.anomaly(numbers[own])
+        return out
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned, by name; `densities_from_arrays` makes the densities of it."""
+        out: dict[str, NDArray[Any]] = {}
+        for part, by_camera in self.parts.items():
+            kinds = list(by_camera.values())
+            out[f"{part}_camera"] = np.array(list(by_camera), _CAMERA)
+            for name in (*_OWN, *GaussianNormality.ARRAYS):
+                values = [getattr(k if name in _OWN else k.mixture, name) for k in kinds]
+                out[f"{part}_{name}"] = np.stack(values).astype(np.float64)
+        return out
+
+
+def _shapes(part: str, settings: DensitySettings, joints: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the arrays of one camera's density."""
+    size = {
+        "pose": 5 * joints,
+        "motion": MOTION,
+        "place": PLACE,
+        "passage": MOTION + PLACE,
+        "conduct": 2 * joints + MOTION + PLACE,
+    }[part]
+    return dict.fromkeys(_OWN, (size,)) | GaussianNormality.shapes(settings.components_of(part), size)
+
+
+def density_shapes(
+    parts: tuple[str, ...], settings: DensitySettings, joints: int
+) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+    """Shapes and types of `Densities.arrays`; a letter is a length that the file decides."""
+    out: dict[str, tuple[tuple[int | str, ...], Any]] = {}
+    for part in parts:
+        cameras = f"cameras of {part}" if part in _OF_A_CAMERA else 1
+        out[f"{part}_camera"] = ((cameras,), _CAMERA)
+        for name, size in _shapes(part, settings, joints).items():
+            out[f"{part}_{name}"] = ((cameras, *size), np.float64)
+    return out
+
+
+def densities_from_arrays(
+    parts: tuple[str, ...], settings: DensitySettings, arrays: Mapping[str, NDArray[Any]]
+) -> Densities:
+    """The densities whose `Densities.arrays` these are, their shapes being right.
+
+    Raises:
+        ValueError: they are none.
+    """
+    found: dict[str, dict[str, Density]] = {}
+    for part in parts:
+        values = {name: arrays[f"{part}_{name}"] for name in (*_OWN, *GaussianNormality.ARRAYS)}
+        for name, value in values.items():
+            if not np.isfinite(value).all():
+                raise ValueError(f"{part}_{name} has values that are not finite")
+        if (values["deviation"] <= 0).any() or (values["weights"] < 0).any():
+            raise ValueError(f"a deviation or weight of {part} is not positive")
+        found[part] = {}
+        for i, camera in enumerate(arrays[f"{part}_camera"]):
+            mixture = GaussianNormality(
+                NormalitySettings(), **{name: values[name][i] for name in GaussianNormality.ARRAYS}
+            )
+            problem = mixture.problem()
+            if problem is not None:
+                raise ValueError(f"{part}: {problem}")
+            found[part][str(camera)] = Density(values["mean"][i], values["deviation"][i], mixture)
+    return Densities(settings, found)
+
+
+def _picked(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return np.sort(rng.choice(rows, min(most, len(rows)), replace=False, shuffle=False))
+
+
+def _describe(windows: Windows, rows: NDArray[np.int64]) -> Ways:
+    return describe_ways(windows.pixels(rows), windows.pick(rows).size, windows.settings.person, windows.fps)
+
+
+def _numbers(part: str, ways: Ways) -> NDArray[np.float64]:
+    """(N, D) what a part is the density of."""
+    return np.concatenate(
+        {
+            "pose": [ways.posture, ways.swing],
+            "motion": [ways.motion],
+            "place": [ways.place],
+            "passage": [ways.motion, ways.place],
+            "conduct": [ways.posture, ways.motion, ways.place],
+        }[part],
+        axis=1,
+    )

@@ -1,0 +1,54 @@
+"""How the densities of people's ways are fitted: the config section ``densities``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+NETWORK_PARTS = ("clustering", "reconstruction")
+DENSITY_PARTS = ("pose", "motion", "place", "passage", "conduct")
+PARTS = (*NETWORK_PARTS, *DENSITY_PARTS)
+CAMERAS = ("one", "prefix")
+_MOST_COMPONENTS = 500
+
+
+@dataclass(frozen=True)
+class DensitySettings:
+    """Mixtures of Gaussians over what normalisation takes out of a window; see `anomaly.densities`.
+
+    Attributes:
+        components: of mixtures over few numbers: motion, place, passage.
+        pose_components: of those over every joint's numbers: pose, conduct.
+        windows: at most this many training windows are given to a mixture, drawn at random.
+        camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
+            camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera,
+            and say nothing about people before another one.
+    """
+
+    components: int = 30
+    pose_components: int = 12
+    windows: int = 20_000
+    camera: str = "one"
+
+    def __post_init__(self) -> None:
+        expect_one_of("densities.camera", self.camera, CAMERAS)
+        most = max(self.components, self.pose_components)
+        if (
+            min(self.components, self.pose_components) < 1
+            or most > _MOST_COMPONENTS
+            or self.windows < 2 * most
+        ):
+            raise ConfigError(
+                f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
+                f"{self.components}, {self.pose_components} and {self.windows}"
+            )
+
+    def components_of(self, part: str) -> int:
+        """Components of the mixture of one of `DENSITY_PARTS`."""
+        return self.pose_components if part in ("pose", "conduct") else self.components
+
+    def camera_of(self, clip: str) -> str:
+        """The camera of a clip, by its name; "" where there is one only."""
+        return clip.partition("_")[0][:64] if self.camera == "prefix" else ""

@@ -1,0 +1,242 @@
+"""Frame scores on real surveillance poses: HR-Avenue, as released with MPED-RNN, from GEPC_SAMPLE_DATA.
+
+    GEPC_SAMPLE_DATA=... python -m benchmarks.real [--seeds 0 1 2 3] [--out DIR] [--select] [--final] [--quick]
+        [--set A.B=C]
+
+Trains on the training clips, a fifth of which is held out to calibrate, and scores the test clips: the frames of
+HR-Avenue, micro AUC (all frames together), macro AUC (mean over clips), AP, EER, mean and deviation over the seeds. A
+seed is another start of training and other held-out clips. Ends with the figures of configs/surveillance.yaml.
+
+--select looks at no test clip: it trains on some of the training clips and finds abnormal motions put into the others
+(`benchmarks.injected`). Settings are chosen by that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.calibration import Tails, split_held_out
+from anomaly.evaluation import LabelledScores, evaluate
+from anomaly.frame_assignment import frame_scores, row_scores
+from anomaly.model import Model
+from anomaly.scoring import calibrate, score_clip
+from anomaly.smoothing import smooth
+from anomaly.training import complete, learn
+from benchmarks.injected import CHANGES, inject
+from benchmarks.mixtures import baselines
+from benchmarks.real_data import AVENUE, read, sample_data
+from pipeline.settings import Settings, load_settings
+from pose_extract.records import ClipTracks
+
+FINAL = "configs/surveillance.yaml"
+ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct")
+SUMS = {
+    "+ pose": ("clustering", "pose"),
+    "+ motion": ("clustering", "pose", "motion"),
+    "+ place": ("clustering", "pose", "motion", "place"),
+    "+ passage": ("clustering", "pose", "motion", "place", "passage"),
+    "+ conduct": ("clustering", "pose", "motion", "place", "passage", "conduct"),
+    "without motion": ("clustering", "pose", "place", "passage", "conduct"),
+    "with reconstruction": ALL,
+    "densities alone": ("pose", "place", "passage", "conduct"),
+}
+PAPER = (  # the paper's form of every step, on the product's small network
+    "windows.scale=none", "clustering.clusters=10", "clustering.bias=false", "clustering.temperature=1",
+    "clustering.weight=0.6", "normality.form=gaussian", "scoring.tail=linear", "scoring.smoothing_s=1.6666667",
+    "windows.min_certainty=0", "windows.min_joints=1",
+)  # fmt: skip
+SHORT = ("training.pretrain_epochs=1", "training.finetune_epochs=1", "windows.score_stride=4")
+SMOOTHING_S = 0.8  # 20 frames, of the plain mixtures
+Row = tuple[str, list[NDArray[np.float64]]]  # frame scores of each clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Clips to learn from, and clips with labels: 0 normal, above 0 abnormal; kept: what counts."""
+
+    normal: list[ClipTracks]
+    test: list[ClipTracks]
+    labels: list[NDArray[np.int64]]
+    kept: list[NDArray[np.bool_]]
+
+
+def avenue(data: Path) -> Task:
+    """HR-Avenue, with its test labels."""
+    with np.load(data / "hr-avenue/masks.npz") as masks, np.load(data / "hr-avenue/hr_keep_mask.npz") as keep:
+        labels = {name: masks[name].astype(np.int64) for name in masks.files}
+        kept = {name: keep[name].astype(bool) for name in keep.files}
+    test = read(data, AVENUE, "test", {name: len(label) for name, label in labels.items()})
+    return Task(
+        read(data, AVENUE, "train"), test, [labels[c.clip] for c in test], [kept[c.clip] for c in test]
+    )
+
+
+def selection(data: Path) -> Task:
+    """Training clips alone: two thirds to learn from, abnormal motions in the others, twice."""
+    clips = read(data, AVENUE, "train")
+    order = np.random.default_rng(1).permutation(len(clips))
+    test, labels = [], []
+    for seed in (0, 1):
+        made, masks = inject([clips[i] for i in order[:5]], seed)
+        test += made
+        labels += masks
+    return Task([clips[i] for i in order[5:]], test, labels, [np.ones(len(m), bool) for m in labels])
+
+
+def rows_of(task: Task, seed: int, args: argparse.Namespace) -> Iterator[Row]:
+    """Every row's frame scores."""
+    short = (*args.set, *(SHORT if args.quick else ()))
+    if not args.final:
+        yield from _others(task, seed, short)
+    yield from _steps(task, seed, short)
+
+
+def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
+    fit, held_out = split_held_out(task.normal, 0.2, np.random.default_rng(seed))
+    for name, frames in baselines(fit, held_out, task.test, seed):
+        for sigma in (0.32, SMOOTHING_S) if len(name) > 17 else (0.32,):
+            smoothed = [smooth(f, c.time_s, sigma) for f, c in zip(frames, task.test, strict=True)]
+            yield f"{name}, sigma {sigma * 25:.0f} frames", smoothed
+    for name, config, extra in (
+        ("paper's form, small network", "default", PAPER),
+        ("configs/default.yaml", "default", ()),
+    ):
+        model = _train(task, load_settings(config, ["windows.fps=25", *extra, *short]), seed)[0]
+        yield name, _by_product(model, task.test)
+
+
+def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
+    every = ("windows.fps=25", *short, f"scoring.parts=[{','.join(ALL)}]")
+    settings = load_settings("surveillance", every)
+    model, held_out = _train(task, settings, seed)
+    scored = []
+    for clip in task.test:
+        windows = model.windows_of(clip)
+        scored.append((clip, windows, model.parts(windows)))
+    for name, parts in [*((f"stature: {part} alone", (part,)) for part in ALL), *SUMS.items()]:
+        yield name, _sum(model, scored, parts)
+    wanted = load_settings("surveillance", ["windows.fps=25", *short])
+    final = _with_parts(model, wanted.scoring.parts)
+    final.calibration = calibrate(final, held_out, _silent)
+    yield FINAL, _by_product(final, task.test)
+    online = dataclasses.replace(final.settings.scoring, frames="online")
+    yield f"{FINAL}, online", [score_clip(final, clip, online).frames.score for clip in task.test]
+
+
+def _train(task: Task, settings: Settings, seed: int) -> tuple[Model, list[ClipTracks]]:
+    begun = time.perf_counter()
+    learned = learn(list(task.normal), settings, seed)
+    model = complete(learned)
+    print(
+        f"   trained in {time.perf_counter() - begun:.0f} s on {model.facts['windows']} windows", flush=True
+    )
+    return model, learned.held_out
+
+
+def _with_parts(model: Model, parts: tuple[str, ...]) -> Model:
+    """The model that training with these parts of the sum gives."""
+    scoring = dataclasses.replace(model.settings.scoring, parts=parts)
+    settings = dataclasses.replace(model.settings, scoring=scoring)
+    assert model.densities is not None
+    kept = {part: by for part, by in model.densities.parts.items() if part in parts}
+    densities = dataclasses.replace(model.densities, parts=kept)
+    return dataclasses.replace(model, settings=settings, densities=densities)
+
+
+def _by_product(model: Model, clips: list[ClipTracks]) -> list[NDArray[np.float64]]:
+    return [score_clip(model, clip).frames.score for clip in clips]
+
+
+def _sum(model: Model, scored: list[Any], parts: tuple[str, ...]) -> list[NDArray[np.float64]]:
+    assert model.calibration is not None
+    picked = [model.settings.scoring.parts.index(part) for part in parts]
+    tails, out = Tails(model.calibration.parts[picked]), []
+    for clip, windows, values in scored:
+        stride = model.settings.windows.score_stride
+        raw = frame_scores(row_scores(windows, tails.sum(values[picked]), clip, "backtracked", stride), clip)[
+            0
+        ]
+        out.append(smooth(np.nan_to_num(raw, nan=0.0), clip.time_s, model.settings.scoring.smoothing_s))
+    return out
+
+
+def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+    """Progress that nobody wants."""
+
+
+def figures(task: Task, scores: list[NDArray[np.float64]]) -> dict[str, float]:
+    """Micro and macro AUC, AP and EER; of injected motions, each one's AUC too."""
+    made = [
+        LabelledScores(c.clip, c.time_s, s, y > 0, k)
+        for c, s, y, k in zip(task.test, scores, task.labels, task.kept, strict=True)
+    ]
+    found = evaluate(made)
+    out = {"micro": found.auc_micro, "macro": found.auc_macro, "ap": found.ap, "eer": found.eer}
+    if max(map(np.max, task.labels)) > 1:
+        for i, name in enumerate(CHANGES):
+            only = [
+                dataclasses.replace(one, kept=(y == 0) | (y == 1 + i))
+                for one, y in zip(made, task.labels, strict=True)
+            ]
+            out[name] = evaluate(only).auc_micro
+    return out
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3])
+    parser.add_argument("--select", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
+    parser.add_argument(
+        "--final", action="store_true", help="nothing but configs/surveillance.yaml and its parts"
+    )
+    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    data = sample_data()
+    if data is None:
+        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
+        return 0
+    task = selection(data) if args.select else avenue(data)
+    found: dict[str, list[dict[str, float]]] = {}
+    for seed in args.seeds:
+        print(f"== seed {seed}", flush=True)
+        for name, scores in rows_of(task, seed, args):
+            found.setdefault(name, []).append(figures(task, scores))
+            print(f"{name:48s}" + "".join(f" {k} {v:.3f}" for k, v in found[name][-1].items()), flush=True)
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            (args.out / "real.json").write_text(json.dumps(found, indent=1))
+    print(table(found))
+    prefix = "injected" if args.select else "hr_avenue"
+    for key in ("micro", "macro"):
+        print(f"{prefix}_{key}_auc = {np.mean([one[key] for one in found[FINAL]]):.3f}")
+    return 0
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> str:
+    """Mean and deviation over seeds, as Markdown."""
+    keys = list(next(iter(found.values()))[0])
+    lines = [f"| | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
+    for name, seeds in found.items():
+        values = [[one[key] for one in seeds] for key in keys]
+        cells = [f"{np.mean(v):.3f}" + (f" ± {np.std(v, ddof=1):.3f}" if len(v) > 1 else "") for v in values]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import walkers
+
+from anomaly.bundle import load_bundle, save_bundle
+from anomaly.densities import Densities
+from anomaly.density_settings import DENSITY_PARTS, DensitySettings
+from anomaly.model import Model
+from anomaly.scoring import ScoringSettings, score_clip
+from anomaly.settings import settings_from_dict
+from anomaly.stature import fit_figure, standing_figure
+from anomaly.training import train_model
+from anomaly.ways import describe_ways
+from anomaly.windows import Windows, WindowSettings, make_windows
+from pose_extract.errors import ConfigError, ModelError, TrainingError
+from pose_extract.skeletons import get_skeleton
+
+COCO18 = get_skeleton("coco18")
+
+
+def figures(stature, place, angle=0.0, frames=4, shown=None):
+    """(1, T, V, 3) the standing figure in pixels, turned, at ``place`` (x, y)."""
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    points = standing_figure(COCO18) @ turn * stature + place
+    out = np.concatenate([points, np.ones((18, 1))], axis=1)
+    if shown is not None:
+        out[~np.isin(np.arange(18), shown)] = 0
+    return np.tile(out.astype(np.float32), (1, frames, 1, 1))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5, np.pi / 2])
+def test_a_person_is_as_tall_standing_and_lying(angle):
+    stature, place = fit_figure(figures(170, (300, 200), angle), COCO18)
+    np.testing.assert_allclose(stature, 170, rtol=1e-4)
+    if angle == 0:
+        np.testing.assert_allclose(place[0], [[300, 200]] * 4, atol=1e-2)
+
+
+def test_hidden_feet_make_nobody_smaller_nor_move_them():
+    upper = [COCO18.index[name] for name in ("nose", "neck", "left_shoulder", "right_shoulder", "left_hip")]
+    stature, place = fit_figure(figures(170, (300, 200), shown=upper), COCO18)
+    np.testing.assert_allclose(stature, 170, rtol=1e-3)
+    np.testing.assert_allclose(place[0], [[300, 200]] * 4, atol=0.1)
+
+
+def test_frames_without_joints_have_no_place_and_change_no_stature():
+    points = figures(100, (50, 60), frames=5)
+    points[0, 1] = 0
+    stature, place = fit_figure(points, COCO18)
+    np.testing.assert_allclose(stature, 100, rtol=1e-4)
+    assert np.isnan(place[0, 1]).all()
+    nobody, _ = fit_figure(np.zeros((1, 3, 18, 3), np.float32), COCO18)
+    assert nobody == 1  # defined, and nothing is divided by 0
+
+
+def test_speed_is_in_statures_a_second_near_and_far():
+    size = np.array([[640, 360]], np.float32)
+    for stature in (40, 160):
+        points = figures(stature, (200, 150), frames=13)
+        points[..., 0] += 0.05 * stature * np.arange(13)[None, :, None]
+        ways = describe_ways(points, size, COCO18, 24.0)
+        np.testing.assert_allclose(ways.motion[0, :4], [1.2, 1.2, 0, 1.2], atol=1e-3)
+        assert abs(ways.motion[0, 4]) < 1e-3
+        np.testing.assert_allclose(ways.place[0, 2], np.log(stature / 360), atol=1e-3)
+
+
+def test_a_joint_that_comes_and_goes_is_no_motion():
+    points = figures(100, (200, 150), frames=12)
+    points[0, ::2, COCO18.index["left_wrist"]] = 0
+    points[0, 1::3, COCO18.index["right_ankle"]] = 0
+    ways = describe_ways(points, np.array([[640, 360]], np.float32), COCO18, 24.0)
+    assert np.abs(ways.motion).max() < 1e-3
+    assert np.nanmax(np.abs(ways.swing)) < 1e-3
+
+
+def test_in_statures_what_a_window_lacks_is_where_the_figure_has_it():
+    settings = WindowSettings(scale="stature", frames=4, shortest=4)
+    clip = walkers.clip(people=1, frames=30)
+    clip.keypoints[:, 9] = 0  # left wrist
+    x = make_windows(clip, settings, 4).x
+    wrist = COCO18.index["left_wrist"]
+    np.testing.assert_allclose(
+        x[:, :2, 0, wrist], np.tile(standing_figure(COCO18)[wrist], (len(x), 1)), rtol=1e-5
+    )
+    assert (x[:, 2, :, wrist] == 0).all()
+    assert np.ptp(x[:, 1], axis=(1, 2)).max() < 1.5  # everybody is about one stature high
+
+
+def test_scale_stature_does_not_depend_on_the_distance_to_the_camera():
+    settings = WindowSettings(scale="stature")
+    near = walkers.clip(people=2)
+    keypoints = near.keypoints.copy()
+    keypoints[..., :2] = keypoints[..., :2] * 0.4 + 30
+    far = dataclasses.replace(near, keypoints=keypoints)
+    a, b = (make_windows(clip, settings, 6).x for clip in (near, far))
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_pieces_shorter_than_a_window_are_one_window_that_ends_with_them():
+    clip = walkers.clip(people=1, frames=7)
+    assert len(make_windows(clip, WindowSettings(), 1)) == 0
+    windows = make_windows(clip, WindowSettings(shortest=4, min_certainty=0.5), 1)
+    assert windows.first.tolist() == [-5]
+    x = windows.x
+    assert (x[0, 2, :5] == 0).all()
+    assert (x[0, 2, 5:] > 0).all()
+    assert len(make_windows(clip, WindowSettings(shortest=8), 1)) == 0
+    np.testing.assert_allclose(x[0, :2, 4], x[0, :2, 5], atol=1e-5)  # held, so that nothing seems to move
+
+
+def test_short_pieces_get_a_score_in_both_modes(with_densities):
+    clip = walkers.clip(people=1, frames=7)
+    for mode in ("backtracked", "online"):
+        rows = score_clip(with_densities, clip, ScoringSettings(frames=mode, by="sum")).row_score
+        assert np.isfinite(rows[-1])
+
+
+SETTINGS = {
+    **walkers.TINY,
+    "windows": {**walkers.TINY["windows"], "scale": "stature", "shortest": 4},
+    "training": {**walkers.TINY["training"], "masked": True, "pretrain_epochs": 1, "finetune_epochs": 1},
+    "scoring": {"smoothing_s": 0.2, "by": "sum", "parts": ["clustering", *DENSITY_PARTS]},
+    "densities": {"components": 3, "pose_components": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def with_densities() -> Model:
+    clips = [walkers.clip(f"walk{i}", seed=i) for i in range(3)]
+    return train_model(clips, settings_from_dict(SETTINGS), seed=0)
+
+
+def test_each_part_finds_what_it_is_of(with_densities):
+    calm = walkers.clip(seed=60)
+    fast = calm.keypoints.copy()
+    fast[..., 0] += 3 * (fast[..., 0] - fast[..., 0].mean())  # the walk is three times as wide
+    away = calm.keypoints.copy()
+    away[..., 1] += 2000
+    parts = with_densities.settings.scoring.parts
+
+    def scores(keypoints):
+        clip = dataclasses.replace(calm, keypoints=keypoints)
+        return dict(zip(parts, with_densities.parts(with_densities.windows_of(clip)), strict=True))
+
+    normal, moved = scores(calm.keypoints), scores(away)
+    assert np.median(moved["place"]) > np.quantile(normal["place"], 0.95)
+    assert np.median(moved["passage"]) > np.quantile(normal["passage"], 0.95)
+    np.testing.assert_allclose(moved["motion"], normal["motion"], rtol=0.02)  # the place says nothing of it
+    np.testing.assert_allclose(moved["pose"], normal["pose"], rtol=0.02)
+    assert np.median(scores(fast)["motion"]) > np.quantile(normal["motion"], 0.95)
+
+
+def test_the_sum_ranks_somebody_elsewhere_above_everybody_normal(with_densities):
+    calm = walkers.clip(seed=60)
+    away = calm.keypoints.copy()
+    away[..., 1] += 2000
+    a, b = (
+        score_clip(with_densities, dataclasses.replace(calm, keypoints=k)) for k in (calm.keypoints, away)
+    )
+    assert np.median(b.frames.score) > a.frames.score.max()
+
+
+def test_a_bundle_keeps_the_densities(with_densities, tmp_path):
+    save_bundle(with_densities, tmp_path / "model")
+    loaded = load_bundle(tmp_path / "model")
+    clip = walkers.clip(seed=61)
+    np.testing.assert_array_equal(
+        score_clip(loaded, clip).frames.score, score_clip(with_densities, clip).frames.score
+    )
+
+
+def test_damaged_densities_are_refused(with_densities, tmp_path):
+    save_bundle(with_densities, tmp_path / "model")
+    path = tmp_path / "model" / "normality.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    for name, value in (("place_deviation", 0.0), ("motion_means", np.nan), ("pose_weights", -1.0)):
+        np.savez(path, **{**arrays, name: np.full_like(arrays[name], value)})
+        with pytest.raises(ModelError, match=name.split("_")[0]):
+            load_bundle(tmp_path / "model")
+
+
+def test_places_are_learned_for_each_camera_and_say_nothing_about_another():
+    settings = WindowSettings(scale="stature", train_stride=1)
+    clips = [walkers.clip(f"0{c}_{i}", seed=9 * c + i, people=4, frames=90) for c in (1, 2) for i in (0, 1)]
+    densities = DensitySettings(components=2, camera="prefix")
+    windows = Windows.concatenate(
+        make_windows(clip, settings, 1, densities.camera_of(clip.clip)) for clip in clips
+    )
+    learned = Densities.fit(windows, ("motion", "place"), densities, seed=0)
+    assert sorted(learned.parts["place"]) == ["01", "02"]
+    here, elsewhere = (make_windows(clips[0], settings, 1, camera) for camera in ("01", "07"))
+    assert np.isfinite(learned.anomaly(here)["place"]).all()
+    assert np.isneginf(learned.anomaly(elsewhere)["place"]).all()
+    assert np.isfinite(learned.anomaly(elsewhere)["motion"]).all()
+
+
+def test_too_few_windows_are_an_error_that_says_what_to_do():
+    windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
+    with pytest.raises(TrainingError, match=r"densities\.components"):
+        Densities.fit(windows, ("motion",), DensitySettings(components=30), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scoring": {"parts": ["clusters"]}}, "parts"),
+        ({"scoring": {"parts": []}}, "parts"),
+        ({"scoring": {"parts": ["motion", "motion"]}}, "parts"),
+        ({"densities": {"components": 0}}, "components"),
+        ({"densities": {"camera": "all"}}, "camera"),
+        ({"windows": {"shortest": 13}}, "shortest"),
+        ({"windows": {"features": "xy"}, "training": {"masked": True}}, "masked"),
+        ({"windows": {"features": "xyz", "scale": "stature"}}, "stature"),
+        ({"windows": {"features": "xyz"}, "scoring": {"parts": ["motion"]}}, "sliding windows of 2-D joints"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, said):
+    with pytest.raises(ConfigError, match=said):
+        settings_from_dict(change)
+
+
+def test_the_masked_loss_asks_nothing_of_joints_that_are_missing():
+    import torch
+
+    from anomaly.steps import reconstruction_loss
+
+    settings = settings_from_dict({"training": {"masked": True}})
+    x = torch.rand(2, 3, 12, 18) + 0.1
+    x[:, 2, :, 5] = 0
+    wrong = x.clone()
+    wrong[:, :, :, 5] += 100
+    assert reconstruction_loss(wrong, x, settings) == 0
+    wrong[:, :, :, 6] += 1
+    torch.testing.assert_close(reconstruction_loss(wrong, x, settings), torch.tensor(1 / 17))
