@@ -75,6 +75,11 @@ class ScoringSettings:
         if not 0 <= self.smoothing_s <= 3600:
             raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
 
+    @property
+    def needs_decoder(self) -> bool:
+        """Whether scores rest on the autoencoder's reconstruction."""
+        return self.by in ("reconstruction", "both") or (self.by == "sum" and "reconstruction" in self.parts)
+
 
 @dataclass(frozen=True)
 class FrameScores:

@@ -156,7 +156,12 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     sections["scoring"] = dataclasses.asdict(model.settings.scoring)
     sections["calibration"] = dataclasses.asdict(model.settings.calibration)
     settings = build(Settings, override(sections, overrides))
-    if settings.scoring.by != "clustering" and not model.can_reconstruct:
+    if settings.scoring.parts != model.settings.scoring.parts:
+        raise ConfigError(
+            f"scoring.parts: the model in {folder} was trained to add up {', '.join(model.settings.scoring.parts)}; "
+            "train again to change that"
+        )
+    if not model.can_reconstruct and settings.scoring.needs_decoder:
         raise ModelError(
             f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
             "the trained model"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,7 +302,7 @@ def score(cli, workspace, out, *options, clip="normal_2"):
     return read_csv(out)
 
 
-@pytest.mark.parametrize("by", ["reconstruction", "both"])
+@pytest.mark.parametrize("by", ["reconstruction", "both", "sum"])
 def test_score_by_is_short_for_the_setting(truth_workspace, cli, tmp_path, by):
     usual = score(cli, truth_workspace, tmp_path / "usual.csv")
     short = score(cli, truth_workspace, tmp_path / "short.csv", "--score-by", by)
@@ -311,6 +312,24 @@ def test_score_by_is_short_for_the_setting(truth_workspace, cli, tmp_path, by):
     assert [r["people"] for r in short] == [r["people"] for r in usual]
     # Held-out normal frames are its scale, of this kind: normal video lies among them.
     assert 5 < np.mean([float(r["percentile"]) for r in short]) < 95
+
+
+def test_a_fixed_cameras_config_goes_from_training_to_explanations(truth_workspace, cli, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(truth_workspace, workspace)
+    small = ("--set=densities.components=3", "--set=densities.pose_components=2")
+    result = cli("train", "--workspace", workspace, "--fresh", "--config", "surveillance", *TINY, *small)
+    assert result.code == 0, result.err
+    extra = ("--explain", tmp_path / "windows.csv", "--plot", tmp_path / "plot.png")
+    rows = score(cli, workspace, tmp_path / "s.csv", *extra)
+    assert len({r["score"] for r in rows}) > 10
+    assert min(float(r["score"]) for r in rows) >= 0  # a sum of minus logarithms of shares
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+    assert len(read_csv(tmp_path / "windows.csv")) > 10
+    other = ("--set", "scoring.parts=[motion]", "--out", tmp_path / "o.csv")
+    result = cli("score", "--workspace", workspace, "--tracks", workspace / "tracks" / "normal_0.npz", *other)
+    assert result.code != 0
+    assert "train again" in result.err
 
 
 def test_clustering_is_the_kind_that_is_scored_by_default(truth_workspace, cli, tmp_path):
