@@ -29,12 +29,11 @@ $(OPENMMLAB): $(STAMP)
 demo: install
 	$(BIN)/gepc-pipeline demo --out demo
 
-# Two processes of one thread each; a file's tests stay together and share what they made.
 test: install openmmlab
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 test-quick: install openmmlab
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow'
 
 check: install
 	$(BIN)/ruff check .

@@ -398,7 +398,7 @@ def test_no_windows_have_no_scores(fitted, walking):
 
 def test_three_dimensions_are_refused(walking):
     flat = WindowSettings(skeleton="coco17", features="xyz", frames=24)
-    deep = Windows(flat, np.zeros((48, 17, 4), np.float32), *(np.zeros(1, int) for _ in range(4)))
+    deep = Windows(flat, np.zeros((48, 17, 4), np.float32), *(np.zeros(1, int) for _ in range(5)), ())
     for refuse in (MpedRnn(QUICK).fit, MpedRnn(QUICK).score_samples):
         with pytest.raises(ModelError, match="expected 2-D joints, got 3-D"):
             refuse(deep)

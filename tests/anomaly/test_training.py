@@ -89,8 +89,8 @@ def test_calibration_windows_share_no_frame_with_training_windows(walking_clips,
     spans = []
     original = training.make_windows
 
-    def spy(tracks, settings, stride):
-        windows = original(tracks, settings, stride)
+    def spy(tracks, settings, stride, *camera):
+        windows = original(tracks, settings, stride, *camera)
         spans.append((tracks.clip, stride, windows.start_s.min(), windows.end_s.max()))
         return windows
 
