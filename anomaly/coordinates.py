@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.stature import fit_figure, standing_figure
+from anomaly.stature import fit_figure, mean_place, standing_figure
 
 if TYPE_CHECKING:
     from anomaly.window_settings import WindowSettings
@@ -74,9 +74,7 @@ def _stand(
         place: (N, T, 2) middle of the trunk, NaN in frames without joints.
         settings: of the windows.
     """
-    there = np.isfinite(place[..., 0])
-    mean = np.where(there[..., None], place, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
-    where -= mean.astype(np.float32)[:, :, None, None]
+    where -= mean_place(place).astype(np.float32)[:, :, None, None]
     where /= stature[:, None, None, None]
     if not known.all():
         figure = np.nan_to_num(standing_figure(settings.person)).T[None, :, None]

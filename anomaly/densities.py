@@ -101,7 +101,7 @@ class Densities:
         """Learn the densities ``parts``, out of `DENSITY_PARTS`, of training windows.
 
         Raises:
-            TrainingError: a camera has too few windows.
+            TrainingError: there are too few windows, or no camera has enough of them.
         """
         rng = np.random.default_rng(seed)
         found: dict[str, dict[str, Density]] = {part: {} for part in parts}
@@ -116,6 +116,12 @@ class Densities:
                 if part in _OF_A_CAMERA:
                     components = settings.components_of(part)
                     found[part][str(camera)] = Density.fit(_numbers(part, ways), components, seed)
+        unknown = [part for part in parts if part in _OF_A_CAMERA and not found[part]]
+        if unknown:
+            raise TrainingError(
+                f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {', '.join(unknown)} need: train on "
+                "more video, or set densities.camera to one"
+            )
         ways = _describe(windows, _picked(everywhere, settings.windows, rng))
         for part in parts:
             if part not in _OF_A_CAMERA:

@@ -24,6 +24,9 @@ _HEIGHT = {
 _HALF_WIDTH = {
     "eye": 0.015, "ear": 0.03, "shoulder": 0.08, "elbow": 0.11, "wrist": 0.1, "hip": 0.05, "knee": 0.05, "ankle": 0.04,
 }  # fmt: skip
+TRUNK = (
+    _HEIGHT["shoulder"] + _HEIGHT["hip"]
+) / 2  # height of the trunk's middle above the ground, in statures
 FEWEST_STANDING = 4  # joints that a fit needs
 _LEAST_SPREAD = (
     0.04  # sum of the figure's squared distances from the mean of its seen joints, in statures squared
@@ -36,13 +39,12 @@ def standing_figure(skeleton: Skeleton) -> NDArray[np.float32]:
 
     The origin is the middle of the trunk, between shoulders and hips.
     """
-    middle = (_HEIGHT["shoulder"] + _HEIGHT["hip"]) / 2
     out = np.full((skeleton.num_joints, 2), np.nan, np.float32)
     for j, joint in enumerate(skeleton.joints):
         side, _, name = joint.rpartition("_")
         if name in _HEIGHT and side in ("", "left", "right"):
             across = _HALF_WIDTH.get(name, 0.0) * {"left": 1, "right": -1, "": 0}[side]
-            out[j] = across, middle - _HEIGHT[name]
+            out[j] = across, TRUNK - _HEIGHT[name]
     out.setflags(write=False)
     return out
 
@@ -92,6 +94,14 @@ def fit_figure(
     place[count == 0] = np.nan
     fitted: NDArray[np.float32] = place.astype(np.float32)
     return stature, fitted
+
+
+def mean_place(place: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, 2) mean over time of places (N, T, 2), NaN in frames without joints; 0 where there is no other."""
+    there = np.isfinite(place[..., 0])
+    total = np.where(there[..., None], place, 0).sum(axis=1)
+    mean: NDArray[np.float64] = total / np.maximum(there.sum(axis=1), 1)[:, None]
+    return mean
 
 
 def _median(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.stature import fit_figure
+from anomaly.stature import TRUNK, fit_figure, mean_place
 
 if TYPE_CHECKING:
     from pose_extract.skeleton import Skeleton
@@ -62,9 +62,8 @@ def describe_ways(
     speed = (np.hypot(*steps.transpose(2, 0, 1)) * moved).sum(axis=1) * scale
     growth = _growth(points, seen) * fps
     motion = np.stack([np.abs(velocity[:, 0]), velocity[:, 0], velocity[:, 1], speed, growth], axis=1)
-    there = np.isfinite(middle[..., 0])
-    mean = np.where(there[..., None], middle, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
-    ground = mean[:, 1] + 0.68 * stature
+    mean = mean_place(middle)
+    ground = mean[:, 1] + TRUNK * stature
     width, height = sizes[:, 0].astype(np.float64), sizes[:, 1].astype(np.float64)
     place = np.stack([mean[:, 0] / width, ground / height, np.log(stature / height)], axis=1)
     posture, swing = _limbs(where, seen, steps, middle, stature)

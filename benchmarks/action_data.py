@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.real_data import sample_data
 from pipeline.experiments.action_sets import ActionSet, LabelledClip
 from pipeline.experiments.splits import Split, random_splits
 from pose_extract.records import ClipTracks
@@ -146,12 +146,6 @@ class RealClip:
     action: int
     performer: int
     tracks: ClipTracks
-
-
-def sample_data() -> Path | None:
-    """The folder that GEPC_SAMPLE_DATA names, or None."""
-    data = os.environ.get("GEPC_SAMPLE_DATA")
-    return Path(data) if data else None
 
 
 def real_action_clips(name: str, data: Path) -> list[RealClip]:

@@ -197,6 +197,12 @@ def test_places_are_learned_for_each_camera_and_say_nothing_about_another():
     assert np.isfinite(learned.anomaly(elsewhere)["motion"]).all()
 
 
+def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_do():
+    windows = make_windows(walkers.clip(people=1, frames=60), WindowSettings(scale="stature"), 1, "01")
+    with pytest.raises(TrainingError, match=r"densities\.camera to one"):
+        Densities.fit(windows, ("place",), DensitySettings(components=2, camera="prefix"), seed=0)
+
+
 def test_too_few_windows_are_an_error_that_says_what_to_do():
     windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
     with pytest.raises(TrainingError, match=r"densities\.components"):
