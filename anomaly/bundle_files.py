@@ -31,7 +31,7 @@ from pose_extract.files import write_atomically
 if TYPE_CHECKING:
     from anomaly.model import Model
 
-FORMAT, VERSION = "gepc-bundle", 3
+FORMAT, VERSION = "gepc-bundle", 4
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops

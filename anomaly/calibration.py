@@ -55,7 +55,8 @@ class Calibration:
         frames: (4, 2, F) score of the frame's worst person, in the order of `KINDS` and `MODES`; NaN where nobody was
             scored.
         rows: (4, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
-        parts: (P, W) of the kind "sum", scores of single windows by each of its parts.
+        parts: (P, W) of the kind "sum", scores of single normal windows by each of its parts, which had not learned
+            from them; NaN at the end where a part has fewer.
     """
 
     clip: NDArray[np.int32]
@@ -130,14 +131,22 @@ class Tails:
     scores on any scale count alike, and no weight is chosen.
 
     Attributes:
-        parts: (P, W) scores.
+        parts: (P, W) scores; NaN at the end of a part that has fewer.
     """
 
     parts: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[np.float64]]) -> Tails:
+        """Of P parts' scores, each of as many windows as it has."""
+        out = np.full((len(parts), max(map(len, parts))), np.nan)
+        for row, part in zip(out, parts, strict=True):
+            row[: len(part)] = part
+        return cls(out)
+
     @cached_property
-    def _sorted(self) -> NDArray[np.float64]:
-        return np.sort(self.parts, axis=1)
+    def _sorted(self) -> list[NDArray[np.float64]]:
+        return [np.sort(part[~np.isnan(part)]) for part in self.parts]
 
     def sum(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) sum over parts of minus the logarithm of the share of held-out windows that score as high.
@@ -198,7 +207,7 @@ def split_held_out(
         raise TrainingError(
             "a model of whole clips needs some to train on and others to calibrate with, got 1 clip: extract more"
         )
-    if len(clips) < _CLIPS_FOR_WHOLE and not whole:
+    if not enough_for_whole(len(clips)) and not whole:
         cuts = [round((1 - share) * clip.frame_count) for clip in clips]
         return (
             [cut_frames(clip, 0, cut) for clip, cut in zip(clips, cuts, strict=True)],
@@ -214,6 +223,11 @@ def split_held_out(
         [clip for i, clip in enumerate(clips) if i not in held],
         [clip for i, clip in enumerate(clips) if i in held],
     )
+
+
+def enough_for_whole(clips: int) -> bool:
+    """Whether so many clips are set apart as whole ones; with fewer, a part of each is."""
+    return clips >= _CLIPS_FOR_WHOLE
 
 
 def cut_frames(tracks: ClipTracks, first: int, stop: int) -> ClipTracks:

@@ -58,6 +58,21 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     return x if settings.confidence else np.ascontiguousarray(where)
 
 
+def steady(points: FloatArray, sigma: float) -> FloatArray:
+    """Smooth joints (N, T, V, D + 1) over time by a Gaussian of ``sigma`` frames; what is missing (0) stays it.
+
+    Weights are those of the frames that a joint is seen in: nothing outside the window counts.
+    """
+    now = np.arange(points.shape[1], dtype=np.float32)
+    kernel = np.exp(-0.5 * np.square((now[:, None] - now) / np.float32(sigma)))
+    seen = (points[..., -1:] > 0).astype(np.float32)
+    weighted = np.concatenate([points[..., :-1] * seen, seen], axis=-1)
+    flat = np.matmul(kernel, weighted.reshape(*points.shape[:2], -1)).reshape(weighted.shape)
+    out = points.copy()
+    out[..., :-1] = seen * flat[..., :-1] / np.maximum(flat[..., -1:], 1e-9)
+    return out
+
+
 def _stand(
     where: FloatArray,
     known: NDArray[np.bool_],

@@ -7,7 +7,7 @@ little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from anomaly.normality import GaussianNormality
 from anomaly.normality_settings import NormalitySettings
 from anomaly.ways import MOTION, PLACE, Ways, describe_ways
 from pose_extract.errors import TrainingError
+from pose_extract.records import ClipTracks
 
 if TYPE_CHECKING:
     from anomaly.windows import Windows
@@ -84,71 +85,106 @@ class Density:
         )
 
 
+Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
+
+
 @dataclass(frozen=True)
 class Densities:
-    """The densities of the training windows, of each part and camera.
+    """The densities of normal windows, of each part and camera, each fitted without every fold in turn.
+
+    A window's score is the mean over the folds' densities; that of a normal window is by the one density that has not
+    seen its fold. So every normal window tells what scores mean (cross-fitting).
 
     Attributes:
         settings: what they were fitted with.
-        parts: part -> camera -> density; "pose" and "motion" have the camera "" only.
+        parts: part -> (camera, fold left out) -> density; "pose" and "motion" have the camera "" only.
     """
 
     settings: DensitySettings
-    parts: Mapping[str, Mapping[str, Density]]
+    parts: Mapping[str, Mapping[Fit, Density]]
 
     @classmethod
-    def fit(cls, windows: Windows, parts: tuple[str, ...], settings: DensitySettings, seed: int) -> Densities:
-        """Learn the densities ``parts``, out of `DENSITY_PARTS`, of training windows.
+    def fit(
+        cls,
+        windows: Windows,
+        fold: NDArray[np.int64],
+        parts: tuple[str, ...],
+        settings: DensitySettings,
+        seed: int,
+    ) -> Densities:
+        """Learn the densities ``parts``, out of `DENSITY_PARTS`, of normal windows.
+
+        Args:
+            windows: N of them.
+            fold: (N,) which fold of the normal video each is in, 0 being what is held out; below 0: in none.
+            parts: which densities.
+            settings: how to fit them.
+            seed: of the mixtures and of what is drawn.
 
         Raises:
             TrainingError: there are too few windows, or no camera has enough of them.
         """
         rng = np.random.default_rng(seed)
-        found: dict[str, dict[str, Density]] = {part: {} for part in parts}
-        everywhere = np.arange(len(windows))
+        found: dict[str, dict[Fit, Density]] = {part: {} for part in parts}
         cameras = windows.camera
-        for camera in np.unique(cameras):
-            here = np.flatnonzero(cameras == camera)
-            if settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
-                continue  # too little is known of this camera to say what is usual there
-            ways = _describe(windows, _picked(here, settings.windows, rng))
-            for part in parts:
-                if part in _OF_A_CAMERA:
+        for left_out in np.union1d([0], fold[fold >= 0]):
+            seen = (fold >= 0) & (fold != left_out)
+            if not seen.any():
+                continue
+            for camera in np.unique(cameras[seen]):
+                here = np.flatnonzero(seen & (cameras == camera))
+                if settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
+                    continue  # too little is known of this camera to say what is usual there
+                ways = _describe(windows, _picked(here, settings.windows, rng))
+                for part in (p for p in parts if p in _OF_A_CAMERA):
                     components = settings.components_of(part)
-                    found[part][str(camera)] = Density.fit(_numbers(part, ways), components, seed)
-        unknown = [part for part in parts if part in _OF_A_CAMERA and not found[part]]
+                    found[part][str(camera), int(left_out)] = Density.fit(
+                        _numbers(part, ways), components, seed
+                    )
+            ways = _describe(windows, _picked(np.flatnonzero(seen), settings.windows, rng))
+            for part in (p for p in parts if p not in _OF_A_CAMERA):
+                found[part]["", int(left_out)] = Density.fit(
+                    _numbers(part, ways), settings.components_of(part), seed
+                )
+        unknown = [part for part in parts if not found[part]]
         if unknown:
             raise TrainingError(
                 f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {', '.join(unknown)} need: train on "
                 "more video, or set densities.camera to one"
             )
-        ways = _describe(windows, _picked(everywhere, settings.windows, rng))
-        for part in parts:
-            if part not in _OF_A_CAMERA:
-                found[part][""] = Density.fit(_numbers(part, ways), settings.components_of(part), seed)
         return cls(settings, found)
 
-    def anomaly(self, windows: Windows) -> dict[str, NDArray[np.float64]]:
-        """(N,) minus log density of N windows by each part; of cameras that nothing was learned of, minus infinity."""
-        out = {part: np.full(len(windows), -np.inf) for part in self.parts}
+    def anomaly(
+        self, windows: Windows, fold: NDArray[np.int64] | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """(N,) minus log density of N windows by each part; of cameras that nothing was learned of, minus infinity.
+
+        The mean over the densities; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
+        """
+        total = {part: np.zeros(len(windows)) for part in self.parts}
+        count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
         cameras = windows.camera
         for begin in range(0, len(windows), _CHUNK):
             rows = np.arange(begin, min(begin + _CHUNK, len(windows)))
             ways = _describe(windows, rows)
             for part, known in self.parts.items():
                 numbers = _numbers(part, ways)
-                for camera, density in known.items():
+                for (camera, left_out), density in known.items():
                     own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
+                    if fold is not None:
+                        own &= fold[rows] == left_out
                     if own.any():
-                        out[part][rows[own]] = density.anomaly(numbers[own])
-        return out
+                        total[part][rows[own]] += density.anomaly(numbers[own])
+                        count[part][rows[own]] += 1
+        return {p: np.where(count[p] > 0, total[p] / np.maximum(count[p], 1), -np.inf) for p in self.parts}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, by name; `densities_from_arrays` makes the densities of it."""
         out: dict[str, NDArray[Any]] = {}
-        for part, by_camera in self.parts.items():
-            kinds = list(by_camera.values())
-            out[f"{part}_camera"] = np.array(list(by_camera), _CAMERA)
+        for part, fits in self.parts.items():
+            kinds = list(fits.values())
+            out[f"{part}_camera"] = np.array([camera for camera, _ in fits], _CAMERA)
+            out[f"{part}_fold"] = np.array([fold for _, fold in fits], np.int64)
             for name in (*_OWN, *GaussianNormality.ARRAYS):
                 values = [getattr(k if name in _OWN else k.mixture, name) for k in kinds]
                 out[f"{part}_{name}"] = np.stack(values).astype(np.float64)
@@ -156,7 +192,7 @@ class Densities:
 
 
 def _shapes(part: str, settings: DensitySettings, joints: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the arrays of one camera's density."""
+    """Names and shapes of the arrays of one density."""
     size = {
         "pose": 5 * joints,
         "motion": MOTION,
@@ -173,10 +209,11 @@ def density_shapes(
     """Shapes and types of `Densities.arrays`; a letter is a length that the file decides."""
     out: dict[str, tuple[tuple[int | str, ...], Any]] = {}
     for part in parts:
-        cameras = f"cameras of {part}" if part in _OF_A_CAMERA else 1
-        out[f"{part}_camera"] = ((cameras,), _CAMERA)
+        fits = f"fits of {part}"
+        out[f"{part}_camera"] = ((fits,), _CAMERA)
+        out[f"{part}_fold"] = ((fits,), np.int64)
         for name, size in _shapes(part, settings, joints).items():
-            out[f"{part}_{name}"] = ((cameras, *size), np.float64)
+            out[f"{part}_{name}"] = ((fits, *size), np.float64)
     return out
 
 
@@ -188,7 +225,7 @@ def densities_from_arrays(
     Raises:
         ValueError: they are none.
     """
-    found: dict[str, dict[str, Density]] = {}
+    found: dict[str, dict[Fit, Density]] = {}
     for part in parts:
         values = {name: arrays[f"{part}_{name}"] for name in (*_OWN, *GaussianNormality.ARRAYS)}
         for name, value in values.items():
@@ -197,15 +234,51 @@ def densities_from_arrays(
         if (values["deviation"] <= 0).any() or (values["weights"] < 0).any():
             raise ValueError(f"a deviation or weight of {part} is not positive")
         found[part] = {}
-        for i, camera in enumerate(arrays[f"{part}_camera"]):
+        for i, (camera, fold) in enumerate(
+            zip(arrays[f"{part}_camera"], arrays[f"{part}_fold"], strict=True)
+        ):
             mixture = GaussianNormality(
                 NormalitySettings(), **{name: values[name][i] for name in GaussianNormality.ARRAYS}
             )
             problem = mixture.problem()
             if problem is not None:
                 raise ValueError(f"{part}: {problem}")
-            found[part][str(camera)] = Density(values["mean"][i], values["deviation"][i], mixture)
+            found[part][str(camera), int(fold)] = Density(values["mean"][i], values["deviation"][i], mixture)
     return Densities(settings, found)
+
+
+def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
+    """Which fold, from 1, each clip to train on is in: alike in people, and of each camera about as much."""
+    order = sorted(range(len(clips)), key=lambda i: (-len(clips[i]), i))
+    size: dict[tuple[str, int], int] = {}
+    out = [0] * len(clips)
+    for i in order:
+        camera = settings.camera_of(clips[i].clip)
+        fold = min(
+            range(1, settings.folds), key=lambda k: (size.get((camera, k), 0), size.get(("", k), 0), k)
+        )
+        for key in {(camera, fold), ("", fold)}:
+            size[key] = size.get(key, 0) + len(clips[i])
+        out[i] = fold
+    return out
+
+
+def fold_of_parts(windows: Windows, time_s: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
+    """(N,) fold, from 1, of the windows of one clip that is cut into parts of equal time; below 0 across a cut.
+
+    Args:
+        windows: of one clip.
+        time_s: (F,) the clip's.
+        folds: with the held-out one.
+    """
+    if not len(windows):
+        return np.zeros(0, np.int64)
+    begin, end = time_s[0] - 1e-9, time_s[-1] + 1e-9
+    first, last = (
+        np.clip(np.floor((at - begin) / (end - begin) * (folds - 1)), 0, folds - 2).astype(np.int64)
+        for at in (windows.start_s, windows.end_s)
+    )
+    return np.where(first == last, 1 + first, -1)
 
 
 def _picked(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:

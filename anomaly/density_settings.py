@@ -11,7 +11,7 @@ NETWORK_PARTS = ("clustering", "reconstruction")
 DENSITY_PARTS = ("pose", "motion", "place", "passage", "conduct")
 PARTS = (*NETWORK_PARTS, *DENSITY_PARTS)
 CAMERAS = ("one", "prefix")
-_MOST_COMPONENTS = 500
+_MOST_COMPONENTS, _MOST_FOLDS = 500, 100
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,15 @@ class DensitySettings:
         camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
             camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera,
             and say nothing about people before another one.
+        folds: the normal video in so many parts, the held-out one being the first; a density is fitted without each
+            in turn, so that all of the video tells what normal scores are.
     """
 
     components: int = 30
     pose_components: int = 12
     windows: int = 20_000
     camera: str = "one"
+    folds: int = 5
 
     def __post_init__(self) -> None:
         expect_one_of("densities.camera", self.camera, CAMERAS)
@@ -44,6 +47,9 @@ class DensitySettings:
                 f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
                 f"{self.components}, {self.pose_components} and {self.windows}"
             )
+
+        if not 2 <= self.folds <= _MOST_FOLDS:
+            raise ConfigError(f"densities: expected 2 to {_MOST_FOLDS} folds, got {self.folds}")
 
     def components_of(self, part: str) -> int:
         """Components of the mixture of one of `DENSITY_PARTS`."""

@@ -100,15 +100,23 @@ class Model:
         return np.concatenate([np.zeros(0), *parts])
 
     def parts(
-        self, windows: Windows, known: Mapping[str, NDArray[np.float64]] | None = None
+        self,
+        windows: Windows,
+        known: Mapping[str, NDArray[np.float64]] | None = None,
+        held_out: bool = False,
     ) -> NDArray[np.float64]:
         """(P, N) scores of N windows by the parts of the kind "sum", each on a scale of its own.
 
-        ``known`` are scores of these windows that need not be made again, by part.
+        Args:
+            windows: to score.
+            known: scores of these windows that need not be made again, by part.
+            held_out: whether they are of the held-out video, which some of the densities have learned from; the others
+                score it.
         """
         scores = dict(known or {})
         if self.densities is not None:
-            scores |= self.densities.anomaly(windows)
+            fold = np.zeros(len(windows), np.int64) if held_out else None
+            scores |= self.densities.anomaly(windows, fold)
         for part in set(NETWORK_PARTS) & set(self.settings.scoring.parts) - set(scores):
             scores[part] = self.anomaly(windows, part)
         return np.stack([scores[part] for part in self.settings.scoring.parts])

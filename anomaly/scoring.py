@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -289,8 +289,20 @@ def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | Non
     return model.calibration.floor(settings.frames, settings.by)
 
 
-def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calibration:
+def calibrate(
+    model: Model,
+    held_out: list[ClipTracks],
+    tell: Progress,
+    reference: Mapping[str, NDArray[np.float64]] | None = None,
+) -> Calibration:
     """Score held-out normal clips, unsmoothed, by every kind and in every mode.
+
+    Args:
+        model: without a calibration yet.
+        held_out: clips that it has not learned from.
+        tell: hears of progress.
+        reference: by part of the kind "sum", scores of windows that the part has not learned from; the held-out
+            windows' where there are none.
 
     Raises:
         TrainingError: if they have no window.
@@ -300,9 +312,12 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
     for number, tracks in enumerate(held_out):
         windows = model.windows_of(tracks)
         own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
-        scored.append((own, model.parts(windows, own)))
+        scored.append((own, model.parts(windows, own, held_out=True)))
         tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
-    tails = Tails(_thinned(np.concatenate([parts for _, parts in scored], axis=1)))
+    known = dict(
+        zip(model.settings.scoring.parts, np.concatenate([p for _, p in scored], axis=1), strict=True)
+    )
+    tails = Tails.of([_thinned(scores) for scores in (known | dict(reference or {})).values()])
     rows = []
     for (own, parts), tracks in zip(scored, held_out, strict=True):
         windows = model.windows_of(tracks)
@@ -344,6 +359,6 @@ def calibrate(model: Model, held_out: list[ClipTracks], tell: Progress) -> Calib
     )
 
 
-def _thinned(parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most so many windows (P, W), evenly out of all: more would only make bundles large."""
-    return parts[:, :: max(-(-parts.shape[1] // _MOST_HELD_OUT), 1)]
+def _thinned(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most so many windows' scores, evenly out of all: more would only make bundles large."""
+    return scores[:: max(-(-len(scores) // _MOST_HELD_OUT), 1)]

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly import distributed
-from anomaly.calibration import split_held_out
+from anomaly.calibration import enough_for_whole, split_held_out
 from anomaly.checkpoint import Checkpoint, fingerprint
 from anomaly.clustering import Occupancy, batch_target, divergence, target_distribution
 from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
-from anomaly.densities import Densities
+from anomaly.densities import Densities, fold_of_clips, fold_of_parts
 from anomaly.explain import typical_windows
 from anomaly.network import Network
 from anomaly.normality import fit_normality
@@ -60,6 +60,7 @@ class Learned:
         held_out: the clips to calibrate with.
         data: the training set.
         clips: how many clips it is from.
+        fold: (N,) of the training set's windows; see `Densities.fit`.
     """
 
     settings: ModelSettings
@@ -70,6 +71,7 @@ class Learned:
     held_out: list[ClipTracks]
     data: TrainingSet
     clips: int
+    fold: NDArray[np.int64]
 
 
 def train_model(
@@ -121,7 +123,8 @@ def learn(
     del clips  # each is let go when its windows have been made
     people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
     settings = _with_patch_channels(settings, fit)
-    windows = Windows.concatenate(_windows_of(fit, settings, tell))
+    folds: list[NDArray[np.int64]] = []
+    windows = Windows.concatenate(_windows_of(fit, settings, tell, folds))
     _check_amount(len(windows), people, len(names), settings)
     if windows.patches is not None:
         windows = replace(windows, scale=PatchScale.of(windows))
@@ -140,7 +143,8 @@ def learn(
     network.eval()
     log_p = assign_all(network, data)
     run.end(ended, Occupancy.of(np.exp(log_p)))
-    return Learned(settings, seed, network, log_p, run.history, held_out, data, len(names))
+    fold = np.concatenate(folds)
+    return Learned(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
 
 
 def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
@@ -259,12 +263,11 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     model = TrainedModel(
         settings, normality, history=history, words=words, patch_scale=scale, network=network
     )
+    reference: dict[str, NDArray[np.float64]] = {}
     if settings.density_parts:
-        model.densities = Densities.fit(
-            learned.data.windows, settings.density_parts, settings.densities, learned.seed
-        )
+        model.densities, reference = _densities(learned)
     tell("normality", 1, 1, {"components": model.normality.components_used})
-    model.calibration = calibrate(model, learned.held_out, tell)
+    model.calibration = calibrate(model, learned.held_out, tell, reference)
     model.facts = {
         "windows": len(learned.data.windows),
         "clips": learned.clips,
@@ -282,6 +285,23 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     return model
 
 
+def _densities(learned: Learned) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
+    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
+    settings, fit = learned.settings, learned.data.windows
+    held_out = [
+        make_windows(
+            clip, settings.windows, settings.windows.train_stride, settings.densities.camera_of(clip.clip)
+        )
+        for clip in learned.held_out
+    ]
+    windows = Windows.concatenate([replace(fit, scale=None), *held_out])
+    fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
+    densities = Densities.fit(windows, fold, settings.density_parts, settings.densities, learned.seed)
+    known = np.flatnonzero(fold >= 0)
+    found = densities.anomaly(windows.pick(known), fold[known])
+    return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
+
+
 def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:
     """The settings with the length of the clips' appearance vectors, on which the first layer's width depends."""
     found = [clip.features.shape[2] for clip in clips if clip.features is not None]
@@ -294,13 +314,20 @@ def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
     """Progress that nobody wants."""
 
 
-def _windows_of(clips: list[ClipTracks], settings: ModelSettings, tell: Progress) -> Iterator[Windows]:
-    """Training windows, clip after clip, which are taken out of the list."""
+def _windows_of(
+    clips: list[ClipTracks], settings: ModelSettings, tell: Progress, folds: list[NDArray[np.int64]]
+) -> Iterator[Windows]:
+    """Training windows, clip after clip, which are taken out of the list; their folds are put behind ``folds``."""
     found, total = 0, len(clips)
+    whole = fold_of_clips(clips, settings.densities) if enough_for_whole(total) else None
     for number in range(total):
         clip = clips.pop(0)
         camera = settings.densities.camera_of(clip.clip)
         windows = make_windows(clip, settings.windows, settings.windows.train_stride, camera)
+        if whole is None:
+            folds.append(fold_of_parts(windows, clip.time_s, settings.densities.folds))
+        else:
+            folds.append(np.full(len(windows), whole[number]))
         found += len(windows)
         tell("windows", number + 1, total, {"windows": found})
         yield windows

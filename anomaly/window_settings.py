@@ -50,6 +50,8 @@ class WindowSettings:
             largest coordinate is 1) or "body" (joints lie 1 unit from the body's centre on the whole, whatever the
             distance to the camera) or "stature" (a standing figure laid over the seen joints is 1 high, its trunk's
             middle the origin, and joints that the window lacks are where that figure has them).
+        smoothing_s: sigma of the Gaussian over each joint's places in a sliding window, in seconds; 0: as they were
+            seen. Estimated joints tremble, and their speed even more.
     """
 
     skeleton: str | SkeletonDeclaration = "coco18"
@@ -68,6 +70,7 @@ class WindowSettings:
     min_joints: int = 1
     min_certainty: float = 0.0
     scale: str = "none"
+    smoothing_s: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.skeleton, SkeletonDeclaration) and self.skeleton.name in SKELETONS:
@@ -113,6 +116,11 @@ class WindowSettings:
         ):
             raise ConfigError(
                 "windows: scale stature is that of one person's 2-D joints whose names it knows; use body"
+            )
+        if not 0 <= self.smoothing_s <= 10 or (self.smoothing_s and self.extent == "clip"):
+            raise ConfigError(
+                "windows: expected a smoothing_s of 0 to 10, and 0 with extent clip, got "
+                f"{self.smoothing_s} with extent {self.extent}"
             )
         if self.min_frames < 2:
             raise ConfigError(f"windows: expected min_frames of 2 or above, got {self.min_frames}")

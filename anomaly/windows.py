@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.coordinates import IN_PIXELS, in_frames, normalise
+from anomaly.coordinates import IN_PIXELS, in_frames, normalise, steady
 from anomaly.patches import PatchScale, patch_batch, patch_rows
 from anomaly.resampling import Pile, nearest_rows, people, pieces
 from anomaly.whole_clips import whole_clip
@@ -77,21 +77,26 @@ class Windows:
         """The windows that ``index`` (any NumPy index along N) picks: (n, C, T, V), normalised."""
         rows = self.start[index][:, None] + np.arange(self.settings.frames)
         if self.patches is None:
-            return normalise(self.points[rows], self.settings)
+            return normalise(self._joints(rows), self.settings)
         look = patch_batch(self.patches, self.points[..., -1], rows, self.scale)
         if not self.settings.coordinates:
             return look
-        return np.concatenate([normalise(self.points[rows], self.settings), look], axis=1)
+        return np.concatenate([normalise(self._joints(rows), self.settings), look], axis=1)
 
     def pixels(self, index: Any) -> NDArray[np.float32]:
         """Joints (n, T, V, 3) in pixels and confidence, 0 where missing, of the 2-D windows that ``index`` picks."""
-        points = self.points[self.start[index][:, None] + np.arange(self.settings.frames)]
+        points = self._joints(self.start[index][:, None] + np.arange(self.settings.frames))
         if self.settings.scale not in IN_PIXELS:
             seen = points[..., 2:] > 0
             points[..., :2] = np.where(
                 seen, (points[..., :2] + 1) / 2 * self.pick(index).size[:, None, None], 0
             )
         return points
+
+    def _joints(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Joints (n, T, V, D + 1) of windows' rows (n, T), smoothed where the settings ask for it."""
+        sigma = self.settings.smoothing_s * self.settings.fps
+        return steady(self.points[rows], sigma) if sigma else self.points[rows]
 
     @property
     def size(self) -> NDArray[np.float32]:

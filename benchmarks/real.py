@@ -41,14 +41,11 @@ from pose_extract.records import ClipTracks
 FINAL = "configs/surveillance.yaml"
 ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct")
 SUMS = {
-    "+ pose": ("clustering", "pose"),
-    "+ motion": ("clustering", "pose", "motion"),
-    "+ place": ("clustering", "pose", "motion", "place"),
-    "+ passage": ("clustering", "pose", "motion", "place", "passage"),
-    "+ conduct": ("clustering", "pose", "motion", "place", "passage", "conduct"),
-    "without motion": ("clustering", "pose", "place", "passage", "conduct"),
-    "with reconstruction": ALL,
-    "densities alone": ("pose", "place", "passage", "conduct"),
+    "clustering + pose": ("clustering", "pose"),
+    "clustering + pose + passage": ("clustering", "pose", "passage"),
+    "clustering + pose + passage + conduct": ("clustering", "pose", "passage", "conduct"),
+    "all of them": ALL,
+    "densities alone": ("pose", "passage", "conduct"),
 }
 PAPER = (  # the paper's form of every step, on the product's small network
     "windows.scale=none", "clustering.clusters=10", "clustering.bias=false", "clustering.temperature=1",
@@ -127,7 +124,11 @@ def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
         yield name, _sum(model, scored, parts)
     wanted = load_settings("surveillance", ["windows.fps=25", *short])
     final = _with_parts(model, wanted.scoring.parts)
-    final.calibration = calibrate(final, held_out, _silent)
+    assert model.calibration is not None
+    known = dict(zip(ALL, model.calibration.parts, strict=True))
+    final.calibration = calibrate(
+        final, held_out, _silent, {part: known[part] for part in final.settings.scoring.parts}
+    )
     yield FINAL, _by_product(final, task.test)
     online = dataclasses.replace(final.settings.scoring, frames="online")
     yield f"{FINAL}, online", [score_clip(final, clip, online).frames.score for clip in task.test]

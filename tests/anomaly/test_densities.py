@@ -5,7 +5,8 @@ import pytest
 import walkers
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.densities import Densities
+from anomaly.coordinates import steady
+from anomaly.densities import Densities, fold_of_clips, fold_of_parts
 from anomaly.density_settings import DENSITY_PARTS, DensitySettings
 from anomaly.model import Model
 from anomaly.scoring import ScoringSettings, score_clip
@@ -128,7 +129,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def with_densities() -> Model:
-    clips = [walkers.clip(f"walk{i}", seed=i) for i in range(3)]
+    clips = [walkers.clip(f"walk{i}", seed=i, people=6) for i in range(3)]
     return train_model(clips, settings_from_dict(SETTINGS), seed=0)
 
 
@@ -184,29 +185,82 @@ def test_damaged_densities_are_refused(with_densities, tmp_path):
 
 def test_places_are_learned_for_each_camera_and_say_nothing_about_another():
     settings = WindowSettings(scale="stature", train_stride=1)
-    clips = [walkers.clip(f"0{c}_{i}", seed=9 * c + i, people=4, frames=90) for c in (1, 2) for i in (0, 1)]
+    clips = [walkers.clip(f"0{c}_{i}", seed=9 * c + i, people=8, frames=90) for c in (1, 2) for i in (0, 1)]
     densities = DensitySettings(components=2, camera="prefix")
     windows = Windows.concatenate(
         make_windows(clip, settings, 1, densities.camera_of(clip.clip)) for clip in clips
     )
-    learned = Densities.fit(windows, ("motion", "place"), densities, seed=0)
-    assert sorted(learned.parts["place"]) == ["01", "02"]
+    fold = np.arange(len(windows)) % 2
+    learned = Densities.fit(windows, fold, ("motion", "place"), densities, seed=0)
+    assert sorted(learned.parts["place"]) == [("01", 0), ("01", 1), ("02", 0), ("02", 1)]
     here, elsewhere = (make_windows(clips[0], settings, 1, camera) for camera in ("01", "07"))
     assert np.isfinite(learned.anomaly(here)["place"]).all()
     assert np.isneginf(learned.anomaly(elsewhere)["place"]).all()
     assert np.isfinite(learned.anomaly(elsewhere)["motion"]).all()
 
 
+def test_a_fold_s_density_has_not_seen_it_and_scores_it():
+    windows = make_windows(walkers.clip(people=6, frames=120), WindowSettings(scale="stature"), 1)
+    fold = np.arange(len(windows)) * 3 // len(windows)
+    settings = DensitySettings(components=2, folds=3)
+    learned = Densities.fit(windows, fold, ("motion",), settings, seed=0)
+    assert sorted(learned.parts["motion"]) == [("", 0), ("", 1), ("", 2)]
+    others = windows.pick(fold != 2)
+    without = Densities.fit(others, np.ones(len(others), np.int64), ("motion",), settings, seed=0)
+    mine = windows.pick(fold == 2)
+    np.testing.assert_allclose(learned.parts["motion"]["", 2].mean, without.parts["motion"]["", 0].mean)
+    by_each = [learned.anomaly(mine, np.full(len(mine), k))["motion"] for k in range(3)]
+    np.testing.assert_allclose(by_each[2], without.anomaly(mine, np.zeros(len(mine), np.int64))["motion"])
+    np.testing.assert_allclose(learned.anomaly(mine)["motion"], np.mean(by_each, axis=0))
+
+
+def test_clips_are_folded_alike_and_a_few_are_cut_where_no_window_crosses():
+    clips = [walkers.clip(f"0{i % 2}_{i}", seed=i, people=1 + i % 3, frames=40) for i in range(12)]
+    folds = fold_of_clips(clips, DensitySettings(folds=3, camera="prefix"))
+    rows = [sum(len(c) for c, k in zip(clips, folds, strict=True) if k == fold) for fold in (1, 2)]
+    assert max(rows) < 1.3 * min(rows)
+    assert set(folds) == {1, 2}
+    clip = walkers.clip(people=2, frames=240)
+    windows = make_windows(clip, WindowSettings(), 1)
+    fold = fold_of_parts(windows, clip.time_s, 5)
+    assert set(fold) == {-1, 1, 2, 3, 4}
+    for a in range(1, 4):
+        assert windows.end_s[fold == a].max() < windows.start_s[fold == a + 1].min()
+
+
+def test_smoothing_steadies_joints_and_leaves_a_steady_walk_and_what_is_missing():
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(np.full((1, 12, 1, 2), 3.0), axis=1) + rng.uniform(0, 50, (1, 1, 18, 2))
+    points = np.concatenate([walk, np.ones((1, 12, 18, 1))], axis=3).astype(np.float32)
+    np.testing.assert_allclose(steady(points, 1.0)[:, 4:8], points[:, 4:8], atol=0.01)
+    trembling = points.copy()
+    trembling[..., :2] += rng.normal(0, 2, trembling[..., :2].shape)
+    trembling[0, 3, 5] = 0
+    smooth = steady(trembling, 1.5)
+    assert (smooth[0, 3, 5] == 0).all()
+    off = [np.abs(x[:, 4:8, :, :2] - points[:, 4:8, :, :2]).mean() for x in (smooth, trembling)]
+    assert off[0] < 0.6 * off[1]
+    np.testing.assert_array_equal(smooth[..., 2], trembling[..., 2])
+
+
 def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_do():
     windows = make_windows(walkers.clip(people=1, frames=60), WindowSettings(scale="stature"), 1, "01")
     with pytest.raises(TrainingError, match=r"densities\.camera to one"):
-        Densities.fit(windows, ("place",), DensitySettings(components=2, camera="prefix"), seed=0)
+        Densities.fit(
+            windows,
+            np.ones(len(windows), np.int64),
+            ("place",),
+            DensitySettings(components=2, camera="prefix"),
+            0,
+        )
 
 
 def test_too_few_windows_are_an_error_that_says_what_to_do():
     windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
     with pytest.raises(TrainingError, match=r"densities\.components"):
-        Densities.fit(windows, ("motion",), DensitySettings(components=30), seed=0)
+        Densities.fit(
+            windows, np.ones(len(windows), np.int64), ("motion",), DensitySettings(components=30), 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -217,7 +271,9 @@ def test_too_few_windows_are_an_error_that_says_what_to_do():
         ({"scoring": {"parts": ["motion", "motion"]}}, "parts"),
         ({"densities": {"components": 0}}, "components"),
         ({"densities": {"camera": "all"}}, "camera"),
+        ({"densities": {"folds": 1}}, "folds"),
         ({"windows": {"shortest": 13}}, "shortest"),
+        ({"windows": {"smoothing_s": -1}}, "smoothing_s"),
         ({"windows": {"features": "xy"}, "training": {"masked": True}}, "masked"),
         ({"windows": {"features": "xyz", "scale": "stature"}}, "stature"),
         ({"windows": {"features": "xyz"}, "scoring": {"parts": ["motion"]}}, "sliding windows of 2-D joints"),
