@@ -271,7 +271,7 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
     shapes = normality_shapes(settings.normality, clusters)
     patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
-        **density_shapes(settings.density_parts, settings.densities, windows.body.num_joints),
+        **density_shapes(settings.density_parts, settings.densities, windows.body.num_joints, clusters),
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},

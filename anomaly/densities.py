@@ -29,7 +29,9 @@ _OWN = ("mean", "deviation")  # arrays of a density beside its mixture's
 _CAMERA = "<U64"  # a camera's name in a bundle
 _REGULARISATION = 1e-3  # of covariances of numbers whose deviation is 1
 _CHUNK = 8192  # windows at once
-_OF_A_CAMERA = ("place", "passage", "conduct")
+_OF_A_CAMERA = ("place", "passage", "conduct", "context")
+_LEAST_SHARE = 1e-3  # of a window, spread evenly over the clusters before logarithms are taken
+_MOST_AXES = 8  # principal components of the assignments
 _FEWEST_OF_A_CAMERA = 500  # windows
 _LEAST = 1e-3  # deviation that a number has at least
 
@@ -89,6 +91,42 @@ Fit = tuple[str, int]  # a camera, and the fold of the normal video that a densi
 
 
 @dataclass(frozen=True)
+class Axes:
+    """Principal components of windows' soft assignments, as centred log-ratios.
+
+    Attributes:
+        mean: (K,) of the training windows' log-ratios.
+        directions: (A, K) of unit length.
+    """
+
+    mean: NDArray[np.float64]
+    directions: NDArray[np.float64]
+
+    def of(self, log_p: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, K) log soft assignments -> (N, A)."""
+        return (_log_ratios(log_p) - self.mean) @ self.directions.T
+
+    @classmethod
+    def fit(cls, log_p: NDArray[np.float32], seed: int) -> Axes:
+        """The axes along which soft assignments (N, K) differ most."""
+        from sklearn.decomposition import PCA
+
+        pca = PCA(axes_of(log_p.shape[1]), random_state=seed).fit(_log_ratios(log_p))
+        return cls(pca.mean_, pca.components_)
+
+
+def axes_of(clusters: int) -> int:
+    """How many axes soft assignments to so many clusters have."""
+    return max(min(_MOST_AXES, clusters - 1), 1)
+
+
+def _log_ratios(log_p: NDArray[np.float32]) -> NDArray[np.float64]:
+    shares = (1 - _LEAST_SHARE) * np.exp(log_p.astype(np.float64)) + _LEAST_SHARE / log_p.shape[1]
+    logs = np.log(shares)
+    return logs - logs.mean(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
 class Densities:
     """The densities of normal windows, of each part and camera, each fitted without every fold in turn.
 
@@ -98,10 +136,12 @@ class Densities:
     Attributes:
         settings: what they were fitted with.
         parts: part -> (camera, fold left out) -> density; "pose" and "motion" have the camera "" only.
+        axes: of the part "context"; None without it.
     """
 
     settings: DensitySettings
     parts: Mapping[str, Mapping[Fit, Density]]
+    axes: Axes | None = None
 
     @classmethod
     def fit(
@@ -111,6 +151,7 @@ class Densities:
         parts: tuple[str, ...],
         settings: DensitySettings,
         seed: int,
+        log_p: NDArray[np.float32] | None = None,
     ) -> Densities:
         """Learn the densities ``parts``, out of `DENSITY_PARTS`, of normal windows.
 
@@ -120,6 +161,7 @@ class Densities:
             parts: which densities.
             settings: how to fit them.
             seed: of the mixtures and of what is drawn.
+            log_p: (N, K) log soft assignments of the windows, for the part "context".
 
         Raises:
             TrainingError: there are too few windows, or no camera has enough of them.
@@ -127,6 +169,11 @@ class Densities:
         rng = np.random.default_rng(seed)
         found: dict[str, dict[Fit, Density]] = {part: {} for part in parts}
         cameras = windows.camera
+        axes = Axes.fit(log_p, seed) if log_p is not None and "context" in parts else None
+
+        def numbers(part: str, rows: NDArray[np.int64], ways: Ways) -> NDArray[np.float64]:
+            return _numbers(part, ways, None if axes is None or log_p is None else axes.of(log_p[rows]))
+
         for left_out in np.union1d([0], fold[fold >= 0]):
             seen = (fold >= 0) & (fold != left_out)
             if not seen.any():
@@ -135,16 +182,17 @@ class Densities:
                 here = np.flatnonzero(seen & (cameras == camera))
                 if settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
                     continue  # too little is known of this camera to say what is usual there
-                ways = _describe(windows, _picked(here, settings.windows, rng))
+                rows = _picked(here, settings.windows, rng)
+                ways = _describe(windows, rows)
                 for part in (p for p in parts if p in _OF_A_CAMERA):
-                    components = settings.components_of(part)
                     found[part][str(camera), int(left_out)] = Density.fit(
-                        _numbers(part, ways), components, seed
+                        numbers(part, rows, ways), settings.components_of(part), seed
                     )
-            ways = _describe(windows, _picked(np.flatnonzero(seen), settings.windows, rng))
+            rows = _picked(np.flatnonzero(seen), settings.windows, rng)
+            ways = _describe(windows, rows)
             for part in (p for p in parts if p not in _OF_A_CAMERA):
                 found[part]["", int(left_out)] = Density.fit(
-                    _numbers(part, ways), settings.components_of(part), seed
+                    numbers(part, rows, ways), settings.components_of(part), seed
                 )
         unknown = [part for part in parts if not found[part]]
         if unknown:
@@ -152,14 +200,18 @@ class Densities:
                 f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {', '.join(unknown)} need: train on "
                 "more video, or set densities.camera to one"
             )
-        return cls(settings, found)
+        return cls(settings, found, axes)
 
     def anomaly(
-        self, windows: Windows, fold: NDArray[np.int64] | None = None
+        self,
+        windows: Windows,
+        fold: NDArray[np.int64] | None = None,
+        log_p: NDArray[np.float32] | None = None,
     ) -> dict[str, NDArray[np.float64]]:
         """(N,) minus log density of N windows by each part; of cameras that nothing was learned of, minus infinity.
 
-        The mean over the densities; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
+        The mean over the densities; or, of normal windows whose ``fold`` (N,) is given, by the one without it. The
+        part "context" needs the windows' log soft assignments (N, K).
         """
         total = {part: np.zeros(len(windows)) for part in self.parts}
         count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
@@ -167,8 +219,9 @@ class Densities:
         for begin in range(0, len(windows), _CHUNK):
             rows = np.arange(begin, min(begin + _CHUNK, len(windows)))
             ways = _describe(windows, rows)
+            along = None if self.axes is None or log_p is None else self.axes.of(log_p[rows])
             for part, known in self.parts.items():
-                numbers = _numbers(part, ways)
+                numbers = _numbers(part, ways, along)
                 for (camera, left_out), density in known.items():
                     own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
                     if fold is not None:
@@ -181,6 +234,8 @@ class Densities:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, by name; `densities_from_arrays` makes the densities of it."""
         out: dict[str, NDArray[Any]] = {}
+        if self.axes is not None:
+            out |= {"axes_mean": self.axes.mean, "axes_directions": self.axes.directions}
         for part, fits in self.parts.items():
             kinds = list(fits.values())
             out[f"{part}_camera"] = np.array([camera for camera, _ in fits], _CAMERA)
@@ -191,7 +246,7 @@ class Densities:
         return out
 
 
-def _shapes(part: str, settings: DensitySettings, joints: int) -> dict[str, tuple[int, ...]]:
+def _shapes(part: str, settings: DensitySettings, joints: int, clusters: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the arrays of one density."""
     size = {
         "pose": 5 * joints,
@@ -199,20 +254,24 @@ def _shapes(part: str, settings: DensitySettings, joints: int) -> dict[str, tupl
         "place": PLACE,
         "passage": MOTION + PLACE,
         "conduct": 2 * joints + MOTION + PLACE,
+        "context": 2 * joints + MOTION + PLACE + axes_of(clusters),
     }[part]
     return dict.fromkeys(_OWN, (size,)) | GaussianNormality.shapes(settings.components_of(part), size)
 
 
 def density_shapes(
-    parts: tuple[str, ...], settings: DensitySettings, joints: int
+    parts: tuple[str, ...], settings: DensitySettings, joints: int, clusters: int
 ) -> dict[str, tuple[tuple[int | str, ...], Any]]:
     """Shapes and types of `Densities.arrays`; a letter is a length that the file decides."""
     out: dict[str, tuple[tuple[int | str, ...], Any]] = {}
+    if "context" in parts:
+        out["axes_mean"] = ((clusters,), np.float64)
+        out["axes_directions"] = ((axes_of(clusters), clusters), np.float64)
     for part in parts:
         fits = f"fits of {part}"
         out[f"{part}_camera"] = ((fits,), _CAMERA)
         out[f"{part}_fold"] = ((fits,), np.int64)
-        for name, size in _shapes(part, settings, joints).items():
+        for name, size in _shapes(part, settings, joints, clusters).items():
             out[f"{part}_{name}"] = ((fits, *size), np.float64)
     return out
 
@@ -244,7 +303,10 @@ def densities_from_arrays(
             if problem is not None:
                 raise ValueError(f"{part}: {problem}")
             found[part][str(camera), int(fold)] = Density(values["mean"][i], values["deviation"][i], mixture)
-    return Densities(settings, found)
+    axes = Axes(arrays["axes_mean"], arrays["axes_directions"]) if "context" in parts else None
+    if axes is not None and not (np.isfinite(axes.mean).all() and np.isfinite(axes.directions).all()):
+        raise ValueError("the axes of context have values that are not finite")
+    return Densities(settings, found, axes)
 
 
 def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
@@ -289,8 +351,12 @@ def _describe(windows: Windows, rows: NDArray[np.int64]) -> Ways:
     return describe_ways(windows.pixels(rows), windows.pick(rows).size, windows.settings.person, windows.fps)
 
 
-def _numbers(part: str, ways: Ways) -> NDArray[np.float64]:
-    """(N, D) what a part is the density of."""
+def _numbers(part: str, ways: Ways, along: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(N, D) what a part is the density of; ``along`` (N, A) are the windows' assignments along the axes."""
+    if part == "context":
+        if along is None:
+            raise ValueError("context: expected the windows' soft assignments")
+        return np.concatenate([along, ways.posture, ways.motion, ways.place], axis=1)
     return np.concatenate(
         {
             "pose": [ways.posture, ways.swing],

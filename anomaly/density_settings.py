@@ -8,7 +8,7 @@ from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
 NETWORK_PARTS = ("clustering", "reconstruction")
-DENSITY_PARTS = ("pose", "motion", "place", "passage", "conduct")
+DENSITY_PARTS = ("pose", "motion", "place", "passage", "conduct", "context")
 PARTS = (*NETWORK_PARTS, *DENSITY_PARTS)
 CAMERAS = ("one", "prefix")
 _MOST_COMPONENTS, _MOST_FOLDS = 500, 100
@@ -20,11 +20,11 @@ class DensitySettings:
 
     Attributes:
         components: of mixtures over few numbers: motion, place, passage.
-        pose_components: of those over every joint's numbers: pose, conduct.
+        pose_components: of those over every joint's numbers: pose, conduct, context.
         windows: at most this many training windows are given to a mixture, drawn at random.
         camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
-            camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera,
-            and say nothing about people before another one.
+            camera (ShanghaiTech's SS_CCCC): "place", "passage", "conduct" and "context" are then learned for
+            each camera, and say nothing about people before another one.
         folds: the normal video in so many parts, the held-out one being the first; a density is fitted without each
             in turn, so that all of the video tells what normal scores are.
     """
@@ -53,7 +53,7 @@ class DensitySettings:
 
     def components_of(self, part: str) -> int:
         """Components of the mixture of one of `DENSITY_PARTS`."""
-        return self.pose_components if part in ("pose", "conduct") else self.components
+        return self.pose_components if part in ("pose", "conduct", "context") else self.components
 
     def camera_of(self, clip: str) -> str:
         """The camera of a clip, by its name; "" where there is one only."""

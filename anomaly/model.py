@@ -99,6 +99,15 @@ class Model:
         ]
         return np.concatenate([np.zeros(0), *parts])
 
+    def assignments(self, windows: Windows) -> NDArray[np.float32]:
+        """(N, K) log soft assignments of N windows, the mean over each one's transformed copies."""
+        parts = [
+            self.assign(windows.batch(slice(begin, begin + _BATCH))).mean(axis=1)
+            for begin in range(0, len(windows), _BATCH)
+        ]
+        nothing = np.zeros((0, self.settings.clustering.clusters), np.float32)
+        return np.concatenate([nothing, *parts])
+
     def parts(
         self,
         windows: Windows,
@@ -116,7 +125,8 @@ class Model:
         scores = dict(known or {})
         if self.densities is not None:
             fold = np.zeros(len(windows), np.int64) if held_out else None
-            scores |= self.densities.anomaly(windows, fold)
+            log_p = self.assignments(windows) if self.densities.axes is not None else None
+            scores |= self.densities.anomaly(windows, fold, log_p)
         for part in set(NETWORK_PARTS) & set(self.settings.scoring.parts) - set(scores):
             scores[part] = self.anomaly(windows, part)
         return np.stack([scores[part] for part in self.settings.scoring.parts])

@@ -21,6 +21,7 @@ from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
 from anomaly.densities import Densities, fold_of_clips, fold_of_parts
 from anomaly.explain import typical_windows
+from anomaly.model import Model
 from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.patches import PatchScale
@@ -265,7 +266,7 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     )
     reference: dict[str, NDArray[np.float64]] = {}
     if settings.density_parts:
-        model.densities, reference = _densities(learned)
+        model.densities, reference = _densities(learned, model)
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell, reference)
     model.facts = {
@@ -285,8 +286,11 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     return model
 
 
-def _densities(learned: Learned) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
-    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
+def _densities(learned: Learned, model: Model) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
+    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen.
+
+    "context" has no such: the network has learned from all but the held-out windows.
+    """
     settings, fit = learned.settings, learned.data.windows
     held_out = [
         make_windows(
@@ -294,12 +298,19 @@ def _densities(learned: Learned) -> tuple[Densities, dict[str, NDArray[np.float6
         )
         for clip in learned.held_out
     ]
+    log_p = None
+    if "context" in settings.density_parts:
+        mine = learned.log_p.reshape(len(fit), -1, learned.log_p.shape[1]).mean(axis=1)
+        others = [model.assignments(replace(windows, scale=fit.scale)) for windows in held_out]
+        log_p = np.concatenate([mine, *others])
     windows = Windows.concatenate([replace(fit, scale=None), *held_out])
     fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
-    densities = Densities.fit(windows, fold, settings.density_parts, settings.densities, learned.seed)
+    densities = Densities.fit(windows, fold, settings.density_parts, settings.densities, learned.seed, log_p)
     known = np.flatnonzero(fold >= 0)
-    found = densities.anomaly(windows.pick(known), fold[known])
-    return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
+    found = densities.anomaly(windows.pick(known), fold[known], None if log_p is None else log_p[known])
+    return densities, {
+        part: scores[np.isfinite(scores)] for part, scores in found.items() if part != "context"
+    }
 
 
 def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:

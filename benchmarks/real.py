@@ -39,13 +39,14 @@ from pipeline.settings import Settings, load_settings
 from pose_extract.records import ClipTracks
 
 FINAL = "configs/surveillance.yaml"
-ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct")
+ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "context")
 SUMS = {
     "clustering + pose": ("clustering", "pose"),
     "clustering + pose + passage": ("clustering", "pose", "passage"),
     "clustering + pose + passage + conduct": ("clustering", "pose", "passage", "conduct"),
+    "pose + passage + conduct": ("pose", "passage", "conduct"),
+    "pose + passage + conduct + context": ("pose", "passage", "conduct", "context"),
     "all of them": ALL,
-    "densities alone": ("pose", "passage", "conduct"),
 }
 PAPER = (  # the paper's form of every step, on the product's small network
     "windows.scale=none", "clustering.clusters=10", "clustering.bias=false", "clustering.temperature=1",
