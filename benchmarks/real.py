@@ -44,6 +44,7 @@ SUMS = {
     "clustering + pose": ("clustering", "pose"),
     "clustering + pose + passage": ("clustering", "pose", "passage"),
     "clustering + pose + passage + conduct": ("clustering", "pose", "passage", "conduct"),
+    "pose + passage": ("pose", "passage"),
     "pose + passage + conduct": ("pose", "passage", "conduct"),
     "pose + passage + conduct + context": ("pose", "passage", "conduct", "context"),
     "all of them": ALL,

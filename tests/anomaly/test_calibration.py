@@ -91,6 +91,13 @@ def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_t
     assert (np.diff(order) >= 0).all()
 
 
+def test_parts_of_a_sum_may_have_been_held_out_from_more_windows_than_others():
+    tails = Tails.of([np.arange(99.0), np.arange(9.0)])
+    assert tails.parts.shape == (2, 99)
+    np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0]])), -np.log(2 / 100) - np.log(2 / 10))
+    np.testing.assert_allclose(tails.sum(np.array([[-1.0], [-1.0]])), 0, atol=1e-12)
+
+
 def test_the_log_tail_keeps_the_order_and_holds_back_wild_scores():
     c = calibration(np.linspace(-10, 10, 101))
     raw = np.array([-9.0, 0.0, 5.0, 1e3, 1e6, np.nan])

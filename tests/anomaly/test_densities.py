@@ -148,6 +148,7 @@ def test_each_part_finds_what_it_is_of(with_densities):
     normal, moved = scores(calm.keypoints), scores(away)
     assert np.median(moved["place"]) > np.quantile(normal["place"], 0.95)
     assert np.median(moved["passage"]) > np.quantile(normal["passage"], 0.95)
+    assert np.median(moved["context"]) > np.quantile(normal["context"], 0.95)
     np.testing.assert_allclose(moved["motion"], normal["motion"], rtol=0.02)  # the place says nothing of it
     np.testing.assert_allclose(moved["pose"], normal["pose"], rtol=0.02)
     assert np.median(scores(fast)["motion"]) > np.quantile(normal["motion"], 0.95)
@@ -161,6 +162,17 @@ def test_the_sum_ranks_somebody_elsewhere_above_everybody_normal(with_densities)
         score_clip(with_densities, dataclasses.replace(calm, keypoints=k)) for k in (calm.keypoints, away)
     )
     assert np.median(b.frames.score) > a.frames.score.max()
+
+
+def test_context_tells_what_a_window_s_clusters_make_of_it(with_densities):
+    windows = with_densities.windows_of(walkers.clip(seed=60))
+    log_p = with_densities.assignments(windows)
+    assert log_p.shape == (len(windows), with_densities.settings.clustering.clusters)
+    usual = with_densities.densities.anomaly(windows, log_p=log_p)["context"]
+    shuffled = np.roll(log_p, 1, axis=1)  # every window in another cluster, where and how it was
+    assert (with_densities.densities.anomaly(windows, log_p=shuffled)["context"] > usual).mean() > 0.9
+    with pytest.raises(ValueError, match="soft assignments"):
+        with_densities.densities.anomaly(windows)
 
 
 def test_a_bundle_keeps_the_densities(with_densities, tmp_path):
@@ -177,7 +189,12 @@ def test_damaged_densities_are_refused(with_densities, tmp_path):
     path = tmp_path / "model" / "normality.npz"
     with np.load(path) as file:
         arrays = dict(file)
-    for name, value in (("place_deviation", 0.0), ("motion_means", np.nan), ("pose_weights", -1.0)):
+    for name, value in (
+        ("place_deviation", 0.0),
+        ("motion_means", np.nan),
+        ("pose_weights", -1.0),
+        ("axes_mean", np.inf),
+    ):
         np.savez(path, **{**arrays, name: np.full_like(arrays[name], value)})
         with pytest.raises(ModelError, match=name.split("_")[0]):
             load_bundle(tmp_path / "model")

@@ -1,0 +1,56 @@
+"""Shipped configs on the synthetic street, over several streets: what a gain on real poses costs there.
+
+    python -m benchmarks.streets [--configs default surveillance] [--streets 100 101 102 103] [--set A.B=C ...]
+
+Each config trains on a street's normal clips as `gepc-pipeline train` does, and scores its test clips: joints and
+tracks with the errors that were measured from rendered video (`pipeline.street.errors`). Nothing was chosen on streets
+100 and up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+import numpy as np
+
+from anomaly.scoring import score_clip
+from anomaly.training import train_model
+from benchmarks.forms import FULL, Street, measure
+from pipeline.settings import load_settings
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--configs", nargs="+", default=["default", "surveillance"])
+    parser.add_argument("--streets", nargs="+", type=int, default=[100, 101, 102, 103])
+    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of every config")
+    args = parser.parse_args()
+    found: dict[str, list[dict[str, float]]] = {config: [] for config in args.configs}
+    for number in args.streets:
+        street = Street(number, FULL)
+        for config in args.configs:
+            model = train_model(list(street.normal), load_settings(config, args.set), seed=number)
+            scores = [score_clip(model, test.tracks).frames.score for test in street.tests]
+            found[config].append(measure(scores, street.tests))
+            figures = " ".join(f"{name} {value:.3f}" for name, value in found[config][-1].items())
+            print(f"street {number}, {config}: {figures}", flush=True)
+    print(f"| | {' | '.join(args.configs)} |")
+    print("|---" * (len(args.configs) + 1) + "|")
+    for name in found[args.configs[0]][0]:
+        cells = []
+        for config in args.configs:
+            values = [one[name] for one in found[config]]
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.3f}{spread}")
+        print(f"| {name} | {' | '.join(cells)} |")
+    return 0
+
+
+if __name__ == "__main__":
+    logging.getLogger("anomaly").setLevel(logging.ERROR)  # few held-out frames
+    sys.exit(main())
