@@ -231,6 +231,14 @@ class Densities:
                         count[part][rows[own]] += 1
         return {p: np.where(count[p] > 0, total[p] / np.maximum(count[p], 1), -np.inf) for p in self.parts}
 
+    def knows(self, camera: str) -> bool:
+        """Whether every part has learned something of this camera."""
+        return all(
+            any(camera == known for known, _ in fits)
+            for part, fits in self.parts.items()
+            if part in _OF_A_CAMERA
+        )
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, by name; `densities_from_arrays` makes the densities of it."""
         out: dict[str, NDArray[Any]] = {}

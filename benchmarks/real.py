@@ -5,7 +5,8 @@
 
 Trains on the training clips, a fifth of which is held out to calibrate, and scores the test clips: the frames of
 HR-Avenue, micro AUC (all frames together), macro AUC (mean over clips), AP, EER, mean and deviation over the seeds. A
-seed is another start of training and other held-out clips. Ends with the figures of configs/surveillance.yaml.
+seed is another start of training and other held-out clips; seeds are measured side by side, one on each core. Ends
+with the figures of configs/surveillance.yaml.
 
 --select looks at no test clip: it trains on some of the training clips and finds abnormal motions put into the others
 (`benchmarks.injected`). Settings are chosen by that.
@@ -16,9 +17,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +198,18 @@ def figures(task: Task, scores: list[NDArray[np.float64]]) -> dict[str, float]:
     return out
 
 
+def measure(seed: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Figures of every row for one seed, which are printed as they come."""
+    data = sample_data()
+    assert data is not None
+    task = selection(data) if args.select else avenue(data)
+    out = {}
+    for name, scores in rows_of(task, seed, args):
+        out[name] = figures(task, scores)
+        print(f"seed {seed}: {name:48s}" + "".join(f" {k} {v:.3f}" for k, v in out[name].items()), flush=True)
+    return out
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -209,20 +224,19 @@ def main() -> int:
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    data = sample_data()
-    if data is None:
+    if sample_data() is None:
         print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
-    task = selection(data) if args.select else avenue(data)
+    begun = time.perf_counter()
     found: dict[str, list[dict[str, float]]] = {}
-    for seed in args.seeds:
-        print(f"== seed {seed}", flush=True)
-        for name, scores in rows_of(task, seed, args):
-            found.setdefault(name, []).append(figures(task, scores))
-            print(f"{name:48s}" + "".join(f" {k} {v:.3f}" for k, v in found[name][-1].items()), flush=True)
-        if args.out:
-            args.out.mkdir(parents=True, exist_ok=True)
-            (args.out / "real.json").write_text(json.dumps(found, indent=1))
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(args.seeds))) as pool:
+        for rows in pool.map(measure, args.seeds, [args] * len(args.seeds)):
+            for name, row in rows.items():
+                found.setdefault(name, []).append(row)
+            if args.out:
+                args.out.mkdir(parents=True, exist_ok=True)
+                (args.out / "real.json").write_text(json.dumps(found, indent=1))
+    print(f"measured in {(time.perf_counter() - begun) / 60:.0f} min")
     print(table(found))
     prefix = "injected" if args.select else "hr_avenue"
     for key in ("micro", "macro"):

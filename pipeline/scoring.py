@@ -246,6 +246,13 @@ def score_parts_in(
     """
     model, cleaning = scorer.model, scorer.settings.cleaning
     count = tracks.frame_count
+    camera = model.settings.densities.camera_of(tracks.clip)
+    if model.densities is not None and not model.densities.knows(camera):
+        logger.warning(
+            "clip %s: training has seen nothing, or too little, of camera %r: where its people are does not count",
+            tracks.clip,
+            camera,
+        )
     context = max(context_s(model.settings, way, tracks.fps) for way in ways)
     if math.isinf(context):
         context, chunk_frames = 0.0, max(count, 1)

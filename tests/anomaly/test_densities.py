@@ -213,6 +213,8 @@ def test_places_are_learned_for_each_camera_and_say_nothing_about_another():
     here, elsewhere = (make_windows(clips[0], settings, 1, camera) for camera in ("01", "07"))
     assert np.isfinite(learned.anomaly(here)["place"]).all()
     assert np.isneginf(learned.anomaly(elsewhere)["place"]).all()
+    assert learned.knows("01")
+    assert not learned.knows("07")
     assert np.isfinite(learned.anomaly(elsewhere)["motion"]).all()
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,7 +114,6 @@ def test_scoring_in_parts_gives_the_scores_of_the_whole(truth_workspace):
 
 def test_the_time_that_somebody_is_hidden_makes_no_windows(truth_workspace):
     """Cleaning bridges it with boxes, for the eye; the model must not see movements that nobody saw."""
-    from dataclasses import replace
 
     from anomaly.windows import make_windows
     from pose_extract.cleaning import CleaningSettings, clean_tracks
@@ -332,6 +332,27 @@ def test_a_fixed_cameras_config_goes_from_training_to_explanations(truth_workspa
     assert "train again" in result.err
 
 
+def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
+    truth_workspace, cli, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("anomaly.densities._FEWEST_OF_A_CAMERA", 20)
+    workspace = tmp_path / "workspace"
+    shutil.copytree(truth_workspace, workspace)
+    few = (
+        "--set=densities.components=3",
+        "--set=densities.pose_components=2",
+        "--set=densities.camera=prefix",
+    )
+    result = cli("train", "--workspace", workspace, "--fresh", "--config", "surveillance", *TINY, *few)
+    assert result.code == 0, result.err
+    scorer = load_scorer(workspace / "model")
+    here = load_tracks(workspace / "tracks" / "normal_2.npz")
+    for clip, warned in ((here, False), (replace(here, clip="yard_1"), True)):
+        caplog.clear()
+        assert len(list(score_parts(scorer, clip)))
+        assert ("camera 'yard'" in caplog.text) == warned
+
+
 def test_clustering_is_the_kind_that_is_scored_by_default(truth_workspace, cli, tmp_path):
     usual = score(cli, truth_workspace, tmp_path / "usual.csv")
     assert usual == score(cli, truth_workspace, tmp_path / "named.csv", "--score-by", "clustering")
@@ -380,7 +401,6 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
 
 @pytest.mark.parametrize("stride", [1, 5])
 def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path, monkeypatch, stride):
-    from dataclasses import replace
 
     from pipeline import scoring as module
 
