@@ -44,7 +44,7 @@ SEEN = 0.5  # confidence
 def learn(data: Path, overrides: list[str], seed: int):
     """The model, and how long and how much memory it took."""
     keep_memory()  # as `gepc-pipeline train` does
-    settings = load_settings("surveillance", overrides)
+    settings = load_settings("surveillance", overrides).for_model()
     clips = read(data, SHANGHAITECH, "train")
     print(f"{len(clips)} clips, {sum(map(len, clips))} poses", flush=True)
     begun, last = time.perf_counter(), ""
@@ -132,7 +132,9 @@ def main() -> int:
             print(
                 f"{source} tracks, {tracks.clip}: frame AUC {alone:.3f}, {label.sum()} of {count} frames abnormal"
             )
-        print(f"shanghaitech_{source}_auc = {evaluate(scored).auc_micro:.3f}", flush=True)
+        both = evaluate(scored)
+        print(f"shanghaitech_{source}_micro_auc = {both.auc_micro:.3f}")
+        print(f"shanghaitech_{source}_macro_auc = {both.auc_macro:.3f}", flush=True)
     return 0
 
 
