@@ -241,7 +241,17 @@ def _read_settings(path: Path) -> ModelSettings:
         sections = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(sections, dict):
             raise ConfigError(f"expected sections, got {type(sections).__name__}")
-        return settings_from_dict(sections)
+        settings = settings_from_dict(sections)
+        whole = settings_to_dict(settings)
+        lacking = [
+            f"{section}.{key}"
+            for section, values in whole.items()
+            for key in values
+            if key not in (sections.get(section) or {})
+        ]
+        if lacking:  # defaults in their place would be another model's
+            raise ConfigError(f"it lacks {', '.join(lacking[:3])}")
+        return settings
     except (yaml.YAMLError, ConfigError, ValueError, TypeError, RecursionError, OSError) as error:
         raise ModelError(f"{path} is damaged or of another version: {error}; train again") from error
 

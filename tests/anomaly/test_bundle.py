@@ -136,6 +136,14 @@ def test_no_model_says_what_to_run(tmp_path):
         load_bundle(tmp_path / "nothing")
 
 
+def test_settings_that_a_config_lacks_are_not_taken_to_be_the_defaults(bundle):
+    path = bundle / "config.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("densities:")])
+    with pytest.raises(ModelError, match=r"config\.yaml.*lacks densities\."):
+        load_bundle(bundle)
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "normality.npz", "config.yaml", "card.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "link"])
 def test_damage_is_an_error_that_names_the_file(bundle, name, damage, tmp_path):
