@@ -117,10 +117,15 @@ class Axes:
 
 def axes_of(clusters: int) -> int:
     """How many axes soft assignments to so many clusters have."""
-    return max(min(_MOST_AXES, clusters - 1), 1)
+    return min(_MOST_AXES, clusters - 1)
 
 
 def _log_ratios(log_p: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, K) centred log-ratios of `Model.assignments`, (N, K).
+
+    Not `normality.coordinates_of`, which makes the shares add up to 1 first: the mean of logarithms over a window's
+    copies adds up to less where these disagree, and such windows shall lie nearer to the middle.
+    """
     shares = (1 - _LEAST_SHARE) * np.exp(log_p.astype(np.float64)) + _LEAST_SHARE / log_p.shape[1]
     logs = np.log(shares)
     return logs - logs.mean(axis=1, keepdims=True)
@@ -170,30 +175,25 @@ class Densities:
         found: dict[str, dict[Fit, Density]] = {part: {} for part in parts}
         cameras = windows.camera
         axes = Axes.fit(log_p, seed) if log_p is not None and "context" in parts else None
-
-        def numbers(part: str, rows: NDArray[np.int64], ways: Ways) -> NDArray[np.float64]:
-            return _numbers(part, ways, None if axes is None or log_p is None else axes.of(log_p[rows]))
-
+        along = None if axes is None or log_p is None else axes.of(log_p)
+        of_camera = [part for part in parts if part in _OF_A_CAMERA]
+        of_all = [part for part in parts if part not in _OF_A_CAMERA]
         for left_out in np.union1d([0], fold[fold >= 0]):
             seen = (fold >= 0) & (fold != left_out)
             if not seen.any():
                 continue
-            for camera in np.unique(cameras[seen]):
-                here = np.flatnonzero(seen & (cameras == camera))
-                if settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
+            groups = [
+                (str(camera), of_camera, np.flatnonzero(seen & (cameras == camera)))
+                for camera in np.unique(cameras[seen])
+            ]
+            for camera, wanted, here in (*groups, ("", of_all, np.flatnonzero(seen))):
+                if wanted is of_camera and settings.camera != "one" and len(here) < _FEWEST_OF_A_CAMERA:
                     continue  # too little is known of this camera to say what is usual there
                 rows = _picked(here, settings.windows, rng)
-                ways = _describe(windows, rows)
-                for part in (p for p in parts if p in _OF_A_CAMERA):
-                    found[part][str(camera), int(left_out)] = Density.fit(
-                        numbers(part, rows, ways), settings.components_of(part), seed
-                    )
-            rows = _picked(np.flatnonzero(seen), settings.windows, rng)
-            ways = _describe(windows, rows)
-            for part in (p for p in parts if p not in _OF_A_CAMERA):
-                found[part]["", int(left_out)] = Density.fit(
-                    numbers(part, rows, ways), settings.components_of(part), seed
-                )
+                ways, where = _describe(windows, rows), None if along is None else along[rows]
+                for part in wanted:
+                    x = _numbers(part, ways, where)
+                    found[part][camera, int(left_out)] = Density.fit(x, settings.components_of(part), seed)
         unknown = [part for part in parts if not found[part]]
         if unknown:
             raise TrainingError(

@@ -47,7 +47,6 @@ class DensitySettings:
                 f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
                 f"{self.components}, {self.pose_components} and {self.windows}"
             )
-
         if not 2 <= self.folds <= _MOST_FOLDS:
             raise ConfigError(f"densities: expected 2 to {_MOST_FOLDS} folds, got {self.folds}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,15 +54,15 @@ class Model:
     patch_scale: PatchScale | None = None
     densities: Densities | None = None
 
-    def windows_of(self, tracks: ClipTracks) -> Windows:
-        """The windows of a clip that are scored.
+    def windows_of(self, tracks: ClipTracks, stride: int | None = None) -> Windows:
+        """The windows of a clip that are scored, or those at another ``stride``.
 
         Raises:
             ModelError: the tracks' skeleton is not the model's, or they lack the patches that it needs.
         """
         settings = self.settings.windows
         camera = self.settings.densities.camera_of(tracks.clip)
-        windows = make_windows(tracks, settings, settings.score_stride, camera)
+        windows = make_windows(tracks, settings, stride or settings.score_stride, camera)
         return replace(windows, scale=self.patch_scale)
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -93,20 +93,12 @@ class Model:
             if self.calibration is None:
                 raise ModelError("the model has no calibration; train it again")
             return self.calibration.tails.sum(self.parts(windows))
-        parts = [
-            self.anomaly_of(windows.batch(slice(begin, begin + _BATCH)), by)
-            for begin in range(0, len(windows), _BATCH)
-        ]
-        return np.concatenate([np.zeros(0), *parts])
+        return np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in _batches(windows))])
 
     def assignments(self, windows: Windows) -> NDArray[np.float32]:
         """(N, K) log soft assignments of N windows, the mean over each one's transformed copies."""
-        parts = [
-            self.assign(windows.batch(slice(begin, begin + _BATCH))).mean(axis=1)
-            for begin in range(0, len(windows), _BATCH)
-        ]
         nothing = np.zeros((0, self.settings.clustering.clusters), np.float32)
-        return np.concatenate([nothing, *parts])
+        return np.concatenate([nothing, *(self.assign(x).mean(axis=1) for x in _batches(windows))])
 
     def parts(
         self,
@@ -151,3 +143,9 @@ class Model:
             raise ModelError("the model has no calibration; train it again")
         spreads = [self.calibration.spread(kind) for kind in KINDS[:2]]
         return in_units(self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads)
+
+
+def _batches(windows: Windows) -> Iterator[NDArray[np.float32]]:
+    """The windows (n, C, T, V), so many at once."""
+    for begin in range(0, len(windows), _BATCH):
+        yield windows.batch(slice(begin, begin + _BATCH))

@@ -21,7 +21,6 @@ from anomaly.curves import Curves
 from anomaly.dataset import TrainingSet
 from anomaly.densities import Densities, fold_of_clips, fold_of_parts
 from anomaly.explain import typical_windows
-from anomaly.model import Model
 from anomaly.network import Network
 from anomaly.normality import fit_normality
 from anomaly.patches import PatchScale
@@ -286,24 +285,18 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     return model
 
 
-def _densities(learned: Learned, model: Model) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
+def _densities(learned: Learned, model: TrainedModel) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
     """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen.
 
     "context" has no such: the network has learned from all but the held-out windows.
     """
     settings, fit = learned.settings, learned.data.windows
-    held_out = [
-        make_windows(
-            clip, settings.windows, settings.windows.train_stride, settings.densities.camera_of(clip.clip)
-        )
-        for clip in learned.held_out
-    ]
+    held_out = [model.windows_of(clip, settings.windows.train_stride) for clip in learned.held_out]
     log_p = None
     if "context" in settings.density_parts:
         mine = learned.log_p.reshape(len(fit), -1, learned.log_p.shape[1]).mean(axis=1)
-        others = [model.assignments(replace(windows, scale=fit.scale)) for windows in held_out]
-        log_p = np.concatenate([mine, *others])
-    windows = Windows.concatenate([replace(fit, scale=None), *held_out])
+        log_p = np.concatenate([mine, *map(model.assignments, held_out)])
+    windows = Windows.concatenate([fit, *held_out])
     fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
     densities = Densities.fit(windows, fold, settings.density_parts, settings.densities, learned.seed, log_p)
     known = np.flatnonzero(fold >= 0)

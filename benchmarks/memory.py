@@ -20,11 +20,13 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
 from anomaly.memory import keep_memory
 from anomaly.normality_settings import FORMS
+from anomaly.scoring import Progress
 from anomaly.settings import ModelSettings, settings_from_dict
 from benchmarks.generated import wandering_clip
 
@@ -50,6 +52,22 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def stages() -> Progress:
+    """What prints each stage of a training, at its begin and its end, with the time and the most memory so far."""
+    begun, last = time.perf_counter(), ""
+
+    def progress(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+        nonlocal last
+        if done == total or stage != last:
+            print(
+                f"  {stage} {done}/{total}: {time.perf_counter() - begun:.0f} s, peak {peak() / GIB:.2f} GiB",
+                flush=True,
+            )
+        last = stage
+
+    return progress
+
+
 def training(windows: int, stride: int) -> int:
     from anomaly.training import train_model
 
@@ -66,18 +84,7 @@ def training(windows: int, stride: int) -> int:
             yield clip
         print(f"{count} clips, keypoints {keypoints / GIB:.2f} GiB; peak so far {peak() / GIB:.2f} GiB")
 
-    begun, last = time.perf_counter(), ""
-
-    def progress(stage, done, total, facts):
-        nonlocal last
-        if done == total or stage != last:
-            print(
-                f"  {stage} {done}/{total}: {time.perf_counter() - begun:.0f} s, peak {peak() / GIB:.2f} GiB",
-                flush=True,
-            )
-        last = stage
-
-    model = train_model(clips(), settings, progress=progress)
+    model = train_model(clips(), settings, progress=stages())
     print(f"trained on {model.facts['windows']} windows")
     return peak() - keypoints
 

@@ -14,7 +14,6 @@ that stays is that of the estimators. Two clips are little to measure with: 698 
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from anomaly.evaluation import LabelledScores, evaluate
 from anomaly.memory import keep_memory
 from anomaly.scoring import score_clip
 from anomaly.training import train_model
+from benchmarks.memory import GIB, peak, stages
 from benchmarks.real_data import SHANGHAITECH, read, sample_data, tracks_of
 from pipeline.api import extract
 from pipeline.settings import load_settings
@@ -47,27 +47,12 @@ def learn(data: Path, overrides: list[str], seed: int):
     settings = load_settings("surveillance", overrides).for_model()
     clips = read(data, SHANGHAITECH, "train")
     print(f"{len(clips)} clips, {sum(map(len, clips))} poses", flush=True)
-    begun, last = time.perf_counter(), ""
-
-    def progress(stage: str, done: int, total: int, facts: dict) -> None:
-        nonlocal last
-        if done == total or stage != last:
-            print(
-                f"  {stage} {done}/{total}: {time.perf_counter() - begun:.0f} s, {_peak():.2f} GiB",
-                flush=True,
-            )
-        last = stage
-
-    model = train_model(clips, settings, seed, progress=progress)
+    begun = time.perf_counter()
+    model = train_model(clips, settings, seed, progress=stages())
     print(f"trained on {model.facts['windows']} windows")
     print(f"shanghaitech_train_minutes = {(time.perf_counter() - begun) / 60:.1f}")
-    print(f"shanghaitech_train_peak_gib = {_peak():.2f}", flush=True)
+    print(f"shanghaitech_train_peak_gib = {peak() / GIB:.2f}", flush=True)  # the poses included
     return model
-
-
-def _peak() -> float:
-    """GiB of the most memory that this process has had, the poses included."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
 
 
 def own_tracks(data: Path, clip: str, workspace: Path) -> ClipTracks:
@@ -122,15 +107,12 @@ def main() -> int:
         scored = []
         for tracks in clips:
             scores, label = score_clip(model, tracks).frames, labels[tracks.clip]
-            count = min(len(label), len(scores))
-            kept = np.ones(count, bool)
-            one = LabelledScores(
-                tracks.clip, scores.time_s[:count], scores.score[:count], label[:count], kept
-            )
+            kept = np.ones(len(label), bool)
+            one = LabelledScores(tracks.clip, scores.time_s, scores.score, label, kept)
             scored.append(one)
             alone = evaluate([one]).auc_micro
             print(
-                f"{source} tracks, {tracks.clip}: frame AUC {alone:.3f}, {label.sum()} of {count} frames abnormal"
+                f"{source} tracks, {tracks.clip}: frame AUC {alone:.3f}, {label.sum()} of {len(label)} frames abnormal"
             )
         both = evaluate(scored)
         print(f"shanghaitech_{source}_micro_auc = {both.auc_micro:.3f}")

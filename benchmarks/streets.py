@@ -13,11 +13,10 @@ import argparse
 import logging
 import sys
 
-import numpy as np
-
 from anomaly.scoring import score_clip
 from anomaly.training import train_model
 from benchmarks.forms import FULL, Street, measure
+from benchmarks.real import table
 from pipeline.settings import load_settings
 
 
@@ -39,15 +38,7 @@ def main() -> int:
             found[config].append(measure(scores, street.tests))
             figures = " ".join(f"{name} {value:.3f}" for name, value in found[config][-1].items())
             print(f"street {number}, {config}: {figures}", flush=True)
-    print(f"| | {' | '.join(args.configs)} |")
-    print("|---" * (len(args.configs) + 1) + "|")
-    for name in found[args.configs[0]][0]:
-        cells = []
-        for config in args.configs:
-            values = [one[name] for one in found[config]]
-            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.3f}{spread}")
-        print(f"| {name} | {' | '.join(cells)} |")
+    print(table(found))
     return 0
 
 
