@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from anomaly.calibration import KINDS, MODES, Calibration
-from anomaly.densities import densities_from_arrays, density_shapes
+from anomaly.densities import densities_from_arrays, fitted_shapes
 from anomaly.marked import MarkedThreshold, marked_from_json
 from anomaly.normality import normality_from_arrays, normality_shapes
 from anomaly.patches import PatchScale
@@ -31,7 +31,7 @@ from pose_extract.files import write_atomically
 if TYPE_CHECKING:
     from anomaly.model import Model
 
-FORMAT, VERSION = "gepc-bundle", 4
+FORMAT, VERSION = "gepc-bundle", 5
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
@@ -128,9 +128,9 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
             "(gepc-pipeline recalibrate --reset)"
         ) from error
     densities = None
-    if settings.density_parts:
+    if settings.fitted_parts:
         try:
-            densities = densities_from_arrays(settings.density_parts, settings.densities, arrays)
+            densities = densities_from_arrays(settings, arrays)
         except ValueError as error:
             raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
     scale = None
@@ -281,7 +281,7 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
     shapes = normality_shapes(settings.normality, clusters)
     patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
-        **density_shapes(settings.density_parts, settings.densities, windows.body.num_joints, clusters),
+        **fitted_shapes(settings),
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},

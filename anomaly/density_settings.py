@@ -1,4 +1,4 @@
-"""How the densities of people's ways are fitted: the config section ``densities``."""
+"""How parts of the kind "sum" are fitted beside the network: the config section ``densities``."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
 NETWORK_PARTS = ("clustering", "reconstruction")
-DENSITY_PARTS = ("pose", "motion", "place", "passage", "conduct", "context")
-PARTS = (*NETWORK_PARTS, *DENSITY_PARTS)
+FITTED_PARTS = ("pose", "motion", "place", "passage", "conduct", "prediction")
+PARTS = (*NETWORK_PARTS, *FITTED_PARTS)
 CAMERAS = ("one", "prefix")
-_MOST_COMPONENTS, _MOST_FOLDS = 500, 100
+_MOST_COMPONENTS, _MOST_FOLDS, _MOST_WIDTH, _MOST_EPOCHS = 500, 100, 4096, 10_000
 
 
 @dataclass(frozen=True)
 class DensitySettings:
-    """Mixtures of Gaussians over what normalisation takes out of a window; see `anomaly.densities`.
+    """Mixtures of Gaussians over what windows show, and predictors of their last third; see `anomaly.densities`.
 
     Attributes:
-        components: of mixtures over few numbers: motion, place, passage.
-        pose_components: of those over every joint's numbers: pose, conduct, context.
-        windows: at most this many training windows are given to a mixture, drawn at random.
+        components: of mixtures over few numbers: motion, place, passage. Of few windows fewer: one for each 16.
+        pose_components: of those over every joint's numbers: pose, conduct.
+        predictor_width: numbers in a hidden layer of the network that predicts a window's last third.
+        predictor_epochs: times that it learns from all of its windows.
+        windows: at most this many training windows are given to a mixture or predictor, drawn at random.
         camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
-            camera (ShanghaiTech's SS_CCCC): "place", "passage", "conduct" and "context" are then learned for
-            each camera, and say nothing about people before another one.
+            camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera, and
+            say nothing about people before another one.
         folds: the normal video in so many parts, the held-out one being the first; a density is fitted without each
             in turn, so that all of the video tells what normal scores are.
     """
 
     components: int = 30
     pose_components: int = 12
+    predictor_width: int = 256
+    predictor_epochs: int = 40
     windows: int = 20_000
     camera: str = "one"
     folds: int = 5
@@ -47,12 +51,17 @@ class DensitySettings:
                 f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
                 f"{self.components}, {self.pose_components} and {self.windows}"
             )
+        if not 1 <= self.predictor_width <= _MOST_WIDTH or not 1 <= self.predictor_epochs <= _MOST_EPOCHS:
+            raise ConfigError(
+                f"densities: expected a predictor_width of 1 to {_MOST_WIDTH} and predictor_epochs of 1 to "
+                f"{_MOST_EPOCHS}, got {self.predictor_width} and {self.predictor_epochs}"
+            )
         if not 2 <= self.folds <= _MOST_FOLDS:
             raise ConfigError(f"densities: expected 2 to {_MOST_FOLDS} folds, got {self.folds}")
 
     def components_of(self, part: str) -> int:
-        """Components of the mixture of one of `DENSITY_PARTS`."""
-        return self.pose_components if part in ("pose", "conduct", "context") else self.components
+        """Components of the mixture of one of `FITTED_PARTS`."""
+        return self.pose_components if part in ("pose", "conduct") else self.components
 
     def camera_of(self, clip: str) -> str:
         """The camera of a clip, by its name; "" where there is one only."""

@@ -95,11 +95,6 @@ class Model:
             return self.calibration.tails.sum(self.parts(windows))
         return np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in _batches(windows))])
 
-    def assignments(self, windows: Windows) -> NDArray[np.float32]:
-        """(N, K) log soft assignments of N windows, the mean over each one's transformed copies."""
-        nothing = np.zeros((0, self.settings.clustering.clusters), np.float32)
-        return np.concatenate([nothing, *(self.assign(x).mean(axis=1) for x in _batches(windows))])
-
     def parts(
         self,
         windows: Windows,
@@ -117,8 +112,7 @@ class Model:
         scores = dict(known or {})
         if self.densities is not None:
             fold = np.zeros(len(windows), np.int64) if held_out else None
-            log_p = self.assignments(windows) if self.densities.axes is not None else None
-            scores |= self.densities.anomaly(windows, fold, log_p)
+            scores |= self.densities.anomaly(windows, fold)
         for part in set(NETWORK_PARTS) & set(self.settings.scoring.parts) - set(scores):
             scores[part] = self.anomaly(windows, part)
         return np.stack([scores[part] for part in self.settings.scoring.parts])

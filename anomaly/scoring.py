@@ -53,9 +53,9 @@ class ScoringSettings:
             autoencoder's error, "both", their mean in units of held-out normal windows, or
             "sum", the sum over ``parts`` of tail probabilities' logarithms (`Tails`).
         parts: what "sum" adds up: "clustering", "reconstruction", and densities of what people do: "pose", "motion",
-            "place", "passage" (motion and place together), "conduct" (posture, motion and place together) and "context"
-            (the soft assignments with posture, motion and place); see `anomaly.densities`. Fixed when a model is
-            trained.
+            "place", "passage" (motion and place together), "conduct" (posture, motion and place together); and
+            "prediction", how far off a window's last third is from what its beginning lets expect; see
+            `anomaly.densities`. Fixed when a model is trained.
         tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
             like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.

@@ -13,7 +13,7 @@ from typing import Any
 
 from anomaly.augment import TRANSFORMS
 from anomaly.calibration import CalibrationSettings
-from anomaly.density_settings import DENSITY_PARTS, DensitySettings
+from anomaly.density_settings import FITTED_PARTS, DensitySettings
 from anomaly.normality_settings import NormalitySettings
 from anomaly.scoring import ScoringSettings
 from anomaly.windows import WindowSettings
@@ -260,18 +260,18 @@ class ModelSettings:
         self.model.check_window(self.windows.frames)
         if self.training.masked and not self.windows.confidence:
             raise ConfigError("training.masked: expected windows.features with confidence, xyc or xyzc")
-        if self.density_parts and (self.windows.depth or self.windows.extent == "clip"):
+        if self.fitted_parts and (self.windows.depth or self.windows.extent == "clip"):
             raise ConfigError(
-                f"scoring.parts: {', '.join(self.density_parts)} are of sliding windows of 2-D joints; leave them "
+                f"scoring.parts: {', '.join(self.fitted_parts)} are of sliding windows of 2-D joints; leave them "
                 "out, or set windows.extent to sliding and windows.features to xyc"
             )
         if self.windows.patches:  # a mirrored person's patches are not those of a person seen in a mirror
             object.__setattr__(self, "training", replace(self.training, transforms=("identity",)))
 
     @property
-    def density_parts(self) -> tuple[str, ...]:
-        """The parts of the kind "sum" that are densities."""
-        return tuple(part for part in self.scoring.parts if part in DENSITY_PARTS)
+    def fitted_parts(self) -> tuple[str, ...]:
+        """The parts of the kind "sum" that are fitted beside the network."""
+        return tuple(part for part in self.scoring.parts if part in FITTED_PARTS)
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:

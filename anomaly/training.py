@@ -264,7 +264,7 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
         settings, normality, history=history, words=words, patch_scale=scale, network=network
     )
     reference: dict[str, NDArray[np.float64]] = {}
-    if settings.density_parts:
+    if settings.fitted_parts:
         model.densities, reference = _densities(learned, model)
     tell("normality", 1, 1, {"components": model.normality.components_used})
     model.calibration = calibrate(model, learned.held_out, tell, reference)
@@ -286,24 +286,15 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
 
 
 def _densities(learned: Learned, model: TrainedModel) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
-    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen.
-
-    "context" has no such: the network has learned from all but the held-out windows.
-    """
+    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
     settings, fit = learned.settings, learned.data.windows
     held_out = [model.windows_of(clip, settings.windows.train_stride) for clip in learned.held_out]
-    log_p = None
-    if "context" in settings.density_parts:
-        mine = learned.log_p.reshape(len(fit), -1, learned.log_p.shape[1]).mean(axis=1)
-        log_p = np.concatenate([mine, *map(model.assignments, held_out)])
     windows = Windows.concatenate([fit, *held_out])
     fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
-    densities = Densities.fit(windows, fold, settings.density_parts, settings.densities, learned.seed, log_p)
+    densities = Densities.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
     known = np.flatnonzero(fold >= 0)
-    found = densities.anomaly(windows.pick(known), fold[known], None if log_p is None else log_p[known])
-    return densities, {
-        part: scores[np.isfinite(scores)] for part, scores in found.items() if part != "context"
-    }
+    found = densities.anomaly(windows.pick(known), fold[known])
+    return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
 
 
 def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:

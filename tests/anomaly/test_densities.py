@@ -7,7 +7,8 @@ import walkers
 from anomaly.bundle import load_bundle, save_bundle
 from anomaly.coordinates import steady
 from anomaly.densities import Densities, fold_of_clips, fold_of_parts
-from anomaly.density_settings import DENSITY_PARTS, DensitySettings
+from anomaly.density import Density
+from anomaly.density_settings import FITTED_PARTS, DensitySettings
 from anomaly.model import Model
 from anomaly.scoring import ScoringSettings, score_clip
 from anomaly.settings import settings_from_dict
@@ -122,8 +123,8 @@ SETTINGS = {
     **walkers.TINY,
     "windows": {**walkers.TINY["windows"], "scale": "stature", "shortest": 4},
     "training": {**walkers.TINY["training"], "masked": True, "pretrain_epochs": 1, "finetune_epochs": 1},
-    "scoring": {"smoothing_s": 0.2, "by": "sum", "parts": ["clustering", *DENSITY_PARTS]},
-    "densities": {"components": 3, "pose_components": 2},
+    "scoring": {"smoothing_s": 0.2, "by": "sum", "parts": ["clustering", *FITTED_PARTS]},
+    "densities": {"components": 3, "pose_components": 2, "predictor_width": 32},
 }
 
 
@@ -148,9 +149,9 @@ def test_each_part_finds_what_it_is_of(with_densities):
     normal, moved = scores(calm.keypoints), scores(away)
     assert np.median(moved["place"]) > np.quantile(normal["place"], 0.95)
     assert np.median(moved["passage"]) > np.quantile(normal["passage"], 0.95)
-    assert np.median(moved["context"]) > np.quantile(normal["context"], 0.95)
     np.testing.assert_allclose(moved["motion"], normal["motion"], rtol=0.02)  # the place says nothing of it
     np.testing.assert_allclose(moved["pose"], normal["pose"], rtol=0.02)
+    np.testing.assert_allclose(moved["prediction"], normal["prediction"], rtol=0.02)
     assert np.median(scores(fast)["motion"]) > np.quantile(normal["motion"], 0.95)
 
 
@@ -162,17 +163,6 @@ def test_the_sum_ranks_somebody_elsewhere_above_everybody_normal(with_densities)
         score_clip(with_densities, dataclasses.replace(calm, keypoints=k)) for k in (calm.keypoints, away)
     )
     assert np.median(b.frames.score) > a.frames.score.max()
-
-
-def test_context_tells_what_a_window_s_clusters_make_of_it(with_densities):
-    windows = with_densities.windows_of(walkers.clip(seed=60))
-    log_p = with_densities.assignments(windows)
-    assert log_p.shape == (len(windows), with_densities.settings.clustering.clusters)
-    usual = with_densities.densities.anomaly(windows, log_p=log_p)["context"]
-    shuffled = np.roll(log_p, 1, axis=1)  # every window in another cluster, where and how it was
-    assert (with_densities.densities.anomaly(windows, log_p=shuffled)["context"] > usual).mean() > 0.9
-    with pytest.raises(ValueError, match="soft assignments"):
-        with_densities.densities.anomaly(windows)
 
 
 def test_a_bundle_keeps_the_densities(with_densities, tmp_path):
@@ -193,7 +183,7 @@ def test_damaged_densities_are_refused(with_densities, tmp_path):
         ("place_deviation", 0.0),
         ("motion_means", np.nan),
         ("pose_weights", -1.0),
-        ("axes_mean", np.inf),
+        ("prediction_biases2", np.inf),
     ):
         np.savez(path, **{**arrays, name: np.full_like(arrays[name], value)})
         with pytest.raises(ModelError, match=name.split("_")[0]):
@@ -274,12 +264,19 @@ def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_d
         )
 
 
-def test_too_few_windows_are_an_error_that_says_what_to_do():
+@pytest.mark.parametrize("part", ["motion", "prediction"])
+def test_too_few_windows_are_an_error_that_says_what_to_do(part):
     windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
-    with pytest.raises(TrainingError, match=r"densities\.components"):
-        Densities.fit(
-            windows, np.ones(len(windows), np.int64), ("motion",), DensitySettings(components=30), 0
-        )
+    with pytest.raises(TrainingError, match=r"at least 32 windows .* got \d: train on more video"):
+        Densities.fit(windows, np.ones(len(windows), np.int64), (part,), DensitySettings(), 0)
+
+
+def test_of_few_windows_mixtures_have_few_components():
+    windows = make_windows(walkers.clip(people=2, frames=60), WindowSettings(scale="stature"), 1)
+    learned = Densities.fit(windows, np.ones(len(windows), np.int64), ("motion",), DensitySettings(), 0)
+    (density,) = learned.parts["motion"].values()
+    assert isinstance(density, Density)
+    assert len(density.mixture.weights) == len(windows) // 16 == 6
 
 
 @pytest.mark.parametrize(
@@ -291,6 +288,7 @@ def test_too_few_windows_are_an_error_that_says_what_to_do():
         ({"densities": {"components": 0}}, "components"),
         ({"densities": {"camera": "all"}}, "camera"),
         ({"densities": {"folds": 1}}, "folds"),
+        ({"densities": {"predictor_epochs": 0}}, "predictor_epochs"),
         ({"windows": {"shortest": 13}}, "shortest"),
         ({"windows": {"smoothing_s": -1}}, "smoothing_s"),
         ({"windows": {"features": "xy"}, "training": {"masked": True}}, "masked"),
