@@ -5,7 +5,7 @@ python -m benchmarks.forms [--seeds 4] [--quick] [--only TEXT ...] [--cache DIR]
 Models learn from clips in which everybody behaves normally and are tested on clips with each abnormal behaviour and on
 normal ones; joints and tracks have the errors that were measured from rendered video (`pipeline.street.errors`). A
 seed is another street crowd, other errors and another start of training, the same for all forms. Choices are made on
-seeds 0 and up; the default, the paper's form and a few more are measured on other streets too, which nothing was
+seeds 0 and up; the shipped form, the paper's and a few more are measured on other streets too, which nothing was
 chosen on.
 Prints tables in Markdown: means and standard deviations over seeds.
 """

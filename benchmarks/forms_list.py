@@ -10,7 +10,7 @@ from pipeline.settings import load_config
 
 Changes = dict[str, Any]
 
-# The paper's choices on the default's network and schedule: published forms without the published size.
+# The paper's choices on the shipped network and schedule: published forms without the published size.
 PAPER: Changes = {
     "windows.scale": "none",
     "windows.min_joints": 1,
@@ -66,8 +66,8 @@ class Form:
 
     Attributes:
         name: what it says of the form.
-        base: what it starts from: "default", the product's config; "start", the same as it was before forms were
-            compared; "k-means", that without fine-tuning; "paper", the paper's form on the default's network; or
+        base: what it starts from: "clustering", the config of that name; "start", the same as it was before forms were
+            compared; "k-means", that without fine-tuning; "paper", the paper's form on the same network; or
             "published", the paper's config.
         changes: dotted settings that differ from the base.
         chosen: whether it is also measured on the held-out streets.
@@ -86,7 +86,7 @@ class Form:
     @property
     def settings(self) -> ModelSettings:
         """The model's settings."""
-        sections = load_config("paper" if self.base == "published" else "default")
+        sections = load_config("paper" if self.base == "published" else "clustering")
         for name, value in {**_EVERYWHERE, **_OF_BASE.get(self.base, {}), **self.changes}.items():
             section, key = name.split(".")
             sections[section] = {**sections.get(section, {}), key: value}
@@ -101,7 +101,7 @@ def _forms(base: str, table: dict[str, Changes]) -> list[Form]:
     ]
 
 
-DEFAULT = Form("configs/default.yaml", "default", chosen=True)
+DEFAULT = Form("configs/clustering.yaml", "clustering", chosen=True)
 START = Form("before the comparison", "start", chosen=True)
 PAPERS = Form("paper's form, small network", "paper", chosen=True)
 
@@ -199,7 +199,7 @@ FORMS: list[Form] = [
         "paper",
         {
             "smoothing 0.25 s, tail log": {"scoring.smoothing_s": 0.25, "scoring.tail": "log"},
-            # From here on with the default's smoothing, which fits events of a few seconds.
+            # From here on with the shipped form's smoothing, which fits events of a few seconds.
             **{
                 f"{name} (0.25 s)": {"scoring.smoothing_s": 0.25, **changes}
                 for name, changes in {
@@ -237,7 +237,7 @@ FORMS: list[Form] = [
 ]
 
 # What each form is compared with.
-BASES = {"default": START, "start": START, "k-means": KMEANS, "paper": PAPERS, "published": PAPERS}
+BASES = {"clustering": START, "start": START, "k-means": KMEANS, "paper": PAPERS, "published": PAPERS}
 
 QUICK: list[Form] = [
     DEFAULT,

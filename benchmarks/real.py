@@ -6,7 +6,7 @@
 Trains on the training clips, a fifth of which is held out to calibrate, and scores the test clips: the frames of
 HR-Avenue, micro AUC (all frames together), macro AUC (mean over clips), AP, EER, mean and deviation over the seeds. A
 seed is another start of training and other held-out clips; seeds are measured side by side, one on each core. Ends
-with the figures of configs/surveillance.yaml.
+with the figures of configs/default.yaml.
 
 --select looks at no test clip: it trains on some of the training clips and finds abnormal motions put into the others
 (`benchmarks.injected`). Settings are chosen by that.
@@ -41,15 +41,16 @@ from benchmarks.real_data import AVENUE, read, sample_data
 from pipeline.settings import Settings, load_settings
 from pose_extract.records import ClipTracks
 
-FINAL = "configs/surveillance.yaml"
-ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "context")
+FINAL = "configs/default.yaml"
+ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "prediction")
 SUMS = {
-    "clustering + pose": ("clustering", "pose"),
-    "clustering + pose + passage": ("clustering", "pose", "passage"),
-    "clustering + pose + passage + conduct": ("clustering", "pose", "passage", "conduct"),
-    "pose + passage": ("pose", "passage"),
-    "pose + passage + conduct": ("pose", "passage", "conduct"),
-    "pose + passage + conduct + context": ("pose", "passage", "conduct", "context"),
+    "clustering + prediction (configs/anywhere.yaml)": ("clustering", "prediction"),
+    "passage + conduct": ("passage", "conduct"),
+    "passage + prediction": ("passage", "prediction"),
+    "clustering + passage + conduct": ("clustering", "passage", "conduct"),
+    "passage + conduct + prediction": ("passage", "conduct", "prediction"),
+    "pose + passage + conduct + prediction": ("pose", "passage", "conduct", "prediction"),
+    "clustering + passage + conduct + prediction": ("clustering", "passage", "conduct", "prediction"),
     "all of them": ALL,
 }
 PAPER = (  # the paper's form of every step, on the product's small network
@@ -110,8 +111,8 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
             smoothed = [smooth(f, c.time_s, sigma) for f, c in zip(frames, task.test, strict=True)]
             yield f"{name}, sigma {sigma * 25:.0f} frames", smoothed
     for name, config, extra in (
-        ("paper's form, small network", "default", PAPER),
-        ("configs/default.yaml", "default", ()),
+        ("paper's form, small network", "clustering", PAPER),
+        ("configs/clustering.yaml", "clustering", ()),
     ):
         model = _train(task, load_settings(config, ["windows.fps=25", *extra, *short]), seed)[0]
         yield name, _by_product(model, task.test)
@@ -119,15 +120,15 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
 
 def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
     every = ("windows.fps=25", *short, f"scoring.parts=[{','.join(ALL)}]")
-    settings = load_settings("surveillance", every)
+    settings = load_settings("default", every)
     model, held_out = _train(task, settings, seed)
     scored = []
     for clip in task.test:
         windows = model.windows_of(clip)
         scored.append((clip, windows, model.parts(windows)))
-    for name, parts in [*((f"stature: {part} alone", (part,)) for part in ALL), *SUMS.items()]:
+    for name, parts in [*((f"{part} alone", (part,)) for part in ALL), *SUMS.items()]:
         yield name, _sum(model, scored, parts)
-    wanted = load_settings("surveillance", ["windows.fps=25", *short])
+    wanted = load_settings("default", ["windows.fps=25", *short])
     final = _with_parts(model, wanted.scoring.parts)
     assert model.calibration is not None
     known = dict(zip(ALL, model.calibration.parts, strict=True))
@@ -218,9 +219,7 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3])
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
-    parser.add_argument(
-        "--final", action="store_true", help="nothing but configs/surveillance.yaml and its parts"
-    )
+    parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml and its parts")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

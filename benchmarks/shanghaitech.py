@@ -2,7 +2,7 @@
 
     GEPC_SAMPLE_DATA=... python -m benchmarks.shanghaitech [--quick] [--model DIR] [--set A.B=C ...]
 
-Trains configs/surveillance.yaml on hr-shanghaitech/train.npz (922,205 poses of 12 cameras; places are learned for each
+Trains configs/default.yaml on hr-shanghaitech/train.npz (922,205 poses of 12 cameras; places are learned for each
 camera) and prints time and memory. Then the frame AUC of clips 01_0014 and 01_0015 by people that our own extraction
 finds, and by the tracks that come with them. Training poses have no confidence and lack about 30 % of the joints;
 ours have one and hardly lack any: a joint counts as seen or missing, as in training, by half a confidence. The gap
@@ -44,7 +44,7 @@ SEEN = 0.5  # confidence
 def learn(data: Path, overrides: list[str], seed: int):
     """The model, and how long and how much memory it took."""
     keep_memory()  # as `gepc-pipeline train` does
-    settings = load_settings("surveillance", overrides).for_model()
+    settings = load_settings("default", overrides).for_model()
     clips = read(data, SHANGHAITECH, "train")
     print(f"{len(clips)} clips, {sum(map(len, clips))} poses", flush=True)
     begun = time.perf_counter()

@@ -1,6 +1,6 @@
 """Shipped configs on the synthetic street, over several streets: what a gain on real poses costs there.
 
-    python -m benchmarks.streets [--configs default surveillance] [--streets 100 101 102 103] [--set A.B=C ...]
+    python -m benchmarks.streets [--configs clustering default anywhere] [--streets 100 101 102 103] [--set A.B=C ...]
 
 Each config trains on a street's normal clips as `gepc-pipeline train` does, and scores its test clips: joints and
 tracks with the errors that were measured from rendered video (`pipeline.street.errors`). Nothing was chosen on streets
@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--configs", nargs="+", default=["default", "surveillance"])
+    parser.add_argument("--configs", nargs="+", default=["clustering", "default", "anywhere"])
     parser.add_argument("--streets", nargs="+", type=int, default=[100, 101, 102, 103])
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of every config")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The shipped default on the synthetic street, from its exact joints with an estimator's errors added."""
+"""The shipped default, and its clusters alone, on the synthetic street, from its exact joints with an estimator's errors added."""
 
 import dataclasses
 
@@ -37,21 +37,44 @@ def shuffled(tracks, seed):
     return dataclasses.replace(tracks, keypoints=points)
 
 
-def test_the_default_tells_normal_from_abnormal_and_rests_on_motion_and_learning():
+@pytest.fixture(scope="module")
+def street():
+    """Normal clips, abnormal ones, and the latter's frame labels."""
     normal = [extracted(simulate_clip(f"n{i}", 900 + i, STREET), i) for i in range(6)]
     clips = [simulate_clip(f"a{i}", 950 + i, STREET, [act]) for i, act in enumerate(ACTS)]
     tests = [extracted(clip, 50 + i) for i, clip in enumerate(clips)]
-    labels = np.concatenate([clip.labels for clip in clips])
-    settings = load_settings("default").for_model()
-    model = train_model(normal, settings, seed=0)
+    return normal, tests, np.concatenate([clip.labels for clip in clips])
 
-    def auc(model, tracks):
-        return frame_auc(np.concatenate([score_clip(model, t).frames.score for t in tracks]), labels)
 
-    learned = auc(model, tests)
+@pytest.fixture(scope="module")
+def default(street):
+    return train_model(street[0], load_settings("default").for_model(), seed=0)
+
+
+def auc(model, tracks, labels, scoring):
+    scores = [score_clip(model, t, scoring).frames.score for t in tracks]
+    return frame_auc(np.concatenate(scores), labels)
+
+
+def clusters_alone(model):
+    return dataclasses.replace(load_settings("clustering").scoring, parts=model.settings.scoring.parts)
+
+
+def test_the_default_tells_normal_from_abnormal_and_rests_on_motion(street, default):
+    _, tests, labels = street
+    found = auc(default, tests, labels, default.settings.scoring)
+    assert found >= 0.93
+    assert found > auc(default, tests, labels, clusters_alone(default))
+    still = [shuffled(t, i) for i, t in enumerate(tests)]
+    assert auc(default, still, labels, default.settings.scoring) < found - 0.15
+
+
+def test_the_clusters_tell_normal_from_abnormal_and_rest_on_learning(street, default):
+    _, tests, labels = street
+    scoring = clusters_alone(default)
     with seeded(1, "cpu"):
-        network = Network(settings).eval()
+        network = Network(default.settings).eval()
         torch.nn.init.normal_(network.clustering.theta)
-    assert learned >= 0.85
-    assert auc(model, [shuffled(t, i) for i, t in enumerate(tests)]) < learned - 0.15
-    assert auc(dataclasses.replace(model, network=network), tests) < learned - 0.15
+    found = auc(default, tests, labels, scoring)
+    assert found >= 0.85
+    assert auc(dataclasses.replace(default, network=network), tests, labels, scoring) < found - 0.15

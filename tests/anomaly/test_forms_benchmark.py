@@ -25,9 +25,9 @@ def test_every_form_has_a_name_of_its_own_and_valid_settings():
 
 def test_the_bases_are_the_products_default_and_the_papers_form():
     default, papers, published = DEFAULT.settings, PAPERS.settings, load_settings("paper")
-    assert dataclasses.replace(default.windows, score_stride=1) == load_settings("default").windows
+    assert dataclasses.replace(default.windows, score_stride=1) == load_settings("clustering").windows
     assert BASES["k-means"].settings.training.finetune_epochs == 0 < default.training.finetune_epochs
-    assert default.clustering == load_settings("default").clustering
+    assert default.clustering == load_settings("clustering").clustering
     assert papers.model == default.model
     assert papers.clustering == published.clustering
     assert dataclasses.replace(papers.scoring, smoothing_s=0) == dataclasses.replace(
@@ -51,7 +51,7 @@ def test_cells_are_measured_once_and_what_is_missing_later(tmp_path, monkeypatch
 
     monkeypatch.setattr(forms, "Shared", Fake)
     cells = Cells(tmp_path, AMOUNT)
-    two = [Form(name, "default", {"normality.form": name}) for name in ("gaussian", "dirichlet")]
+    two = [Form(name, "clustering", {"normality.form": name}) for name in ("gaussian", "dirichlet")]
     fill(cells, two[:1], 0, str)
     fill(cells, two, 0, str)
     assert asked == ["gaussian", "dirichlet"]
@@ -84,11 +84,11 @@ def test_the_command_prints_what_was_measured_and_writes_it(tmp_path, capsys):
     arguments = ["--quick", "--print", "--seeds", "1", "--cache", str(tmp_path / "cells")]
     assert main([*arguments, "--csv", str(tmp_path / "out" / "forms.csv")]) == 0
     said = capsys.readouterr().out
-    assert "| default: configs/default.yaml | 0.750 ± 0.000 |" in said
-    assert "forms_default_micro_auc = 0.750" in said
+    assert "| clustering: configs/clustering.yaml | 0.750 ± 0.000 |" in said
+    assert "forms_clustering_micro_auc = 0.750" in said
     rows = list(csv.DictReader((tmp_path / "out" / "forms.csv").open()))
     assert [(r["form"], r["seed"], r["micro_auc"]) for r in rows] == [
-        ("configs/default.yaml", "0", "0.75"), ("configs/default.yaml", "100", "0.75"),
+        ("configs/clustering.yaml", "0", "0.75"), ("configs/clustering.yaml", "100", "0.75"),
     ]  # fmt: skip
 
 
@@ -97,10 +97,10 @@ def test_forms_that_share_their_training_score_as_if_each_were_trained_alone():
     street = forms.Street(5, AMOUNT)
     tests = [test.tracks for test in street.tests]
     some = [
-        Form("a", "default", SHORT),
-        Form("b", "default", {**SHORT, "normality.form": "gaussian"}),
-        Form("c", "default", {**SHORT, "clustering.target": "batch"}),
-        Form("d", "default", {**SHORT, "scoring.by": "both"}),
+        Form("a", "clustering", SHORT),
+        Form("b", "clustering", {**SHORT, "normality.form": "gaussian"}),
+        Form("c", "clustering", {**SHORT, "clustering.target": "batch"}),
+        Form("d", "clustering", {**SHORT, "scoring.by": "both"}),
     ]
     shared = Shared(street.normal, tests, 5)
     together = {form.name: shared.score(form.settings)[0] for form in some}

@@ -318,7 +318,7 @@ def test_a_fixed_cameras_config_goes_from_training_to_explanations(truth_workspa
     workspace = tmp_path / "workspace"
     shutil.copytree(truth_workspace, workspace)
     small = ("--set=densities.components=3", "--set=densities.pose_components=2")
-    result = cli("train", "--workspace", workspace, "--fresh", "--config", "surveillance", *TINY, *small)
+    result = cli("train", "--workspace", workspace, "--fresh", *TINY, *small)
     assert result.code == 0, result.err
     extra = ("--explain", tmp_path / "windows.csv", "--plot", tmp_path / "plot.png")
     rows = score(cli, workspace, tmp_path / "s.csv", *extra)
@@ -343,7 +343,7 @@ def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
         "--set=densities.pose_components=2",
         "--set=densities.camera=prefix",
     )
-    result = cli("train", "--workspace", workspace, "--fresh", "--config", "surveillance", *TINY, *few)
+    result = cli("train", "--workspace", workspace, "--fresh", *TINY, *few)
     assert result.code == 0, result.err
     scorer = load_scorer(workspace / "model")
     here = load_tracks(workspace / "tracks" / "normal_2.npz")

@@ -68,9 +68,9 @@ def test_without_factors_there_is_the_base():
 
 def test_values_that_the_base_has_are_no_cells_of_their_own():
     base = load_settings("default")
-    cells = cells_of(f"clustering.clusters=8,{base.clustering.clusters}", "scoring.by=clustering")
+    cells = cells_of(f"clustering.clusters=8,{base.clustering.clusters}", "scoring.by=sum")
     assert [c.name for c in cells] == [
-        f"base (clustering.clusters={base.clustering.clusters}, scoring.by=clustering)",
+        f"base (clustering.clusters={base.clustering.clusters}, scoring.by=sum)",
         "clustering.clusters=8",
     ]
 
