@@ -160,6 +160,11 @@ class Tails:
             out -= np.log((len(reference) - lower + 1) / (len(reference) + 1))
         return out
 
+    def percentiles(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(P, N) share, 0 to 100, of held-out windows that score lower than ``parts`` (P, N)."""
+        each = zip(self._sorted, parts, strict=True)
+        return np.stack([percentile(reference, part) for reference, part in each])
+
 
 def spread_of(scores: NDArray[np.float64]) -> tuple[float, float]:
     """Median and interquartile range of scores, NaN left out; the range is never 0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +118,7 @@ class WindowScores:
         percentile: (N,) share of held-out normal windows that score lower, 0 to 100.
         first_frame: (N,) frame of the clip that is nearest to the window's first one.
         last_frame: (N,) the same of its last one.
+        parts: of scores by "sum", what each part says: (N,) share of normal windows that it scores lower, 0 to 100.
     """
 
     windows: Windows
@@ -125,6 +126,7 @@ class WindowScores:
     percentile: NDArray[np.float64]
     first_frame: NDArray[np.int64]
     last_frame: NDArray[np.int64]
+    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.score)
@@ -243,11 +245,17 @@ def score_clip(
         raise ModelError("the model has no calibration; train it again")
     settings = settings or model.settings.scoring
     mode, by, calibration = settings.frames, settings.by, model.calibration
-    if known is None:
+    told: Mapping[str, NDArray[np.float64]] = {}
+    if known is not None:
+        windows, anomaly, told = known.windows, known.score, known.parts
+    elif by == "sum":
+        windows = model.windows_of(tracks)
+        parts = model.parts(windows)
+        anomaly = calibration.tails.sum(parts)
+        told = dict(zip(model.settings.scoring.parts, calibration.tails.percentiles(parts), strict=True))
+    else:
         windows = model.windows_of(tracks)
         anomaly = model.anomaly(windows, by)
-    else:
-        windows, anomaly = known.windows, known.score
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
@@ -273,6 +281,7 @@ def score_clip(
             percentile(calibration.row_reference("online", by), anomaly),  # where a person's is a window's
             nearest_frame(tracks.time_s, windows.start_s),
             nearest_frame(tracks.time_s, windows.end_s),
+            told,
         ),
     )
 

@@ -13,7 +13,7 @@ from anomaly.scoring import WindowScores
 _PLACES = range(1, TOP + 1)
 WINDOW_COLUMNS = (
     "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
-    *(f"{name}{i}" for name in ("word", "weight", "joint", "share") for i in _PLACES),
+    *(f"{name}{i}" for name in ("word", "weight", "joint", "share", "part", "part_percentile") for i in _PLACES),
 )  # fmt: skip
 _BATCH = 1024  # windows explained at once
 
@@ -22,8 +22,9 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
     """Write a row for each window of a part of a clip, ordered by track, then by time.
 
     Words and components count from 1. A word's weight is the soft assignment; a joint's share that of the
-    reconstruction error, all joints' shares being 1. Cells are empty where the model has fewer words than columns, or
-    cannot reconstruct.
+    reconstruction error, all joints' shares being 1. The parts are those of scores by "sum" that say most, with the
+    share of normal windows that they score lower. Cells are empty where the model has fewer words or parts than
+    columns, or cannot reconstruct.
 
     Args:
         table: csv writer.
@@ -43,7 +44,21 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
                 told.component[n],
                 *(word or "" for word in told.words[n]), *map(_number, told.weights[n]),
                 *("" if joint < 0 else names[joint] for joint in told.joints[n]), *map(_number, told.shares[n]),
+                *_columns(loudest(scores, i)),
             ))  # fmt: skip
+
+
+def loudest(scores: WindowScores, window: int) -> list[tuple[str, float]]:
+    """The parts of scores by "sum" that say most of a window, and the share of normal windows that they score lower."""
+    parts = sorted(
+        ((part, float(told[window])) for part, told in scores.parts.items()), key=lambda one: -one[1]
+    )
+    return parts[:TOP]
+
+
+def _columns(parts: list[tuple[str, float]]) -> tuple[str, ...]:
+    missing = ("",) * (TOP - len(parts))
+    return (*(part for part, _ in parts), *missing, *(f"{share:.3f}" for _, share in parts), *missing)
 
 
 def _number(value: float) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anomaly.explain import explain
 from anomaly.scoring import ClipScores, WindowScores
+from pipeline.explanations import loudest
 from pipeline.report.files import packed, write_script
 from pipeline.report.poses import PoseFiles, levels
 from pipeline.report.thresholds import Thresholds
@@ -131,6 +132,7 @@ class _Explanations:
                         for joint, share in zip(told.joints[n], told.shares[n], strict=True)
                         if joint >= 0
                     ],
+                    "parts": [[part, round(share, 3)] for part, share in loudest(windows, top)],
                     "people": _people(windows, own[:_PEOPLE]),
                 },
             )

@@ -1,4 +1,4 @@
-"""The shipped default, and its clusters alone, on the synthetic street, from its exact joints with an estimator's errors added."""
+"""The shipped default, and its clusters alone, on the synthetic street, with an estimator's errors."""
 
 import dataclasses
 

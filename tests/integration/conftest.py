@@ -14,13 +14,20 @@ from pipeline.workspace import Workspace, entry_of
 from pose_extract.cache import save_tracks
 from pose_extract.records import ClipTracks
 
-# A model that trains in a second or two: for tests of the commands, not of the model.
+# A model that trains in a second or two: for tests of the commands, not of the model. It scores by its clusters; with
+# so few windows the parts of the sum know the clips that they have learned from by heart.
 TINY = (
     "--set=training.pretrain_epochs=1",
     "--set=training.finetune_epochs=1",
     "--set=clustering.clusters=4",
     "--set=normality.components=3",
     "--set=model.width=2",
+    "--set=densities.components=3",
+    "--set=densities.pose_components=2",
+    "--set=densities.predictor_epochs=2",
+    "--set=scoring.by=clustering",
+    "--set=scoring.tail=log",
+    "--set=scoring.smoothing_s=0.25",
 )
 
 

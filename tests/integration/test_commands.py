@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.cli import COMMANDS
 from pipeline.scoring import load_scorer, score_parts
+from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.cache import load_tracks
 from tests.integration.conftest import TINY
@@ -314,11 +315,12 @@ def test_score_by_is_short_for_the_setting(truth_workspace, cli, tmp_path, by):
     assert 5 < np.mean([float(r["percentile"]) for r in short]) < 95
 
 
-def test_a_fixed_cameras_config_goes_from_training_to_explanations(truth_workspace, cli, tmp_path):
+def test_the_default_goes_from_training_to_explanations(truth_workspace, cli, tmp_path):
     workspace = tmp_path / "workspace"
     shutil.copytree(truth_workspace, workspace)
-    small = ("--set=densities.components=3", "--set=densities.pose_components=2")
-    result = cli("train", "--workspace", workspace, "--fresh", *TINY, *small)
+    by = load_settings("default").scoring
+    own = (f"--set=scoring.by={by.by}", f"--set=scoring.tail={by.tail}")
+    result = cli("train", "--workspace", workspace, "--fresh", *TINY, *own)
     assert result.code == 0, result.err
     extra = ("--explain", tmp_path / "windows.csv", "--plot", tmp_path / "plot.png")
     rows = score(cli, workspace, tmp_path / "s.csv", *extra)
@@ -338,12 +340,8 @@ def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
     monkeypatch.setattr("anomaly.densities._FEWEST_OF_A_CAMERA", 20)
     workspace = tmp_path / "workspace"
     shutil.copytree(truth_workspace, workspace)
-    few = (
-        "--set=densities.components=3",
-        "--set=densities.pose_components=2",
-        "--set=densities.camera=prefix",
-    )
-    result = cli("train", "--workspace", workspace, "--fresh", *TINY, *few)
+    prefix = "--set=densities.camera=prefix"
+    result = cli("train", "--workspace", workspace, "--fresh", *TINY, prefix)
     assert result.code == 0, result.err
     scorer = load_scorer(workspace / "model")
     here = load_tracks(workspace / "tracks" / "normal_2.npz")
@@ -353,9 +351,23 @@ def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
         assert ("camera 'yard'" in caplog.text) == warned
 
 
-def test_clustering_is_the_kind_that_is_scored_by_default(truth_workspace, cli, tmp_path):
+def test_scores_are_of_the_kind_that_the_model_was_trained_for(truth_workspace, cli, tmp_path):
     usual = score(cli, truth_workspace, tmp_path / "usual.csv")
     assert usual == score(cli, truth_workspace, tmp_path / "named.csv", "--score-by", "clustering")
+
+
+def test_explanations_name_the_parts_of_the_sum_that_say_most(truth_workspace, cli, tmp_path):
+    score(
+        cli, truth_workspace, tmp_path / "s.csv", "--explain", tmp_path / "windows.csv", "--score-by", "sum"
+    )
+    rows = read_csv(tmp_path / "windows.csv")
+    for row in rows:
+        assert len({row[f"part{i}"] for i in (1, 2, 3)}) == 3
+        assert {row[f"part{i}"] for i in (1, 2, 3)} <= {"clustering", "passage", "conduct", "prediction"}
+        shares = [float(row[f"part_percentile{i}"]) for i in (1, 2, 3)]
+        assert 100 >= shares[0] >= shares[1] >= shares[2] >= 0
+    most, least = (pick(rows, key=lambda row: float(row["score"])) for pick in (max, min))
+    assert float(most["part_percentile1"]) > float(least["part_percentile1"])
 
 
 def test_online_scores_of_a_command_know_nothing_of_the_future(truth_workspace, cli, tmp_path):
@@ -389,6 +401,7 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
         assert shares == sorted(shares, reverse=True)
         assert 3 / 18 - 1e-3 <= sum(shares) <= 1
         assert {row[f"joint{i}"] for i in (1, 2, 3)} <= set(joints)
+        assert row["part1"] == row["part_percentile3"] == ""  # of scores by the sum only
     assert len({(row["track_id"], row["first_frame"]) for row in rows}) == len(rows)
     # Online, a person's score in a frame is that of the window that ends there.
     persons = {(p["frame"], p["track_id"]): p for p in read_csv(people) if p["score"]}

@@ -3,6 +3,16 @@
 
 gepc.Inspector = class {
   static most = 200; // events in the list at once
+  static parts = {
+    clustering: "the movement itself",
+    reconstruction: "the movement's details",
+    pose: "posture and limbs",
+    motion: "speed and direction",
+    place: "where, and how large",
+    passage: "moving so, here",
+    conduct: "standing and moving so, here",
+    prediction: "how it goes on",
+  };
 
   constructor({ choose, choosePerson }) {
     Object.assign(this, { choose, choosePerson });
@@ -92,6 +102,11 @@ gepc.Inspector = class {
     const words = gepc.data.report.words;
     const parts = [gepc.el("h3", {}, `What person ${cell.track} does`, gepc.el("small", {}, ` ${gepc.clock(clip.time(cell.first), 1)} to ${gepc.clock(clip.time(cell.last), 1)}`))];
     parts.push(gepc.el("canvas", { class: "figure", id: "figure-person", role: "img", "aria-label": `Poses of person ${cell.track} at the peak, left to right` }));
+    if (cell.parts.length) {
+      const names = gepc.Inspector.parts;
+      const rows = cell.parts.map(([part, share]) => gepc.el("li", {}, this.meter(share / 100, gepc.el("span", {}, names[part] ?? part), gepc.percent(share))));
+      parts.push(gepc.el("h3", {}, "What is unusual about it", gepc.el("small", {}, " share of normal that is less so")), gepc.el("ol", { class: "joints" }, ...rows));
+    }
     parts.push(gepc.el("h3", {}, "Nearest action words"));
     const list = gepc.el("ol", { class: "words" });
     for (const [word, weight] of cell.words.filter(([, weight], i) => i === 0 || weight >= 0.01)) {
