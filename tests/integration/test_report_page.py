@@ -436,6 +436,25 @@ def test_the_peak_is_explained_by_people_words_and_joints(opened):
     )
 
 
+def test_of_a_sum_the_parts_that_say_most_are_named(browser, truth_workspace, tmp_path):
+    tracks = simulate_clip("falling", 50, StreetSettings(seconds=SECONDS), ("falling",)).truth
+    clip = ReportClip(ClipTracks(**{**vars(tracks), "provenance": {"key": "falling"}}), None)
+    scorer = load_scorer(truth_workspace / "model", ["scoring.by=sum", "scoring.tail=linear"])
+    write_report(tmp_path / "page", [clip], scorer, quiet=True)
+    page = Opened(browser, tmp_path / "page", name="falling")
+    page("gepc.page.setStop(0)")
+    page("gepc.page.choose(gepc.page.events.reduce((a, b) => (a.score >= b.score ? a : b)))")
+    parts = page.page.locator("#why .parts .meter").all_inner_texts()
+    assert len(parts) == 3
+    shares = [float(re.search(r"([\d.]+) ?%$", text)[1]) for text in parts]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 90
+    assert any("goes on" in text or "movement" in text or "here" in text for text in parts)
+    page.page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert not page.complaints
+    page.page.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_screen_and_follows_the_colour_scheme(opened, scheme):
     page = opened(width=390, height=844, scheme=scheme)

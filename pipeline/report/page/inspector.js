@@ -105,7 +105,7 @@ gepc.Inspector = class {
     if (cell.parts.length) {
       const names = gepc.Inspector.parts;
       const rows = cell.parts.map(([part, share]) => gepc.el("li", {}, this.meter(share / 100, gepc.el("span", {}, names[part] ?? part), gepc.percent(share))));
-      parts.push(gepc.el("h3", {}, "What is unusual about it", gepc.el("small", {}, " share of normal that is less so")), gepc.el("ol", { class: "joints" }, ...rows));
+      parts.push(gepc.el("h3", {}, "What is unusual about it", gepc.el("small", {}, " share of normal that is less so")), gepc.el("ol", { class: "parts" }, ...rows));
     }
     parts.push(gepc.el("h3", {}, "Nearest action words"));
     const list = gepc.el("ol", { class: "words" });
