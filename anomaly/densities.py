@@ -1,8 +1,8 @@
 """What is usual, learned beside the graph's clusters: how people move, where they are, and what they do next.
 
 The window that the network sees says nothing of where somebody is (paper, supplement: the mean is subtracted), and
-little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.ways`) and a prediction of its end
-(`anomaly.prediction`) give that back.
+little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.ways`), a prediction of its end
+(`anomaly.prediction`) and a pretext task (`anomaly.pretext`) give that back.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anomaly.density import Density, density_shapes
 from anomaly.density_settings import DensitySettings
 from anomaly.prediction import Predictor, describe_course, predictor_shapes
+from anomaly.pretext import Pretext, pretext_shapes
 from anomaly.ways import MOTION, PLACE, Ways, describe_ways
 from pose_extract.errors import TrainingError
 from pose_extract.records import ClipTracks
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from anomaly.settings import ModelSettings
     from anomaly.windows import Windows
 
-PREDICTION = "prediction"
+PREDICTION, PRETEXT = "prediction", "pretext"
 _CAMERA = "<U64"  # a camera's name in a bundle
 _CHUNK = 8192  # windows at once
 _OF_A_CAMERA = ("place", "passage", "conduct")
@@ -35,6 +36,7 @@ _FEWEST_OF_A_CAMERA = 500
 _FEWEST_OF_A_COMPONENT = 16
 
 Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
+Learner = Density | Predictor | Pretext
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Densities:
 
     Attributes:
         settings: what they were fitted with.
-        parts: part -> (camera, fold left out) -> density or predictor; "pose", "motion" and "prediction" have the
-            camera "" only.
+        parts: part -> (camera, fold left out) -> density or network; those that are not of a camera have the camera ""
+            only.
     """
 
     settings: DensitySettings
-    parts: Mapping[str, Mapping[Fit, Density | Predictor]]
+    parts: Mapping[str, Mapping[Fit, Learner]]
 
     @classmethod
     def fit(
@@ -75,7 +77,7 @@ class Densities:
             TrainingError: there are too few windows, or no camera has enough of them.
         """
         rng = np.random.default_rng(seed)
-        found: dict[str, dict[Fit, Density | Predictor]] = {part: {} for part in parts}
+        found: dict[str, dict[Fit, Learner]] = {part: {} for part in parts}
         rows = _rows_of_fits(windows, fold, settings, rng)
         of_camera = [part for part in parts if part in _OF_A_CAMERA]
         of_all = [part for part in parts if part not in _OF_A_CAMERA]
@@ -100,9 +102,12 @@ class Densities:
             for part in wanted[fit]:
                 if part == PREDICTION:
                     found[part][fit] = Predictor.fit(numbers.course, settings, seed)
-                    continue
-                count = min(settings.components_of(part), fewest[part] // _FEWEST_OF_A_COMPONENT)
-                found[part][fit] = Density.fit(numbers.of(part), count, seed)
+                elif part == PRETEXT:
+                    person = windows.settings.person
+                    found[part][fit] = Pretext.fit(numbers.points, person, settings, seed)
+                else:
+                    count = min(settings.components_of(part), fewest[part] // _FEWEST_OF_A_COMPONENT)
+                    found[part][fit] = Density.fit(numbers.of(part), count, seed)
         return cls(settings, found)
 
     def anomaly(
@@ -110,8 +115,8 @@ class Densities:
     ) -> dict[str, NDArray[np.float64]]:
         """(N,) anomaly of N windows by each part; minus infinity where it says nothing: cameras it has not learned of.
 
-        Minus log density, or how far off the prediction is: the mean over the folds; or, of normal windows whose
-        ``fold`` (N,) is given, by the one without it.
+        Minus log density, how far off the prediction is, or minus log probability that nothing was done to it: the mean
+        over the folds; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
         """
         total = {part: np.zeros(len(windows)) for part in self.parts}
         count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
@@ -165,11 +170,12 @@ def fitted_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, .
         fits = f"fits of {part}"
         out |= {f"{part}_camera": ((fits,), _CAMERA), f"{part}_fold": ((fits,), np.int64)}
         shapes: Mapping[str, tuple[int | str, ...]]
-        if part == PREDICTION:
-            shapes = predictor_shapes(settings.densities, settings.windows.frames, joints)
+        kind: type[np.floating]
+        if part in (PREDICTION, PRETEXT):
+            make = predictor_shapes if part == PREDICTION else pretext_shapes
+            shapes, kind = make(settings.densities, settings.windows.frames, joints), np.float32
         else:
-            shapes = density_shapes(sizes[part], f"components of {part}")
-        kind = np.float32 if part == PREDICTION else np.float64
+            shapes, kind = density_shapes(sizes[part], f"components of {part}"), np.float64
         out |= {f"{part}_{name}": ((fits, *shape), kind) for name, shape in shapes.items()}
     return out
 
@@ -180,7 +186,7 @@ def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[
     Raises:
         ValueError: they are none.
     """
-    found: dict[str, dict[Fit, Density | Predictor]] = {}
+    found: dict[str, dict[Fit, Learner]] = {}
     names = fitted_shapes(settings)
     for part in settings.fitted_parts:
         own = {
@@ -189,15 +195,24 @@ def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[
             if name.startswith(f"{part}_") and not name.endswith(("_camera", "_fold"))
         }
         fits = zip(arrays[f"{part}_camera"], arrays[f"{part}_fold"], strict=True)
-        made: type[Density | Predictor] = Predictor if part == PREDICTION else Density
         try:
             found[part] = {
-                (str(camera), int(fold)): made.from_arrays({name: values[i] for name, values in own.items()})
+                (str(camera), int(fold)): _learner(
+                    part, {name: values[i] for name, values in own.items()}, settings
+                )
                 for i, (camera, fold) in enumerate(fits)
             }
         except ValueError as error:
             raise ValueError(f"{part}: {error}") from error
     return Densities(settings.densities, found)
+
+
+def _learner(part: str, arrays: dict[str, NDArray[Any]], settings: ModelSettings) -> Learner:
+    if part == PREDICTION:
+        return Predictor.from_arrays(arrays)
+    if part == PRETEXT:
+        return Pretext.from_arrays(arrays, settings.windows.person)
+    return Density.from_arrays(arrays)
 
 
 def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
@@ -241,25 +256,24 @@ class _Numbers:
         self._windows, self._rows = windows, rows
 
     @cached_property
-    def _points(self) -> NDArray[np.float32]:
+    def points(self) -> NDArray[np.float32]:
+        """(N, T, V, 3) in pixels."""
         return self._windows.pixels(self._rows)
 
     @cached_property
     def _ways(self) -> Ways:
         windows = self._windows
-        return describe_ways(
-            self._points, windows.pick(self._rows).size, windows.settings.person, windows.fps
-        )
+        return describe_ways(self.points, windows.pick(self._rows).size, windows.settings.person, windows.fps)
 
     @cached_property
     def course(self) -> NDArray[np.float32]:
         """(N, T, V + 1, 2) of `describe_course`."""
-        return describe_course(self._points, self._windows.settings.person)
+        return describe_course(self.points, self._windows.settings.person)
 
     def of(self, part: str) -> NDArray[Any]:
         """(N, ...) what a part has learned of; (N, D) of densities."""
-        if part == PREDICTION:
-            return self.course
+        if part in (PREDICTION, PRETEXT):
+            return self.course if part == PREDICTION else self.points
         ways = self._ways
         return np.concatenate(
             {

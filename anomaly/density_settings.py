@@ -8,7 +8,7 @@ from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
 NETWORK_PARTS = ("clustering", "reconstruction")
-FITTED_PARTS = ("pose", "motion", "place", "passage", "conduct", "prediction")
+FITTED_PARTS = ("pose", "motion", "place", "passage", "conduct", "prediction", "pretext")
 PARTS = (*NETWORK_PARTS, *FITTED_PARTS)
 CAMERAS = ("one", "prefix")
 _MOST_COMPONENTS, _MOST_FOLDS, _MOST_WIDTH, _MOST_EPOCHS = 500, 100, 4096, 10_000
@@ -16,14 +16,15 @@ _MOST_COMPONENTS, _MOST_FOLDS, _MOST_WIDTH, _MOST_EPOCHS = 500, 100, 4096, 10_00
 
 @dataclass(frozen=True)
 class DensitySettings:
-    """Mixtures of Gaussians over what windows show, and predictors of their last third; see `anomaly.densities`.
+    """Mixtures of Gaussians over what windows show, and networks that predict or judge them; see `anomaly.densities`.
 
     Attributes:
         components: of mixtures over few numbers: motion, place, passage. Of few windows fewer: one for each 16.
         pose_components: of those over every joint's numbers: pose, conduct.
-        predictor_width: numbers in a hidden layer of the network that predicts a window's last third.
-        predictor_epochs: times that it learns from all of its windows.
-        windows: at most this many training windows are given to a mixture or predictor, drawn at random.
+        width: numbers in a hidden layer of the networks of prediction and pretext.
+        predictor_epochs: times that the predictor learns from all of its windows.
+        pretext_epochs: times that the network of pretext does, from five copies of each.
+        windows: at most this many training windows are given to a mixture or a network, drawn at random.
         camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
             camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera, and
             say nothing about people before another one.
@@ -33,8 +34,9 @@ class DensitySettings:
 
     components: int = 30
     pose_components: int = 12
-    predictor_width: int = 256
+    width: int = 256
     predictor_epochs: int = 40
+    pretext_epochs: int = 25
     windows: int = 20_000
     camera: str = "one"
     folds: int = 5
@@ -51,10 +53,11 @@ class DensitySettings:
                 f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
                 f"{self.components}, {self.pose_components} and {self.windows}"
             )
-        if not 1 <= self.predictor_width <= _MOST_WIDTH or not 1 <= self.predictor_epochs <= _MOST_EPOCHS:
+        epochs = self.predictor_epochs, self.pretext_epochs
+        if not 1 <= self.width <= _MOST_WIDTH or min(epochs) < 1 or max(epochs) > _MOST_EPOCHS:
             raise ConfigError(
-                f"densities: expected a predictor_width of 1 to {_MOST_WIDTH} and predictor_epochs of 1 to "
-                f"{_MOST_EPOCHS}, got {self.predictor_width} and {self.predictor_epochs}"
+                f"densities: expected a width of 1 to {_MOST_WIDTH} and predictor_epochs and pretext_epochs of 1 to "
+                f"{_MOST_EPOCHS}, got {self.width}, {epochs[0]} and {epochs[1]}"
             )
         if not 2 <= self.folds <= _MOST_FOLDS:
             raise ConfigError(f"densities: expected 2 to {_MOST_FOLDS} folds, got {self.folds}")

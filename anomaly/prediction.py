@@ -1,4 +1,4 @@
-"""How well the next frames of a person follow from those before: prediction by a small network.
+"""How well the next frames of a person follow from those before.
 
 The autoencoder of the paper reconstructs what it has seen. Here the last third of a window is told from what comes
 before it, joints and the way through the picture together: nothing is normalised away but place and size.
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.density_settings import DensitySettings
+from anomaly.perceptron import FloatArray, Perceptron, perceptron_shapes
 from anomaly.stature import fit_figure
 from pose_extract.errors import TrainingError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pose_extract.skeleton import Skeleton
 
-FloatArray = NDArray[np.float32]
-
-LAYERS = 3
-_BATCH, _RATE, _DROPOUT = 256, 3e-3, 0.1  # of training
+_DROPOUT = 0.1
 _FEWEST = 32  # windows to learn from
 
 
@@ -53,15 +53,13 @@ def describe_course(points: FloatArray, skeleton: Skeleton) -> FloatArray:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with two hidden layers, from a window's past to its future.
+    """Tells a window's future from its past.
 
     Attributes:
-        weights: (in, out) of each of the `LAYERS` layers.
-        biases: (out,) of each.
+        network: from `split`'s inputs to its future.
     """
 
-    weights: tuple[FloatArray, ...]
-    biases: tuple[FloatArray, ...]
+    network: Perceptron
 
     def anomaly(self, course: FloatArray) -> NDArray[np.float64]:
         """(N,) how far off the future of courses (N, T, V + 1, 2) is; minus infinity where there is none to tell.
@@ -69,12 +67,7 @@ class Predictor:
         The mean error of the joints' coordinates and that of the trunk's middle, added up.
         """
         inputs, future = split(course)
-        x = inputs
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = x @ weight + bias
-            if layer < LAYERS - 1:
-                x = np.maximum(x, 0)
-        off = np.abs(x.reshape(future.shape) - future)
+        off = np.abs(self.network(inputs).reshape(future.shape) - future)
         told = np.isfinite(future).any(axis=(1, 2, 3))
         return np.where(told, _mean(off[:, :, :-1]) + _mean(off[:, :, -1:]), -np.inf)
 
@@ -86,69 +79,37 @@ class Predictor:
             TrainingError: there are too few.
         """
         import torch
-        from torch import nn
-
-        from anomaly.steps import seeded
 
         course = course[np.isfinite(course).any(axis=(1, 2, 3))]
         if len(course) < _FEWEST:
             raise TrainingError(
                 f"prediction: expected at least {_FEWEST} windows to learn from, got {len(course)}: train on more video"
             )
-        inputs, future = (torch.from_numpy(part) for part in split(course))
-        future = future.flatten(1)
-        seen, wanted = future.isfinite().float(), future.nan_to_num()
-        width, epochs = settings.predictor_width, settings.predictor_epochs
-        steps = -(-len(inputs) // _BATCH)
-        with seeded(seed, "cpu"):
-            network = nn.Sequential(
-                nn.Linear(inputs.shape[1], width), nn.ReLU(), nn.Dropout(_DROPOUT),
-                nn.Linear(width, width), nn.ReLU(),
-                nn.Linear(width, wanted.shape[1]),
-            )  # fmt: skip
-            optimizer = torch.optim.Adam(network.parameters())
-            rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * steps)
-            for _ in range(epochs):
-                for rows in torch.randperm(len(inputs)).split(_BATCH):
-                    off = (network(inputs[rows]) - wanted[rows]).abs() * seen[rows]
-                    loss = off.sum() / seen[rows].sum().clamp(min=1)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    rate.step()
-        layers = [layer for layer in network if isinstance(layer, nn.Linear)]
-        return cls(
-            tuple(layer.weight.detach().numpy().T.copy() for layer in layers),
-            tuple(layer.bias.detach().numpy().copy() for layer in layers),
-        )
+        inputs, future = split(course)
+        wanted = torch.from_numpy(future).flatten(1)
+        seen, wanted = wanted.isfinite().float(), wanted.nan_to_num()
+
+        def loss(found: Tensor, rows: Tensor) -> Tensor:
+            off = (found - wanted[rows]).abs() * seen[rows]
+            return off.sum() / seen[rows].sum().clamp(min=1)
+
+        width, epochs = settings.width, settings.predictor_epochs
+        return cls(Perceptron.fit(inputs, wanted.shape[1], loss, width, epochs, _DROPOUT, seed))
 
     def arrays(self) -> dict[str, FloatArray]:
         """What was learned, by name."""
-        out = {f"weights{i}": weight for i, weight in enumerate(self.weights)}
-        return out | {f"biases{i}": bias for i, bias in enumerate(self.biases)}
+        return self.network.arrays()
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, FloatArray]) -> Predictor:
-        """The predictor whose `arrays` these are, their shapes being right.
-
-        Raises:
-            ValueError: they are not finite.
-        """
-        for name, values in arrays.items():
-            if not np.isfinite(values).all():
-                raise ValueError(f"{name} has values that are not finite")
-        return cls(
-            tuple(arrays[f"weights{i}"] for i in range(LAYERS)),
-            tuple(arrays[f"biases{i}"] for i in range(LAYERS)),
-        )
+        """The predictor whose `arrays` these are; raises ValueError as `Perceptron.from_arrays`."""
+        return cls(Perceptron.from_arrays(arrays))
 
 
 def predictor_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[str, tuple[int, ...]]:
     """Shapes of `Predictor.arrays`."""
-    past, points, width = past_frames(frames), joints + 1, settings.predictor_width
-    sizes = (3 * past * points, width, width, 2 * (frames - past) * points)
-    out: dict[str, tuple[int, ...]] = {f"weights{i}": sizes[i : i + 2] for i in range(LAYERS)}
-    return out | {f"biases{i}": (sizes[i + 1],) for i in range(LAYERS)}
+    past, points = past_frames(frames), joints + 1
+    return perceptron_shapes(3 * past * points, settings.width, 2 * (frames - past) * points)
 
 
 def split(course: FloatArray) -> tuple[FloatArray, FloatArray]:

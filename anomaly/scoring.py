@@ -52,10 +52,11 @@ class ScoringSettings:
         by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
             autoencoder's error, "both", their mean in units of held-out normal windows, or
             "sum", the sum over ``parts`` of tail probabilities' logarithms (`Tails`).
-        parts: what "sum" adds up: "clustering", "reconstruction", and densities of what people do: "pose", "motion",
-            "place", "passage" (motion and place together), "conduct" (posture, motion and place together); and
-            "prediction", how far off a window's last third is from what its beginning lets expect; see
-            `anomaly.densities`. Fixed when a model is trained.
+        parts: what "sum" adds up: "clustering", "reconstruction"; densities of what people do: "pose", "motion",
+            "place", "passage" (motion and place together), "conduct" (posture, motion and place together);
+            "prediction", how far off a window's last third is from what its beginning lets expect; and "pretext",
+            whether it looks played backwards, out of order, slow, or with its legs swapped; see `anomaly.densities`.
+            Fixed when a model is trained.
         tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
             like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.

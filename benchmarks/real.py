@@ -42,17 +42,22 @@ from pipeline.settings import Settings, load_settings
 from pose_extract.records import ClipTracks
 
 FINAL = "configs/default.yaml"
-ALL = ("clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "prediction")
+ALL = (
+    "clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "prediction", "pretext",
+)  # fmt: skip
 SUMS = {
-    "clustering + prediction (configs/anywhere.yaml)": ("clustering", "prediction"),
+    "clustering + prediction": ("clustering", "prediction"),
+    "clustering + prediction + pretext (configs/anywhere.yaml)": ("clustering", "prediction", "pretext"),
     "passage + conduct": ("passage", "conduct"),
-    "passage + prediction": ("passage", "prediction"),
     "clustering + passage + conduct": ("clustering", "passage", "conduct"),
     "passage + conduct + prediction": ("passage", "conduct", "prediction"),
-    "pose + passage + conduct + prediction": ("pose", "passage", "conduct", "prediction"),
     "clustering + passage + conduct + prediction": ("clustering", "passage", "conduct", "prediction"),
+    "passage + conduct + prediction + pretext": ("passage", "conduct", "prediction", "pretext"),
+    "clustering + passage + conduct + prediction + pretext": (
+        "clustering", "passage", "conduct", "prediction", "pretext",
+    ),
     "all of them": ALL,
-}
+}  # fmt: skip
 PAPER = (  # the paper's form of every step, on the product's small network
     "windows.scale=none", "clustering.clusters=10", "clustering.bias=false", "clustering.temperature=1",
     "clustering.weight=0.6", "normality.form=gaussian", "scoring.tail=linear", "scoring.smoothing_s=1.6666667",

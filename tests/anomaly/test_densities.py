@@ -124,7 +124,13 @@ SETTINGS = {
     "windows": {**walkers.TINY["windows"], "scale": "stature", "shortest": 4},
     "training": {**walkers.TINY["training"], "masked": True, "pretrain_epochs": 1, "finetune_epochs": 1},
     "scoring": {"smoothing_s": 0.2, "by": "sum", "parts": ["clustering", *FITTED_PARTS]},
-    "densities": {"components": 3, "pose_components": 2, "predictor_width": 32},
+    "densities": {
+        "components": 3,
+        "pose_components": 2,
+        "width": 32,
+        "predictor_epochs": 10,
+        "pretext_epochs": 3,
+    },
 }
 
 
@@ -152,6 +158,7 @@ def test_each_part_finds_what_it_is_of(with_densities):
     np.testing.assert_allclose(moved["motion"], normal["motion"], rtol=0.02)  # the place says nothing of it
     np.testing.assert_allclose(moved["pose"], normal["pose"], rtol=0.02)
     np.testing.assert_allclose(moved["prediction"], normal["prediction"], rtol=0.02)
+    np.testing.assert_allclose(moved["pretext"], normal["pretext"], rtol=0.02, atol=0.02)
     assert np.median(scores(fast)["motion"]) > np.quantile(normal["motion"], 0.95)
 
 
@@ -184,6 +191,7 @@ def test_damaged_densities_are_refused(with_densities, tmp_path):
         ("motion_means", np.nan),
         ("pose_weights", -1.0),
         ("prediction_biases2", np.inf),
+        ("pretext_weights0", np.nan),
     ):
         np.savez(path, **{**arrays, name: np.full_like(arrays[name], value)})
         with pytest.raises(ModelError, match=name.split("_")[0]):
@@ -289,6 +297,8 @@ def test_of_few_windows_mixtures_have_few_components():
         ({"densities": {"camera": "all"}}, "camera"),
         ({"densities": {"folds": 1}}, "folds"),
         ({"densities": {"predictor_epochs": 0}}, "predictor_epochs"),
+        ({"densities": {"pretext_epochs": 0}}, "pretext_epochs"),
+        ({"densities": {"width": 0}}, "width"),
         ({"windows": {"shortest": 13}}, "shortest"),
         ({"windows": {"smoothing_s": -1}}, "smoothing_s"),
         ({"windows": {"features": "xy"}, "training": {"masked": True}}, "masked"),

@@ -25,7 +25,7 @@ def course_of(clip):
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     courses = [course_of(walkers.clip(seed=i, people=6, frames=120)) for i in range(3)]
-    return Predictor.fit(np.concatenate(courses), DensitySettings(predictor_width=64), seed=0)
+    return Predictor.fit(np.concatenate(courses), DensitySettings(width=64), seed=0)
 
 
 def test_a_walk_is_told_from_its_beginning_and_what_breaks_it_is_not(predictor):
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_predictor_and_leaves_torch_s_generator_alo
     import torch
 
     course = course_of(walkers.clip(people=3))
-    settings = DensitySettings(predictor_width=8, predictor_epochs=2)
+    settings = DensitySettings(width=8, predictor_epochs=2)
     before = torch.random.get_rng_state()
     a, b, c = (Predictor.fit(course, settings, seed).arrays() for seed in (0, 0, 1))
     assert torch.equal(torch.random.get_rng_state(), before)

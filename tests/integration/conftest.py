@@ -25,6 +25,7 @@ TINY = (
     "--set=densities.components=3",
     "--set=densities.pose_components=2",
     "--set=densities.predictor_epochs=2",
+    "--set=densities.pretext_epochs=1",
     "--set=scoring.by=clustering",
     "--set=scoring.tail=log",
     "--set=scoring.smoothing_s=0.25",

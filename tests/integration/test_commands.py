@@ -363,7 +363,7 @@ def test_explanations_name_the_parts_of_the_sum_that_say_most(truth_workspace, c
     rows = read_csv(tmp_path / "windows.csv")
     for row in rows:
         assert len({row[f"part{i}"] for i in (1, 2, 3)}) == 3
-        assert {row[f"part{i}"] for i in (1, 2, 3)} <= {"clustering", "passage", "conduct", "prediction"}
+        assert {row[f"part{i}"] for i in (1, 2, 3)} <= set(load_settings("default").scoring.parts)
         shares = [float(row[f"part_percentile{i}"]) for i in (1, 2, 3)]
         assert 100 >= shares[0] >= shares[1] >= shares[2] >= 0
     most, least = (pick(rows, key=lambda row: float(row["score"])) for pick in (max, min))

@@ -12,6 +12,7 @@ gepc.Inspector = class {
     passage: "moving so, here",
     conduct: "standing and moving so, here",
     prediction: "how it goes on",
+    pretext: "in what order it goes",
   };
 
   constructor({ choose, choosePerson }) {
