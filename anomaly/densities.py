@@ -31,7 +31,7 @@ PREDICTION, PRETEXT = "prediction", "pretext"
 _CAMERA = "<U64"  # a camera's name in a bundle
 _CHUNK = 8192  # windows at once
 _OF_A_CAMERA = ("place", "passage", "conduct")
-_FEWEST = 32  # windows to learn from
+_FEWEST = 8  # windows to learn from
 _FEWEST_OF_A_CAMERA = 500
 _FEWEST_OF_A_COMPONENT = 16
 
@@ -106,7 +106,8 @@ class Densities:
                     person = windows.settings.person
                     found[part][fit] = Pretext.fit(numbers.points, person, settings, seed)
                 else:
-                    count = min(settings.components_of(part), fewest[part] // _FEWEST_OF_A_COMPONENT)
+                    most = max(fewest[part] // _FEWEST_OF_A_COMPONENT, 1)
+                    count = min(settings.components_of(part), most)
                     found[part][fit] = Density.fit(numbers.of(part), count, seed)
         return cls(settings, found)
 

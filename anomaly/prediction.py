@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pose_extract.skeleton import Skeleton
 
 _DROPOUT = 0.1
-_FEWEST = 32  # windows to learn from
+_FEWEST = 8  # windows to learn from
 
 
 def past_frames(frames: int) -> int:

@@ -275,7 +275,7 @@ def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_d
 @pytest.mark.parametrize("part", ["motion", "prediction"])
 def test_too_few_windows_are_an_error_that_says_what_to_do(part):
     windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
-    with pytest.raises(TrainingError, match=r"at least 32 windows .* got \d: train on more video"):
+    with pytest.raises(TrainingError, match=r"at least 8 windows .* got \d: train on more video"):
         Densities.fit(windows, np.ones(len(windows), np.int64), (part,), DensitySettings(), 0)
 
 
