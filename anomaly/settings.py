@@ -262,8 +262,8 @@ class ModelSettings:
             raise ConfigError("training.masked: expected windows.features with confidence, xyc or xyzc")
         if self.fitted_parts and (self.windows.depth or self.windows.extent == "clip"):
             raise ConfigError(
-                f"scoring.parts: {', '.join(self.fitted_parts)} are of sliding windows of 2-D joints; leave them "
-                "out, or set windows.extent to sliding and windows.features to xyc"
+                f"scoring.parts: {', '.join(self.fitted_parts)} are of sliding windows of 2-D joints; train "
+                "with --config clustering, or set windows.extent to sliding and windows.features to xyc"
             )
         if self.windows.patches:  # a mirrored person's patches are not those of a person seen in a mirror
             object.__setattr__(self, "training", replace(self.training, transforms=("identity",)))

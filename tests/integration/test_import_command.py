@@ -298,6 +298,10 @@ def test_joints_in_space_are_trained_on_and_scored(tmp_path, cli):
     assert cli("train", "--workspace", w).code == 7
     clip = Workspace(w).entries()[1].clip
     space = ("--set=windows.skeleton=ntu25", "--set=windows.features=xyz")
+    result = cli("train", "--workspace", w, *space)
+    assert result.code != 0
+    assert "train with --config clustering" in result.err
+    space = ("--config", "clustering", *space)
     rows = train_and_score(cli, tmp_path, w, clip, *space)
     assert len(rows) == 1 + load_tracks(w / "tracks" / f"{clip}.npz").frame_count
 
