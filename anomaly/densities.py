@@ -34,6 +34,7 @@ _OF_A_CAMERA = ("place", "passage", "conduct")
 _FEWEST = 8  # windows to learn from
 _FEWEST_OF_A_CAMERA = 500
 _FEWEST_OF_A_COMPONENT = 16
+_WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
 
 Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
 Learner = Density | Predictor | Pretext
@@ -235,6 +236,8 @@ def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> lis
 def fold_of_parts(windows: Windows, time_s: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
     """(N,) fold, from 1, of the windows of one clip that is cut into parts of equal time; below 0 across a cut.
 
+    A part lasts four windows or more: of a short clip too few windows would lie within one.
+
     Args:
         windows: of one clip.
         time_s: (F,) the clip's.
@@ -243,8 +246,9 @@ def fold_of_parts(windows: Windows, time_s: NDArray[np.float64], folds: int) -> 
     if not len(windows):
         return np.zeros(0, np.int64)
     begin, end = time_s[0] - 1e-9, time_s[-1] + 1e-9
+    parts = int(np.clip((end - begin) / (_WINDOWS_OF_A_PART * windows.settings.duration_s), 1, folds - 1))
     first, last = (
-        np.clip(np.floor((at - begin) / (end - begin) * (folds - 1)), 0, folds - 2).astype(np.int64)
+        np.clip(np.floor((at - begin) / (end - begin) * parts), 0, parts - 1).astype(np.int64)
         for at in (windows.start_s, windows.end_s)
     )
     return np.where(first == last, 1 + first, -1)
@@ -295,8 +299,8 @@ def _rows_of_fits(
     out: dict[Fit, NDArray[np.int64]] = {}
     for left_out in np.union1d([0], fold[fold >= 0]):
         seen = (fold >= 0) & (fold != left_out)
-        if not seen.any():
-            continue
+        if left_out and seen.sum() < _FEWEST:
+            continue  # nearly all windows are in this fold
         for camera in np.unique(windows.camera[seen]) if settings.camera != "one" else ():
             here = np.flatnonzero(seen & (windows.camera == camera))
             if len(here) >= _FEWEST_OF_A_CAMERA:  # else too little is known of it to say what is usual there

@@ -245,6 +245,17 @@ def test_clips_are_folded_alike_and_a_few_are_cut_where_no_window_crosses():
         assert windows.end_s[fold == a].max() < windows.start_s[fold == a + 1].min()
 
 
+def test_a_short_clip_is_cut_into_fewer_parts_and_a_fold_that_has_nearly_all_is_never_left_out():
+    clip = walkers.clip(people=3, frames=70)
+    windows = make_windows(clip, WindowSettings(), 2)
+    fold = fold_of_parts(windows, clip.time_s, 5)
+    assert set(fold) == {1}
+    learned = Densities.fit(windows, fold, ("motion",), DensitySettings(), seed=0)
+    assert list(learned.parts["motion"]) == [("", 0)]
+    assert np.isneginf(learned.anomaly(windows, fold)["motion"]).all()  # nothing else tells of them
+    assert np.isfinite(learned.anomaly(windows)["motion"]).all()
+
+
 def test_smoothing_steadies_joints_and_leaves_a_steady_walk_and_what_is_missing():
     rng = np.random.default_rng(0)
     walk = np.cumsum(np.full((1, 12, 1, 2), 3.0), axis=1) + rng.uniform(0, 50, (1, 1, 18, 2))
