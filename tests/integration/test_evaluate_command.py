@@ -300,7 +300,9 @@ def test_poses_of_hr_avenue_come_to_figures_above_chance(cli, tmp_path):
             np.savez(tmp_path / f"{name}.npz", **{clip: masks[clip] for clip in names})
     workspace = ("--workspace", tmp_path / "workspace", "--quiet")
     assert cli("import", "gepc", tmp_path / "train", *workspace).code == 0
-    assert cli("train", "--set=training.finetune_epochs=1", *workspace).code == 0
+    short = ("training.pretrain_epochs=2", "training.finetune_epochs=1", "windows.train_stride=12",
+             "windows.score_stride=4", "densities.predictor_epochs=10", "densities.pretext_epochs=5")  # fmt: skip
+    assert cli("train", *(f"--set={setting}" for setting in short), *workspace).code == 0
     result = cli(
         "evaluate", "--tracks", tmp_path / "test", "--masks", tmp_path / "masks.npz",
         "--keep", tmp_path / "hr_keep_mask.npz", "--lengthen", *workspace,
