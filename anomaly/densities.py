@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.density import Density, density_shapes
-from anomaly.density_settings import DensitySettings
+from anomaly.density_settings import FEWEST_WINDOWS, DensitySettings
 from anomaly.prediction import Predictor, describe_course, predictor_shapes
-from anomaly.pretext import Pretext, pretext_shapes
+from anomaly.pretext import Pretext, describe_looks, pretext_shapes
 from anomaly.ways import MOTION, PLACE, Ways, describe_ways
 from pose_extract.errors import TrainingError
 from pose_extract.records import ClipTracks
@@ -31,13 +31,13 @@ PREDICTION, PRETEXT = "prediction", "pretext"
 _CAMERA = "<U64"  # a camera's name in a bundle
 _CHUNK = 8192  # windows at once
 _OF_A_CAMERA = ("place", "passage", "conduct")
-_FEWEST = 8  # windows to learn from
-_FEWEST_OF_A_CAMERA = 500
+_FEWEST_OF_A_CAMERA = 500  # windows
 _FEWEST_OF_A_COMPONENT = 16
 _WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
 
 Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
 Learner = Density | Predictor | Pretext
+_KINDS: dict[str, type[Learner]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
 
 
 @dataclass(frozen=True)
@@ -78,38 +78,28 @@ class Densities:
             TrainingError: there are too few windows, or no camera has enough of them.
         """
         rng = np.random.default_rng(seed)
-        found: dict[str, dict[Fit, Learner]] = {part: {} for part in parts}
         rows = _rows_of_fits(windows, fold, settings, rng)
-        of_camera = [part for part in parts if part in _OF_A_CAMERA]
-        of_all = [part for part in parts if part not in _OF_A_CAMERA]
-        one = settings.camera == "one"
-        wanted = {fit: of_camera * (one or fit[0] != "") + of_all * (fit[0] == "") for fit in rows}
-        fewest = {
-            part: min((len(rows[fit]) for fit in rows if part in wanted[fit]), default=0) for part in parts
-        }
-        lacking = [part for part in parts if not fewest[part]]
-        if lacking:
-            raise TrainingError(
-                f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {', '.join(lacking)} need: train on "
-                "more video, or set densities.camera to one"
-            )
-        if min(fewest.values()) < _FEWEST:
-            raise TrainingError(
-                f"{', '.join(parts)}: expected at least {_FEWEST} windows to learn from, got {min(fewest.values())}: "
-                "train on more video"
-            )
+        fewest = {}
+        for part in parts:
+            counts = [len(rows[fit]) for fit in rows if _is_of(part, fit, settings)]
+            if not counts:
+                raise TrainingError(
+                    f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {part} needs: train on more "
+                    "video, or set densities.camera to one"
+                )
+            fewest[part] = min(counts)
+            if fewest[part] < FEWEST_WINDOWS:
+                raise TrainingError(
+                    f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
+                    "more video"
+                )
+        found: dict[str, dict[Fit, Learner]] = {part: {} for part in parts}
         for fit, here in rows.items():
             numbers = _Numbers(windows, here)
-            for part in wanted[fit]:
-                if part == PREDICTION:
-                    found[part][fit] = Predictor.fit(numbers.course, settings, seed)
-                elif part == PRETEXT:
-                    person = windows.settings.person
-                    found[part][fit] = Pretext.fit(numbers.points, person, settings, seed)
-                else:
+            for part in parts:
+                if _is_of(part, fit, settings):
                     most = max(fewest[part] // _FEWEST_OF_A_COMPONENT, 1)
-                    count = min(settings.components_of(part), most)
-                    found[part][fit] = Density.fit(numbers.of(part), count, seed)
+                    found[part][fit] = _fit(part, numbers, settings, most, seed)
         return cls(settings, found)
 
     def anomaly(
@@ -197,24 +187,15 @@ def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[
             if name.startswith(f"{part}_") and not name.endswith(("_camera", "_fold"))
         }
         fits = zip(arrays[f"{part}_camera"], arrays[f"{part}_fold"], strict=True)
+        kind = _KINDS.get(part, Density)
         try:
             found[part] = {
-                (str(camera), int(fold)): _learner(
-                    part, {name: values[i] for name, values in own.items()}, settings
-                )
+                (str(camera), int(fold)): kind.from_arrays({name: values[i] for name, values in own.items()})
                 for i, (camera, fold) in enumerate(fits)
             }
         except ValueError as error:
             raise ValueError(f"{part}: {error}") from error
     return Densities(settings.densities, found)
-
-
-def _learner(part: str, arrays: dict[str, NDArray[Any]], settings: ModelSettings) -> Learner:
-    if part == PREDICTION:
-        return Predictor.from_arrays(arrays)
-    if part == PRETEXT:
-        return Pretext.from_arrays(arrays, settings.windows.person)
-    return Density.from_arrays(arrays)
 
 
 def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
@@ -259,6 +240,7 @@ class _Numbers:
 
     def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
         self._windows, self._rows = windows, rows
+        self.person = windows.settings.person
 
     @cached_property
     def points(self) -> NDArray[np.float32]:
@@ -268,17 +250,14 @@ class _Numbers:
     @cached_property
     def _ways(self) -> Ways:
         windows = self._windows
-        return describe_ways(self.points, windows.pick(self._rows).size, windows.settings.person, windows.fps)
-
-    @cached_property
-    def course(self) -> NDArray[np.float32]:
-        """(N, T, V + 1, 2) of `describe_course`."""
-        return describe_course(self.points, self._windows.settings.person)
+        return describe_ways(self.points, windows.pick(self._rows).size, self.person, windows.fps)
 
     def of(self, part: str) -> NDArray[Any]:
-        """(N, ...) what a part has learned of; (N, D) of densities."""
-        if part in (PREDICTION, PRETEXT):
-            return self.course if part == PREDICTION else self.points
+        """(N, ...) what a part scores; (N, D) but for the prediction."""
+        if part == PREDICTION:
+            return describe_course(self.points, self.person)
+        if part == PRETEXT:
+            return describe_looks(self.points, self.person)
         ways = self._ways
         return np.concatenate(
             {
@@ -292,6 +271,20 @@ class _Numbers:
         )
 
 
+def _fit(part: str, numbers: _Numbers, settings: DensitySettings, most: int, seed: int) -> Learner:
+    """Learn a part; ``most`` components, if it is a density."""
+    if part == PREDICTION:
+        return Predictor.fit(numbers.of(part), settings, seed)
+    if part == PRETEXT:
+        return Pretext.fit(numbers.points, numbers.person, settings, seed)
+    return Density.fit(numbers.of(part), min(settings.components_of(part), most), seed)
+
+
+def _is_of(part: str, fit: Fit, settings: DensitySettings) -> bool:
+    """Whether a part is learned from the windows of a fit: a camera's, or everybody's."""
+    return (fit[0] != "") == (part in _OF_A_CAMERA and settings.camera != "one")
+
+
 def _rows_of_fits(
     windows: Windows, fold: NDArray[np.int64], settings: DensitySettings, rng: np.random.Generator
 ) -> dict[Fit, NDArray[np.int64]]:
@@ -299,7 +292,7 @@ def _rows_of_fits(
     out: dict[Fit, NDArray[np.int64]] = {}
     for left_out in np.union1d([0], fold[fold >= 0]):
         seen = (fold >= 0) & (fold != left_out)
-        if left_out and seen.sum() < _FEWEST:
+        if left_out and seen.sum() < FEWEST_WINDOWS:
             continue  # nearly all windows are in this fold
         for camera in np.unique(windows.camera[seen]) if settings.camera != "one" else ():
             here = np.flatnonzero(seen & (windows.camera == camera))

@@ -10,6 +10,7 @@ from pose_extract.errors import ConfigError
 NETWORK_PARTS = ("clustering", "reconstruction")
 FITTED_PARTS = ("pose", "motion", "place", "passage", "conduct", "prediction", "pretext")
 PARTS = (*NETWORK_PARTS, *FITTED_PARTS)
+FEWEST_WINDOWS = 8  # that anything is learned from
 CAMERAS = ("one", "prefix")
 _MOST_COMPONENTS, _MOST_FOLDS, _MOST_WIDTH, _MOST_EPOCHS = 500, 100, 4096, 10_000
 

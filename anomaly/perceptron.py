@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Perceptron:
     weights: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...]
 
-    def __call__(self, x: FloatArray) -> FloatArray:
+    def run(self, x: FloatArray) -> FloatArray:
         """(N, in) -> (N, out)."""
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight + bias
@@ -39,7 +39,7 @@ class Perceptron:
         return x
 
     @classmethod
-    def fit(
+    def trained(
         cls,
         x: FloatArray,
         outputs: int,
@@ -48,7 +48,7 @@ class Perceptron:
         epochs: int,
         dropout: float,
         seed: int,
-    ) -> Perceptron:
+    ) -> Self:
         """Learn by gradient descent.
 
         Args:
@@ -93,7 +93,7 @@ class Perceptron:
         return out | {f"biases{i}": bias for i, bias in enumerate(self.biases)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, FloatArray]) -> Perceptron:
+    def from_arrays(cls, arrays: dict[str, FloatArray]) -> Self:
         """The network whose `arrays` these are, their shapes being right.
 
         Raises:

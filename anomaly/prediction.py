@@ -6,15 +6,14 @@ before it, joints and the way through the picture together: nothing is normalise
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.density_settings import DensitySettings
+from anomaly.density_settings import FEWEST_WINDOWS, DensitySettings
 from anomaly.perceptron import FloatArray, Perceptron, perceptron_shapes
-from anomaly.stature import fit_figure
+from anomaly.stature import fit_figure, mean_place
 from pose_extract.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pose_extract.skeleton import Skeleton
 
 _DROPOUT = 0.1
-_FEWEST = 8  # windows to learn from
 
 
 def past_frames(frames: int) -> int:
@@ -42,24 +40,15 @@ def describe_course(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     """
     stature, middle = fit_figure(points, skeleton)
     past = middle[:, : past_frames(points.shape[1])]
-    there = np.isfinite(past[..., 0])
-    count = there.sum(axis=1)[:, None]
-    origin = np.where(there[..., None], past, 0).sum(axis=1) / np.maximum(count, 1)
-    origin[count[:, 0] == 0] = np.nan
+    origin = mean_place(past)
+    origin[np.isnan(past[..., 0]).all(axis=1)] = np.nan
     where = np.where(points[..., 2:] > 0, points[..., :2], np.nan)
     course = np.concatenate([where, middle[:, :, None]], axis=2) - origin[:, None, None]
     return (course / stature[:, None, None, None]).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """Tells a window's future from its past.
-
-    Attributes:
-        network: from `split`'s inputs to its future.
-    """
-
-    network: Perceptron
+class Predictor(Perceptron):
+    """Tells a window's future from its past: from `split`'s inputs to its future."""
 
     def anomaly(self, course: FloatArray) -> NDArray[np.float64]:
         """(N,) how far off the future of courses (N, T, V + 1, 2) is; minus infinity where there is none to tell.
@@ -67,7 +56,7 @@ class Predictor:
         The mean error of the joints' coordinates and that of the trunk's middle, added up.
         """
         inputs, future = split(course)
-        off = np.abs(self.network(inputs).reshape(future.shape) - future)
+        off = np.abs(self.run(inputs).reshape(future.shape) - future)
         told = np.isfinite(future).any(axis=(1, 2, 3))
         return np.where(told, _mean(off[:, :, :-1]) + _mean(off[:, :, -1:]), -np.inf)
 
@@ -81,9 +70,10 @@ class Predictor:
         import torch
 
         course = course[np.isfinite(course).any(axis=(1, 2, 3))]
-        if len(course) < _FEWEST:
+        if len(course) < FEWEST_WINDOWS:
             raise TrainingError(
-                f"prediction: expected at least {_FEWEST} windows to learn from, got {len(course)}: train on more video"
+                f"prediction: expected at least {FEWEST_WINDOWS} windows to learn from, got {len(course)}: train on "
+                "more video"
             )
         inputs, future = split(course)
         wanted = torch.from_numpy(future).flatten(1)
@@ -94,16 +84,7 @@ class Predictor:
             return off.sum() / seen[rows].sum().clamp(min=1)
 
         width, epochs = settings.width, settings.predictor_epochs
-        return cls(Perceptron.fit(inputs, wanted.shape[1], loss, width, epochs, _DROPOUT, seed))
-
-    def arrays(self) -> dict[str, FloatArray]:
-        """What was learned, by name."""
-        return self.network.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, FloatArray]) -> Predictor:
-        """The predictor whose `arrays` these are; raises ValueError as `Perceptron.from_arrays`."""
-        return cls(Perceptron.from_arrays(arrays))
+        return cls.trained(inputs, wanted.shape[1], loss, width, epochs, _DROPOUT, seed)
 
 
 def predictor_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[str, tuple[int, ...]]:

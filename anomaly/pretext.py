@@ -7,7 +7,6 @@ and with left and right leg swapped. What it takes for one of these moves as nob
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,22 +63,12 @@ CHANGES: tuple[Callable[[FloatArray, Skeleton], FloatArray], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pretext:
-    """Tells what was done to a window.
+class Pretext(Perceptron):
+    """Tells what was done to a window: from `describe_looks`'s numbers to a logit for each of `CHANGES`."""
 
-    Attributes:
-        network: from `_inputs` to a logit for each of `CHANGES`.
-        skeleton: of the windows.
-    """
-
-    network: Perceptron
-    skeleton: Skeleton
-
-    def anomaly(self, points: FloatArray) -> NDArray[np.float64]:
-        """(N,) minus the log probability that nothing was done to windows (N, T, V, 3), in pixels."""
-        logits = self.network(_inputs(points, self.skeleton)).astype(np.float64)
-        told: NDArray[np.float64] = -log_softmax(logits, axis=1)[:, 0]
+    def anomaly(self, x: FloatArray) -> NDArray[np.float64]:
+        """(N,) minus the log probability that nothing was done to windows, of which these are the numbers (N, D)."""
+        told: NDArray[np.float64] = -log_softmax(self.run(x).astype(np.float64), axis=1)[:, 0]
         return told
 
     @classmethod
@@ -88,23 +77,14 @@ class Pretext:
         import torch
         from torch.nn.functional import cross_entropy
 
-        x = np.concatenate([_inputs(change(points, skeleton), skeleton) for change in CHANGES])
+        x = np.concatenate([describe_looks(change(points, skeleton), skeleton) for change in CHANGES])
         kinds = torch.arange(len(CHANGES)).repeat_interleave(len(points))
 
         def loss(found: Tensor, rows: Tensor) -> Tensor:
             return cross_entropy(found, kinds[rows])
 
         width, epochs = settings.width, settings.pretext_epochs
-        return cls(Perceptron.fit(x, len(CHANGES), loss, width, epochs, _DROPOUT, seed), skeleton)
-
-    def arrays(self) -> dict[str, FloatArray]:
-        """What was learned, by name."""
-        return self.network.arrays()
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, FloatArray], skeleton: Skeleton) -> Pretext:
-        """What has these `arrays`; raises ValueError as `Perceptron.from_arrays`."""
-        return cls(Perceptron.from_arrays(arrays), skeleton)
+        return cls.trained(x, len(CHANGES), loss, width, epochs, _DROPOUT, seed)
 
 
 def pretext_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[str, tuple[int, ...]]:
@@ -112,7 +92,7 @@ def pretext_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[
     return perceptron_shapes(3 * frames * joints, settings.width, len(CHANGES))
 
 
-def _inputs(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def describe_looks(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     """(N, 3 T V) joints in statures from the mean place of the trunk's middle, 0 where missing, and which are seen."""
     stature, middle = fit_figure(points, skeleton)
     seen = (points[..., 2:] > 0).astype(np.float32)

@@ -119,7 +119,7 @@ class WindowScores:
         percentile: (N,) share of held-out normal windows that score lower, 0 to 100.
         first_frame: (N,) frame of the clip that is nearest to the window's first one.
         last_frame: (N,) the same of its last one.
-        parts: of scores by "sum", what each part says: (N,) share of normal windows that it scores lower, 0 to 100.
+        parts: (P, N) scores of "sum" by its parts, each on a scale of its own; P is 0 of other scores.
     """
 
     windows: Windows
@@ -127,7 +127,7 @@ class WindowScores:
     percentile: NDArray[np.float64]
     first_frame: NDArray[np.int64]
     last_frame: NDArray[np.int64]
-    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    parts: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.score)
@@ -246,17 +246,12 @@ def score_clip(
         raise ModelError("the model has no calibration; train it again")
     settings = settings or model.settings.scoring
     mode, by, calibration = settings.frames, settings.by, model.calibration
-    told: Mapping[str, NDArray[np.float64]] = {}
     if known is not None:
-        windows, anomaly, told = known.windows, known.score, known.parts
-    elif by == "sum":
-        windows = model.windows_of(tracks)
-        parts = model.parts(windows)
-        anomaly = calibration.tails.sum(parts)
-        told = dict(zip(model.settings.scoring.parts, calibration.tails.percentiles(parts), strict=True))
+        windows, anomaly, parts = known.windows, known.score, known.parts
     else:
         windows = model.windows_of(tracks)
-        anomaly = model.anomaly(windows, by)
+        parts = model.parts(windows) if by == "sum" else np.zeros((0, len(windows)))
+        anomaly = calibration.tails.sum(parts) if by == "sum" else model.anomaly(windows, by)
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
@@ -282,7 +277,7 @@ def score_clip(
             percentile(calibration.row_reference("online", by), anomaly),  # where a person's is a window's
             nearest_frame(tracks.time_s, windows.start_s),
             nearest_frame(tracks.time_s, windows.end_s),
-            told,
+            parts,
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomaly.explain import TOP, explain
 from anomaly.model import Model
@@ -37,23 +38,26 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
     start_s, end_s = windows.start_s, windows.end_s
     for low in range(0, len(scores), _BATCH):
         told = explain(model, windows.batch(slice(low, low + _BATCH)))
-        for n, i in enumerate(range(low, min(low + _BATCH, len(scores)))):
+        rows = np.arange(low, min(low + _BATCH, len(scores)))
+        parts = loudest(model, scores, rows)
+        for n, i in enumerate(rows):
             table.writerow((
                 windows.track[i], begin + scores.first_frame[i], begin + scores.last_frame[i],
                 f"{start_s[i]:.6f}", f"{end_s[i]:.6f}", f"{scores.score[i]:.6f}", f"{scores.percentile[i]:.3f}",
                 told.component[n],
                 *(word or "" for word in told.words[n]), *map(_number, told.weights[n]),
                 *("" if joint < 0 else names[joint] for joint in told.joints[n]), *map(_number, told.shares[n]),
-                *_columns(loudest(scores, i)),
+                *_columns(parts[n]),
             ))  # fmt: skip
 
 
-def loudest(scores: WindowScores, window: int) -> list[tuple[str, float]]:
-    """The parts of scores by "sum" that say most of a window, and the share of normal windows that they score lower."""
-    parts = sorted(
-        ((part, float(told[window])) for part, told in scores.parts.items()), key=lambda one: -one[1]
-    )
-    return parts[:TOP]
+def loudest(model: Model, scores: WindowScores, which: NDArray[np.integer]) -> list[list[tuple[str, float]]]:
+    """Of each of some windows, the parts of a score by "sum" that say most, and the share of normal windows below."""
+    if not len(scores.parts) or model.calibration is None:
+        return [[] for _ in which]
+    names, shares = model.settings.scoring.parts, model.calibration.tails.percentiles(scores.parts[:, which])
+    order = np.argsort(-shares, axis=0, kind="stable")[:TOP]
+    return [[(names[part], float(shares[part, n])) for part in order[:, n]] for n in range(len(which))]
 
 
 def _columns(parts: list[tuple[str, float]]) -> tuple[str, ...]:

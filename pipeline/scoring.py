@@ -297,7 +297,7 @@ def _windows_from(scores: WindowScores, first: int, stop: int) -> WindowScores:
         scores.percentile[inside],
         scores.first_frame[inside] - first,
         scores.last_frame[inside] - first,
-        {part: told[inside] for part, told in scores.parts.items()},
+        scores.parts[:, inside],
     )
 
 

@@ -110,6 +110,7 @@ class _Explanations:
         each = each[np.lexsort((-windows.score[each], cell[each]))]
         starts = np.flatnonzero(np.diff(cell[each], prepend=-9))
         told = explain(self._model, windows.windows.batch(each[starts]))
+        parts = loudest(self._model, windows, each[starts])
         names = self._model.settings.windows.body.joints
         for n, own in enumerate(np.split(each, starts[1:])):
             top = own[0]
@@ -132,7 +133,7 @@ class _Explanations:
                         for joint, share in zip(told.joints[n], told.shares[n], strict=True)
                         if joint >= 0
                     ],
-                    "parts": [[part, round(share, 3)] for part, share in loudest(windows, top)],
+                    "parts": [[part, round(share, 3)] for part, share in parts[n]],
                     "people": _people(windows, own[:_PEOPLE]),
                 },
             )
