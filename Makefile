@@ -29,11 +29,14 @@ $(OPENMMLAB): $(STAMP)
 demo: install
 	$(BIN)/gepc-pipeline demo --out demo
 
+# A process on each core, four at most; a file's tests stay together, since they share what takes long to make.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: install openmmlab
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-quick: install openmmlab
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 check: install
 	$(BIN)/ruff check .

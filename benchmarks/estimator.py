@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.real_data import sample_data
 from pipeline.street.clips import render_clip, simulate_clip
 from pipeline.street.scene import StreetSettings
 from pose_extract.estimators.blazepose import BlazePoseEstimator
@@ -203,19 +203,19 @@ def main() -> None:
     )
     parser.add_argument("--street-seconds", type=float, default=8.0)
     arguments = parser.parse_args()
-    data = os.environ.get("GEPC_SAMPLE_DATA")
-    if not data:
+    data = sample_data()
+    if data is None:
         print("GEPC_SAMPLE_DATA is not set: only the street is measured")
     estimator = BlazePoseEstimator()
     for part in arguments.parts:
         if part == "street":
             measure_street(estimator, arguments.street_seconds)
-        elif data and part == "landmarks":
-            measure_landmarks(Path(data), estimator)
-        elif data and part == "stills":
-            measure_stills(Path(data), estimator)
-        elif data:
-            measure_clip(Path(data), estimator, arguments.warm_up)
+        elif data is not None and part == "landmarks":
+            measure_landmarks(data, estimator)
+        elif data is not None and part == "stills":
+            measure_stills(data, estimator)
+        elif data is not None:
+            measure_clip(data, estimator, arguments.warm_up)
     estimator.close()
 
 

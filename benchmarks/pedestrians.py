@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.real_data import sample_data
 from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
@@ -56,12 +56,12 @@ def main() -> int:
     )
     parser.add_argument("--workspace", type=Path, help="use, or keep, the tracks in this workspace")
     args = parser.parse_args()
-    data = os.environ.get("GEPC_SAMPLE_DATA")
-    if not data:
+    data = sample_data()
+    if data is None:
         print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        measure(Path(data), Workspace(args.workspace or Path(scratch)))
+        measure(data, Workspace(args.workspace or Path(scratch)))
     return 0
 
 

@@ -8,11 +8,11 @@ It has no labels: look at the overlay. What is printed shows that it ran, and ho
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.real_data import sample_data
 from pose_extract.ffmpeg import find_ffmpeg
 
 
@@ -24,11 +24,11 @@ def main() -> int:
     parser.add_argument("--clip", default="clips/pedestrians_480x360.avi")
     parser.add_argument("--frames", type=int, default=500, help="train on so many frames from the beginning")
     args = parser.parse_args()
-    data = os.environ.get("GEPC_SAMPLE_DATA")
-    if not data:
+    data = sample_data()
+    if data is None:
         print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
-    clip = Path(data) / args.clip
+    clip = data / args.clip
     args.out.mkdir(parents=True, exist_ok=True)
     beginning = args.out / f"{clip.stem}_beginning{clip.suffix}"
     command = [

@@ -7,7 +7,6 @@ costs a frame.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.real_data import sample_data
 from pose_extract.cache import load_tracks
 from pose_extract.estimators.base import create_estimator
 from pose_extract.quality import box_recall, id_switches, idf1, mota, oks, pck
@@ -110,11 +110,11 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = simulate_clip("street", 100)
         report(track_video(write_clip(clip, Path(folder))), clip.truth)
-    data = os.environ.get("GEPC_SAMPLE_DATA")
-    if data:
+    data = sample_data()
+    if data is not None:
         clips = ("pedestrians_480x360.avi", "shanghaitech_01_0014.mp4", "shanghaitech_01_0015.mp4")
         for name in clips:
-            report(track_video(Path(data) / "clips" / name))
+            report(track_video(data / "clips" / name))
     else:
         print("GEPC_SAMPLE_DATA is not set: no real clips")
 

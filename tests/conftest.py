@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,16 @@ from pose_extract.ffmpeg import find_ffmpeg
 from pose_extract.video import VideoReader, VideoSettings
 
 MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def same_levels_of_loggers() -> Iterator[None]:
+    """What a command that runs inside the test sets (``--quiet``) does not silence the next test."""
+    loggers = [logging.getLogger(name) for name in ("pipeline", "pose_extract", "anomaly")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 def ffmpeg_binaries() -> dict[str, str | None]:
