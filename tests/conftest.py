@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,10 @@ MakeVideo = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def same_levels_of_loggers() -> Iterator[None]:
-    """What a command that runs inside the test sets (``--quiet``) does not silence the next test."""
-    loggers = [logging.getLogger(name) for name in ("pipeline", "pose_extract", "anomaly")]
-    before = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
+def no_levels_of_loggers() -> None:
+    """What a command inside the process has set before (``--quiet``) does not silence a test."""
+    for name in ("pipeline", "pose_extract", "anomaly"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def ffmpeg_binaries() -> dict[str, str | None]:
