@@ -210,11 +210,13 @@ def main() -> None:
     for part in arguments.parts:
         if part == "street":
             measure_street(estimator, arguments.street_seconds)
-        elif data is not None and part == "landmarks":
+        elif data is None:
+            continue
+        elif part == "landmarks":
             measure_landmarks(data, estimator)
-        elif data is not None and part == "stills":
+        elif part == "stills":
             measure_stills(data, estimator)
-        elif data is not None:
+        else:
             measure_clip(data, estimator, arguments.warm_up)
     estimator.close()
 
