@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.real_data import sample_data
-from pipeline.experiments.action_sets import ActionSet, LabelledClip
-from pipeline.experiments.splits import Split, random_splits
-from pose_extract.records import ClipTracks
-from pose_extract.skeleton import SkeletonDeclaration
+from benchmarks.helpers.real_data import sample_data
+from pipeline.experiments.data.action_sets import ActionSet, LabelledClip
+from pipeline.experiments.data.splits import Split, random_splits
+from pose_extract.skeletons import SkeletonDeclaration
+from pose_extract.tracks.records import ClipTracks
 
 _LIMBS = ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot")
 
@@ -133,7 +133,7 @@ _PIXELS = 320  # JHMDB's clips are centred and scaled: a unit becomes half of a 
 
 @dataclass(frozen=True)
 class RealClip:
-    """A real clip of one action, as `pipeline.street.actions.ActionClip`.
+    """A real clip of one action, as `pipeline.synthetic.actions.clips.ActionClip`.
 
     Attributes:
         name: of the clip.
@@ -260,12 +260,13 @@ def overrides(name: str) -> list[str]:
 
 def main() -> int:
     """Measure; the tables go to the folder."""
-    from pipeline.experiments import table2, tables
-    from pipeline.experiments.coarse import Coarse
+    from pipeline.experiments import table2
+    from pipeline.experiments.data.splits import pick_splits
+    from pipeline.experiments.methods.coarse import Coarse
     from pipeline.experiments.options import METHODS
-    from pipeline.experiments.processes import run
+    from pipeline.experiments.running import tables
+    from pipeline.experiments.running.processes import run
     from pipeline.experiments.settings import load_experiment
-    from pipeline.experiments.splits import pick_splits
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.demo import DemoSettings, run_demo
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
-from pose_extract.quality import id_switches, idf1, pck
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.metrics import id_switches, idf1, pck
 
 
 def measure(folder: Path, seeds: list[int]) -> None:

@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.real_data import sample_data
-from pipeline.street.clips import render_clip, simulate_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.estimators.blazepose import BlazePoseEstimator
-from pose_extract.quality import box_recall, pck
-from pose_extract.records import ClipTracks, Frame, PoseDetections
-from pose_extract.similarity import box_iou, keypoint_similarity
+from benchmarks.helpers.real_data import sample_data
+from pipeline.synthetic.clips import render_clip, simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
 from pose_extract.skeletons import COCO17
+from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
+from pose_extract.tracks.metrics import box_recall, pck
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 
 PARTS = ("landmarks", "stills", "clip", "street")
 STREET = ((11, ()), (12, ("falling", "jumping")), (13, ("crouching", "fighting", "running")))

@@ -5,8 +5,8 @@
 
 Runs the real thing, `extract_all`, on a clip of the synthetic street (or on --video) with the presets named
 (lightweight and balanced), or with pose models and RTMDet-nano (RTMPose-t). Weights that are in the cache are used;
-else they are random, see `benchmarks.random_weights`: then five boxes a frame are taken for people, wherever people
-are. Then:
+else they are random, see `benchmarks.helpers.random_weights`: then five boxes a frame are taken for people, wherever
+people are. Then:
 
 - `openmmlab.detect_every` 5 against 1;
 - decoding while the networks work against decoding when they wait, on the same clip scaled up to 1920x1080;
@@ -32,12 +32,12 @@ import cv2
 import numpy as np
 
 from benchmarks import pose_batches
-from benchmarks.random_weights import save_random
+from benchmarks.helpers.random_weights import save_random
 from pipeline import extraction
 from pipeline.extraction import ExtractReport
 from pipeline.settings import Settings, load_settings
-from pipeline.street.clips import render_clip, simulate_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import render_clip, simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace
 from pose_extract.estimators.downloads import cached, is_whole
 from pose_extract.estimators.openmmlab.compat import import_openmmlab

@@ -24,7 +24,7 @@ import numpy as np
 _CHILD = """
 import json, resource, sys, time
 from benchmarks import formats
-import pipeline.imports, pose_extract.formats.alphapose, pose_extract.formats.base
+import pipeline.io.import_poses, pose_extract.formats.alphapose, pose_extract.formats.base
 start, cpu = time.perf_counter(), time.process_time()
 rows = getattr(formats, sys.argv[1])(sys.argv[2], sys.argv[3])
 print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "rows": rows,
@@ -91,7 +91,7 @@ def reading(folder: str, scratch: str) -> int:
 
 def importing(folder: str, scratch: str) -> int:
     """The whole command."""
-    from pipeline.imports import import_all
+    from pipeline.io.import_poses import import_all
     from pipeline.workspace import Workspace
     from pose_extract.formats.options import ImportOptions
 

@@ -3,11 +3,10 @@
 python -m benchmarks.forms [--seeds 4] [--quick] [--only TEXT ...] [--cache DIR] [--csv FILE]
 
 Models learn from clips in which everybody behaves normally and are tested on clips with each abnormal behaviour and on
-normal ones; joints and tracks have the errors that were measured from rendered video (`pipeline.street.errors`). A
-seed is another street crowd, other errors and another start of training, the same for all forms. Choices are made on
-seeds 0 and up; the shipped form, the paper's and a few more are measured on other streets too, which nothing was
-chosen on.
-Prints tables in Markdown: means and standard deviations over seeds.
+normal ones; joints and tracks have the errors that were measured from rendered video
+(`pipeline.synthetic.street.errors`). A seed is another street crowd, other errors and another start of training, the
+same for all forms. Choices are made on seeds 0 and up; the shipped form, the paper's and a few more are measured on
+other streets too, which nothing was chosen on. Prints tables in Markdown: means and standard deviations over seeds.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.metrics import (
+from anomaly.evaluation.metrics import (
     average_precision,
     concatenated,
     equal_error_rate,
@@ -39,16 +38,16 @@ from anomaly.metrics import (
     micro_auc,
 )
 from anomaly.settings import ModelSettings, settings_to_dict
-from benchmarks.forms_list import BASES, DEFAULT, FORMS, PAPERS, QUICK, Form
-from benchmarks.forms_training import Shared
-from pipeline.street.clips import simulate_clip
-from pipeline.street.errors import estimated
-from pipeline.street.motion import ABNORMAL
-from pipeline.street.scene import StreetSettings
-from pose_extract.cleaning import CleaningSettings, clean_tracks
+from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, QUICK, Form
+from benchmarks.helpers.forms_training import Shared
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.motion.behaviours import ABNORMAL
+from pipeline.synthetic.street.errors import estimated
+from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.errors import TrainingError
 from pose_extract.files import write_atomically
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.records import ClipTracks
 
 MEASURES = {"micro_auc": "micro AUC", "macro_auc": "macro AUC", "ap": "AP", "eer": "EER"}
 

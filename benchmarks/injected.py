@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.records import ClipTracks
 from pose_extract.skeletons import get_skeleton
+from pose_extract.tracks.records import ClipTracks
 
 LONGEST, SHORTEST = 100, 20  # frames of a replaced stretch
 EVERY = 125  # frames of a clip for each person that is changed

@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.memory import keep_memory
-from anomaly.normality_settings import FORMS
-from anomaly.scoring import Progress
+from anomaly.runtime.memory import keep_memory
+from anomaly.scoring.scores import Progress
 from anomaly.settings import ModelSettings, settings_from_dict
-from benchmarks.generated import wandering_clip
+from anomaly.settings.normality import FORMS
+from benchmarks.helpers.generated import wandering_clip
 
 PARTS = ("training", "step", "kmeans", *FORMS)
 GIB = 2**30
@@ -69,7 +69,7 @@ def stages() -> Progress:
 
 
 def training(windows: int, stride: int) -> int:
-    from anomaly.training import train_model
+    from anomaly.training.train import train_model
 
     keep_memory()  # as `gepc-pipeline train` does
     settings = settings_from_dict({**SMALL, "windows": {"train_stride": stride}})
@@ -99,7 +99,7 @@ def step(windows: int, stride: int) -> int:
 
 
 def kmeans(windows: int, stride: int) -> int:
-    from anomaly.network import Network
+    from anomaly.networks.st_gcae import Network
 
     settings = ModelSettings()
     layer = Network(settings).clustering
@@ -110,7 +110,7 @@ def kmeans(windows: int, stride: int) -> int:
 
 
 def mixture(form: str, windows: int) -> int:
-    from anomaly.normality import fit_normality
+    from anomaly.normality.mixture import fit_normality
 
     settings = dataclasses.replace(ModelSettings().normality, form=form, max_iterations=5)
     rng = np.random.default_rng(0)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
-from anomaly.frame_assignment import frame_scores, row_scores
-from anomaly.window_settings import WindowSettings
-from anomaly.windows import Windows, make_windows
-from pose_extract.records import ClipTracks
+from anomaly.data.windows import Windows, make_windows
+from anomaly.scoring.frame_scores import frame_scores, row_scores
+from anomaly.settings import WindowSettings
+from pose_extract.tracks.records import ClipTracks
 
 Array = NDArray[np.float64]
 FRAMES, COMPONENTS, MOST = 8, 12, 40_000

@@ -38,17 +38,17 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from anomaly.clustering import clustering_loss
-from anomaly.dataset import TrainingSet
-from anomaly.memory import keep_memory
-from anomaly.network import Network
-from anomaly.normality import fit_normality
+from anomaly.data.training_set import TrainingSet
+from anomaly.data.windows import make_windows
+from anomaly.networks.clustering import clustering_loss
+from anomaly.networks.st_gcae import Network
+from anomaly.normality.mixture import fit_normality
+from anomaly.runtime.memory import keep_memory
+from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
-from anomaly.steps import descend, make_optimizer, mixed_precision
-from anomaly.trained import TrainedModel
-from anomaly.windows import make_windows
-from benchmarks.generated import wandering_clip
-from benchmarks.naive_model import NaiveData, NaiveNetwork
+from anomaly.training.steps import descend, make_optimizer, mixed_precision
+from benchmarks.helpers.generated import wandering_clip
+from benchmarks.helpers.naive_model import NaiveData, NaiveNetwork
 
 GEMM_SIZE = 2048
 CHECKED = 32  # windows on which both forms must agree
@@ -121,7 +121,7 @@ class Form:
 
 
 class Fast(Form):
-    """The product's parts, as `anomaly.training` and `anomaly.trained` put them together."""
+    """The product's parts, as `anomaly.training.train` and `anomaly.scoring.torch_model` put them together."""
 
     def __init__(self, settings: ModelSettings, device: str) -> None:
         super().__init__(settings, device)

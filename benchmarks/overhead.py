@@ -15,16 +15,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.street.clips import simulate_clip, write_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.estimators.blazepose import BlazePoseEstimator
-from pose_extract.ffmpeg import find_ffmpeg
+from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
+from pose_extract.video.ffmpeg import find_ffmpeg
 
 _CHILD = """
 import json, resource, sys
 from pathlib import Path
 from pipeline.extraction import extract_all, find_all_sources
-from pipeline.settings import load_settings
+from pipeline.settings.config import load_settings
 from pipeline.workspace import Workspace
 report = extract_all(find_all_sources([sys.argv[1]]), Workspace(Path(sys.argv[2])), load_settings(), quiet=True)
 print(json.dumps({

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.overlay import OverlayArtist, OverlaySettings, write_overlay
-from pipeline.street.clips import simulate_clip, write_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.cache import load_tracks
-from pose_extract.ffmpeg import find_ffmpeg
-from pose_extract.records import ClipTracks, Frame
+from pipeline.pictures.overlay import OverlayArtist, OverlaySettings, write_overlay
+from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.records import ClipTracks, Frame
 from pose_extract.video import VideoReader, VideoWriter
+from pose_extract.video.ffmpeg import find_ffmpeg
 
 
 def street_with_sound(folder: Path, seconds: float) -> tuple[Path, ClipTracks]:

@@ -4,8 +4,8 @@ python -m benchmarks.patch_extraction [--repeat 3] [--estimators blazepose openm
 
 Extracts a clip of the synthetic street with and without features: BlazePose with its 39 heat maps at each joint, and
 RTMDet-nano with RTMPose-t with ``backbone.stage2`` (random weights where none are in the cache, see
-`benchmarks.random_weights`; five people a frame). The two run in turn; what counts is the processor time of this
-process, loading of networks left out; the best run of each.
+`benchmarks.helpers.random_weights`; five people a frame). The two run in turn; what counts is the processor time of
+this process, loading of networks left out; the best run of each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.extract import Bench
 from pipeline import extraction
 from pipeline.settings import Settings, load_settings
-from pose_extract.cache import load_tracks
+from pose_extract.tracks.cache import load_tracks
 
 
 def seconds_of(bench: Bench, settings: Settings) -> tuple[float, Any]:

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.bundle import read_card
-from anomaly.metrics import concatenated, frame_auc
-from pipeline.ablate import trained
-from pipeline.evaluate import EvaluationSettings, score_labelled
+from anomaly.bundle.files import read_card
+from anomaly.evaluation.metrics import concatenated, frame_auc
+from pipeline.evaluation.ablate import trained
+from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
+from pipeline.experiments.data.street_clips import StreetClips
 from pipeline.experiments.settings import load_experiment
-from pipeline.experiments.street_clips import StreetClips
 from pipeline.scoring import load_scorer
 
 FEATURES = ("pose", "patch", "pose+patch")

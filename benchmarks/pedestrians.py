@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.real_data import sample_data
+from benchmarks.helpers.real_data import sample_data
 from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
-from pose_extract.cleaning import clean_tracks
-from pose_extract.similarity import box_iou
+from pose_extract.skeletons.similarity import box_iou
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.cleaning import clean_tracks
 
 
 def measure(data: Path, workspace: Workspace) -> None:

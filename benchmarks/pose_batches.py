@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.random_weights import save_random
+from benchmarks.helpers.random_weights import save_random
 from pose_extract.estimators.openmmlab.compat import import_openmmlab
 from pose_extract.estimators.openmmlab.names import pose_source
 from pose_extract.estimators.openmmlab.networks import Network

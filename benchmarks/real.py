@@ -28,18 +28,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.calibration import Tails, split_held_out
-from anomaly.evaluation import LabelledScores, evaluate
-from anomaly.frame_assignment import frame_scores, row_scores
-from anomaly.model import Model
-from anomaly.scoring import calibrate, score_clip
-from anomaly.smoothing import smooth
-from anomaly.training import complete, learn
+from anomaly.evaluation.figures import LabelledScores, evaluate
+from anomaly.scoring.calibration import Tails
+from anomaly.scoring.frame_scores import frame_scores, row_scores
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import calibrate, score_clip
+from anomaly.scoring.smoothing import smooth
+from anomaly.training.held_out import split_held_out
+from anomaly.training.train import complete, learn
+from benchmarks.helpers.real_data import AVENUE, read, sample_data
 from benchmarks.injected import CHANGES, inject
 from benchmarks.mixtures import baselines
-from benchmarks.real_data import AVENUE, read, sample_data
 from pipeline.settings import Settings, load_settings
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 FINAL = "configs/default.yaml"
 ALL = (

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.real_data import sample_data
-from pose_extract.ffmpeg import find_ffmpeg
+from benchmarks.helpers.real_data import sample_data
+from pose_extract.video.ffmpeg import find_ffmpeg
 
 
 def main() -> int:

@@ -19,14 +19,14 @@ from unittest.mock import patch
 
 import numpy as np
 
-from anomaly.calibration import Calibration, cut_frames
-from anomaly.scoring import ClipScores, FrameScores, WindowScores
+from anomaly.data.windows import Windows
+from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from anomaly.settings import ModelSettings
-from anomaly.windows import Windows
-from pipeline.report.write import Report, ReportClip, write_report
+from pipeline.review.write import Report, ReportClip, write_report
 from pipeline.scoring import Scorer
 from pipeline.settings import Settings
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks, cut_frames
 
 FPS = 25.0
 CHROMIUM = ("--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -106,7 +106,7 @@ def write(folder: Path, clips: int, frames: int, people: int) -> tuple[Report, f
         for n in range(clips)
     )
     start = time.monotonic()
-    with patch("pipeline.report.clip.score_parts", made_up_parts):
+    with patch("pipeline.review.clip.score_parts", made_up_parts):
         report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)  # type: ignore[arg-type]
     return report, time.monotonic() - start
 

@@ -23,17 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.evaluation import LabelledScores, evaluate
-from anomaly.memory import keep_memory
-from anomaly.scoring import score_clip
-from anomaly.training import train_model
+from anomaly.evaluation.figures import LabelledScores, evaluate
+from anomaly.runtime.memory import keep_memory
+from anomaly.scoring.scores import score_clip
+from anomaly.training.train import train_model
+from benchmarks.helpers.real_data import SHANGHAITECH, read, sample_data, tracks_of
 from benchmarks.memory import GIB, peak, stages
-from benchmarks.real_data import SHANGHAITECH, read, sample_data, tracks_of
 from pipeline.api import extract
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.records import ClipTracks
 
 CLIPS = ("01_0014", "01_0015")
 SETTINGS = ("windows.fps=24.97", "densities.camera=prefix")

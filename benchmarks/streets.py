@@ -3,8 +3,8 @@
     python -m benchmarks.streets [--configs clustering default anywhere] [--streets 100 101 102 103] [--set A.B=C ...]
 
 Each config trains on a street's normal clips as `gepc-pipeline train` does, and scores its test clips: joints and
-tracks with the errors that were measured from rendered video (`pipeline.street.errors`). Nothing was chosen on streets
-100 and up.
+tracks with the errors that were measured from rendered video (`pipeline.synthetic.street.errors`). Nothing was chosen
+on streets 100 and up.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import argparse
 import logging
 import sys
 
-from anomaly.scoring import score_clip
-from anomaly.training import train_model
+from anomaly.scoring.scores import score_clip
+from anomaly.training.train import train_model
 from benchmarks.forms import FULL, Street, measure
 from benchmarks.real import table
 from pipeline.settings import load_settings

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.real_data import sample_data
-from pose_extract.cache import load_tracks
+from benchmarks.helpers.real_data import sample_data
 from pose_extract.estimators.base import create_estimator
-from pose_extract.quality import box_recall, id_switches, idf1, mota, oks, pck
-from pose_extract.records import ClipTracks
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.metrics import box_recall, id_switches, idf1, mota, oks, pck
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader
 
 
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> None:
         report(track_video(path), load_tracks(truth) if truth.exists() else None)
     if arguments:
         return
-    from pipeline.street.clips import simulate_clip, write_clip
+    from pipeline.synthetic.clips import simulate_clip, write_clip
 
     with tempfile.TemporaryDirectory() as folder:
         clip = simulate_clip("street", 100)

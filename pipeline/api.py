@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pipeline.events import Event
+    from pipeline.events.events import Event
     from pipeline.extraction import ExtractReport
     from pipeline.training import TrainReport
-    from pose_extract.records import ClipTracks
+    from pose_extract.tracks.records import ClipTracks
 
 PathLike = str | os.PathLike[str]
 WORKSPACE = "gepc-workspace"
@@ -150,7 +150,7 @@ def score(
         VideoError: the video cannot be read.
         UsageError: ``source`` names several videos.
     """
-    from pipeline.events import EventFinder
+    from pipeline.events.events import EventFinder
     from pipeline.extraction import extract_all, find_all_sources
     from pipeline.scoring import load_scorer, score_parts
     from pipeline.workspace import Workspace

@@ -9,20 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.metrics import frame_auc
+from anomaly.evaluation.metrics import frame_auc
 from pipeline.extraction import extract_all
 from pipeline.outputs import Outputs, write_outputs
-from pipeline.progress import stage
+from pipeline.pictures.action_words import write_words
+from pipeline.progress import Stopwatch, stage
 from pipeline.scoring import load_scorer
 from pipeline.settings import Settings
-from pipeline.stopwatch import Stopwatch
-from pipeline.street.clips import simulate_clip, write_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.training import train
-from pipeline.words import write_words
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
 from pose_extract.files import write_atomically
+from pose_extract.tracks.cache import load_tracks
 from pose_extract.video import find_sources
 
 # Who misbehaves how in each of the test clips.

@@ -12,20 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from pipeline.feature_room import FeatureRoom
-from pipeline.progress import Progress, format_duration, show_downloads, stage
+from pipeline.progress import Progress, Stopwatch, format_duration, show_downloads, stage
 from pipeline.settings import Settings
-from pipeline.stopwatch import Stopwatch
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.cache import TracksWriter, load_tracks
-from pose_extract.errors import GepcError, VideoError
+from pose_extract.errors import GepcError, OutputError, VideoError
 from pose_extract.estimators.base import PoseEstimator, create_estimator
 from pose_extract.formats import gepc
-from pose_extract.prefetch import prefetch
+from pose_extract.patches.store import disk_bytes
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackedPeople
+from pose_extract.tracks.cache import TracksWriter, load_tracks
 from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
+from pose_extract.video.prefetch import prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -259,3 +258,51 @@ def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:
     """How many decoded frames of (width, height) pixels may wait."""
     width, height = frame_size
     return max(1, min(max(batch_size, _AHEAD_FRAMES), _AHEAD_BYTES // (width * height * 3)))
+
+
+class FeatureRoom:
+    """The disk that the joints' features of one run take: said before it starts, and bounded.
+
+    Args:
+        estimator: whose features they are.
+        settings: with the bound, ``patches.most_gb``, and the most people a frame.
+    """
+
+    def __init__(self, estimator: PoseEstimator, settings: Settings) -> None:
+        channels = estimator.feature_channels
+        self._each = disk_bytes(1, get_skeleton(estimator.skeleton).num_joints, channels) if channels else 0
+        self._people = getattr(settings, settings.pose.estimator).max_people
+        self._most_gb, self._taken = settings.patches.most_gb, 0
+
+    def announce(self) -> None:
+        """Say what a person costs, and what the run may take."""
+        if self._each:
+            logger.info(
+                "the joints' features take %.2f kB a person and frame on disk; bound of this run: %g GB "
+                "(patches.most_gb)",
+                self._each / 1e3,
+                self._most_gb,
+            )
+
+    def announce_clip(self, name: str, frames: int | None) -> None:
+        """Say what a clip takes at most."""
+        if self._each and frames:
+            most = self._each * self._people * frames
+            logger.info(
+                "%s: features take %.1f MB for each person who is always there, at most %.3g GB (%d people in all "
+                "of %d frames)",
+                name,
+                self._each * frames / 1e6,
+                most / 1e9,
+                self._people,
+                frames,
+            )
+
+    def take(self, people: int) -> None:
+        """Count the features of some people in a frame; raises OutputError beyond the bound."""
+        self._taken += people * self._each
+        if self._taken > self._most_gb * 1e9:
+            raise OutputError(
+                f"the joints' features would take more than patches.most_gb allows ({self._most_gb:g}); finished clips "
+                "are kept. Raise it, or extract without features"
+            )

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomaly.events import frame_seconds
-from pipeline.event_files import SUFFIXES, EventList, check_events_file, write_events
-from pipeline.events import Event
-from pipeline.plot import MOST_THUMBNAILS, PERCENTILES, check_picture, save_figure, score_figure
+from anomaly.evaluation.intervals import frame_seconds
+from pipeline.events.events import Event
+from pipeline.events.files import SUFFIXES, EventList, check_events_file, write_events
+from pipeline.pictures.plot import MOST_THUMBNAILS, PERCENTILES, check_picture, save_figure, score_figure
 from pipeline.progress import stage
 from pipeline.scoring import Curve, Scorer, score_tracks
-from pose_extract.cache import load_tracks
 from pose_extract.errors import OutputError
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings, VideoSource
 
 
@@ -113,7 +113,7 @@ def write_outputs(
         if outputs.plot is not None:
             _plot(outputs.plot, scorer, tracks, curve, source, labelled)
         if outputs.overlay is not None and source is not None and keep is not None:
-            from pipeline.overlay import write_overlay
+            from pipeline.pictures.overlay import write_overlay
 
             with stage(f"overlay {tracks.clip}", "frames", tracks.frame_count, quiet) as progress:
                 write_overlay(
@@ -132,7 +132,7 @@ def write_outputs(
         write_events(path, event_list(scorer, tracks, curve))
     wanted = outputs.thumbnails is not None or outputs.event_clips is not None
     if wanted and curve.events and source is not None:
-        from pipeline.event_pictures import write_event_pictures
+        from pipeline.pictures.event_pictures import write_event_pictures
 
         with stage(f"events {tracks.clip}", "frames", tracks.frame_count, quiet) as progress:
             write_event_pictures(
@@ -158,7 +158,7 @@ def _plot(
 ) -> None:
     thumbnails = {}
     if source is not None and curve.events:
-        from pipeline.event_pictures import read_peaks
+        from pipeline.pictures.event_pictures import read_peaks
 
         thumbnails = read_peaks(
             source, tracks, curve.events, MOST_THUMBNAILS, 480, _video_settings(source, tracks, scorer)

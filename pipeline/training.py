@@ -11,20 +11,20 @@ from typing import Any
 
 import torch
 
-from anomaly import distributed
 from anomaly.bundle import save_bundle
-from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
-from anomaly.memory import keep_memory
-from anomaly.training import complete, learn
-from pipeline.patches import load_with_patches, patches_for_training
+from anomaly.runtime import distributed
+from anomaly.runtime.memory import keep_memory
+from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
+from anomaly.training.train import complete, learn
+from pipeline.patches.features import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace
-from pose_extract.cache import load_header
-from pose_extract.cleaning import clean_tracks
 from pose_extract.devices import pick_device
 from pose_extract.errors import TrainingError
+from pose_extract.tracks.cache import load_header
+from pose_extract.tracks.cleaning import clean_tracks
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pose_extract.cache import load_header
 from pose_extract.errors import CacheError, UsageError
 from pose_extract.files import write_atomically, writing
+from pose_extract.tracks.cache import load_header
 
 try:
     import fcntl

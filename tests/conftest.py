@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_extract.ffmpeg import find_ffmpeg
 from pose_extract.video import VideoReader, VideoSettings
+from pose_extract.video.ffmpeg import find_ffmpeg
 
 MakeVideo = Callable[..., Path]
 

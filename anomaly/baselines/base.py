@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.windows import Windows
+from anomaly.data.windows import Windows
 
 
 class Baseline(Protocol):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,20 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from anomaly.augment import apply_transforms
 from anomaly.baselines.classifier_settings import ClassifierSettings
-from anomaly.dataset import TrainingSet
-from anomaly.folding import micro_batches
-from anomaly.graph import static_adjacency
-from anomaly.layers import SpatioTemporalBlock
-from anomaly.normality import NormalityModel, fit_normality
-from anomaly.steps import descend, make_optimizer, mixed_precision, seeded
-from anomaly.windows import Windows
+from anomaly.data.augmentation import apply_transforms
+from anomaly.data.training_set import TrainingSet
+from anomaly.data.windows import Windows
+from anomaly.networks.graph import static_adjacency
+from anomaly.networks.inference import micro_batches
+from anomaly.networks.layers import SpatioTemporalBlock
+from anomaly.normality.mixture import NormalityModel, fit_normality
+from anomaly.runtime.seeding import seeded
+from anomaly.settings import ModelSettings
+from anomaly.training.steps import descend, make_optimizer, mixed_precision
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ModelError, TrainingError
-
-if TYPE_CHECKING:
-    from anomaly.settings import ModelSettings
 
 SCORES = ("max", "dirichlet")
 _BATCH = 256  # windows that are scored at once, each in its transforms

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.baselines.base import Baseline
-from anomaly.baselines.latent_settings import (
-    GaussianMixtureSettings,
-    NeighboursSettings,
-    OneClassSvmSettings,
-)
-from anomaly.windows import Windows
+from anomaly.baselines.latent_settings import GaussianMixtureSettings, NeighboursSettings, OneClassSvmSettings
+from anomaly.data.windows import Windows
+from anomaly.scoring.torch_model import TrainedModel
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, ModelError, TrainingError
-
-if TYPE_CHECKING:
-    from anomaly.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 

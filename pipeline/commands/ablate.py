@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.labelled_options import add_labelled, inputs, labelled_clips
-from pipeline.options import add_config, add_device, add_workspace
+from pipeline.commands.labelled_options import add_labelled, inputs, labelled_clips
+from pipeline.commands.options import add_config, add_device, add_workspace
 
 HELP = "train and evaluate with settings varied one by one, and put it into a table"
 EXAMPLE = """\
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, tabulate; exit code 8 if a cell failed."""
-    from pipeline.ablate import make_cells, parse_factor, run_cells
-    from pipeline.ablation_report import print_table, write_tables
-    from pipeline.evaluate import EvaluationSettings
+    from pipeline.evaluation.ablate import make_cells, parse_factor, run_cells
+    from pipeline.evaluation.ablation_report import print_table, write_tables
+    from pipeline.evaluation.evaluate import EvaluationSettings
     from pipeline.settings import load_config, load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import TrainingError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.options import add_config
+from pipeline.commands.options import add_config
 
 HELP = "show the whole product on a synthetic street, with no data of your own"
 EXAMPLE = """\

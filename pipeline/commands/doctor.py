@@ -7,7 +7,7 @@ import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_config, add_device, add_pose, add_workspace, pose_overrides
+from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 
 if TYPE_CHECKING:
     from pipeline.doctor.facts import Diagnosis, Fact, State

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.labelled_options import add_labelled, inputs, labelled_clips
-from pipeline.options import add_device, add_set, add_workspace
+from pipeline.commands.labelled_options import add_labelled, inputs, labelled_clips
+from pipeline.commands.options import add_device, add_set, add_workspace
 
 HELP = "compare a model's scores with labels: AUC, events, false alarms"
 EXAMPLE = """\
@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
     """Score, compare, report."""
     import math
 
-    from pipeline.evaluate import EvaluationSettings, evaluate_model
-    from pipeline.evaluation_files import EvaluationFolder
-    from pipeline.evaluation_report import Evaluation, print_report
+    from pipeline.evaluation.evaluate import EvaluationSettings, evaluate_model
+    from pipeline.evaluation.files import EvaluationFolder
+    from pipeline.evaluation.report import Evaluation, print_report
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError

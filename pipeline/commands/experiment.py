@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_set, add_workspace
 
 HELP = "measure the paper's tables anew: table1, table2, figure5 or ablation, on your data or synthetic data"
 EXAMPLE = """\
@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, tabulate; exit code 8 if something failed."""
-    from pipeline.experiments import tables
-    from pipeline.experiments.cells import Store
     from pipeline.experiments.plans import DEFAULT_CONFIG, PLANS, Request, facts_of
-    from pipeline.experiments.processes import run as measure
+    from pipeline.experiments.running import tables
+    from pipeline.experiments.running.cells import Store
+    from pipeline.experiments.running.processes import run as measure
     from pipeline.experiments.settings import load_experiment
     from pipeline.settings import load_config
     from pipeline.workspace import Workspace

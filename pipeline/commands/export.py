@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_device, add_workspace
+from pipeline.commands.options import add_device, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.scoring import Scorer
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export."""
-    from pipeline.tracks_export import export_all, find_tracks
+    from pipeline.io.export_tracks import export_all, find_tracks
     from pipeline.workspace import Workspace
 
     if args.format in ("coco-video", "parquet"):
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
-    from pipeline.tracks_export import find_tracks
+    from pipeline.io.export_tracks import find_tracks
     from pose_extract.errors import UsageError
 
     unused = {"--layout": args.layout, "--kind": args.kind, "--skeleton": args.skeleton}
@@ -88,11 +88,11 @@ def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
     paths = find_tracks(workspace, args.tracks, args.clips)
     scorer = _scorer(args, workspace)
     if args.format == "parquet":
-        from pipeline.parquet import export_parquet
+        from pipeline.io.export_parquet import export_parquet
 
         count = export_parquet(paths, args.out, scorer)
     else:
-        from pipeline.scored_export import export_coco_video
+        from pipeline.io.export_scores import export_coco_video
 
         count = export_coco_video(paths, args.out, scorer, args.frames or "all", args.pictures)
     print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.options import add_config, add_device, add_pose, add_workspace, pose_overrides
+from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 
 HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
 EXAMPLE = """\

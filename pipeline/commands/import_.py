@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_config, add_workspace
+from pipeline.commands.options import add_config, add_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.imports import ImportReport
+    from pipeline.io.import_poses import ImportReport
     from pipeline.settings import Settings
     from pipeline.workspace import Workspace
     from pose_extract.formats.options import ImportOptions
-    from pose_extract.records import ClipTracks
+    from pose_extract.tracks.records import ClipTracks
 
 _MOST_SHOWN = 20
 
@@ -85,13 +85,13 @@ def run(args: argparse.Namespace) -> int:
     """Import; exit code 11 if something could not be used."""
     from dataclasses import replace
 
-    from pipeline.import_checks import parse_size, read_frame_counts
+    from pipeline.io.import_checks import parse_size, read_frame_counts
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
-    from pose_extract.cache import load_tracks
     from pose_extract.errors import FormatError, UsageError
     from pose_extract.formats.options import ImportOptions
+    from pose_extract.tracks.cache import load_tracks
 
     settings = load_settings(args.config, args.set)
     options = ImportOptions(
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = Workspace(args.workspace)
     reports: Sequence[ImportReport]
     if args.format == "dataset":
-        from pipeline.datasets import import_clips, labelled_clips, prepare
+        from pipeline.datasets.dataset import import_clips, labelled_clips, prepare
 
         if len(args.path) > 1:
             raise UsageError(
@@ -143,7 +143,7 @@ def _import_paths(
     args: argparse.Namespace, workspace: Workspace, options: ImportOptions
 ) -> list[ImportReport]:
     """A report for each path; of several, one that holds nothing of the format is no reason to leave out the others."""
-    from pipeline.imports import ImportReport, import_all
+    from pipeline.io.import_poses import ImportReport, import_all
     from pose_extract.errors import FormatError
 
     reports = []
@@ -162,7 +162,7 @@ def _import_paths(
 
 def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks) -> list[str]:
     """What can be done with the clips; what has to be set if the model's joints are others."""
-    from anomaly.windows import model_joints
+    from anomaly.data.windows import model_joints
     from pose_extract.errors import ModelError
 
     option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"

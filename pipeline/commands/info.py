@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.options import add_workspace
+from pipeline.commands.options import add_workspace
 
 HELP = "show what the workspace holds: each clip's frames, people and tracks, and the model"
 EXAMPLE = """\

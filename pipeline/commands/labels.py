@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.options import add_workspace
+from pipeline.commands.options import add_workspace
 
 HELP = "make frame masks from a list of intervals or a data set's labels, or show what is in them"
 EXAMPLE = """\
@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check against the clips if there are some, show, write."""
-    from anomaly.events import runs_of
-    from pipeline.labels import clip_times, match_masks, read_labels, write_masks
+    from anomaly.evaluation.intervals import runs_of
+    from pipeline.labels.masks import clip_times, match_masks, read_labels, write_masks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 

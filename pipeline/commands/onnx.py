@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.options import add_workspace
+from pipeline.commands.options import add_workspace
 
 HELP = "export the trained model to ONNX, to score on machines without torch"
 EXAMPLE = """\
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, after a comparison of what both forms of the model say."""
-    from pipeline.export import export
+    from pipeline.io.export_onnx import export
     from pipeline.workspace import Workspace
 
     parity = export(Workspace(args.workspace), args.out)

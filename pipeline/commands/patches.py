@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.options import add_config, add_device, add_workspace
+from pipeline.commands.options import add_config, add_device, add_workspace
 
 HELP = "make features of the joints' appearance out of the clips' videos (for windows.features=patch)"
 EXAMPLE = """\
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
     """Train an encoder if there is none, and make the features that are missing; exit code 4 if some cannot be."""
     import logging
 
-    from anomaly.bundle import read_card
-    from pipeline.patch_making import clip_of, encoder_for, encoder_of_model, make_all
+    from anomaly.bundle.files import read_card
+    from pipeline.patches.making import clip_of, encoder_for, encoder_of_model, make_all
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_device, add_workspace
+from pipeline.commands.options import add_device, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.workspace import Workspace
@@ -65,9 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recalibrate, or undo it."""
-    from pipeline.false_alarms import learn_false_alarms
-    from pipeline.marks import all_marks
-    from pipeline.recalibrate import apply, recalibrate
+    from pipeline.review.false_alarms import learn_false_alarms
+    from pipeline.review.marks import all_marks
+    from pipeline.review.recalibrate import apply, recalibrate
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
@@ -95,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reset(workspace: Workspace, model: Path, learned: bool) -> int:
-    from pipeline.false_alarms import forget_false_alarms
-    from pipeline.recalibrate import reset
+    from pipeline.review.false_alarms import forget_false_alarms
+    from pipeline.review.recalibrate import reset
 
     kept = reset(workspace, model)
     print(f"{model}: alarms follow the false alarm rate again")

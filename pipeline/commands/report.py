@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_set, add_workspace
 
 if TYPE_CHECKING:
-    from pipeline.report.write import ReportClip
+    from pipeline.review.write import ReportClip
     from pipeline.scoring import Scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import GepcError
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and write the page; exit code 4 if some videos could not be used."""
     from pipeline.progress import format_duration
-    from pipeline.report.write import check_folder, write_report
+    from pipeline.review.write import check_folder, write_report
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import VideoError
@@ -90,7 +90,7 @@ def _clips(
 ) -> Iterator[ReportClip]:
     """The clips that the arguments name, each extracted when its turn comes."""
     from pipeline.extraction import extract_all, find_all_sources
-    from pipeline.report.write import ReportClip
+    from pipeline.review.write import ReportClip
 
     for name in names:
         if Path(name).suffix == ".npz" and Path(name).is_file():

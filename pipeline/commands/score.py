@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_set, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.outputs import Outputs
     from pipeline.scoring import Scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import GepcError
-    from pose_extract.records import ClipTracks
+    from pose_extract.tracks.records import ClipTracks
     from pose_extract.video import VideoSource
 
 HELP = "say how unusual each frame of a video is"
@@ -161,7 +161,7 @@ def _warn_of_other_poses(model: Path, scorer: Scorer) -> None:
     """Say so if all that the model knows are imported poses: those that our estimators find are others."""
     import logging
 
-    from anomaly.bundle import read_card
+    from anomaly.bundle.files import read_card
     from pose_extract.formats.base import FORMATS
 
     learned = read_card(model).get("poses_of") or []
@@ -210,7 +210,7 @@ def _labelled(
     args: argparse.Namespace, tracks: ClipTracks, source: VideoSource | None, several: bool
 ) -> list[tuple[float, float, str]]:
     """What ``--labels`` say of a clip; of several clips, some may have none."""
-    from pipeline.labels import read_stretches
+    from pipeline.labels.masks import read_stretches
     from pose_extract.errors import UsageError
 
     names = [tracks.clip] if source is None else [tracks.clip, source.name]

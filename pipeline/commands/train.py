@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.options import add_config, add_device, add_workspace
+from pipeline.commands.options import add_config, add_device, add_workspace
 
 HELP = "learn what is normal from the extracted videos"
 EXAMPLE = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from pipeline.options import add_config, add_pose, pose_overrides
+from pipeline.commands.options import add_config, add_pose, pose_overrides
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, check, and print where the files are."""
     from pipeline.progress import show_downloads
     from pipeline.settings import load_settings
-    from pose_extract.estimators.weights import ensure_weights
+    from pose_extract.estimators.blazepose.weights import ensure_weights
 
     settings = load_settings(args.config, [*args.set, *pose_overrides(args.pose)])
     with show_downloads(args.quiet):

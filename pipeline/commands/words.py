@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.options import add_workspace
+from pipeline.commands.options import add_workspace
 
 HELP = "draw what the model takes for normal"
 EXAMPLE = """\
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the words of the workspace's model."""
     from anomaly.bundle import load_bundle
-    from pipeline.words import write_words
+    from pipeline.pictures.action_words import write_words
     from pipeline.workspace import Workspace
 
     model = load_bundle(Workspace(args.workspace).model, "cpu")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 # What the commands are made of: that it can be imported says more than any list of versions.
-_COMMANDS = {"extract": "pipeline.extraction", "train": "pipeline.training", "score": "pipeline.scoring"}
+_COMMANDS = {
+    "extract": "pipeline.extraction",
+    "train": "pipeline.training",
+    "score": "pipeline.scoring.scorer",
+}
 
 
 def examine(job: Job) -> Diagnosis:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def blazepose_facts(job: Job, bad: State) -> Iterator[Fact]:
     """The embedded estimator; ``bad`` is what it means if it cannot run."""
-    from pose_extract.estimators.weights import FILES, weights_folder, weights_states
+    from pose_extract.estimators.blazepose.weights import FILES, weights_states
+    from pose_extract.estimators.downloads import weights_folder
 
     states = weights_states()
     if wrong := {name: state for name, state in states.items() if state != "present"}:
@@ -104,7 +105,7 @@ def _weights_line(settings: OpenMMLabSettings) -> str:
 
 def _to_fetch(name: str, text: str, job: Job, bad: State, line: str) -> Fact:
     """What weights that are not there mean: those of the job's estimator are fetched on first use, if they can be."""
-    from pose_extract.estimators.weights import weights_folder
+    from pose_extract.estimators.downloads import weights_folder
 
     if not writable(weights_folder())[0]:
         line = f"{environment_line('GEPC_CACHE_DIR', SOME_FOLDER)} && {line}"

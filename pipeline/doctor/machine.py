@@ -51,7 +51,7 @@ def device_facts(device: str, torch: dict[str, Any] | None, error: str) -> Itera
 def ffmpeg_facts() -> Iterator[Fact]:
     """Which ffmpeg is used, and what it can do."""
     from pose_extract.errors import VideoError
-    from pose_extract.ffmpeg import BINARY_VARIABLE, encoders, ffmpeg_version, find_ffmpeg
+    from pose_extract.video.ffmpeg import BINARY_VARIABLE, encoders, ffmpeg_version, find_ffmpeg
 
     try:
         binary = find_ffmpeg()
@@ -90,7 +90,7 @@ def _system_ffmpeg() -> tuple[str, ...]:
 
 def folder_facts(job: Job) -> Iterator[Fact]:
     """The cache folder and the workspace: whether they can be written to, and their space."""
-    from pose_extract.estimators.weights import weights_folder
+    from pose_extract.estimators.downloads import weights_folder
 
     cache = weights_folder()
     can_write, text = writable(cache)

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.ablate import evaluated, trained
-from pipeline.evaluate import EvaluationSettings
-from pipeline.experiments.cells import Cell, Result
-from pipeline.experiments.fine import Clips, flat
+from pipeline.evaluation.ablate import evaluated, trained
+from pipeline.evaluation.evaluate import EvaluationSettings
+from pipeline.experiments.methods.fine import Clips, flat
 from pipeline.experiments.options import GROUPS
 from pipeline.experiments.published import ADJACENCIES, FEATURES, STAGES
+from pipeline.experiments.running.cells import Cell, Result
+from pipeline.experiments.running.tables import Row, Table
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.experiments.table1 import COLUMNS, values
-from pipeline.experiments.tables import Row, Table
 from pipeline.settings import override
 from pipeline.workspace import Workspace
 from pose_extract.checking import build

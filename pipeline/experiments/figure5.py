@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.experiments.cells import Result
-from pipeline.experiments.coarse import Task
+from pipeline.experiments.data.splits import Split
+from pipeline.experiments.methods.coarse import Task
 from pipeline.experiments.published import FIGURE5, NAMES
-from pipeline.experiments.splits import Split
-from pipeline.experiments.tables import Row, Table, spread
+from pipeline.experiments.running.cells import Result
+from pipeline.experiments.running.tables import Row, Table, spread
 from pose_extract.files import writing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.street.motion import ABNORMAL, APPEARANCE
+from pipeline.synthetic.motion.behaviours import ABNORMAL, APPEARANCE
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 

@@ -10,17 +10,18 @@ from typing import Any
 
 from filelock import FileLock
 
-from pipeline.experiments import ablation, figure5, table1, table2, tables
-from pipeline.experiments.action_sets import DatasetActions
-from pipeline.experiments.cells import Experiment, Result, Store
-from pipeline.experiments.coarse import Actions, Coarse
-from pipeline.experiments.fine import Clips, DatasetClips, Fine
+from pipeline.experiments import ablation, figure5, table1, table2
+from pipeline.experiments.data.action_sets import DatasetActions
+from pipeline.experiments.data.splits import pick_splits
+from pipeline.experiments.data.street_clips import StreetClips
+from pipeline.experiments.data.synthetic_actions import SyntheticActions
+from pipeline.experiments.methods.coarse import Actions, Coarse
+from pipeline.experiments.methods.fine import Clips, DatasetClips, Fine
 from pipeline.experiments.options import METHODS, SUPERVISED
+from pipeline.experiments.running import tables
+from pipeline.experiments.running.cells import Experiment, Result, Store
+from pipeline.experiments.running.tables import Table
 from pipeline.experiments.settings import ExperimentSettings
-from pipeline.experiments.splits import pick_splits
-from pipeline.experiments.street_clips import StreetClips
-from pipeline.experiments.synthetic_actions import SyntheticActions
-from pipeline.experiments.tables import Table
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
 from pose_extract.files import writing
@@ -57,7 +58,7 @@ class Request:
     """What is asked for.
 
     Attributes:
-        config: nested mappings, as `pipeline.settings.load_config` gives them.
+        config: nested mappings, as `pipeline.settings.config.load_config` gives them.
         settings: the same, checked.
         folder: of the results.
         workspace: where a data set's tracks are.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from anomaly.baselines.classifier_settings import ClassifierSettings
-from anomaly.baselines.frame_prediction_settings import FramePredictionSettings
+from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
 from anomaly.baselines.latent_settings import GaussianMixtureSettings, NeighboursSettings, OneClassSvmSettings
-from anomaly.baselines.mped_rnn_settings import MpedRnnSettings
+from anomaly.baselines.mped_rnn.settings import MpedRnnSettings
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.settings import Settings, load_config
-from pipeline.street.actions import ActionSettings
+from pipeline.synthetic.actions.clips import ActionSettings
 from pose_extract.checking import build
 
 
@@ -58,5 +58,5 @@ def shaping(method: str) -> tuple[str, ...]:
 
 
 def load_experiment(name: str, overrides: Sequence[str] = ()) -> ExperimentSettings:
-    """The checked settings of a config; raises `ConfigError`. Arguments as those of `pipeline.settings.load_config`."""
+    """The checked settings of a config; raises `ConfigError`. Arguments: see `pipeline.settings.config.load_config`."""
     return build(ExperimentSettings, load_config(name, overrides))

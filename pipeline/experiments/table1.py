@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.experiments.cells import Result
 from pipeline.experiments.options import METHODS
 from pipeline.experiments.published import NAMES, TABLE1, TABLE1_OTHERS
-from pipeline.experiments.tables import Row, Table, Value, spread
+from pipeline.experiments.running.cells import Result
+from pipeline.experiments.running.tables import Row, Table, Value, spread
 
 # Heading, figure, how it is written; the first is the paper's.
 COLUMNS = (

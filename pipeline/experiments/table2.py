@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.experiments.cells import Result
-from pipeline.experiments.coarse import Task
+from pipeline.experiments.data.splits import Split
+from pipeline.experiments.methods.coarse import Task
 from pipeline.experiments.options import DIRECTIONS, KINDS, METHODS, SUPERVISED
 from pipeline.experiments.published import NAMES, TABLE2
-from pipeline.experiments.splits import Split
-from pipeline.experiments.tables import Row, Table, Value, spread
+from pipeline.experiments.running.cells import Result
+from pipeline.experiments.running.tables import Row, Table, Value, spread
 
 _WORDS = {"few-vs-many": "few vs. many", "many-vs-few": "many vs. few"}
 

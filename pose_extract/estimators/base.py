@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from pose_extract.errors import ConfigError
-from pose_extract.records import Frame, PoseDetections
+from pose_extract.tracks.records import Frame, PoseDetections
 
 ESTIMATORS: dict[str, str] = {
-    "blazepose": "pose_extract.estimators.blazepose:BlazePoseEstimator",
+    "blazepose": "pose_extract.estimators.blazepose.estimator:BlazePoseEstimator",
     "openmmlab": "pose_extract.estimators.openmmlab.estimator:OpenMMLabEstimator",
 }
 """Name -> "module:class". A module is imported when its estimator is asked for, not before."""

@@ -25,7 +25,6 @@ from urllib.parse import unquote, urldefrag, urlsplit
 from filelock import FileLock, Timeout
 
 from pose_extract.errors import WeightsError
-from pose_extract.estimators.weights import weights_folder
 
 logger = logging.getLogger(__name__)
 
@@ -294,3 +293,11 @@ def _log(name: str, total: float | None) -> Iterator[Callable[[float], object]]:
 
 
 _watch: ContextVar[Watch] = ContextVar("watch", default=_log)
+
+
+def weights_folder() -> Path:
+    """Where the networks are kept: ``$GEPC_CACHE_DIR``, else ``$XDG_CACHE_HOME/gepc-pipeline``, then ``weights``."""
+    if own := os.environ.get("GEPC_CACHE_DIR"):
+        return Path(own).expanduser() / "weights"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gepc-pipeline" / "weights"

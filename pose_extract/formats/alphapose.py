@@ -20,11 +20,11 @@ import numpy as np
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
+from pose_extract.formats.clip_builder import Rows, make_clip
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import Rows, make_clip
-from pose_extract.formats.values import box_from_size, finite_joints, frame_number, joints_of, stack_joints
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import box_from_size, finite_joints, frame_number, joints_of, stack_joints
+from pose_extract.tracks.records import ClipTracks
 
 _NO_BOX = np.full(4, np.nan)
 _ENDINGS = re.compile(r"[_-]?(alphapose|results|tracked[_-]persons?|forvis)(?=$|[_-])", re.IGNORECASE)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.options import ImportOptions
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 FORMATS: dict[str, str] = {
     "alphapose": "pose_extract.formats.alphapose",

@@ -2,7 +2,7 @@
 
 Pickle is a program, and a file from elsewhere can make it do anything. These files are refused unless the user says
 that they are to be trusted, and even then only numbers, text, lists, dictionaries and NumPy arrays are made from them
-(see `pose_extract.formats.plain_pickle`). They are never written.
+(see `pose_extract.formats.safe_pickle`). They are never written.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import files_in
+from pose_extract.formats.clip_builder import Rows, make_clip
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.plain_pickle import load_plain_pickle
-from pose_extract.formats.rows import Rows, make_clip
-from pose_extract.formats.values import frame_number, numbers
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import frame_number, numbers
+from pose_extract.formats.safe_pickle import load_plain_pickle
+from pose_extract.tracks.records import ClipTracks
 
 _FPS = 30.0
 _NAME = re.compile(r"(?P<camera>[1-4])_(?P<video>\d+)_(?P<anomalous>[01])")

@@ -22,18 +22,12 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
+from pose_extract.formats.clip_builder import Rows, make_clip
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import JsonItems, load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import Rows, make_clip
-from pose_extract.formats.values import (
-    box_from_size,
-    finite_joints,
-    frame_number,
-    joints_of,
-    numbers,
-)
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import box_from_size, finite_joints, frame_number, joints_of, numbers
+from pose_extract.tracks.records import ClipTracks
 
 
 def find(path: Path) -> list[Path]:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
+from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
-from pose_extract.formats.values import box_from_size, frame_number, joints_of, numbers, skeleton_of
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import box_from_size, frame_number, joints_of, numbers, skeleton_of
 from pose_extract.skeletons import POSETRACK17, Skeleton
+from pose_extract.tracks.records import ClipTracks
 
 
 def read_dataset(

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.cache import FORMAT, FORMAT_VERSION, load_tracks, save_tracks
 from pose_extract.errors import CacheError, FormatError, UsageError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import files_in, targets
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.values import clip_name, numbers
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import clip_name, numbers
+from pose_extract.tracks.cache import FORMAT, FORMAT_VERSION, load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 _FEATURE_TYPES = {"float16": np.float16, "float32": np.float32}
 

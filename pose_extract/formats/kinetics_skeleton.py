@@ -18,12 +18,12 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
+from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
-from pose_extract.formats.values import finite_joints, numbers
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import finite_joints, numbers
 from pose_extract.skeletons import COCO18
+from pose_extract.tracks.records import ClipTracks
 
 _FPS, _SIZE = 30.0, (340, 256)  # what the data set's videos were made to
 

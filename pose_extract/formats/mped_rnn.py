@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.clip_builder import Rows, make_clip
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import Rows, make_clip
-from pose_extract.formats.values import clip_name, finite_joints, skeleton_of
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import clip_name, finite_joints, skeleton_of
+from pose_extract.tracks.records import ClipTracks
 
 
 def find(path: Path) -> list[Path]:

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
+from pose_extract.formats.clip_builder import Rows, make_clip
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import Rows, make_clip
-from pose_extract.formats.values import boxes_around
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import boxes_around
 from pose_extract.skeletons import NTU25
+from pose_extract.tracks.records import ClipTracks
 
 _FPS, _SIZE = 30.0, (1920, 1080)  # of the colour camera, in whose pixels boxes are
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.IGNORECASE)

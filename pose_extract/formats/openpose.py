@@ -19,12 +19,12 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.rows import MOST_FRAMES, Rows, make_clip
-from pose_extract.formats.values import clip_name, finite_joints, joints_of, skeleton_of
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import clip_name, finite_joints, joints_of, skeleton_of
 from pose_extract.skeletons import BODY25
+from pose_extract.tracks.records import ClipTracks
 
 _NAME = re.compile(r"(?P<video>.*?)[_.-]?(?P<frame>\d+)([_-]keypoints|[_-]pose)?$")
 

@@ -17,9 +17,9 @@ from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.values import finite_joints
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import finite_joints
 from pose_extract.skeletons import POSETRACK17
+from pose_extract.tracks.records import ClipTracks
 
 _PUBLISHED = {"neck": "head_bottom", "head": "head_top"}  # our names -> PoseTrack's
 

@@ -6,6 +6,7 @@ tracks, in their order. A chunk is complete or absent; what is there when a run 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import CacheError
-from pose_extract.feature_rows import FeatureRows
+from pose_extract.errors import CacheError, WeightsError
 from pose_extract.files import complete_or_absent, write_atomically, writing
+from pose_extract.tracks.feature_rows import FeatureRows
 
 FORMAT, VERSION = "gepc-patches", 1
 CHUNK_ROWS = 4096
@@ -117,3 +118,11 @@ def open_patches(folder: Path, rows: int) -> FeatureRows:
         raise CacheError(
             f"{folder}: no usable patch features: {error}. Make them again: gepc-pipeline patches"
         ) from error
+
+
+def encoder_digest(path: Path) -> str:
+    """SHA-256 of the file, in hexadecimal; raises WeightsError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -3,7 +3,7 @@ import walkers
 from walkers import TINY
 
 from anomaly.settings import settings_from_dict
-from anomaly.training import train_model
+from anomaly.training.train import train_model
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from anomaly.augment import TRANSFORMS, apply_each, apply_transform, apply_transforms
-from pose_extract.skeleton import two_people
+from anomaly.data.augmentation import apply_each, apply_transform, apply_transforms
+from anomaly.settings import TRANSFORMS
 from pose_extract.skeletons import COCO17, COCO18, NTU25
+from pose_extract.skeletons.skeleton import two_people
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, COCO18])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from anomaly.autoencoder import Autoencoder
+from anomaly.networks.st_gcae import Autoencoder
 from anomaly.settings import ModelSettings, NetworkSettings, settings_from_dict
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, COCO18

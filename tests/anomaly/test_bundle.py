@@ -12,12 +12,13 @@ import pytest
 import walkers
 import yaml
 
-from anomaly import onnx_model
-from anomaly.bundle import load_bundle, read_card, save_bundle
-from anomaly.bundle_files import ENCODER, read_bundle, write_bundle
-from anomaly.normality import fit_normality
-from anomaly.normality_settings import FORMS, NormalitySettings
-from anomaly.scoring import score_clip
+from anomaly.bundle import load_bundle, save_bundle
+from anomaly.bundle.files import ENCODER, read_bundle, read_card, write_bundle
+from anomaly.normality.mixture import fit_normality
+from anomaly.scoring import onnx_model
+from anomaly.scoring.scores import score_clip
+from anomaly.settings import NormalitySettings
+from anomaly.settings.normality import FORMS
 from pose_extract.errors import ModelError, OutputError
 
 
@@ -82,8 +83,8 @@ def test_an_exported_bundle_is_read_without_torch(trained, tmp_path, monkeypatch
     assert loaded.network == (b"the encoder", "auto")
     assert loaded.settings == trained.settings
     code = (
-        "import sys; from anomaly.bundle import load_bundle; from anomaly.bundle_files import read_bundle; "
-        "import anomaly.onnx_model; read_bundle(sys.argv[1]); assert 'torch' not in sys.modules"
+        "import sys; from anomaly.bundle.io import load_bundle; from anomaly.bundle.files import read_bundle; "
+        "import anomaly.scoring.onnx_model; read_bundle(sys.argv[1]); assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

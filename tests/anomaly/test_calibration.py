@@ -2,18 +2,11 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.calibration import (
-    KINDS,
-    MODES,
-    Calibration,
-    CalibrationSettings,
-    Tails,
-    cut_frames,
-    percentile,
-    split_held_out,
-    threshold,
-)
+from anomaly.scoring.calibration import Calibration, Tails, percentile, threshold
+from anomaly.settings import KINDS, MODES, CalibrationSettings
+from anomaly.training.held_out import split_held_out
 from pose_extract.errors import ConfigError, TrainingError
+from pose_extract.tracks.records import cut_frames
 
 
 def calibration(frames, clip=None, rows=None):
@@ -59,7 +52,7 @@ def test_the_reference_is_smoothed_inside_its_clips_only():
 
 
 def test_the_reference_is_computed_once_for_all_parts_of_all_clips(monkeypatch):
-    from anomaly import calibration as module
+    from anomaly.scoring import calibration as module
 
     c, calls, original = calibration(np.arange(50.0)), [], module.smooth
     monkeypatch.setattr(module, "smooth", lambda *a, **k: calls.append(1) or original(*a, **k))

@@ -5,12 +5,12 @@ import pytest
 import torch
 import walkers
 
-from anomaly.augment import apply_transforms
 from anomaly.baselines.classifier import Classifier, ClassifierNetwork
 from anomaly.baselines.classifier_settings import ClassifierSettings
-from anomaly.normality import fit_normality
+from anomaly.data.augmentation import apply_transforms
+from anomaly.data.windows import Windows, make_windows
+from anomaly.normality.mixture import fit_normality
 from anomaly.settings import settings_from_dict
-from anomaly.windows import Windows, make_windows
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 

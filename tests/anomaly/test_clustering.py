@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anomaly.clustering import (
+from anomaly.networks.clustering import (
     ClusteringLayer,
     Occupancy,
     batch_target,
@@ -15,7 +15,7 @@ from anomaly.clustering import (
     squared_distances,
     target_distribution,
 )
-from anomaly.network import Network
+from anomaly.networks.st_gcae import Network
 from anomaly.settings import ClusteringSettings
 from pose_extract.errors import TrainingError
 

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from anomaly.curves import CURVES, TENSORBOARD, Curves
+from anomaly.training.curves import CURVES, TENSORBOARD, Curves
 
 HISTORY = [
     {"stage": "pretrain", "epoch": 1, "loss_rec": 0.5, "learning_rate": 1e-3, "seconds": 1.5},
@@ -49,7 +49,7 @@ def test_tensorboard_shows_every_epoch_once_whatever_run_wrote_it(tmp_path):
 
 
 def test_without_tensorboard_there_is_the_csv(tmp_path, monkeypatch):
-    monkeypatch.setattr("anomaly.curves.find_spec", lambda name: None)
+    monkeypatch.setattr("anomaly.training.curves.find_spec", lambda name: None)
     Curves(tmp_path, 2).write(HISTORY)
     assert (tmp_path / CURVES).exists()
     assert not (tmp_path / TENSORBOARD).exists()

@@ -5,9 +5,10 @@ import pytest
 import torch
 import walkers
 
-from anomaly.augment import TRANSFORMS, apply_transforms
-from anomaly.dataset import TrainingSet, ahead
-from anomaly.windows import make_windows
+from anomaly.data.augmentation import apply_transforms
+from anomaly.data.training_set import TrainingSet, ahead
+from anomaly.data.windows import make_windows
+from anomaly.settings import TRANSFORMS
 from pose_extract.errors import ConfigError
 
 

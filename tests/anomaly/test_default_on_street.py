@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly.metrics import frame_auc
-from anomaly.network import Network
-from anomaly.scoring import score_clip
-from anomaly.training import seeded, train_model
+from anomaly.evaluation.metrics import frame_auc
+from anomaly.networks.st_gcae import Network
+from anomaly.runtime.seeding import seeded
+from anomaly.scoring.scores import score_clip
+from anomaly.training.train import train_model
 from pipeline.settings import load_settings
-from pipeline.street.clips import simulate_clip
-from pipeline.street.errors import estimated
-from pipeline.street.scene import StreetSettings
-from pose_extract.cleaning import CleaningSettings, clean_tracks
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.errors import estimated
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
 pytestmark = pytest.mark.slow
 

@@ -5,19 +5,24 @@ import pytest
 import walkers
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.coordinates import steady
-from anomaly.densities import Densities, fold_of_clips, fold_of_parts
-from anomaly.density import Density
-from anomaly.density_settings import FITTED_PARTS, DensitySettings
-from anomaly.model import Model
-from anomaly.scoring import ScoringSettings, score_clip
-from anomaly.settings import settings_from_dict
-from anomaly.stature import fit_figure, standing_figure
-from anomaly.training import train_model
-from anomaly.ways import describe_ways
-from anomaly.windows import Windows, WindowSettings, make_windows
+from anomaly.data.normalisation import steady
+from anomaly.data.windows import Windows, make_windows
+from anomaly.normality.gaussian import Density
+from anomaly.normality.movement import describe_ways
+from anomaly.normality.parts import Densities, fold_of_clips, fold_of_parts
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import score_clip
+from anomaly.settings import (
+    FITTED_PARTS,
+    DensitySettings,
+    ScoringSettings,
+    WindowSettings,
+    settings_from_dict,
+)
+from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 from pose_extract.skeletons import get_skeleton
+from pose_extract.skeletons.stature import fit_figure, standing_figure
 
 COCO18 = get_skeleton("coco18")
 
@@ -325,7 +330,7 @@ def test_settings_that_cannot_be_are_refused(change, said):
 def test_the_masked_loss_asks_nothing_of_joints_that_are_missing():
     import torch
 
-    from anomaly.steps import reconstruction_loss
+    from anomaly.networks.losses import reconstruction_loss
 
     settings = settings_from_dict({"training": {"masked": True}})
     x = torch.rand(2, 3, 12, 18) + 0.1

@@ -6,7 +6,7 @@ from scipy import integrate, stats
 from scipy.optimize import minimize
 from scipy.special import digamma, logsumexp
 
-from anomaly.dirichlet import (
+from anomaly.normality.dirichlet import (
     VariationalFit,
     dirichlet_objective,
     fit_dirichlet_mixture,

@@ -9,11 +9,12 @@ import pytest
 import torch
 import walkers
 
-from anomaly import distributed
-from anomaly.clustering import divergence
-from anomaly.network import Network
+from anomaly.networks.clustering import divergence
+from anomaly.networks.st_gcae import Network
+from anomaly.runtime import distributed
+from anomaly.runtime.seeding import seeded
 from anomaly.settings import settings_from_dict
-from anomaly.training import learn, seeded, target_of
+from anomaly.training.train import learn, target_of
 
 SETTINGS = {
     "windows": {"train_stride": 4, "scale": "body"},
@@ -36,8 +37,8 @@ import numpy as np
 import test_distributed
 import walkers
 from anomaly import distributed
-from anomaly.settings import settings_from_dict
-from anomaly.training import learn
+from anomaly.settings.model import settings_from_dict
+from anomaly.training.train import learn
 from pose_extract.errors import GepcError
 
 settings, folder, fail = settings_from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]

@@ -11,37 +11,40 @@ import walkers
 from sklearn.mixture import BayesianGaussianMixture
 from torch.nn import functional as F
 
-from anomaly.augment import TRANSFORMS, apply_each, apply_transforms
-from anomaly.autoencoder import Autoencoder
-from anomaly.calibration import MODES, percentile
-from anomaly.clustering import (
+from anomaly.data.augmentation import apply_each, apply_transforms
+from anomaly.data.windows import make_windows
+from anomaly.networks.clustering import (
     ClusteringLayer,
     batch_target,
     clustering_loss,
     divergence,
     target_distribution,
 )
-from anomaly.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
-from anomaly.folding import assign_in_batches, fold
-from anomaly.frame_assignment import frame_scores, row_scores
-from anomaly.graph import static_adjacency
-from anomaly.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
-from anomaly.network import Network
-from anomaly.normality import NormalitySettings, coordinates_of, fit_normality
+from anomaly.networks.graph import static_adjacency
+from anomaly.networks.inference import assign_in_batches, fold
+from anomaly.networks.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
+from anomaly.networks.st_gcae import Autoencoder, Network
+from anomaly.normality.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
+from anomaly.normality.mixture import coordinates_of, fit_normality
+from anomaly.scoring.calibration import percentile
+from anomaly.scoring.frame_scores import frame_scores, row_scores
+from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
+from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import (
     ADJACENCIES,
     ASSIGNMENTS,
     DIVERGENCES,
+    MODES,
     PARTITIONS,
     REDUCTIONS,
     TARGETS,
+    TRANSFORMS,
     ClusteringSettings,
     ModelSettings,
     NetworkSettings,
+    NormalitySettings,
+    WindowSettings,
 )
-from anomaly.smoothing import REACH_SIGMAS, smooth
-from anomaly.trained import TrainedModel
-from anomaly.windows import WindowSettings, make_windows
 from pose_extract.skeletons import COCO17, COCO18, Skeleton
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from anomaly.evaluation import LabelledScores, by_scene, evaluate, legacy, over_models
-from anomaly.events import count_events, frame_seconds, runs_of, total
+from anomaly.evaluation.event_metrics import count_events, total
+from anomaly.evaluation.figures import LabelledScores, by_scene, evaluate, legacy, over_models
+from anomaly.evaluation.intervals import frame_seconds, runs_of
 from pose_extract.errors import ConfigError, UsageError
 
 KINDS = ("mixed", "normal", "abnormal")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.dataset import TrainingSet
-from anomaly.explain import explain, joint_shares, typical_windows
-from anomaly.windows import View, Windows, make_windows
+from anomaly.data.training_set import TrainingSet
+from anomaly.data.windows import View, Windows, make_windows
+from anomaly.scoring.explanation import explain, joint_shares, typical_windows
 
 
 def data_of(tiny, count=20, people=4):
@@ -101,8 +101,8 @@ def test_a_model_that_cannot_reconstruct_explains_the_rest(trained, monkeypatch)
     import csv
     import io
 
-    from anomaly.scoring import score_clip
-    from pipeline.explanations import WINDOW_COLUMNS, write_windows
+    from anomaly.scoring.scores import score_clip
+    from pipeline.scoring.window_table import WINDOW_COLUMNS, write_windows
 
     monkeypatch.setattr(type(trained), "can_reconstruct", False)
     clip = walkers.clip(people=1, frames=20)

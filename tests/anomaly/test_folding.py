@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from anomaly.folding import assign_in_batches, fold
-from anomaly.network import Network
+from anomaly.networks.inference import assign_in_batches, fold
+from anomaly.networks.st_gcae import Network
 from anomaly.settings import ModelSettings, settings_from_dict
 
 SMALL = {"width": 4, "encoder": [2, 3], "strides": [2, 3], "decoder": [2, 2], "upsampling": [3, 2]}

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import forms
 from benchmarks.forms import Amount, Cells, fill, main, table
-from benchmarks.forms_list import BASES, DEFAULT, FORMS, PAPERS, START, Form
-from benchmarks.forms_training import Shared
+from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, START, Form
+from benchmarks.helpers.forms_training import Shared
 from pipeline.settings import load_settings
 
 AMOUNT = Amount(normal_clips=3, normal_seconds=8.0, test_clips=1, test_seconds=6.0, behaviours=("running",))

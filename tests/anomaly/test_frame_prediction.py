@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly.baselines import frame_prediction_losses as losses
-from anomaly.baselines.frame_prediction import FramePrediction, FramePredictionSettings
-from anomaly.baselines.frame_prediction_flow import optical_flow, warp
-from anomaly.baselines.frame_prediction_network import PatchDiscriminator, UNet
+from anomaly.baselines.frame_prediction import losses
+from anomaly.baselines.frame_prediction.flow import optical_flow, warp
+from anomaly.baselines.frame_prediction.model import FramePrediction
+from anomaly.baselines.frame_prediction.network import PatchDiscriminator, UNet
+from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
 SMALL = {
@@ -250,7 +251,7 @@ def test_the_first_frames_take_the_first_score_there_is(trained):
 def test_a_long_clip_is_predicted_in_pieces(trained, monkeypatch):
     clip = square(RIGHT, 3, frames=25)
     whole = trained.score_frames(clip)
-    monkeypatch.setattr("anomaly.baselines.frame_prediction._SCORING_PIXELS", 3 * 32 * 32)
+    monkeypatch.setattr("anomaly.baselines.frame_prediction.model._SCORING_PIXELS", 3 * 32 * 32)
     np.testing.assert_allclose(trained.score_frames(clip), whole, rtol=1e-5)
 
 
@@ -333,7 +334,7 @@ def test_only_the_frames_that_are_drawn_are_read():
 
 
 def test_every_segment_is_as_likely_as_another():
-    from anomaly.baselines.frame_prediction import _Segments
+    from anomaly.baselines.frame_prediction.model import _Segments
 
     def numbered(first, count):  # the grey level is the frame's number
         return np.broadcast_to(

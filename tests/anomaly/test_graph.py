@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomaly.graph import hops_from_centre, static_adjacency
+from anomaly.networks.graph import hops_from_centre, static_adjacency
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, COCO18, Skeleton
 

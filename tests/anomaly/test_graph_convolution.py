@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from anomaly import graph_convolution as module
-from anomaly.graph_convolution import graph_convolution
+from anomaly.networks import graph_conv as module
+from anomaly.networks.graph_conv import graph_convolution
 
 
 def operands(own_adjacency, samples=5):

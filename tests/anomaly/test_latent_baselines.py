@@ -10,12 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from anomaly.baselines.latent import LATENT_BASELINES, make_latent_baseline
-from anomaly.baselines.latent_settings import (
-    GaussianMixtureSettings,
-    NeighboursSettings,
-    OneClassSvmSettings,
-)
-from anomaly.windows import Windows, make_windows
+from anomaly.baselines.latent_settings import GaussianMixtureSettings, NeighboursSettings, OneClassSvmSettings
+from anomaly.data.windows import Windows, make_windows
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
@@ -108,7 +104,7 @@ def test_reconstruction_is_the_models_own_error(trained, normal):
 def test_latent_vectors_are_those_of_the_encoder(trained):
     import torch
 
-    from anomaly.augment import apply_transforms
+    from anomaly.data.augmentation import apply_transforms
 
     windows = windows_of(trained).pick(slice(0, 40))
     settings = trained.settings

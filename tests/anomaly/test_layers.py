@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly.graph import static_adjacency
-from anomaly.layers import GraphConv, InferredAdjacency, SpatialAttentionGraphConv, SpatioTemporalBlock
+from anomaly.networks.graph import static_adjacency
+from anomaly.networks.layers import (
+    GraphConv,
+    InferredAdjacency,
+    SpatialAttentionGraphConv,
+    SpatioTemporalBlock,
+)
 from pose_extract.skeletons import COCO17, COCO18
 
 

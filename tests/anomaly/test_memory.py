@@ -7,7 +7,7 @@ import pytest
 SCRIPT = """
 import resource
 import numpy as np
-from anomaly.memory import keep_memory
+from anomaly.runtime.memory import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

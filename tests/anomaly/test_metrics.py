@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomaly.metrics import average_precision, equal_error_rate, frame_auc, macro_auc, micro_auc
+from anomaly.evaluation.metrics import average_precision, equal_error_rate, frame_auc, macro_auc, micro_auc
 from pose_extract.errors import UsageError
 
 

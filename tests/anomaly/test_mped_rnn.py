@@ -8,12 +8,13 @@ import torch
 import walkers
 from naive import arrays, below
 
-from anomaly.baselines import mped_rnn
-from anomaly.baselines.mped_rnn import MpedRnn, MpedRnnSettings
-from anomaly.baselines.mped_rnn_features import RobustScale, compose, decompose, person_features
-from anomaly.baselines.mped_rnn_network import MpedRnnNetwork, Parts, errors, segment_loss
-from anomaly.window_settings import WindowSettings
-from anomaly.windows import Windows, make_windows
+from anomaly.baselines.mped_rnn import model as mped_rnn
+from anomaly.baselines.mped_rnn.features import RobustScale, compose, decompose, person_features
+from anomaly.baselines.mped_rnn.model import MpedRnn
+from anomaly.baselines.mped_rnn.network import MpedRnnNetwork, Parts, errors, segment_loss
+from anomaly.baselines.mped_rnn.settings import MpedRnnSettings
+from anomaly.data.windows import Windows, make_windows
+from anomaly.settings import WindowSettings
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
 QUICK = MpedRnnSettings(

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from anomaly import normalisation
-from anomaly.normalisation import BatchNorm, Dropout
+from anomaly.networks import batch_norm as normalisation
+from anomaly.networks.batch_norm import BatchNorm, Dropout
 
 
 @pytest.fixture

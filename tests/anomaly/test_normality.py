@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.mixture import BayesianGaussianMixture
 
-from anomaly.normality import (
+from anomaly.normality.mixture import (
     coordinates_of,
     fit_normality,
     log_ratio_basis,
@@ -13,7 +13,8 @@ from anomaly.normality import (
     normality_shapes,
     sample_of,
 )
-from anomaly.normality_settings import FORMS, NormalitySettings
+from anomaly.settings import NormalitySettings
+from anomaly.settings.normality import FORMS
 from pose_extract.errors import ConfigError, TrainingError
 
 

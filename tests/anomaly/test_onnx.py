@@ -11,17 +11,17 @@ import torch
 import walkers
 from onnx import TensorProto, helper
 
-import anomaly.onnx_export
-import anomaly.onnx_model
+import anomaly.bundle.onnx_export
+import anomaly.scoring.onnx_model
 from anomaly.bundle import load_bundle
-from anomaly.bundle_files import ENCODER, write_bundle
-from anomaly.network import Network
-from anomaly.onnx_export import export_onnx
-from anomaly.onnx_model import OnnxModel, OnnxNetwork, input_shape, num_threads
-from anomaly.scoring import ScoringSettings, score_clip
-from anomaly.settings import settings_from_dict
-from anomaly.trained import TrainedModel
-from anomaly.windows import make_windows
+from anomaly.bundle.files import ENCODER, write_bundle
+from anomaly.bundle.onnx_export import export_onnx
+from anomaly.data.windows import make_windows
+from anomaly.networks.st_gcae import Network
+from anomaly.scoring.onnx_model import OnnxModel, OnnxNetwork, input_shape, num_threads
+from anomaly.scoring.scores import score_clip
+from anomaly.scoring.torch_model import TrainedModel
+from anomaly.settings import ScoringSettings, settings_from_dict
 from pose_extract.errors import ModelError, UsageError
 
 
@@ -87,7 +87,7 @@ def test_the_same_model_gives_the_same_bytes_in_silence_and_nothing_of_this_mach
     assert capfd.readouterr() == ("", "")
     assert b".py" not in data
     model = onnx.load_model_from_string(data)
-    assert [(o.domain, o.version) for o in model.opset_import] == [("", anomaly.onnx_export.OPSET)]
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", anomaly.bundle.onnx_export.OPSET)]
     assert model.producer_name == "gepc-pipeline"
     assert {p.key: p.value for p in model.metadata_props}["torch"] == torch.__version__
     assert not {"BatchNormalization", "Dropout"} & {node.op_type for node in model.graph.node}
@@ -98,7 +98,7 @@ def test_an_export_that_disagrees_with_torch_is_an_error_and_leaves_no_file(
 ):
     data = (bundle / ENCODER).read_bytes()
     for exported, log_p in ((b"nothing", None), (data, np.log(0.2)), (data, np.nan)):
-        monkeypatch.setattr(anomaly.onnx_export, "_export", lambda *_, e=exported: e)
+        monkeypatch.setattr(anomaly.bundle.onnx_export, "_export", lambda *_, e=exported: e)
         if log_p is not None:
             monkeypatch.setattr(
                 OnnxNetwork, "assign", lambda self, x, y=log_p: np.full((len(x), *self.shape), y, np.float32)
@@ -124,7 +124,7 @@ def test_a_damaged_file_is_refused(copied):
 
 
 def test_a_file_that_is_too_large_is_refused(copied, monkeypatch):
-    monkeypatch.setattr(anomaly.onnx_model, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(anomaly.scoring.onnx_model, "_MOST_BYTES", 1000)
     refused(copied, "1000")
 
 

@@ -9,16 +9,15 @@ import pytest
 import walkers
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.calibration import cut_frames
-from anomaly.network import Network
-from anomaly.patches import PatchScale
-from anomaly.scoring import score_clip
-from anomaly.settings import settings_from_dict
-from anomaly.training import train_model
-from anomaly.windows import Windows, WindowSettings, make_windows
-from pose_extract.cleaning import CleaningSettings, clean_tracks
+from anomaly.data.windows import Windows, make_windows
+from anomaly.networks.st_gcae import Network
+from anomaly.scoring.scores import score_clip
+from anomaly.settings import WindowSettings, settings_from_dict
+from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError
-from pose_extract.feature_rows import FeatureRows
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.feature_rows import FeatureRows
+from pose_extract.tracks.records import cut_frames
 
 D = 5
 PATCH = WindowSettings(skeleton="coco17", features="patch")
@@ -118,7 +117,7 @@ def test_a_joint_with_no_vector_or_below_the_confidence_is_missing_too():
 def test_a_joint_that_a_window_lacks_is_as_the_mean_of_the_training_windows():
     clip = dressed(hidden(walkers.clip(people=2, frames=60), joint=9, frames=range(60)))
     windows = make_windows(clip, PATCH, 1)
-    scaled = dataclasses.replace(windows, scale=PatchScale.of(windows))
+    scaled = windows.scaled()
     assert (scaled.x[windows.track == 1][:, :, :, 9] == 0).all()
     assert (scaled.x[windows.track == 2][:, :, :, 9] != 0).any()
 
@@ -127,7 +126,7 @@ def test_channels_are_scaled_by_the_training_windows_joint_by_joint():
     clip = dressed(walkers.clip(people=4, frames=240))
     clip.features[..., 2] *= 100
     windows = make_windows(clip, PATCH, 12)
-    x = dataclasses.replace(windows, scale=PatchScale.of(windows)).x
+    x = windows.scaled().x
     np.testing.assert_allclose(x.mean(axis=(0, 2)), 0, atol=0.15)
     np.testing.assert_allclose(x.std(axis=(0, 2)), 1, atol=0.15)
     assert np.abs(x).max() <= 10

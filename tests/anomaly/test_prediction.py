@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.density_settings import DensitySettings
-from anomaly.prediction import Predictor, describe_course, past_frames, predictor_shapes, split
-from anomaly.windows import Windows, WindowSettings, make_windows
+from anomaly.data.windows import Windows, make_windows
+from anomaly.normality.prediction import Predictor, describe_course, past_frames, predictor_shapes, split
+from anomaly.settings import DensitySettings, WindowSettings
 from pose_extract.skeletons import get_skeleton
 
 COCO18 = get_skeleton("coco18")

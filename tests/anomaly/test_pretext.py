@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.density_settings import DensitySettings
-from anomaly.pretext import CHANGES, Pretext, describe_looks, pretext_shapes
-from anomaly.windows import WindowSettings, make_windows
+from anomaly.data.windows import make_windows
+from anomaly.normality.pretext import CHANGES, Pretext, describe_looks, pretext_shapes
+from anomaly.settings import DensitySettings, WindowSettings
 from pose_extract.skeletons import get_skeleton
 
 COCO18 = get_skeleton("coco18")

@@ -14,11 +14,12 @@ import torch
 import walkers
 from safetensors import safe_open
 
-from anomaly.checkpoint import CHECKPOINT, remove_checkpoint
-from anomaly.curves import CURVES
-from anomaly.scoring import score_clip
+from anomaly.runtime.seeding import seeded
+from anomaly.scoring.scores import score_clip
 from anomaly.settings import settings_from_dict, settings_to_dict
-from anomaly.training import seeded, train_model
+from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
+from anomaly.training.curves import CURVES
+from anomaly.training.train import train_model
 from pose_extract.errors import OutputError
 
 PRETRAIN, FINETUNE = 3, 4
@@ -206,7 +207,7 @@ def test_a_checkpoint_holds_nothing_but_tensors_and_json(folder):
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint_intact(
     clips, settings, folder, monkeypatch, unbroken, other
 ):
-    import pose_extract.cache as cache
+    import pose_extract.tracks.cache as cache
 
     before = (folder / CHECKPOINT).read_bytes()
 
@@ -223,7 +224,7 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint_intact(
 
 
 def test_each_process_takes_up_its_own_generator_state(monkeypatch):
-    import anomaly.run as run
+    import anomaly.training.run as run
 
     with seeded(0, "cpu"):
         states = []
@@ -240,9 +241,9 @@ _CHILD = """
 import json, sys
 import walkers
 from pathlib import Path
-from anomaly.scoring import score_clip
-from anomaly.settings import settings_from_dict
-from anomaly.training import train_model
+from anomaly.scoring.scores import score_clip
+from anomaly.settings.model import settings_from_dict
+from anomaly.training.train import train_model
 clips = [walkers.clip(f"walk{i}", seed=i) for i in range(2)]
 settings = settings_from_dict(json.loads(sys.argv[1]))
 train_model(clips, settings, 4, folder=Path(sys.argv[2]), progress=lambda *what: print(*what[:2], flush=True))

@@ -6,17 +6,17 @@ import pytest
 import torch
 import walkers
 
-from anomaly.augment import TRANSFORMS, apply_transform
-from anomaly.calibration import KINDS, MODES, cut_frames
-from anomaly.frame_assignment import NOBODY, frame_scores, row_scores
-from anomaly.metrics import frame_auc
-from anomaly.model import Model
-from anomaly.scoring import ScoringSettings, calibrate, context_s, score_clip
-from anomaly.trained import TrainedModel
-from anomaly.window_settings import WindowSettings
-from anomaly.windows import View, Windows, make_windows
+from anomaly.data.augmentation import apply_transform
+from anomaly.data.windows import View, Windows, make_windows
+from anomaly.evaluation.metrics import frame_auc
+from anomaly.scoring.frame_scores import NOBODY, frame_scores, row_scores
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import calibrate, context_s, score_clip
+from anomaly.scoring.torch_model import TrainedModel
+from anomaly.settings import KINDS, MODES, TRANSFORMS, ScoringSettings, WindowSettings
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
+from pose_extract.tracks.records import cut_frames
 
 RAW = ScoringSettings(smoothing_s=0)
 
@@ -265,7 +265,7 @@ def test_a_model_with_another_network_scores_with_that_one(trained):
 
 
 def test_windows_are_scored_alike_in_any_batches(trained, monkeypatch):
-    from anomaly import model
+    from anomaly.scoring import model
 
     clip = walkers.clip(people=3, kinds=("walk", "jump", "stand"))
     windows = make_windows(clip, trained.settings.windows, 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomaly.smoothing import smooth
+from anomaly.scoring.smoothing import smooth
 
 
 def test_it_is_the_gaussian_weighted_mean_over_time():

@@ -5,11 +5,12 @@ import pytest
 import torch
 import walkers
 
-from anomaly.metrics import frame_auc
-from anomaly.network import Network
-from anomaly.scoring import score_clip
+from anomaly.evaluation.metrics import frame_auc
+from anomaly.networks.st_gcae import Network
+from anomaly.runtime.seeding import seeded
+from anomaly.scoring.scores import score_clip
 from anomaly.settings import TrainingSettings
-from anomaly.training import seeded, train_model
+from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError, TrainingError
 
 
@@ -42,7 +43,7 @@ def test_both_phases_leave_a_history_and_reconstruction_gets_better(trained):
 
 
 def test_pre_training_leaves_the_clustering_layer_and_fine_tuning_moves_it(walking_clips, tiny, monkeypatch):
-    import anomaly.training as training
+    import anomaly.training.train as training
 
     seen = {}
     original = training.initialise
@@ -84,7 +85,8 @@ def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
 
 
 def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
-    from anomaly import model, training
+    from anomaly.scoring import model
+    from anomaly.training import train as training
 
     spans = []
     original = training.make_windows
@@ -177,7 +179,7 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_mixed_precision_trains_on_a_cpu_and_keeps_losses_and_statistics_in_float32(
     walking_clips, tiny, trained
 ):
-    from anomaly.training import learn
+    from anomaly.training.train import learn
 
     settings = tiny(training={"precision": "bfloat16"})
     learned = learn(walking_clips, settings, seed=0)
@@ -192,9 +194,9 @@ def test_mixed_precision_trains_on_a_cpu_and_keeps_losses_and_statistics_in_floa
 def test_a_clustering_that_collapses_is_said_once_while_it_trains_and_once_at_the_end(
     tiny, walking_clips, caplog
 ):
-    from anomaly.clustering import Occupancy
-    from anomaly.curves import Curves
-    from anomaly.run import Run
+    from anomaly.networks.clustering import Occupancy
+    from anomaly.training.curves import Curves
+    from anomaly.training.run import Run
 
     collapsed = Occupancy(counts=(100, 0, 0), used=1.0, largest=1.0, saturated=0.2, entropy=0.1)
     run = Run(None, None, "cpu", None, Curves(None, 3), None)

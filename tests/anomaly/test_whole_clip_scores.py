@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.calibration import split_held_out
-from anomaly.frame_assignment import row_scores
-from anomaly.scoring import ScoringSettings, clip_score, context_s, score_clip
-from anomaly.training import train_model
-from anomaly.windows import make_windows
+from anomaly.data.windows import make_windows
+from anomaly.scoring.frame_scores import row_scores
+from anomaly.scoring.scores import clip_score, context_s, score_clip
+from anomaly.settings import ScoringSettings
+from anomaly.training.held_out import split_held_out
+from anomaly.training.train import train_model
 from pose_extract.errors import TrainingError
 
 
@@ -81,7 +82,7 @@ def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
 def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
     from pipeline.scoring import Scorer, score_parts
     from pipeline.settings import Settings
-    from pose_extract.cleaning import CleaningSettings, clean_tracks
+    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
     clip = walkers.clip(seed=31, people=2, frames=90)
     settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import walkers
 
-from anomaly.windows import Windows, WindowSettings, make_windows
+from anomaly.data.windows import Windows, make_windows
+from anomaly.settings import WindowSettings
 from pose_extract.errors import ConfigError
 
 CLIP = WindowSettings(extent="clip", frames=30)

@@ -6,14 +6,13 @@ import torch
 import walkers
 import yaml
 
-from anomaly.calibration import cut_frames
-from anomaly.network import Network
-from anomaly.resampling import Pile
-from anomaly.settings import settings_from_dict, settings_to_dict
-from anomaly.windows import Windows, WindowSettings, make_windows
+from anomaly.data.resampling import Pile
+from anomaly.data.windows import Windows, make_windows
+from anomaly.networks.st_gcae import Network
+from anomaly.settings import WindowSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError
-from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17, COCO18, SKELETONS
+from pose_extract.tracks.records import ClipTracks, cut_frames
 
 T = 12
 COCO = WindowSettings(skeleton="coco17", features="xy")
@@ -320,7 +319,7 @@ def test_the_network_takes_windows_of_every_skeleton_feature_and_length(tiny, na
 
 @pytest.mark.parametrize("skeleton", ["coco18", "blazepose33"])
 def test_the_network_learns_from_two_people(tiny, skeleton):
-    # torch's own strided 1x1 convolution crashes from 33 joints on: see `anomaly.layers.Every`.
+    # torch's own strided 1x1 convolution crashes from 33 joints on: see `anomaly.networks.layers.Every`.
     clip = in_3d(60, SKELETONS[skeleton].num_joints, skeleton)
     settings = tiny(
         windows={"extent": "clip", "people": 2, "frames": 24, "skeleton": skeleton, "features": "xyz"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 # Settings of a model that trains in a few seconds.
 TINY = {

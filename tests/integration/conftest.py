@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.street.clips import StreetClip, simulate_clip, write_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import StreetClip, simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace, entry_of
-from pose_extract.cache import save_tracks
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 # A model that trains in a second or two: for tests of the commands, not of the model. It scores by its clusters; with
 # so few windows the parts of the sum know the clips that they have learned from by heart.

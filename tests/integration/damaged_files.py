@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.cache import save_tracks
 from pose_extract.formats.base import export_clips
+from pose_extract.tracks.cache import save_tracks
 from tests.integration.test_import_command import walkers
 
 CROWD = 1_000_000

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.street.clips import simulate_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.cache import save_tracks
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.tracks.cache import save_tracks
 from tests.integration.conftest import TINY
 
 
@@ -55,8 +55,8 @@ def test_every_cell_and_seed_is_trained_once_evaluated_and_tabulated(ablate, mon
         raise AssertionError("a finished cell is trained or evaluated again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.ablate.train", refuse)
-        patch.setattr("pipeline.ablate.evaluate_model", refuse)
+        patch.setattr("pipeline.evaluation.ablate.train", refuse)
+        patch.setattr("pipeline.evaluation.ablate.evaluate_model", refuse)
         assert ablate(*options).code == 0
     assert models(ablate) == trained
     assert table(ablate) == before
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_off_goes_on_with_what_is_missing(ablate, monkeypatch
         return train(workspace, settings, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.ablate.train", interrupted)
+        patch.setattr("pipeline.evaluation.ablate.train", interrupted)
         assert ablate("--vary", "clustering.clusters=6").code == 130
     assert started == [4, 6]
     assert len(table(ablate)["cells"]) == 1  # what is finished is tabulated already

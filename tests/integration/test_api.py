@@ -12,7 +12,7 @@ import pytest
 
 from pose_extract.errors import GepcError, UsageError
 from pose_extract.estimators.base import PoseEstimator
-from pose_extract.records import PoseDetections
+from pose_extract.tracks.records import PoseDetections
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -23,7 +23,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "heavy = {'torch', 'numpy', 'cv2', 'scipy', 'sklearn', 'mmengine'} & set(sys.modules); "
         "assert not heavy, heavy; "
         "from pipeline import extract, score, train; assert 'torch' not in sys.modules; "
-        "import pipeline.commands.extract, pipeline.extraction, pipeline.scoring; "
+        "import pipeline.commands.extract, pipeline.extraction, pipeline.scoring.scorer; "
         "from pipeline import extract as again; assert again is extract and callable(extract)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -46,8 +46,8 @@ class Walking(PoseEstimator):
     batch_size = 8
 
     def __init__(self, name, settings) -> None:
-        from pipeline.street.clips import simulate_clip
-        from pipeline.street.scene import StreetSettings
+        from pipeline.synthetic.clips import simulate_clip
+        from pipeline.synthetic.street.scene import StreetSettings
 
         self._truth = simulate_clip("walk", 0, StreetSettings(seconds=8)).truth
         self.identity = {"name": "walking"}
@@ -71,7 +71,8 @@ def videos(make_video, tmp_path, monkeypatch):
     """A folder to work in, with ``normal/`` and ``video.mp4``; a model of it trains in seconds."""
     import shutil
 
-    from pipeline import extraction, settings
+    from pipeline import extraction
+    from pipeline.settings import config as settings
     from tests.integration.conftest import TINY
 
     (tmp_path / "normal").mkdir()

@@ -19,7 +19,7 @@ from pipeline.cli import COMMANDS
 from pipeline.scoring import load_scorer, score_parts
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
+from pose_extract.tracks.cache import load_tracks
 from tests.integration.conftest import TINY
 
 
@@ -116,8 +116,8 @@ def test_scoring_in_parts_gives_the_scores_of_the_whole(truth_workspace):
 def test_the_time_that_somebody_is_hidden_makes_no_windows(truth_workspace):
     """Cleaning bridges it with boxes, for the eye; the model must not see movements that nobody saw."""
 
-    from anomaly.windows import make_windows
-    from pose_extract.cleaning import CleaningSettings, clean_tracks
+    from anomaly.data.windows import make_windows
+    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
     whole = load_tracks(truth_workspace / "tracks" / "normal_0.npz")
     seen = ~((whole.frame >= 60) & (whole.frame < 90))
@@ -337,7 +337,7 @@ def test_the_default_goes_from_training_to_explanations(truth_workspace, cli, tm
 def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
     truth_workspace, cli, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr("anomaly.densities._FEWEST_OF_A_CAMERA", 20)
+    monkeypatch.setattr("anomaly.normality.parts._FEWEST_OF_A_CAMERA", 20)
     workspace = tmp_path / "workspace"
     shutil.copytree(truth_workspace, workspace)
     prefix = "--set=densities.camera=prefix"
@@ -378,7 +378,7 @@ def test_online_scores_of_a_command_know_nothing_of_the_future(truth_workspace, 
 
 
 def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspace, cli, tmp_path):
-    from pipeline.explanations import WINDOW_COLUMNS
+    from pipeline.scoring.window_table import WINDOW_COLUMNS
 
     table, people = tmp_path / "windows.csv", tmp_path / "people.csv"
     by = ("--score-by", "reconstruction", "--set", "scoring.frames=online")
@@ -415,7 +415,7 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
 @pytest.mark.parametrize("stride", [1, 5])
 def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path, monkeypatch, stride):
 
-    from pipeline import scoring as module
+    from pipeline.scoring import scorer as module
 
     scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.2"])
     settings = scorer.model.settings
@@ -454,7 +454,7 @@ def test_explanations_of_several_videos_go_into_a_folder(tmp_path):
 
 
 def test_an_interrupted_table_of_windows_is_absent(truth_workspace, tmp_path, monkeypatch):
-    from pipeline import scoring as module
+    from pipeline.scoring import scorer as module
 
     def fail(*args):
         raise RuntimeError("stopped in the middle")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly.metrics import frame_auc
+from anomaly.evaluation.metrics import frame_auc
 from pipeline.demo import DemoSettings, run_demo
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
-from pose_extract.quality import idf1, pck
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.metrics import idf1, pck
 
 SMALL = DemoSettings(normal_clips=4, normal_seconds=12, test_seconds=18)
 

@@ -142,8 +142,8 @@ def workspace_of(root, name):
 
 
 def test_training_on_videos_of_nobody_says_how_much_is_needed(cli, workspace, truth_workspace):
-    from pipeline.street.clips import simulate_clip
-    from pipeline.street.scene import StreetSettings
+    from pipeline.synthetic.clips import simulate_clip
+    from pipeline.synthetic.street.scene import StreetSettings
     from tests.integration.conftest import add_street_clip
 
     add_street_clip(Workspace(workspace), simulate_clip("short", 0, StreetSettings(seconds=0.6)))

@@ -17,10 +17,10 @@ from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.training import _common_settings
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
-from pose_extract.records import PoseDetections
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.records import PoseDetections
 
 
 class Standing(PoseEstimator):

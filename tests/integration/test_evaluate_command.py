@@ -16,10 +16,10 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.scoring import Scorer, load_scorer, score_parts, score_parts_in
-from pipeline.street.clips import simulate_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.cache import load_tracks, save_tracks
-from pose_extract.records import ClipTracks
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.tracks.cache import load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 ACTS = {"01_0001": ("running",), "01_0002": ("falling",), "02_0003": ("cycling",), "02_0004": ()}
 
@@ -109,7 +109,7 @@ def test_scores_and_alarms_are_those_that_score_writes(evaluate, cli, labelled, 
 
 
 def test_both_modes_take_one_pass_through_the_network(labelled, truth_workspace, monkeypatch):
-    from anomaly.trained import TrainedModel
+    from anomaly.scoring.torch_model import TrainedModel
 
     passes = []
     anomaly = TrainedModel.anomaly

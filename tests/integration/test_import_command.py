@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks, save_tracks
 from pose_extract.formats.base import export_clips
-from pose_extract.records import ClipTracks
-from pose_extract.skeleton import SkeletonDeclaration
-from pose_extract.skeletons import SKELETONS
+from pose_extract.skeletons import SKELETONS, SkeletonDeclaration
+from pose_extract.tracks.cache import load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks
 from tests.integration.conftest import TINY
 
 SCENE = ("--fps", "24", "--frame-size", "640x360")
@@ -308,7 +307,7 @@ def test_joints_in_space_are_trained_on_and_scored(tmp_path, cli):
 
 @pytest.mark.slow
 def test_a_declared_skeleton_goes_all_the_way_to_the_overlay(tmp_path, cli):
-    from pose_extract.video_writer import VideoWriter
+    from pose_extract.video import VideoWriter
 
     declared = SkeletonDeclaration(
         "stick", ("head", "chest", "hip", "left_foot", "right_foot"),

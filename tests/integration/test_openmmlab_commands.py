@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
+from pose_extract.tracks.cache import load_tracks
 from tests.conftest import X264, run_ffmpeg
 from tests.integration.conftest import TINY
 from tests.pose_extract.openmmlab.openmmlab_models import (
@@ -205,8 +205,8 @@ def test_a_video_of_nobody_is_extracted(cli, weights, stages, tmp_path):
 @pytest.fixture(scope="module")
 def street(tmp_path_factory):
     """Two short normal videos."""
-    from pipeline.street.clips import simulate_clip, write_clip
-    from pipeline.street.scene import StreetSettings
+    from pipeline.synthetic.clips import simulate_clip, write_clip
+    from pipeline.synthetic.street.scene import StreetSettings
 
     folder = tmp_path_factory.mktemp("street")
     for seed, seconds in ((1, 1.5), (2, 1.5)):

@@ -12,16 +12,16 @@ import pytest
 from safetensors.torch import save_file
 
 from pipeline.cli import main
-from pipeline.feature_room import FeatureRoom
+from pipeline.extraction import FeatureRoom
 from pipeline.settings import load_settings
-from pipeline.street.clips import simulate_clip, write_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace, entry_of
-from pose_extract.cache import load_tracks, save_tracks
 from pose_extract.errors import OutputError
 from pose_extract.patches.encoder import PatchEncoder
 from pose_extract.patches.store import open_patches, patches_path, read_header
 from pose_extract.skeletons import get_skeleton
+from pose_extract.tracks.cache import load_tracks, save_tracks
 from tests.integration.conftest import TINY, Cli
 
 SMALL = ("--set=patches.width=4", "--set=patches.epochs=1", "--set=patches.crops=3000")
@@ -83,7 +83,7 @@ def test_features_of_every_row_lie_beside_the_tracks_in_half_precision(made: Pat
 
 def test_features_are_of_the_frame_that_their_row_is_of(made: Path) -> None:
     """Made anew from single rendered frames, they are the same but for the video's coding."""
-    from pipeline.street.clips import render_clip
+    from pipeline.synthetic.clips import render_clip
     from pose_extract.patches.crops import crops_around
     from pose_extract.patches.encoder import load_encoder
     from pose_extract.patches.settings import PatchSettings
@@ -264,8 +264,8 @@ def test_a_video_that_is_another_is_refused(copy: Path, cli: Cli, empty_scene: P
 
 
 def test_the_ablation_on_a_data_set_makes_features_out_of_its_videos(copy: Path) -> None:
-    from pipeline.evaluate import LabelledClips
-    from pipeline.experiments.fine import DatasetClips
+    from pipeline.evaluation.evaluate import LabelledClips
+    from pipeline.experiments.methods.fine import DatasetClips
     from pipeline.experiments.settings import load_experiment
     from pose_extract.errors import UsageError
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from anomaly.bundle import load_bundle
-from pipeline.events import EventSettings
-from pipeline.marks import COLUMNS
+from pipeline.events.events import EventSettings
+from pipeline.review.marks import COLUMNS
 from pipeline.scoring import load_scorer, score_parts
 from pipeline.workspace import Workspace
-from pose_extract.cache import load_tracks
+from pose_extract.tracks.cache import load_tracks
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_a_damaged_threshold_is_refused_and_can_be_reset(workspace, peaks, cli, 
 def test_columns_are_those_of_the_review_page():
     from importlib.resources import files
 
-    script = files("pipeline.report").joinpath("page/marks.js").read_text()
+    script = files("pipeline.review").joinpath("page/marks.js").read_text()
     assert "[" + ", ".join(f'"{name}"' for name in COLUMNS) + "]" in script
 
 

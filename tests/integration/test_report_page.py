@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.marks import read_marks
-from pipeline.report.thresholds import spans
-from pipeline.report.write import ReportClip, write_report
+from pipeline.review.marks import read_marks
+from pipeline.review.thresholds import spans
+from pipeline.review.write import ReportClip, write_report
 from pipeline.scoring import load_scorer, score_parts
-from pipeline.street.clips import simulate_clip
-from pipeline.street.scene import StreetSettings
-from pose_extract.records import ClipTracks
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
 from tests.conftest import run_ffmpeg
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.scoring import load_scorer, score_parts
-from pose_extract.cache import load_tracks, save_tracks
+from pose_extract.tracks.cache import load_tracks, save_tracks
 
 
 def scored(workspace, clip):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from anomaly.bundle import load_bundle
-from anomaly.checkpoint import CHECKPOINT
+from anomaly.training.checkpoint import CHECKPOINT
 
 OPTIONS = (
     "--set=training.pretrain_epochs=40",

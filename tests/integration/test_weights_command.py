@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipeline import progress
-from pose_extract.estimators import weights
+from pose_extract.estimators.blazepose import weights
 from pose_extract.estimators.openmmlab import names
 from pose_extract.estimators.openmmlab.names import ModelSource
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.experiments.action_sets import ActionSet, LabelledClip
-from pipeline.experiments.coarse import Coarse, Task
+from pipeline.experiments.data.action_sets import ActionSet, LabelledClip
+from pipeline.experiments.data.splits import Split
+from pipeline.experiments.methods.coarse import Coarse, Task
 from pipeline.experiments.settings import ExperimentSettings
-from pipeline.experiments.splits import Split
 from pose_extract.checking import build
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 # Quick, and able to tell swinging arms from swinging legs.
 TINY = {

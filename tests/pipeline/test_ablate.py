@@ -9,9 +9,9 @@ import json
 import numpy as np
 import pytest
 
-from anomaly.evaluation import Figures
-from pipeline.ablate import Cell, CellResult, Factor, make_cells, parse_factor
-from pipeline.ablation_report import markdown, print_table, write_tables
+from anomaly.evaluation.figures import Figures
+from pipeline.evaluation.ablate import Cell, CellResult, Factor, make_cells, parse_factor
+from pipeline.evaluation.ablation_report import markdown, print_table, write_tables
 from pipeline.settings import load_config, load_settings
 from pose_extract.errors import ConfigError, UsageError
 

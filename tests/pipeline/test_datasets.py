@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.events import runs_of
+from anomaly.evaluation.intervals import runs_of
 from pipeline.cli import main
-from pipeline.dataset_layout import clip_of
-from pipeline.dataset_settings import DatasetSettings
-from pipeline.datasets import into_workspace, prepare
-from pipeline.labels import read_masks
+from pipeline.datasets.dataset import into_workspace, prepare
+from pipeline.datasets.layout import clip_of
+from pipeline.labels.masks import read_masks
 from pipeline.settings import Settings, load_settings, shipped_configs
+from pipeline.settings.dataset import DatasetSettings
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError, FormatError, UsageError
 from pose_extract.formats.base import export_clips
-from pose_extract.records import ClipTracks
 from pose_extract.skeletons import SKELETONS
+from pose_extract.tracks.records import ClipTracks
 
 DATASETS = ("avenue", "chad", "hr-avenue", "hr-shanghaitech", "kinetics", "ntu", "shanghaitech", "ubnormal")
 

@@ -20,11 +20,11 @@ from pipeline.doctor.facts import Job
 from pipeline.doctor.packages import look_at
 from pipeline.doctor.probes import Trial, try_imports
 from pipeline.workspace import Workspace
-from pose_extract import ffmpeg
 from pose_extract.errors import ConfigError
-from pose_extract.estimators import weights
 from pose_extract.estimators.base import ESTIMATORS
+from pose_extract.estimators.blazepose import weights
 from pose_extract.estimators.openmmlab import compat
+from pose_extract.video import ffmpeg
 
 ROOT = Path(__file__).parents[2]
 TORCH = {
@@ -259,7 +259,7 @@ def test_without_torch_nothing_can_run_and_the_line_that_mends_it_is_said(
 
 def test_a_package_that_crashes_is_not_imported_by_doctor_itself(answers, monkeypatch):
     answers.errors["trackers"] = Trial("it crashes Python (SIGSEGV)", died=True)
-    monkeypatch.setattr("pipeline.settings.load_settings", lambda *_: pytest.fail("imports trackers"))
+    monkeypatch.setattr("pipeline.settings.config.load_settings", lambda *_: pytest.fail("imports trackers"))
     found = examine(Job(overrides=['pose.estimator="openmmlab"']))
     assert facts(found, "packages")["trackers"].state == "gap"
     assert found.estimator == "openmmlab"

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly.evaluation import LabelledScores, evaluate
-from pipeline.evaluate import EvaluationSettings, ModelEvaluation, find_labelled, lengthened
-from pipeline.evaluation_files import EvaluationFolder, plot_clip
-from pipeline.evaluation_report import Evaluation, as_json, print_report
+from anomaly.evaluation.figures import LabelledScores, evaluate
+from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, find_labelled, lengthened
+from pipeline.evaluation.files import EvaluationFolder, plot_clip
+from pipeline.evaluation.report import Evaluation, as_json, print_report
 from pipeline.workspace import Workspace
-from pose_extract.cache import save_tracks
 from pose_extract.errors import ConfigError, UsageError
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 
 def empty_clip(name, frames, fps=25.0):

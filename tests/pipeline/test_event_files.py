@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.event_files import (
+from pipeline.events.events import Event, EventSettings
+from pipeline.events.files import (
     COLUMNS,
     EventList,
     events_csv,
@@ -20,12 +21,10 @@ from pipeline.event_files import (
     vtt_time,
     write_events,
 )
-from pipeline.event_pictures import write_event_pictures
-from pipeline.events import Event, EventSettings
+from pipeline.pictures.event_pictures import write_event_pictures
 from pose_extract.errors import UsageError
-from pose_extract.records import ClipTracks
-from pose_extract.sources import VideoSource
-from pose_extract.video import VideoReader
+from pose_extract.tracks.records import ClipTracks
+from pose_extract.video import VideoReader, VideoSource
 
 
 def event(start, end, peak, score=3.0, people=(4, 2), boxes=((1, 2, 30, 40), (np.nan,) * 4), fps=25.0):

@@ -7,11 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from anomaly.calibration import cut_frames
-from anomaly.scoring import FrameScores
-from pipeline.events import EventFinder, EventSettings, find_events
+from anomaly.scoring.scores import FrameScores
+from pipeline.events.events import EventFinder, EventSettings, find_events
 from pose_extract.errors import ConfigError
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks, cut_frames
 
 FPS = 10.0
 

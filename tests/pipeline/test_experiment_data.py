@@ -15,11 +15,11 @@ import yaml
 from stick_actions import TINY, Sticks, experiment, settings, stick_clip
 
 from pipeline.cli import main
-from pipeline.experiments.action_sets import ActionSet, DatasetActions, LabelledClip
-from pipeline.experiments.coarse import Task, training_clips
-from pipeline.experiments.fine import Fine
+from pipeline.experiments.data.action_sets import ActionSet, DatasetActions, LabelledClip
+from pipeline.experiments.data.street_clips import StreetClips
+from pipeline.experiments.methods.coarse import Task, training_clips
+from pipeline.experiments.methods.fine import Fine
 from pipeline.experiments.settings import ExperimentSettings
-from pipeline.experiments.street_clips import StreetClips
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.checking import build

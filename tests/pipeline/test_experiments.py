@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from stick_actions import SPLIT, TINY, Sticks, experiment, settings, stick_clip
 
-from anomaly.scoring import clip_score
-from anomaly.training import learn
-from pipeline.experiments import figure5, published, table2, tables
-from pipeline.experiments.cells import Result, Store
-from pipeline.experiments.clip_windows import ClipWindows
-from pipeline.experiments.coarse import Coarse, Task, training_clips
+from anomaly.scoring.scores import clip_score
+from anomaly.training.train import learn
+from pipeline.experiments import figure5, published, table2
+from pipeline.experiments.data.clip_windows import ClipWindows
+from pipeline.experiments.data.splits import Split, pick_splits, random_splits, splits_of_config
+from pipeline.experiments.methods.coarse import Coarse, Task, training_clips
 from pipeline.experiments.options import ExperimentOptions
-from pipeline.experiments.processes import run
+from pipeline.experiments.running import tables
+from pipeline.experiments.running.cells import Result, Store
+from pipeline.experiments.running.processes import run
 from pipeline.experiments.settings import ExperimentSettings, load_experiment
-from pipeline.experiments.splits import Split, pick_splits, random_splits, splits_of_config
-from pipeline.settings import OF_EXPERIMENTS, Settings, load_settings
-from pose_extract.cleaning import CleaningSettings, clean_tracks
+from pipeline.settings import Settings, load_settings
+from pipeline.settings.config import OF_EXPERIMENTS
 from pose_extract.errors import ConfigError, TrainingError, UsageError
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +244,7 @@ def test_a_method_that_fails_is_noted_the_others_go_on_and_it_is_tried_again(tmp
 
 
 def test_a_cell_without_enough_clips_fails_for_every_method_that_needs_the_model_once(tmp_path, monkeypatch):
-    from pipeline.experiments import coarse
+    from pipeline.experiments.methods import coarse
 
     trained = []
     train = coarse.train_or_load

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.experiments.frames import FrameCache, FrameClips, load_frames
+from pipeline.experiments.data.frames import FrameCache, FrameClips, load_frames
 from pose_extract.errors import CacheError, OutputError, VideoError
 
 
@@ -30,7 +30,7 @@ def test_a_clip_is_made_once_for_its_content_and_the_settings(make_video, tmp_pa
     ]
     assert len({made, *others}) == 3
     assert len(load_frames(others[1])) < 12
-    monkeypatch.setattr("pipeline.experiments.frames.VideoReader", None)
+    monkeypatch.setattr("pipeline.experiments.data.frames.VideoReader", None)
     assert FrameCache(tmp_path / "frames", size=16).video(copy) == made
 
 
@@ -101,9 +101,10 @@ def test_errors_say_what_is_wrong(tmp_path):
 
 @pytest.mark.slow
 def test_a_rendered_video_trains_and_scores_frame_prediction(tmp_path):
-    from anomaly.baselines.frame_prediction import FramePrediction, FramePredictionSettings
-    from pipeline.street.clips import simulate_clip, write_clip
-    from pipeline.street.scene import StreetSettings
+    from anomaly.baselines.frame_prediction.model import FramePrediction
+    from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
+    from pipeline.synthetic.clips import simulate_clip, write_clip
+    from pipeline.synthetic.street.scene import StreetSettings
 
     street = StreetSettings(width=160, height=96, seconds=2, people=(1, 2))
     cache = FrameCache(tmp_path / "frames", size=32, fps=12)

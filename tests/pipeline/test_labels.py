@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from anomaly.events import runs_of
+from anomaly.evaluation.intervals import runs_of
 from pipeline.cli import main
 from pipeline.commands.labels import add_arguments
-from pipeline.dataset_settings import LABEL_KINDS
-from pipeline.label_formats import read_avenue, read_intervals, read_ubnormal
-from pipeline.labels import KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
+from pipeline.labels.formats import read_avenue, read_intervals, read_ubnormal
+from pipeline.labels.masks import KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
+from pipeline.settings.dataset import LABEL_KINDS
 from pipeline.workspace import Workspace, entry_of
-from pose_extract.cache import save_tracks
 from pose_extract.errors import FormatError, OutputError, UsageError
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 TIMES = {"a": np.arange(20) / 10, "b": np.arange(5) / 10}
 

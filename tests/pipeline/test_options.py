@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.options import pose_overrides
+from pipeline.commands.options import pose_overrides
 from pipeline.settings import load_settings
 from pose_extract.errors import ConfigError
 

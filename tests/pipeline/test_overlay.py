@@ -9,13 +9,13 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.drawing import anomaly_colour, draw_people, level, text_width, write_text
-from pipeline.overlay import OverlaySettings, write_overlay
+from pipeline.pictures.drawing import anomaly_colour, draw_people, level, text_width, write_text
+from pipeline.pictures.overlay import OverlaySettings, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
-from pose_extract.ffmpeg import find_ffmpeg, passthrough
-from pose_extract.records import ClipTracks
 from pose_extract.skeletons import COCO17
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings
+from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
 from tests.conftest import KEYED, X264, run_ffmpeg
 
 GREY = 128

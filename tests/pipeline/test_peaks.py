@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.drawing import anomaly_colour
-from pipeline.event_pictures import read_peaks
-from pipeline.events import Event
-from pose_extract.records import ClipTracks
+from pipeline.events.events import Event
+from pipeline.pictures.drawing import anomaly_colour
+from pipeline.pictures.event_pictures import read_peaks
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSettings, find_sources
 from tests.conftest import KEYED, grey
 

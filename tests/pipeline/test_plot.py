@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import fonts
-from pipeline.events import Event
-from pipeline.plot import MOST_THUMBNAILS, _slots, save_figure, score_figure, thin
+from pipeline.events.events import Event
+from pipeline.pictures import fonts
+from pipeline.pictures.plot import MOST_THUMBNAILS, _slots, save_figure, score_figure, thin
 from pose_extract.errors import OutputError
 
 CURVE, ALARM, LABEL = (0x1F, 0x3B, 0x73), (0xD9, 0x30, 0x25), (0x7B, 0x4F, 0xA3)

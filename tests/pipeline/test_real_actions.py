@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly.windows import make_windows
+from anomaly.data.windows import make_windows
 from benchmarks import action_data
-from pipeline.experiments.coarse import Coarse, Task
+from pipeline.experiments.methods.coarse import Coarse, Task
 from pipeline.experiments.settings import load_experiment
 
 DATA = action_data.sample_data()

@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pipeline.marks import COLUMNS, Mark, merged, read_marks, write_marks
-from pipeline.recalibrate import choose_threshold
+from pipeline.review.marks import COLUMNS, Mark, merged, read_marks, write_marks
+from pipeline.review.recalibrate import choose_threshold
 from pose_extract.errors import FormatError
 
 

@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.events import frame_seconds
-from anomaly.scoring import FrameScores, WindowScores
-from pipeline.events import EventSettings, find_events
-from pipeline.report.clip import highest, time_knots
-from pipeline.report.files import packed, plain_text, script
-from pipeline.report.playable import browser_plays, provide_video, relative_url
-from pipeline.report.poses import PoseFiles, levels
-from pipeline.report.thresholds import Thresholds, spans
-from pipeline.report.write import check_folder
+from anomaly.evaluation.intervals import frame_seconds
+from anomaly.scoring.scores import FrameScores, WindowScores
+from pipeline.events.events import EventSettings, find_events
+from pipeline.review.clip import highest, time_knots
+from pipeline.review.files import packed, plain_text, script
+from pipeline.review.playable import browser_plays, provide_video, relative_url
+from pipeline.review.poses import PoseFiles, levels
+from pipeline.review.thresholds import Thresholds, spans
+from pipeline.review.write import check_folder
 from pose_extract.errors import OutputError
-from pose_extract.ffmpeg import encoders, find_ffmpeg, probe
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
+from pose_extract.video.ffmpeg import encoders, find_ffmpeg, probe
 from tests.conftest import X264
 
 NASTY = "<img src=x onerror=alert(1)>\"'&</script><!-- \u2028 \udcff"
@@ -103,7 +103,7 @@ def test_the_page_counts_the_events_that_score_finds(alarm, seed, gap, shortest)
 
 
 def _clip_scores(frames):
-    from anomaly.scoring import ClipScores
+    from anomaly.scoring.scores import ClipScores
 
     none = np.zeros(0)
     windows = WindowScores(None, none, none, none.astype(int), none.astype(int))
@@ -111,8 +111,8 @@ def _clip_scores(frames):
 
 
 def made_thresholds(normal: list[np.ndarray], rate: float = 0.05, fps: float = 25.0) -> Thresholds:
-    from anomaly.calibration import Calibration, threshold
-    from anomaly.scoring import ScoringSettings
+    from anomaly.scoring.calibration import Calibration, threshold
+    from anomaly.settings import ScoringSettings
 
     raw = np.concatenate(normal)
     calibration = Calibration(
@@ -210,7 +210,7 @@ def made_tracks(frames=130, fps=25.0, people=3, seed=0, depth=False) -> ClipTrac
 def write_poses(
     folder: Path, tracks: ClipTracks, percentile: np.ndarray, part_frames: int | None = None
 ) -> PoseFiles:
-    from anomaly.calibration import cut_frames
+    from pose_extract.tracks.records import cut_frames
 
     poses = PoseFiles(folder, "clip", tracks)
     part_frames = part_frames or poses.part_frames
@@ -328,7 +328,7 @@ def test_an_address_can_be_nothing_but_a_file(tmp_path):
 
 
 def test_the_page_is_shipped_whole_and_asks_for_nothing_else():
-    page = files("pipeline.report").joinpath("page")
+    page = files("pipeline.review").joinpath("page")
     names = {file.name for file in page.iterdir()}
     html = page.joinpath("index.html").read_text(encoding="utf-8")
     wanted = set(re.findall(r'(?:src|href)="([^"#]+)"', html)) - {"data:,"}
@@ -352,7 +352,7 @@ def test_the_page_is_shipped_whole_and_asks_for_nothing_else():
 
 
 def test_every_element_that_the_scripts_ask_for_is_there():
-    page = files("pipeline.report").joinpath("page")
+    page = files("pipeline.review").joinpath("page")
     html = page.joinpath("index.html").read_text(encoding="utf-8")
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.drawing import anomaly_colour, level
-from pipeline.score_panel import ALARM, ScorePanel, clock_text
+from pipeline.pictures.drawing import anomaly_colour, level
+from pipeline.pictures.score_panel import ALARM, ScorePanel, clock_text
 
 WIDTH, HEIGHT = 640, 80
 NOW = (240, 240, 240)

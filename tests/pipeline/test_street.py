@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.street.body import BONES, INDEX
-from pipeline.street.clips import StreetSettings, render_clip, simulate_clip, write_clip
-from pipeline.street.look import random_look
-from pipeline.street.motion import ABNORMAL, APPEARANCE, BEHAVIOURS, NORMAL
-from pipeline.street.plan import Visit, carry_out, plan_visits
-from pipeline.street.render import Renderer
-from pipeline.street.scene import Camera, background
-from pipeline.street.truth import COCO, exact_tracks, look_at
+from pipeline.synthetic.clips import render_clip, simulate_clip, write_clip
+from pipeline.synthetic.drawing.clothes import random_look
+from pipeline.synthetic.drawing.render import Renderer
+from pipeline.synthetic.motion.behaviours import ABNORMAL, APPEARANCE, BEHAVIOURS, NORMAL
+from pipeline.synthetic.motion.body import BONES, INDEX
+from pipeline.synthetic.street.plan import Visit, carry_out, plan_visits
+from pipeline.synthetic.street.scene import Camera, StreetSettings, background
+from pipeline.synthetic.street.truth import COCO, exact_tracks, look_at
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17
 
@@ -248,7 +248,7 @@ def test_left_is_left():
 
 
 def test_files_are_written_beside_the_video(tmp_path):
-    from pose_extract.cache import load_tracks
+    from pose_extract.tracks.cache import load_tracks
 
     clip = simulate_clip("walk", 1, StreetSettings(seconds=1.0), ["running"])
     video = write_clip(clip, tmp_path / "new")
@@ -280,8 +280,9 @@ def test_settings_out_of_range_are_refused_by_name(field, value):
 @pytest.mark.slow
 def test_a_real_pose_network_finds_the_joints_of_a_walker_where_the_truth_has_them():
     from pose_extract.errors import WeightsError
-    from pose_extract.estimators.blazepose import BlazePoseEstimator, BlazePoseSettings
-    from pose_extract.records import Frame
+    from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
+    from pose_extract.estimators.blazepose.settings import BlazePoseSettings
+    from pose_extract.tracks.records import Frame
 
     settings = StreetSettings(seconds=2.0, people=(1, 1))
     sights = [look_at(carry_out(_visit("walking", (1.0, 0.0, 9.0, 0.3), 1), settings), settings)]

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.street.action_pictures import follow, render_action
-from pipeline.street.action_tracks import ntu_joints
-from pipeline.street.actions import ACTIONS, ActionSettings, make_action_clips, meaningful_splits
-from pipeline.street.body import BONES, INDEX
-from pipeline.street.scene import Camera
+from pipeline.synthetic.actions.clips import ACTIONS, ActionSettings, make_action_clips, meaningful_splits
+from pipeline.synthetic.actions.pictures import follow, render_action
+from pipeline.synthetic.actions.tracks import ntu_joints
+from pipeline.synthetic.motion.body import BONES, INDEX
+from pipeline.synthetic.street.scene import Camera
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, NTU25
 

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.street.clips import simulate_clip
-from pipeline.street.errors import ErrorSettings, estimated
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.errors import ErrorSettings, estimated
+from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.errors import ConfigError
-from pose_extract.quality import id_switches, idf1, pck
+from pose_extract.tracks.metrics import id_switches, idf1, pck
 
 NONE = ErrorSettings(
     noise=0, limbs=0, lost=0, dropped=0, dropped_hidden=0, flipped=(0, 0, 0), missed=0, box=0, exchanged=0, broken=0

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from anomaly.model import Model
+from anomaly.scoring.model import Model
 from anomaly.settings import settings_from_dict
-from pipeline.words import draw_words, write_words
+from pipeline.pictures.action_words import draw_words, write_words
 from pose_extract.errors import ModelError, OutputError
 
 
@@ -50,7 +50,7 @@ def test_words_of_any_skeleton_are_drawn(windows, tmp_path):
 
 
 def test_a_row_names_its_word_and_its_share_the_most_used_first(tmp_path, monkeypatch):
-    import pipeline.words as module
+    import pipeline.pictures.action_words as module
 
     seen = []
     monkeypatch.setattr(
@@ -78,7 +78,7 @@ def test_left_limbs_right_limbs_and_the_way_of_the_body_can_be_told(tmp_path):
 
     write_words(tmp_path / "w.png", model_of({}))
     picture = cv2.imread(str(tmp_path / "w.png"))[250:, :, ::-1].astype(float) / 255  # below the heading
-    from pipeline.words import LEFT, RIGHT
+    from pipeline.pictures.action_words import LEFT, RIGHT
 
     for colour in (LEFT, RIGHT):
         assert (np.abs(picture - to_rgb(colour)).max(axis=2) < 0.05).sum() > 100

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.cache import save_tracks
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 
 def provenance(clip: str, key: str, source: str, train: bool = True) -> dict:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pose_extract.records import ClipTracks, Frame, PoseDetections
-from pose_extract.similarity import box_iou
+from pose_extract.skeletons.similarity import box_iou
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 
 # x and y of COCO-17's joints of someone who stands, in body heights; x from the middle, y from the top.
 _STANDING = np.array(

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.street.clips import simulate_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.estimators.openmmlab.between import interpolate_boxes, key_frames
-from pose_extract.similarity import box_iou
+from pose_extract.skeletons.similarity import box_iou
 
 
 def people(*boxes, scores=None):

@@ -1,19 +1,26 @@
 import numpy as np
 import pytest
 
-from pipeline.street.clips import render_clip, simulate_clip
-from pipeline.street.scene import StreetSettings
+from pipeline.synthetic.clips import render_clip, simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.errors import ConfigError, WeightsError
-from pose_extract.estimators import people as bodies
 from pose_extract.estimators.base import create_estimator
-from pose_extract.estimators.blazepose import BlazePoseEstimator, BlazePoseSettings
-from pose_extract.estimators.following import Followed
-from pose_extract.estimators.networks import Pyramid, refine, regions_from_points, sample_maps, to_frame
-from pose_extract.estimators.proposals import MotionProposals, boxes_to_regions, distinct, tiles
-from pose_extract.records import Frame
-from pose_extract.similarity import box_iou, keypoint_similarity
-from pose_extract.skeleton import convert_joints
+from pose_extract.estimators.blazepose import bodies
+from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
+from pose_extract.estimators.blazepose.networks import (
+    Pyramid,
+    refine,
+    regions_from_points,
+    sample_maps,
+    to_frame,
+)
+from pose_extract.estimators.blazepose.proposals import MotionProposals, boxes_to_regions, distinct, tiles
+from pose_extract.estimators.blazepose.roi_tracking import Followed
+from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
+from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
+from pose_extract.skeletons.skeleton import convert_joints
+from pose_extract.tracks.records import Frame
 
 
 @pytest.fixture(scope="module")

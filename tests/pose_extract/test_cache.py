@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pose_extract.cache import TracksWriter, load_header, load_tracks, save_tracks
 from pose_extract.errors import CacheError, OutputError
 from pose_extract.files import write_atomically
-from pose_extract.records import ClipTracks, PoseDetections
+from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks, PoseDetections
 
 
 def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
@@ -228,7 +228,7 @@ def test_a_damaged_or_foreign_file_is_a_clear_error(tmp_path, kind):
 
 
 def test_another_version_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("pose_extract.cache.FORMAT_VERSION", 99)
+    monkeypatch.setattr("pose_extract.tracks.cache.FORMAT_VERSION", 99)
     save_tracks(tmp_path / "a.npz", some_tracks())
     monkeypatch.undo()
     with pytest.raises(CacheError, match="version 99"):

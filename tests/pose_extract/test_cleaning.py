@@ -10,10 +10,10 @@ from generated_people import Walker, true_tracks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_extract.cleaning import CleaningSettings, clean_tracks
 from pose_extract.errors import ConfigError
-from pose_extract.feature_rows import FeatureRows
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.feature_rows import FeatureRows
+from pose_extract.tracks.records import ClipTracks
 
 FPS = 25.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_extract.crossings import Wardrobe
+from pose_extract.tracking.crossings import Wardrobe
 
 FPS = 20.0
 RED, BLUE, GREEN = np.eye(3)

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pose_extract.decoder import Clock, DamageLog, GapWatch
 from pose_extract.errors import ConfigError
 from pose_extract.video import VideoSettings
+from pose_extract.video.decoder import Clock, DamageLog, GapWatch
 
 
 def test_missing_frames_are_damage_only_in_a_video_of_steady_rate():

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from pose_extract.errors import VideoError
-from pose_extract.prefetch import prefetch
 from pose_extract.video import VideoReader
+from pose_extract.video.prefetch import prefetch
 from tests.conftest import X264
 
 
@@ -197,7 +197,7 @@ def test_a_generator_never_started_touches_nothing():
 
 
 def test_a_source_that_hangs_does_not_hang_the_caller_for_ever(monkeypatch):
-    monkeypatch.setattr("pose_extract.prefetch._PATIENCE_S", 0.05)
+    monkeypatch.setattr("pose_extract.video.prefetch._PATIENCE_S", 0.05)
     hanging, free = threading.Event(), threading.Event()
 
     def source():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from generated_people import Walker, true_tracks
 
-from pose_extract.quality import box_recall, id_switches, idf1, mota, oks, pck
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.metrics import box_recall, id_switches, idf1, mota, oks, pck
+from pose_extract.tracks.records import ClipTracks
 
 
 def two_people() -> ClipTracks:

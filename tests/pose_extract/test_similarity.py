@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pose_extract.similarity import box_containment, box_iou, keypoint_similarity
 from pose_extract.skeletons import COCO17
+from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint_similarity
 
 
 def test_overlap_of_boxes_is_intersection_over_union_for_all_pairs():

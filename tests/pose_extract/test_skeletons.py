@@ -3,9 +3,18 @@ import pytest
 
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError
-from pose_extract.estimators.people import to_coco
-from pose_extract.skeleton import SkeletonDeclaration, convert_joints, two_people
-from pose_extract.skeletons import BLAZEPOSE33, COCO17, COCO18, HALPE26, NTU25, SKELETONS, get_skeleton
+from pose_extract.estimators.blazepose.bodies import to_coco
+from pose_extract.skeletons import (
+    BLAZEPOSE33,
+    COCO17,
+    COCO18,
+    HALPE26,
+    NTU25,
+    SKELETONS,
+    SkeletonDeclaration,
+    get_skeleton,
+)
+from pose_extract.skeletons.skeleton import convert_joints, two_people
 
 ALL = list(SKELETONS.values())
 DOG = {

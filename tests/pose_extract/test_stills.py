@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_extract.sources import VideoSource
-from pose_extract.stills import read_still
-from pose_extract.video import VideoReader, VideoSettings, find_sources
+from pose_extract.video import VideoReader, VideoSettings, VideoSource, find_sources
+from pose_extract.video.stills import read_still
 from tests.conftest import KEYED, X264, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")

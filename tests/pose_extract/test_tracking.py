@@ -11,10 +11,10 @@ import pytest
 from generated_people import Walker, as_tracks, detect, picture, true_tracks, without_ids
 
 from pose_extract.errors import ConfigError
-from pose_extract.quality import idf1
-from pose_extract.records import ClipTracks, Frame, PoseDetections
 from pose_extract.skeletons import COCO17
 from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.tracks.metrics import idf1
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 
 FPS = 20.0
 RED, BLUE, GREEN = (40, 40, 200), (200, 60, 40), (60, 180, 60)

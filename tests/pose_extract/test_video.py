@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from pose_extract.errors import VideoError
-from pose_extract.ffmpeg import find_ffmpeg, passthrough, sound_start
 from pose_extract.video import VideoReader, VideoSettings
+from pose_extract.video.ffmpeg import find_ffmpeg, passthrough, sound_start
 from tests.conftest import KEYED, X264, grey, read, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")

@@ -8,10 +8,10 @@ import numpy as np
 import psutil
 import pytest
 
-from pose_extract import video_writer
 from pose_extract.errors import OutputError
-from pose_extract.ffmpeg import encoders, find_ffmpeg
 from pose_extract.video import VideoReader, VideoWriter
+from pose_extract.video import writer as video_writer
+from pose_extract.video.ffmpeg import encoders, find_ffmpeg
 from tests.conftest import X264, grey, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")

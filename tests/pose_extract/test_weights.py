@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pose_extract.errors import WeightsError
-from pose_extract.estimators import weights
-from pose_extract.estimators.weights import WeightsFile, ensure_weights, weights_folder
+from pose_extract.estimators.blazepose import weights
+from pose_extract.estimators.blazepose.weights import WeightsFile, ensure_weights
+from pose_extract.estimators.downloads import weights_folder
 
 CONTENT = {"detector": b"detector network" * 100, "landmarks": b"landmark network" * 200}
 

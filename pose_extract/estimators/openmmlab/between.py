@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose_extract.estimators.openmmlab.detector import Boxes
-from pose_extract.similarity import box_iou
+from pose_extract.skeletons.similarity import box_iou
 
 # Two boxes may be the same person if they overlap by so much, or, for those who are fast, if their corners are apart by
 # no more than this share of the larger one's height, which exceeds the other's by no more than that share.

@@ -21,7 +21,7 @@ from pose_extract.estimators.openmmlab.names import ModelSource, detector_source
 from pose_extract.estimators.openmmlab.networks import Network
 from pose_extract.estimators.openmmlab.poses import OneStagePose, TopDownPose, pose_model
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
-from pose_extract.records import Frame, PoseDetections
+from pose_extract.tracks.records import Frame, PoseDetections
 
 _VERSION = "1"  # of this code's results: raise it when they change, so that cached tracks are made anew
 _FRAMES = {"cpu": 4, "gpu": 16}  # that go through a network at once

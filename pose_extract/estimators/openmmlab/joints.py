@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import EstimatorError
-from pose_extract.skeleton import Skeleton
+from pose_extract.skeletons import Skeleton
 
 _BETWEEN = {"neck": ("left_shoulder", "right_shoulder"), "hip": ("left_hip", "right_hip")}
 

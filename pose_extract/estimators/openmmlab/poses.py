@@ -14,8 +14,8 @@ from pose_extract.estimators.openmmlab.features import HiddenFeatures
 from pose_extract.estimators.openmmlab.joints import JointMap, joint_names
 from pose_extract.estimators.openmmlab.networks import Network
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
-from pose_extract.records import PoseDetections
 from pose_extract.skeletons import get_skeleton
+from pose_extract.tracks.records import PoseDetections
 
 Image = NDArray[np.uint8]
 Joints = tuple[NDArray[np.float32], NDArray[np.float16] | None]

@@ -9,9 +9,9 @@ import numpy as np
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.base import import_clips
-from pose_extract.formats.values import boxes_around
-from pose_extract.records import ClipTracks
+from pose_extract.formats.parsing import boxes_around
 from pose_extract.skeletons import SKELETONS
+from pose_extract.tracks.records import ClipTracks
 
 FPS, SIZE = 24.0, (640, 360)
 

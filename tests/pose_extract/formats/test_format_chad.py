@@ -14,7 +14,7 @@ from format_cases import read, read_error, read_one
 
 from pose_extract.errors import UsageError
 from pose_extract.formats.base import export_clips
-from pose_extract.formats.plain_pickle import load_plain_pickle
+from pose_extract.formats.safe_pickle import load_plain_pickle
 
 
 def pose(joints=17, confidence=True):

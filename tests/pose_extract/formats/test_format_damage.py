@@ -13,7 +13,7 @@ from format_cases import people, read
 from pose_extract.errors import FormatError
 from pose_extract.formats.base import export_clips
 from pose_extract.formats.json_files import JsonItems
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 SKELETONS = {
     "alphapose": "coco17",

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pose_extract.cache import save_tracks
 from pose_extract.formats.base import export_clips
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.cache import save_tracks
+from pose_extract.tracks.records import ClipTracks
 
 ARRAYS = ("time_s", "frame", "track", "keypoints", "boxes", "features")
 

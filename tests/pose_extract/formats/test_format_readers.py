@@ -10,7 +10,7 @@ from format_cases import SIZE, read, read_error, read_one, walking
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.ntu import parse_name
-from pose_extract.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks
 
 
 def save(path, content):

@@ -12,7 +12,7 @@ from pose_extract.errors import EstimatorError
 from pose_extract.estimators.openmmlab.estimator import OpenMMLabEstimator
 from pose_extract.estimators.openmmlab.networks import Network
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
-from pose_extract.records import Frame
+from pose_extract.tracks.records import Frame
 
 pytestmark = pytest.mark.openmmlab
 

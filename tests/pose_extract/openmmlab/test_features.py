@@ -5,17 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from known_maps import (
-    BOXES,
-    CHANNELS,
-    crop_of,
-    estimate,
-    give_joints,
-    give_map,
-    make_network,
-    ramp,
-    uniform,
-)
+from known_maps import BOXES, CHANNELS, crop_of, estimate, give_joints, give_map, make_network, ramp, uniform
 from openmmlab_models import POSE_CONFIGS, RTMPOSE_T
 
 from pose_extract.errors import EstimatorError

@@ -11,7 +11,7 @@ from openmmlab_models import RTMDET_NANO, RTMPOSE_T, config_path
 
 from pose_extract.estimators.openmmlab.estimator import OpenMMLabEstimator
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
-from pose_extract.records import Frame
+from pose_extract.tracks.records import Frame
 
 pytestmark = pytest.mark.openmmlab
 
@@ -33,8 +33,8 @@ def tiny(checkpoints):
 @pytest.mark.slow
 def test_tracks_in_the_cache_hold_each_persons_own_features(tiny, picture, tmp_path):
     from pipeline.cli import main
-    from pose_extract.cache import load_tracks
-    from pose_extract.cleaning import CleaningSettings, clean_tracks
+    from pose_extract.tracks.cache import load_tracks
+    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
     folder, root = tmp_path / "clip", tmp_path / "workspace"
     folder.mkdir()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pose_extract.errors import CacheError
-from pose_extract.feature_rows import FeatureRows
 from pose_extract.patches import store as stores
 from pose_extract.patches.store import PatchStore, disk_bytes, open_patches, patches_path
+from pose_extract.tracks.feature_rows import FeatureRows
 
 KIND = {"crops": {"size": 16}, "tracks": "abc"}
 

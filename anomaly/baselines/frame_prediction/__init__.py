@@ -1,0 +1,1 @@
+"""Future-frame prediction (Liu et al., CVPR 2018)."""

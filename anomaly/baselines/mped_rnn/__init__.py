@@ -1,0 +1,1 @@
+"""MPED-RNN (Morais et al., CVPR 2019)."""

@@ -1,0 +1,337 @@
+"""The files of a model bundle but for the network's weights, and how a bundle is put in place. Nothing imports torch.
+
+A bundle may come from somebody else: nothing in it is believed before it has been checked, and nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from anomaly.data.patch_features import PatchScale
+from anomaly.normality.mixture import normality_from_arrays, normality_shapes
+from anomaly.normality.parts import densities_from_arrays, fitted_shapes
+from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.model import Model
+from anomaly.scoring.threshold import MarkedThreshold, marked_from_json
+from anomaly.settings import KINDS, MODES, ModelSettings, settings_from_dict, settings_to_dict
+from pose_extract.errors import ConfigError, ModelError, OutputError
+from pose_extract.files import write_atomically
+
+FORMAT, VERSION = "gepc-bundle", 5
+WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
+NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
+PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
+_MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
+_MARKED = "marked_threshold"  # its key in the card; there only if marks have set one
+_MOST_VALUES = 10**8  # in one array whose length the config does not say
+
+
+def write_bundle(
+    model: Model,
+    folder: str | Path,
+    card: dict[str, Any] | None,
+    network_file: str,
+    write_network: Callable[[Path], Any],
+    patch_encoder: bytes | None = None,
+) -> None:
+    """Write a model to ``folder``, replacing a bundle there: a reader finds the old or the new one, never a mixture.
+
+    Args:
+        model: a calibrated model.
+        folder: where to.
+        card: what to note about it, as JSON can hold it.
+        network_file: `WEIGHTS` or `ENCODER`.
+        write_network: writes the network to the path that it is given.
+        patch_encoder: the file of the network that turns crops into features, if the model is of such.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+        ModelError: if the model has no calibration.
+    """
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    folder = Path(folder)
+    if folder.exists() and not _replaceable(folder):
+        raise OutputError(f"{folder} exists and is not a model bundle; name another folder or remove it")
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o755)
+        write_network(temporary / network_file)
+        (temporary / network_file).chmod(0o644)  # safetensors makes it private
+        if patch_encoder is not None:
+            (temporary / PATCH_ENCODER).write_bytes(patch_encoder)
+        np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, model.calibration))
+        (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
+        notes = {
+            **{key: value for key, value in (card or {}).items() if key != _MARKED},
+            "format": FORMAT,
+            "version": VERSION,
+            "facts": model.facts,
+            "history": model.history,
+            **_marked_entry(model.marked),
+        }
+        (temporary / CARD).write_bytes(_card_bytes(notes))
+        _swap(temporary, folder)
+    except OSError as error:
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
+    """All of a bundle but its network, checked.
+
+    Returns:
+        The arguments of `Model`, and the path of the network's file: its name is `WEIGHTS` or `ENCODER`.
+
+    Raises:
+        ModelError: if it is missing, damaged, of another version, or not what a bundle may hold.
+    """
+    folder = _find(Path(folder))
+    card = _read_card(_checked(folder, CARD))
+    network = _checked(folder, ENCODER if os.path.lexists(folder / ENCODER) else WEIGHTS)
+    if network.name == ENCODER and os.path.lexists(folder / WEIGHTS):
+        raise ModelError(f"{folder} has both {WEIGHTS} and {ENCODER}, expected one of them; train again")
+    config, npz = _checked(folder, CONFIG), _checked(folder, NORMALITY)
+    settings = _read_settings(config)
+    arrays = _read_arrays(npz, settings)
+    try:
+        normality = normality_from_arrays(settings.normality, arrays, settings.clustering.clusters)
+    except ValueError as error:
+        raise ModelError(f"{npz} is damaged: its mixture is not one, {error}; train again") from error
+    calibration = Calibration(**{name: arrays[f"calibration_{name}"] for name in _CALIBRATION})
+    if not len(calibration.clip) or np.isnan(calibration.rows).all(axis=2).any():
+        raise ModelError(f"{npz} is damaged: it has no calibration; train again")
+    words = arrays.get("words")
+    try:
+        marked = marked_from_json(card.get(_MARKED))
+    except ValueError as error:
+        raise ModelError(
+            f"{folder / CARD} is damaged: its {_MARKED}: {error}; set it again, or undo it "
+            "(gepc-pipeline recalibrate --reset)"
+        ) from error
+    densities = None
+    if settings.fitted_parts:
+        try:
+            densities = densities_from_arrays(settings, arrays)
+        except ValueError as error:
+            raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
+    scale = None
+    if settings.windows.patches:
+        scale = PatchScale(arrays["patch_mean"], arrays["patch_deviation"])
+        if not np.isfinite(scale.mean).all() or not (scale.deviation > 0).all():
+            raise ModelError(f"{npz} is damaged: its patch scale is none; train again")
+    if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
+        raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
+    return {
+        "settings": settings,
+        "normality": normality,
+        "calibration": calibration,
+        "history": card.get("history", []),
+        "facts": card.get("facts", {}),
+        "words": words,
+        "marked": marked,
+        "patch_scale": scale,
+        "densities": densities,
+    }, network
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """What the bundle's card notes; raises ModelError as `read_bundle` does."""
+    return _read_card(_checked(_find(Path(folder)), CARD))
+
+
+def write_marked(folder: str | Path, marked: MarkedThreshold | None) -> None:
+    """Put an alarm threshold into a bundle, or take it out; nothing else of the bundle changes.
+
+    A reader finds the old card or the new one, never a mixture.
+
+    Raises:
+        ModelError: there is no bundle, or its card is damaged.
+        OutputError: the card cannot be written.
+    """
+    path = _checked(_find(Path(folder)), CARD)
+    card = _read_card(path)
+    card.pop(_MARKED, None)
+    write_atomically(path, _card_bytes({**card, **_marked_entry(marked)}))
+
+
+def _marked_entry(marked: MarkedThreshold | None) -> dict[str, Any]:
+    return {} if marked is None else {_MARKED: dataclasses.asdict(marked)}
+
+
+def _card_bytes(card: dict[str, Any]) -> bytes:
+    return (json.dumps(card, indent=2, default=str) + "\n").encode()
+
+
+def _find(folder: Path) -> Path:
+    previous = _previous(folder)
+    if not folder.exists() and previous.is_dir():
+        return previous  # the writer was killed between its two renames
+    if not folder.is_dir():
+        raise ModelError(
+            f"no model in {folder}: train one first (gepc-pipeline train), or name another folder"
+        )
+    return folder
+
+
+def _checked(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise ModelError(f"{folder} is not a complete model bundle: expected a file {name}; train again")
+    if path.stat().st_size > _MOST_BYTES[name]:
+        raise ModelError(
+            f"{path} has {path.stat().st_size} bytes, more than a bundle may ({_MOST_BYTES[name]})"
+        )
+    return path
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether a folder is empty or a bundle, not somebody's other files."""
+    return folder.is_dir() and ((folder / CARD).is_file() or not any(folder.iterdir()))
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    previous = _previous(folder)
+    if folder.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        os.rename(folder, previous)
+    os.rename(temporary, folder)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ModelError(f"{path} is damaged: it is not JSON ({error}); train again") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{path} is not the card of a model bundle; train again")
+    if card.get("version") != VERSION:
+        raise ModelError(
+            f"{path.parent} has bundle version {card.get('version')!r}, this program reads version {VERSION}: train "
+            "again, or use the program's version that made it"
+        )
+    return card
+
+
+def _read_settings(path: Path) -> ModelSettings:
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(sections, dict):
+            raise ConfigError(f"expected sections, got {type(sections).__name__}")
+        settings = settings_from_dict(sections)
+        whole = settings_to_dict(settings)
+        lacking = [
+            f"{section}.{key}"
+            for section, values in whole.items()
+            for key in values
+            if key not in (sections.get(section) or {})
+        ]
+        if lacking:  # defaults in their place would be another model's
+            raise ConfigError(f"it lacks {', '.join(lacking[:3])}")
+        return settings
+    except (yaml.YAMLError, ConfigError, ValueError, TypeError, RecursionError, OSError) as error:
+        raise ModelError(f"{path} is damaged or of another version: {error}; train again") from error
+
+
+# Types and shapes; a letter is a length that the file decides, the same one for the same letter.
+_CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
+    "clip": (("F",), np.int32),
+    "time_s": (("F",), np.float64),
+    "frames": ((len(KINDS), len(MODES), "F"), np.float64),
+    "rows": ((len(KINDS), len(MODES), "R"), np.float64),
+    "parts": (("P", "W"), np.float64),
+}
+
+
+def _arrays(model: Model, calibration: Calibration) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = dict(model.normality.arrays())
+    arrays |= {f"calibration_{name}": getattr(calibration, name) for name in _CALIBRATION}
+    if model.densities is not None:
+        arrays |= model.densities.arrays()
+    if model.patch_scale is not None:
+        arrays |= {"patch_mean": model.patch_scale.mean, "patch_deviation": model.patch_scale.deviation}
+    return arrays if model.words is None else {**arrays, "words": model.words}
+
+
+def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+    windows, clusters = settings.windows, settings.clustering.clusters
+    shapes = normality_shapes(settings.normality, clusters)
+    patch = (windows.body.num_joints, windows.patch_channels), np.float32
+    return {
+        **fitted_shapes(settings),
+        **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
+        **{name: (shape, np.float64) for name, shape in shapes.items()},
+        **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
+        "calibration_parts": ((len(settings.scoring.parts), "W"), np.float64),
+        "words": (
+            (clusters, "E", windows.of_poses.channels, windows.frames, windows.body.num_joints),
+            np.float32,
+        ),
+    }
+
+
+def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]:
+    """The arrays of normality.npz, each checked by its header before it is read; "words" may be missing."""
+    expected = _expected(settings)
+    lengths: dict[str, int] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "words.npy" not in names:
+                del expected["words"]
+            if sorted(names) != sorted(f"{name}.npy" for name in expected):
+                raise ModelError(
+                    f"{path} is damaged: expected {', '.join(expected)}, got {names[:8]}; train again"
+                )
+            out = {}
+            for name, (shape, dtype) in expected.items():
+                with archive.open(f"{name}.npy") as member:
+                    found, found_dtype = _npy_header(member)
+                fits = len(found) == len(shape) and all(
+                    (lengths.setdefault(want, got) if isinstance(want, str) else want) == got
+                    for want, got in zip(shape, found, strict=True)
+                )
+                if not fits or found_dtype != np.dtype(dtype) or np.prod(found, dtype=float) > _MOST_VALUES:
+                    raise ModelError(
+                        f"{path}: expected {name} of shape {shape} and {np.dtype(dtype)}, got {found} and "
+                        f"{found_dtype}; train again"
+                    )
+                with archive.open(f"{name}.npy") as member:
+                    out[name] = np.lib.format.read_array(member, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged: {error}; train again") from error
+    return out
+
+
+def _npy_header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(member)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
+        version
+    )
+    if read is None:
+        raise ValueError(f"array format {version}")
+    shape, _, dtype = read(member)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return shape, dtype

@@ -1,0 +1,1 @@
+"""Metrics of frame scores against labels."""

@@ -1,0 +1,112 @@
+"""What an operator wants to know of alarms: which events they catch, how soon, and how often they are false."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.evaluation.intervals import frame_seconds, runs_of
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """Events and alarms of one or more clips.
+
+    An **event** is a maximal run of abnormal frames of one clip. It is *detected* if at least one of its frames raises
+    the alarm; its *delay* is the time from its first frame to the first of them, 0 where the alarm was on already.
+    A **false alarm** is a maximal run of alarm frames that overlaps no event; it counts once, however long it is.
+    Frames that are left out count for nothing: an event, or a run of alarms, in them alone does not exist, and an
+    alarm on them detects nothing. But what is left out does not cut a run in two, and a run of alarms that overlaps an
+    abnormal frame that is left out is no false alarm.
+
+    Attributes:
+        events: number of events.
+        delays_s: (D,) delay of each detected event in seconds.
+        false_alarms: number of false alarms.
+        normal_s: duration of the normal frames in seconds.
+        normal_alarm_s: duration of those of them that raise the alarm.
+    """
+
+    events: int
+    delays_s: NDArray[np.float64]
+    false_alarms: int
+    normal_s: float
+    normal_alarm_s: float
+
+    @property
+    def detected(self) -> int:
+        """Number of detected events."""
+        return len(self.delays_s)
+
+    @property
+    def recall(self) -> float:
+        """Share of the events that are detected; NaN without events."""
+        return self.detected / self.events if self.events else np.nan
+
+    @property
+    def median_delay_s(self) -> float:
+        """Median delay of the detected events; NaN if there are none."""
+        return float(np.median(self.delays_s)) if self.detected else np.nan
+
+    @property
+    def false_alarms_per_hour(self) -> float:
+        """False alarms an hour of normal video; NaN without normal video."""
+        return 3600 * self.false_alarms / self.normal_s if self.normal_s > 0 else np.nan
+
+    @property
+    def normal_alarm_share(self) -> float:
+        """Share of the normal video's time in which the alarm is on; NaN without normal video."""
+        return self.normal_alarm_s / self.normal_s if self.normal_s > 0 else np.nan
+
+
+def count_events(
+    time_s: NDArray[np.float64],
+    alarm: NDArray[np.bool_],
+    abnormal: NDArray[np.bool_],
+    kept: NDArray[np.bool_] | None = None,
+    fps: float | None = None,
+) -> EventCounts:
+    """Events and alarms of one clip of F frames.
+
+    Args:
+        time_s: (F,) non-decreasing times of the frames.
+        alarm: (F,) whether the frame raises the alarm.
+        abnormal: (F,) whether it is abnormal.
+        kept: (F,) False for frames to leave out; all count if left out.
+        fps: how long the last frame lasts; the clip's median frame if left out.
+    """
+    kept = np.ones(len(alarm), bool) if kept is None else kept
+    lasts = frame_seconds(time_s, fps)
+    events, delays = 0, []
+    for first, stop in runs_of(abnormal):
+        inside = first + np.flatnonzero(kept[first:stop])
+        if len(inside):
+            events += 1
+            seen = inside[alarm[inside]]
+            delays += [time_s[seen[0]] - time_s[inside[0]]] if len(seen) else []
+    false_alarms = sum(
+        bool(kept[first:stop].any() and not abnormal[first:stop].any()) for first, stop in runs_of(alarm)
+    )
+    normal = kept & ~abnormal
+    return EventCounts(
+        events,
+        np.array(delays, np.float64),
+        false_alarms,
+        float(lasts[normal].sum()),
+        float(lasts[normal & alarm].sum()),
+    )
+
+
+def total(counts: Iterable[EventCounts]) -> EventCounts:
+    """Events and alarms of several clips together."""
+    counts = list(counts)
+    return EventCounts(
+        sum(c.events for c in counts),
+        np.concatenate([np.zeros(0), *(c.delays_s for c in counts)]),
+        sum(c.false_alarms for c in counts),
+        sum(c.normal_s for c in counts),
+        sum(c.normal_alarm_s for c in counts),
+    )

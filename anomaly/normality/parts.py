@@ -1,0 +1,304 @@
+"""What is usual, learned beside the graph's clusters: how people move, where they are, and what they do next.
+
+The window that the network sees says nothing of where somebody is (paper, supplement: the mean is subtracted), and
+little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.normality.movement`), a prediction of
+its end (`anomaly.normality.prediction`) and a pretext task (`anomaly.normality.pretext`) give that back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.data.windows import Windows
+from anomaly.normality.gaussian import Density, density_shapes
+from anomaly.normality.movement import MOTION, PLACE, Ways, describe_ways
+from anomaly.normality.prediction import Predictor, describe_course, predictor_shapes
+from anomaly.normality.pretext import Pretext, describe_looks, pretext_shapes
+from anomaly.settings import DensitySettings, ModelSettings
+from anomaly.settings.densities import FEWEST_WINDOWS
+from pose_extract.errors import TrainingError
+from pose_extract.tracks.records import ClipTracks
+
+PREDICTION, PRETEXT = "prediction", "pretext"
+_CAMERA = "<U64"  # a camera's name in a bundle
+_CHUNK = 8192  # windows at once
+_OF_A_CAMERA = ("place", "passage", "conduct")
+_FEWEST_OF_A_CAMERA = 500  # windows
+_FEWEST_OF_A_COMPONENT = 16
+_WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
+
+Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
+Learner = Density | Predictor | Pretext
+_KINDS: dict[str, type[Learner]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
+
+
+@dataclass(frozen=True)
+class Densities:
+    """What was learned of normal windows, by part and camera, each time without one of the folds.
+
+    A window's score is the mean over the folds' densities; that of a normal window is by the one density that has not
+    seen its fold. So every normal window tells what scores mean (cross-fitting).
+
+    Attributes:
+        settings: what they were fitted with.
+        parts: part -> (camera, fold left out) -> density or network; those that are not of a camera have the camera ""
+            only.
+    """
+
+    settings: DensitySettings
+    parts: Mapping[str, Mapping[Fit, Learner]]
+
+    @classmethod
+    def fit(
+        cls,
+        windows: Windows,
+        fold: NDArray[np.int64],
+        parts: tuple[str, ...],
+        settings: DensitySettings,
+        seed: int,
+    ) -> Densities:
+        """Learn ``parts``, out of `FITTED_PARTS`, of normal windows.
+
+        Args:
+            windows: N of them.
+            fold: (N,) which fold of the normal video each is in, 0 being what is held out; below 0: in none.
+            parts: what to learn.
+            settings: how.
+            seed: of the mixtures, of the predictors and of what is drawn.
+
+        Raises:
+            TrainingError: there are too few windows, or no camera has enough of them.
+        """
+        rng = np.random.default_rng(seed)
+        rows = _rows_of_fits(windows, fold, settings, rng)
+        fewest = {}
+        for part in parts:
+            counts = [len(rows[fit]) for fit in rows if _is_of(part, fit, settings)]
+            if not counts:
+                raise TrainingError(
+                    f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {part} needs: train on more "
+                    "video, or set densities.camera to one"
+                )
+            fewest[part] = min(counts)
+            if fewest[part] < FEWEST_WINDOWS:
+                raise TrainingError(
+                    f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
+                    "more video"
+                )
+        found: dict[str, dict[Fit, Learner]] = {part: {} for part in parts}
+        for fit, here in rows.items():
+            numbers = _Numbers(windows, here)
+            for part in parts:
+                if _is_of(part, fit, settings):
+                    most = max(fewest[part] // _FEWEST_OF_A_COMPONENT, 1)
+                    found[part][fit] = _fit(part, numbers, settings, most, seed)
+        return cls(settings, found)
+
+    def anomaly(
+        self, windows: Windows, fold: NDArray[np.int64] | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """(N,) anomaly of N windows by each part; minus infinity where it says nothing: cameras it has not learned of.
+
+        Minus log density, how far off the prediction is, or minus log probability that nothing was done to it: the mean
+        over the folds; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
+        """
+        total = {part: np.zeros(len(windows)) for part in self.parts}
+        count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
+        cameras = windows.camera
+        for begin in range(0, len(windows), _CHUNK):
+            rows = np.arange(begin, min(begin + _CHUNK, len(windows)))
+            numbers = _Numbers(windows, rows)
+            for part, known in self.parts.items():
+                x = numbers.of(part)
+                for (camera, left_out), density in known.items():
+                    own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
+                    if fold is not None:
+                        own &= fold[rows] == left_out
+                    if own.any():
+                        total[part][rows[own]] += density.anomaly(x[own])
+                        count[part][rows[own]] += 1
+        return {p: np.where(count[p] > 0, total[p] / np.maximum(count[p], 1), -np.inf) for p in self.parts}
+
+    def knows(self, camera: str) -> bool:
+        """Whether every part has learned something of this camera."""
+        return all(
+            any(camera == known for known, _ in fits)
+            for part, fits in self.parts.items()
+            if part in _OF_A_CAMERA
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned, by name; `densities_from_arrays` makes the densities of it."""
+        out: dict[str, NDArray[Any]] = {}
+        for part, fits in self.parts.items():
+            out[f"{part}_camera"] = np.array([camera for camera, _ in fits], _CAMERA)
+            out[f"{part}_fold"] = np.array([fold for _, fold in fits], np.int64)
+            values = [density.arrays() for density in fits.values()]
+            for name in values[0]:
+                out[f"{part}_{name}"] = np.stack([one[name] for one in values])
+        return out
+
+
+def fitted_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+    """Shapes and types of `Densities.arrays`; a letter is a length that the file decides."""
+    joints = settings.windows.person.num_joints
+    sizes = {
+        "pose": 5 * joints,
+        "motion": MOTION,
+        "place": PLACE,
+        "passage": MOTION + PLACE,
+        "conduct": 2 * joints + MOTION + PLACE,
+    }
+    out: dict[str, tuple[tuple[int | str, ...], Any]] = {}
+    for part in settings.fitted_parts:
+        fits = f"fits of {part}"
+        out |= {f"{part}_camera": ((fits,), _CAMERA), f"{part}_fold": ((fits,), np.int64)}
+        shapes: Mapping[str, tuple[int | str, ...]]
+        kind: type[np.floating]
+        if part in (PREDICTION, PRETEXT):
+            make = predictor_shapes if part == PREDICTION else pretext_shapes
+            shapes, kind = make(settings.densities, settings.windows.frames, joints), np.float32
+        else:
+            shapes, kind = density_shapes(sizes[part], f"components of {part}"), np.float64
+        out |= {f"{part}_{name}": ((fits, *shape), kind) for name, shape in shapes.items()}
+    return out
+
+
+def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[Any]]) -> Densities:
+    """The densities whose `Densities.arrays` these are, their shapes being right.
+
+    Raises:
+        ValueError: they are none.
+    """
+    found: dict[str, dict[Fit, Learner]] = {}
+    names = fitted_shapes(settings)
+    for part in settings.fitted_parts:
+        own = {
+            name.removeprefix(f"{part}_"): arrays[name]
+            for name in names
+            if name.startswith(f"{part}_") and not name.endswith(("_camera", "_fold"))
+        }
+        fits = zip(arrays[f"{part}_camera"], arrays[f"{part}_fold"], strict=True)
+        kind = _KINDS.get(part, Density)
+        try:
+            found[part] = {
+                (str(camera), int(fold)): kind.from_arrays({name: values[i] for name, values in own.items()})
+                for i, (camera, fold) in enumerate(fits)
+            }
+        except ValueError as error:
+            raise ValueError(f"{part}: {error}") from error
+    return Densities(settings.densities, found)
+
+
+def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
+    """Which fold, from 1, each clip to train on is in: alike in people, and of each camera about as much."""
+    order = sorted(range(len(clips)), key=lambda i: (-len(clips[i]), i))
+    size: dict[tuple[str, int], int] = {}
+    out = [0] * len(clips)
+    for i in order:
+        camera = settings.camera_of(clips[i].clip)
+        fold = min(
+            range(1, settings.folds), key=lambda k: (size.get((camera, k), 0), size.get(("", k), 0), k)
+        )
+        for key in {(camera, fold), ("", fold)}:
+            size[key] = size.get(key, 0) + len(clips[i])
+        out[i] = fold
+    return out
+
+
+def fold_of_parts(windows: Windows, time_s: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
+    """(N,) fold, from 1, of the windows of one clip that is cut into parts of equal time; below 0 across a cut.
+
+    A part lasts four windows or more: of a short clip too few windows would lie within one.
+
+    Args:
+        windows: of one clip.
+        time_s: (F,) the clip's.
+        folds: with the held-out one.
+    """
+    if not len(windows):
+        return np.zeros(0, np.int64)
+    begin, end = time_s[0] - 1e-9, time_s[-1] + 1e-9
+    parts = int(np.clip((end - begin) / (_WINDOWS_OF_A_PART * windows.settings.duration_s), 1, folds - 1))
+    first, last = (
+        np.clip(np.floor((at - begin) / (end - begin) * parts), 0, parts - 1).astype(np.int64)
+        for at in (windows.start_s, windows.end_s)
+    )
+    return np.where(first == last, 1 + first, -1)
+
+
+class _Numbers:
+    """What parts are made of, of some windows, each made once if it is asked for."""
+
+    def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
+        self._windows, self._rows = windows, rows
+        self.person = windows.settings.person
+
+    @cached_property
+    def points(self) -> NDArray[np.float32]:
+        """(N, T, V, 3) in pixels."""
+        return self._windows.pixels(self._rows)
+
+    @cached_property
+    def _ways(self) -> Ways:
+        windows = self._windows
+        return describe_ways(self.points, windows.pick(self._rows).size, self.person, windows.fps)
+
+    def of(self, part: str) -> NDArray[Any]:
+        """(N, ...) what a part scores; (N, D) but for the prediction."""
+        if part == PREDICTION:
+            return describe_course(self.points, self.person)
+        if part == PRETEXT:
+            return describe_looks(self.points, self.person)
+        ways = self._ways
+        return np.concatenate(
+            {
+                "pose": [ways.posture, ways.swing],
+                "motion": [ways.motion],
+                "place": [ways.place],
+                "passage": [ways.motion, ways.place],
+                "conduct": [ways.posture, ways.motion, ways.place],
+            }[part],
+            axis=1,
+        )
+
+
+def _fit(part: str, numbers: _Numbers, settings: DensitySettings, most: int, seed: int) -> Learner:
+    """Learn a part; ``most`` components, if it is a density."""
+    if part == PREDICTION:
+        return Predictor.fit(numbers.of(part), settings, seed)
+    if part == PRETEXT:
+        return Pretext.fit(numbers.points, numbers.person, settings, seed)
+    return Density.fit(numbers.of(part), min(settings.components_of(part), most), seed)
+
+
+def _is_of(part: str, fit: Fit, settings: DensitySettings) -> bool:
+    """Whether a part is learned from the windows of a fit: a camera's, or everybody's."""
+    return (fit[0] != "") == (part in _OF_A_CAMERA and settings.camera != "one")
+
+
+def _rows_of_fits(
+    windows: Windows, fold: NDArray[np.int64], settings: DensitySettings, rng: np.random.Generator
+) -> dict[Fit, NDArray[np.int64]]:
+    """Which windows each fit learns from: of each camera that has enough, and of all of them, without each fold."""
+    out: dict[Fit, NDArray[np.int64]] = {}
+    for left_out in np.union1d([0], fold[fold >= 0]):
+        seen = (fold >= 0) & (fold != left_out)
+        if left_out and seen.sum() < FEWEST_WINDOWS:
+            continue  # nearly all windows are in this fold
+        for camera in np.unique(windows.camera[seen]) if settings.camera != "one" else ():
+            here = np.flatnonzero(seen & (windows.camera == camera))
+            if len(here) >= _FEWEST_OF_A_CAMERA:  # else too little is known of it to say what is usual there
+                out[str(camera), int(left_out)] = _picked(here, settings.windows, rng)
+        out["", int(left_out)] = _picked(np.flatnonzero(seen), settings.windows, rng)
+    return out
+
+
+def _picked(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return np.sort(rng.choice(rows, min(most, len(rows)), replace=False, shuffle=False))

@@ -1,0 +1,316 @@
+"""From windows' anomalies to the scores of people and frames (paper, section 4.1)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.data.windows import Windows
+from anomaly.scoring.calibration import Calibration, Tails, in_units, percentile, spread_of, threshold
+from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
+from anomaly.scoring.model import Model
+from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
+from anomaly.settings import MODES, NETWORK_PARTS, ModelSettings
+from anomaly.settings.scoring import ScoringSettings
+from pose_extract.errors import ModelError, TrainingError
+from pose_extract.tracks.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
+
+_MOST_HELD_OUT = 100_000  # windows that tail probabilities are shares of
+_FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Scores of a clip's F frames, those without people too.
+
+    Attributes:
+        frame: (F,) number of the frame, from 0.
+        time_s: (F,) its time.
+        score: (F,) anomaly, higher is more abnormal; the calibration's floor, smoothed, where nobody was scored.
+        percentile: (F,) share of held-out normal frames that score lower, 0 to 100.
+        alarm: (F,) bool, whether the score is above the threshold of the stated false-alarm rate.
+        people: (F,) people in the frame.
+        track_id: (F,) the person with the highest anomaly in that frame, 0 where nobody was scored.
+    """
+
+    frame: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    score: NDArray[np.float64]
+    percentile: NDArray[np.float64]
+    alarm: NDArray[np.bool_]
+    people: NDArray[np.int32]
+    track_id: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """Scores of a clip's N windows.
+
+    Attributes:
+        windows: what was scored.
+        score: (N,) anomaly.
+        percentile: (N,) share of held-out normal windows that score lower, 0 to 100.
+        first_frame: (N,) frame of the clip that is nearest to the window's first one.
+        last_frame: (N,) the same of its last one.
+        parts: (P, N) scores of "sum" by its parts, each on a scale of its own; P is 0 of other scores.
+    """
+
+    windows: Windows
+    score: NDArray[np.float64]
+    percentile: NDArray[np.float64]
+    first_frame: NDArray[np.int64]
+    last_frame: NDArray[np.int64]
+    parts: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """Scores of one clip.
+
+    Attributes:
+        clip: its name.
+        frames: scores of its frames.
+        row_score: (M,) anomaly of each row of the clip's tracks, a person in a frame; not smoothed. NaN where no window
+            covers the person there, a track being shorter than a window.
+        row_percentile: (M,) share of held-out normal people in single frames that score lower, 0 to 100, or NaN.
+        windows: scores of its windows, which the others are made of.
+    """
+
+    clip: str
+    frames: FrameScores
+    row_score: NDArray[np.float64]
+    row_percentile: NDArray[np.float64]
+    windows: WindowScores
+
+
+def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, fps: float = 24.0) -> float:
+    """Seconds around a part of a clip that its scores depend on.
+
+    Scores of [a - context, b + context], of which [a, b) is kept, equal those of the whole clip there.
+
+    Args:
+        settings: the model's.
+        scoring: how it scores; the model's own settings if left out.
+        fps: mean frame rate of the clip.
+
+    Returns:
+        Seconds; infinity for models of whole clips, which cannot be scored in parts.
+    """
+    if settings.windows.extent == "clip":
+        return math.inf
+    scoring = scoring or settings.scoring
+    # A grid frame is made of the clip's frames on both sides, across a hole of as many frames as may be missing.
+    slack = 2 / fps + (settings.windows.max_missing + 3) / settings.windows.fps
+    return settings.windows.frames / settings.windows.fps + REACH_SIGMAS * scoring.smoothing_s + slack
+
+
+def alarm_threshold(
+    model: Model,
+    settings: ScoringSettings | None = None,
+    false_alarm_rate: float | None = None,
+) -> float:
+    """The score above which a frame raises the alarm.
+
+    Args:
+        model: a calibrated model.
+        settings: how it scores; the model's own settings if left out.
+        false_alarm_rate: share of held-out normal frames that may raise an alarm. Left out: the threshold that marks
+            have set, if there is one on the scale of such scores; otherwise the model's own rate.
+    """
+    settings = settings or model.settings.scoring
+    if false_alarm_rate is None:
+        if model.marked is not None and model.marked.fits(settings):
+            return model.marked.score
+        false_alarm_rate = model.settings.calibration.false_alarm_rate
+    return threshold(_reference(model, settings), false_alarm_rate)
+
+
+def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:
+    """Share of held-out normal frames that score no higher, 0 to 100: what raises no alarm at this threshold."""
+    reference = _reference(model, settings or model.settings.scoring)
+    return float(100 * np.searchsorted(reference, score, side="right") / max(len(reference), 1))
+
+
+def score_at(
+    model: Model, percentiles: NDArray[np.floating], settings: ScoringSettings | None = None
+) -> NDArray[np.float64]:
+    """(N,) frame scores that N percentiles, 0 to 100, of the held-out normal frames do not exceed."""
+    reference = _reference(model, settings or model.settings.scoring)
+    return np.quantile(reference, np.asarray(percentiles) / 100, method="inverted_cdf")
+
+
+def _smoothing_s(model: Model, settings: ScoringSettings) -> float:
+    """A whole clip has one score a person: there is nothing to smooth."""
+    return 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
+
+
+def _reference(model: Model, settings: ScoringSettings) -> NDArray[np.float64]:
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    return model.calibration.reference(
+        settings.frames, _smoothing_s(model, settings), settings.tail, settings.by
+    )
+
+
+def score_clip(
+    model: Model,
+    tracks: ClipTracks,
+    settings: ScoringSettings | None = None,
+    false_alarm_rate: float | None = None,
+    known: WindowScores | None = None,
+) -> ClipScores:
+    """Score every person and frame of a clip.
+
+    Args:
+        model: a trained model.
+        tracks: the clip's people. `time_s` may start later than 0, for a part of a clip.
+        settings: how to score; the model's own settings if left out.
+        false_alarm_rate: share of normal frames that may raise an alarm; see `alarm_threshold` if left out.
+        known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
+
+    Raises:
+        ModelError: if the tracks' skeleton is not the model's, they lack the patches that it needs, or the model has
+            not been calibrated.
+    """
+    if model.calibration is None:
+        raise ModelError("the model has no calibration; train it again")
+    settings = settings or model.settings.scoring
+    mode, by, calibration = settings.frames, settings.by, model.calibration
+    if known is not None:
+        windows, anomaly, parts = known.windows, known.score, known.parts
+    else:
+        windows = model.windows_of(tracks)
+        parts = model.parts(windows) if by == "sum" else np.zeros((0, len(windows)))
+        anomaly = calibration.tails.sum(parts) if by == "sum" else model.anomaly(windows, by)
+    rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
+    raw, worst = frame_scores(rows, tracks)
+    raw = calibration.shape(raw, mode, settings.tail, by)
+    score = smooth(raw, tracks.time_s, _smoothing_s(model, settings), causal=mode == "online")
+    reference = _reference(model, settings)
+    frames = FrameScores(
+        frame=np.arange(tracks.frame_count, dtype=np.int32),
+        time_s=tracks.time_s,
+        score=score,
+        percentile=percentile(reference, score),
+        alarm=score > alarm_threshold(model, settings, false_alarm_rate),
+        people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
+        track_id=worst,
+    )
+    return ClipScores(
+        tracks.clip,
+        frames,
+        rows,
+        percentile(calibration.row_reference(mode, by), rows),
+        WindowScores(
+            windows,
+            anomaly,
+            percentile(calibration.row_reference("online", by), anomaly),  # where a person's is a window's
+            nearest_frame(tracks.time_s, windows.start_s),
+            nearest_frame(tracks.time_s, windows.end_s),
+            parts,
+        ),
+    )
+
+
+def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | None = None) -> float:
+    """The anomaly of a clip: that of its most abnormal person (section 4.2), not smoothed; the floor without people.
+
+    Raises:
+        ModelError: as `score_clip` does.
+    """
+    scores = score_clip(model, tracks, settings).row_score
+    if model.calibration is None or not np.isnan(scores).all():
+        return float(np.nanmax(scores))
+    settings = settings or model.settings.scoring
+    return model.calibration.floor(settings.frames, settings.by)
+
+
+def calibrate(
+    model: Model,
+    held_out: list[ClipTracks],
+    tell: Progress,
+    reference: Mapping[str, NDArray[np.float64]] | None = None,
+) -> Calibration:
+    """Score held-out normal clips, unsmoothed, by every kind and in every mode.
+
+    Args:
+        model: without a calibration yet.
+        held_out: clips that it has not learned from.
+        tell: hears of progress.
+        reference: by part of the kind "sum", scores of windows that the part has not learned from; the held-out
+            windows' where there are none.
+
+    Raises:
+        TrainingError: if they have no window.
+    """
+    settings = model.settings.windows
+    scored = []
+    for number, tracks in enumerate(held_out):
+        windows = model.windows_of(tracks)
+        own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
+        scored.append((own, model.parts(windows, own, held_out=True)))
+        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
+    known = dict(
+        zip(model.settings.scoring.parts, np.concatenate([p for _, p in scored], axis=1), strict=True)
+    )
+    tails = Tails.of([_thinned(scores) for scores in (known | dict(reference or {})).values()])
+    rows = []
+    for (own, parts), tracks in zip(scored, held_out, strict=True):
+        windows = model.windows_of(tracks)
+        by_kind = [*own.values(), tails.sum(parts)]
+        rows.append(
+            np.stack(
+                [[row_scores(windows, a, tracks, m, settings.score_stride) for m in MODES] for a in by_kind]
+            )
+        )
+    all_rows = np.concatenate(rows, axis=2)
+    if np.isnan(all_rows).all(axis=2).any():
+        raise TrainingError(
+            f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
+            f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
+            "on more video, or raise calibration.held_out"
+        )
+    frame_count = sum(tracks.frame_count for tracks in held_out)
+    decisive = model.settings.calibration.false_alarm_rate * frame_count
+    if decisive < _FEWEST_DECISIVE:
+        logger.warning(
+            "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
+            "calibration.false_alarm_rate",
+            decisive,
+            frame_count,
+        )
+    # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
+    spreads = [spread_of(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
+    rows = [np.stack([r[0], r[1], in_units(r[0], r[1], spreads), r[2]]) for r in rows]
+    frames = [
+        np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
+        for by_kind, tracks in zip(rows, held_out, strict=True)
+    ]
+    return Calibration(
+        np.repeat(np.arange(len(held_out), dtype=np.int32), [tracks.frame_count for tracks in held_out]),
+        np.concatenate([tracks.time_s for tracks in held_out]),
+        np.concatenate(frames, axis=2),
+        np.sort(np.concatenate(rows, axis=2), axis=2),
+        tails.parts,
+    )
+
+
+def _thinned(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most so many windows' scores, evenly out of all: more would only make bundles large."""
+    return scores[:: max(-(-len(scores) // _MOST_HELD_OUT), 1)]

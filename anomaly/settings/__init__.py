@@ -1,0 +1,49 @@
+"""What can be set of a model: a dataclass for each config section.
+
+Imports nothing of `anomaly` but itself, and no torch.
+"""
+
+from anomaly.settings.clustering import (
+    ASSIGNMENTS,
+    DIVERGENCES,
+    REDUCTIONS,
+    STARTS,
+    TARGETS,
+    ClusteringSettings,
+)
+from anomaly.settings.densities import FITTED_PARTS, NETWORK_PARTS, PARTS, DensitySettings
+from anomaly.settings.model import ModelSettings, settings_from_dict, settings_to_dict
+from anomaly.settings.network import ADJACENCIES, PARTITIONS, NetworkSettings
+from anomaly.settings.normality import NormalitySettings
+from anomaly.settings.scoring import KINDS, MODES, TAILS, CalibrationSettings, ScoringSettings
+from anomaly.settings.training import PRECISIONS, TRANSFORMS, TrainingSettings
+from anomaly.settings.windows import WindowSettings
+
+__all__ = [
+    "ADJACENCIES",
+    "ASSIGNMENTS",
+    "DIVERGENCES",
+    "FITTED_PARTS",
+    "KINDS",
+    "MODES",
+    "NETWORK_PARTS",
+    "PARTITIONS",
+    "PARTS",
+    "PRECISIONS",
+    "REDUCTIONS",
+    "STARTS",
+    "TAILS",
+    "TARGETS",
+    "TRANSFORMS",
+    "CalibrationSettings",
+    "ClusteringSettings",
+    "DensitySettings",
+    "ModelSettings",
+    "NetworkSettings",
+    "NormalitySettings",
+    "ScoringSettings",
+    "TrainingSettings",
+    "WindowSettings",
+    "settings_from_dict",
+    "settings_to_dict",
+]

@@ -1,0 +1,78 @@
+"""How scores are made and calibrated: the config sections ``scoring`` and ``calibration``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anomaly.settings.densities import NETWORK_PARTS, PARTS
+from pose_extract.checking import expect_one_of
+from pose_extract.errors import ConfigError
+
+MODES = ("backtracked", "online")
+
+KINDS = ("clustering", "reconstruction", "both", "sum")
+
+TAILS = ("linear", "log")
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How scores get a scale.
+
+    Attributes:
+        held_out: share of the normal video that is not trained on but calibrates the scores: whole clips where there
+            are at least 8, otherwise the end of each clip.
+        false_alarm_rate: share of normal frames that may raise an alarm.
+    """
+
+    held_out: float = 0.2
+    false_alarm_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"calibration: expected held_out between 0 and 1, got {self.held_out}")
+        if not 0 < self.false_alarm_rate < 1:
+            raise ConfigError(
+                f"calibration: expected a false_alarm_rate between 0 and 1, got {self.false_alarm_rate}"
+            )
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """How windows' anomalies become frame scores.
+
+    Attributes:
+        frames: "backtracked", a person's frame has the mean score of the windows that cover it (recorded video), or
+            "online", that of the window that ends there, and nothing from the future counts (live video).
+        by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
+            autoencoder's error, "both", their mean in units of held-out normal windows, or
+            "sum", the sum over ``parts`` of tail probabilities' logarithms (`Tails`).
+        parts: what "sum" adds up: "clustering", "reconstruction"; densities of what people do: "pose", "motion",
+            "place", "passage" (motion and place together), "conduct" (posture, motion and place together);
+            "prediction", how far off a window's last third is from what its beginning lets expect; and "pretext",
+            whether it looks played backwards, out of order, slow, or with its legs swapped; see
+            `anomaly.normality.parts`. Fixed when a model is trained.
+        tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
+            like their logarithm above the held-out normal ones (`Calibration.shape`).
+        smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
+    """
+
+    frames: str = "backtracked"
+    by: str = "clustering"
+    smoothing_s: float = 40 / 24
+    tail: str = "linear"
+    parts: tuple[str, ...] = NETWORK_PARTS
+
+    def __post_init__(self) -> None:
+        expect_one_of("scoring.frames", self.frames, MODES)
+        expect_one_of("scoring.by", self.by, KINDS)
+        expect_one_of("scoring.tail", self.tail, TAILS)
+        if not self.parts or set(self.parts) - set(PARTS) or len(set(self.parts)) != len(self.parts):
+            raise ConfigError(f"scoring: expected parts out of {PARTS}, got {self.parts}")
+        if not 0 <= self.smoothing_s <= 3600:
+            raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
+
+    @property
+    def needs_decoder(self) -> bool:
+        """Whether scores rest on the autoencoder's reconstruction."""
+        return self.by in ("reconstruction", "both") or (self.by == "sum" and "reconstruction" in self.parts)

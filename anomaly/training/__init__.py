@@ -1,0 +1,1 @@
+"""Pre-training, k-means and fine-tuning, resumable (paper, section 3.5)."""

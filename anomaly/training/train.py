@@ -1,0 +1,341 @@
+"""Training, as section 3.5 of the paper has it: pre-training, k-means, fine-tuning; and then the normality mixture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly.data.training_set import TrainingSet
+from anomaly.data.windows import Windows, make_windows
+from anomaly.networks.clustering import Occupancy, batch_target, divergence, target_distribution
+from anomaly.networks.losses import reconstruction_loss
+from anomaly.networks.st_gcae import Network
+from anomaly.normality.mixture import fit_normality
+from anomaly.normality.parts import Densities, fold_of_clips, fold_of_parts
+from anomaly.runtime import distributed
+from anomaly.runtime.seeding import seeded
+from anomaly.scoring.explanation import typical_windows
+from anomaly.scoring.scores import Progress, calibrate
+from anomaly.scoring.torch_model import TrainedModel
+from anomaly.settings import ModelSettings
+from anomaly.training.checkpoint import Checkpoint, fingerprint
+from anomaly.training.curves import Curves
+from anomaly.training.held_out import enough_for_whole, split_held_out
+from anomaly.training.run import Run
+from anomaly.training.steps import Sums, assign_all, descend, encode_sample, make_optimizer, mixed_precision
+from pose_extract.errors import TrainingError
+from pose_extract.tracks.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Learned:
+    """What the two phases of training leave for the mixture and the calibration.
+
+    Attributes:
+        settings: of the model.
+        seed: of everything random.
+        network: trained, in evaluation mode.
+        log_p: (N * G, K) log soft assignments of the training set.
+        history: one dict an epoch.
+        held_out: the clips to calibrate with.
+        data: the training set.
+        clips: how many clips it is from.
+        fold: (N,) of the training set's windows; see `Densities.fit`.
+    """
+
+    settings: ModelSettings
+    seed: int
+    network: Network
+    log_p: NDArray[np.float32]
+    history: list[dict[str, Any]]
+    held_out: list[ClipTracks]
+    data: TrainingSet
+    clips: int
+    fold: NDArray[np.int64]
+
+
+def train_model(
+    clips: Iterable[ClipTracks],
+    settings: ModelSettings,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> TrainedModel:
+    """Learn what is normal from clips that show nothing else: `learn`, then `complete`."""
+    return complete(learn(clips, settings, seed, device, progress, folder), progress)
+
+
+def learn(
+    clips: Iterable[ClipTracks],
+    settings: ModelSettings,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> Learned:
+    """Both phases of training; processes that `distributed.joined` each other do it together.
+
+    A share of the video is held out and calibrates the scores: whole clips or the ends of clips, never windows that
+    share a frame with a training window. The same clips, settings and seed give the same model on the same machine.
+
+    Args:
+        clips: the normal clips' people; of an iterator's, memory holds each until its windows have been made.
+        settings: the model's settings.
+        seed: of everything random.
+        device: "cpu" or a torch name of an accelerator.
+        progress: called as (stage, done, total, facts) after every epoch or step of a stage.
+        folder: where the checkpoint and the curves are kept; None keeps neither. If a run with the same clips,
+            settings and seed was cut off there, this one goes on after its last finished epoch.
+
+    Raises:
+        TrainingError: if there is too little data, which the message quantifies, or the loss is no longer a number.
+        ModelError: if the tracks' skeleton cannot be turned into the model's, or they lack patches that it asks for.
+        OutputError: if the folder cannot be written.
+    """
+    clips = list(clips)
+    tell = progress or _silent
+    rng = np.random.default_rng(seed)
+    checkpoint = Checkpoint(folder, fingerprint(settings, seed, device, clips) if folder else "")
+    fit, held_out = split_held_out(
+        clips, settings.calibration.held_out, rng, whole=settings.windows.extent == "clip"
+    )
+    del clips  # each is let go when its windows have been made
+    people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
+    settings = _with_patch_channels(settings, fit)
+    folds: list[NDArray[np.int64]] = []
+    windows = Windows.concatenate(_windows_of(fit, settings, tell, folds))
+    _check_amount(len(windows), people, len(names), settings)
+    windows = windows.scaled()
+
+    with seeded(seed, device):
+        network = Network(settings).to(device)
+        if distributed.world() > 1:
+            distributed.share_weights(network)
+            torch.manual_seed(seed + distributed.rank())  # dropout masks of its own
+        data = TrainingSet(windows, settings, device)
+        run = Run(network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), tell)
+        run.resume()
+        pretrain(run, data, settings)
+        initialise(run, data, settings, seed)
+        ended = finetune(run, data, settings)
+    network.eval()
+    log_p = assign_all(network, data)
+    run.end(ended, Occupancy.of(np.exp(log_p)))
+    fold = np.concatenate(folds)
+    return Learned(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
+
+
+def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
+    """Pre-training: the autoencoder learns to reconstruct; the clustering layer stays as it is."""
+    from mmengine.optim import CosineAnnealingLR
+
+    if run.stage != "pretrain":
+        return
+    training, autoencoder = settings.training, run.network.autoencoder
+    lowest, highest = training.pretrain_rate
+    optimizer = make_optimizer(autoencoder, highest, settings)
+    swing = max(training.pretrain_epochs * data.steps // training.pretrain_swings, 1)
+    run.enter(
+        "pretrain", optimizer, CosineAnnealingLR(optimizer, T_max=swing, eta_min=lowest, by_epoch=False)
+    )
+    for _ in range(run.epoch, training.pretrain_epochs):
+        autoencoder.train()
+        losses = Sums(data.device)
+        for _, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
+            with mixed_precision(settings, data.device):
+                _, reconstruction = autoencoder(x)
+            loss = reconstruction_loss(reconstruction.float(), x, settings)
+            descend(optimizer, autoencoder, loss * (len(x) / total))
+            losses.add(loss_rec=loss * len(x))
+            rate = optimizer.param_groups[0]["lr"]
+            run.schedule.step()
+        run.finish_epoch(
+            {**losses.means(data.items_an_epoch), "learning_rate": rate}, training.pretrain_epochs
+        )
+
+
+def initialise(run: Run, data: TrainingSet, settings: ModelSettings, seed: int) -> None:
+    """Put k-means centroids of the latent vectors into the clustering layer."""
+    if run.stage != "pretrain":
+        return
+    run.tell("kmeans", 0, 1, {})
+    z = encode_sample(run.network, data, settings)
+    if distributed.is_main():
+        run.network.clustering.initialise(z, settings.clustering, seed)
+    distributed.share_weights(run.network.clustering)
+    run.begin_finetuning()
+    run.tell("kmeans", 1, 1, {"clusters": settings.clustering.clusters})
+
+
+def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
+    """Fine-tuning: expectation (equation 3, of the whole set) and maximisation (equation 4) in turn.
+
+    Returns:
+        Why it ended.
+    """
+    from mmengine.optim import ExponentialLR
+
+    training, clustering, network = settings.training, settings.clustering, run.network
+    optimizer = make_optimizer(network, training.finetune_rate, settings)
+    run.enter("finetune", optimizer, ExponentialLR(optimizer, gamma=training.finetune_decay))
+    ended = f"all {training.finetune_epochs} epochs are done"
+    for epoch in range(run.epoch, training.finetune_epochs):
+        facts = {}
+        if epoch % clustering.target_every == 0:
+            facts = expectation(run, data, settings)
+            changed = facts.get("changed", 1.0)
+            if epoch > clustering.stop_after and changed < clustering.stop_share:
+                ended = f"{100 * changed:.2f} % of the windows changed their cluster"
+                break
+        network.train()
+        losses = Sums(data.device)
+        for items, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
+            with mixed_precision(settings, data.device):
+                z, reconstruction = network.autoencoder(x)
+            log_p = network.clustering(z.float())
+            loss_rec = reconstruction_loss(reconstruction.float(), x, settings)
+            parts = divergence(log_p, target_of(run, log_p, items), clustering)
+            loss_cluster = parts.sum() / (1 if clustering.reduction == "sum" else total)
+            descend(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
+            losses.add(loss_rec=loss_rec * len(x), loss_cluster=parts.sum())
+        rate = optimizer.param_groups[0]["lr"]
+        run.schedule.step()
+        facts |= {**losses.means(data.items_an_epoch), "learning_rate": rate}
+        run.finish_epoch(facts, training.finetune_epochs)
+    return ended
+
+
+def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[str, Any]:
+    """Refresh the target of the whole set; returns what it shows of the clusters."""
+    p = assign_all(run.network, data, settings)
+    np.exp(p, out=p)
+    labels = p.argmax(axis=1).astype(np.int16)
+    facts: dict[str, Any] = {} if run.labels is None else {"changed": float((labels != run.labels).mean())}
+    run.labels = labels
+    if settings.clustering.target == "whole":
+        run.target = torch.from_numpy(target_distribution(p)).to(data.device)
+    return facts | run.watch(Occupancy.of(p))
+
+
+def target_of(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
+    """q of a batch: out of the whole set's, or by the batch's own assignments."""
+    if run.target is not None:
+        return run.target[torch.from_numpy(items).to(run.device, non_blocking=True)]
+    p = log_p.detach().exp()
+    return batch_target(p, distributed.sum_over(p.sum(dim=0)))
+
+
+def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel:
+    """The model of what was learned: fits the normality mixture and calibrates.
+
+    Raises:
+        TrainingError: if nobody is seen in the held-out video.
+    """
+    tell, settings, network = progress or _silent, learned.settings, learned.network
+    occupancy = Occupancy.of(np.exp(learned.log_p))
+    tell("normality", 0, 1, {})
+    normality = fit_normality(learned.log_p, settings.normality, learned.seed)
+    history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
+    words, shares = typical_windows(learned.log_p, learned.data)
+    scale = learned.data.windows.scale
+    model = TrainedModel(
+        settings, normality, history=history, words=words, patch_scale=scale, network=network
+    )
+    reference: dict[str, NDArray[np.float64]] = {}
+    if settings.fitted_parts:
+        model.densities, reference = _densities(learned, model)
+    tell("normality", 1, 1, {"components": model.normality.components_used})
+    model.calibration = calibrate(model, learned.held_out, tell, reference)
+    model.facts = {
+        "windows": len(learned.data.windows),
+        "clips": learned.clips,
+        "clusters_used": round(occupancy.used, 2),
+        "largest_cluster": round(occupancy.largest, 4),
+        "saturated": round(occupancy.saturated, 4),
+        "collapsed": occupancy.collapsed,
+        "cluster_shares": [round(float(share), 4) for share in shares],
+        "temperature": float(network.clustering.temperature),
+        "components_used": model.normality.components_used,
+        "held_out_frames": len(model.calibration.time_s),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "waiting": round(learned.data.waiting, 4),
+    }
+    return model
+
+
+def _densities(learned: Learned, model: TrainedModel) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
+    """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
+    settings, fit = learned.settings, learned.data.windows
+    held_out = [model.windows_of(clip, settings.windows.train_stride) for clip in learned.held_out]
+    windows = Windows.concatenate([fit, *held_out])
+    fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
+    densities = Densities.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
+    known = np.flatnonzero(fold >= 0)
+    found = densities.anomaly(windows.pick(known), fold[known])
+    return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
+
+
+def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:
+    """The settings with the length of the clips' appearance vectors, on which the first layer's width depends."""
+    found = [clip.features.shape[2] for clip in clips if clip.features is not None]
+    if not settings.windows.patches or settings.windows.patch_channels or not found:
+        return settings
+    return replace(settings, windows=replace(settings.windows, patch_channels=int(found[0])))
+
+
+def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+    """Progress that nobody wants."""
+
+
+def _windows_of(
+    clips: list[ClipTracks], settings: ModelSettings, tell: Progress, folds: list[NDArray[np.int64]]
+) -> Iterator[Windows]:
+    """Training windows, clip after clip, which are taken out of the list; their folds are put behind ``folds``."""
+    found, total = 0, len(clips)
+    whole = fold_of_clips(clips, settings.densities) if enough_for_whole(total) else None
+    for number in range(total):
+        clip = clips.pop(0)
+        camera = settings.densities.camera_of(clip.clip)
+        windows = make_windows(clip, settings.windows, settings.windows.train_stride, camera)
+        if whole is None:
+            folds.append(fold_of_parts(windows, clip.time_s, settings.densities.folds))
+        else:
+            folds.append(np.full(len(windows), whole[number]))
+        found += len(windows)
+        tell("windows", number + 1, total, {"windows": found})
+        yield windows
+
+
+def _check_amount(windows: int, people: int, clips: int, settings: ModelSettings) -> None:
+    """Raise TrainingError unless there are enough windows for the clusters and the mixture."""
+    per_window = len(settings.training.transforms)
+    mixture = -(-2 * settings.normality.components * settings.normality.every // per_window)
+    needed = max(5 * settings.clustering.clusters, mixture)
+    if windows >= needed:
+        return
+    sizes = settings.windows
+    held_out = f"besides the {100 * settings.calibration.held_out:.0f} % held out"
+    if sizes.extent == "clip":
+        raise TrainingError(
+            f"too little to train on: at least {needed} windows are needed, one for a person or two in a clip, got "
+            f"{windows} from {people} tracks in {clips} clips. Add normal clips, {held_out}, or lower "
+            "windows.min_frames"
+        )
+    window_s = sizes.frames / sizes.fps
+    needed_s = needed * sizes.train_stride / sizes.fps + window_s
+    raise TrainingError(
+        f"too little to train on: at least {needed} windows of {window_s:g} s are needed, got {windows} from "
+        f"{people} tracks. That is {needed_s:.0f} s or more of people in view without a gap, {held_out}: add normal "
+        "video, or lower windows.train_stride"
+    )

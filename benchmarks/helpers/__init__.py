@@ -1,0 +1,1 @@
+"""What several measurements share: data, networks to compare with, forms of the method."""

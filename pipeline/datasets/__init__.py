@@ -1,0 +1,1 @@
+"""Public data sets by config: layout, clips and labels."""

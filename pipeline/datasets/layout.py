@@ -1,0 +1,138 @@
+"""How a data set's files lie in the user's copy: found by patterns, selected by lists and actions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline.settings.dataset import DatasetSettings
+from pose_extract.errors import FormatError, UsageError
+from pose_extract.formats.base import get_format
+from pose_extract.formats.json_files import load_json
+from pose_extract.formats.ntu import parse_name
+from pose_extract.formats.parsing import clip_name
+
+_ENDINGS = re.compile(r"[_-]alphapose([_-](tracked[_-]persons?|results))?$", re.IGNORECASE)
+_MOST_LINES = 12  # of what is missing, in one message
+
+
+def find_poses(
+    settings: DatasetSettings, root: Path
+) -> tuple[list[Path], list[Path], dict[str, int], dict[str, int]]:
+    """The files or folders of poses to train and to test on, and both clips' actions if these are the labels.
+
+    Raises:
+        UsageError: lists everything that is missing, and where it was expected.
+        FormatError: a list is damaged.
+    """
+    missing: list[str] = []
+    found: dict[str, list[Path]] = {}
+    for key, pattern in (("train", settings.train), ("test", settings.test)):
+        found[key] = _find(settings, root, pattern)
+        if pattern and not found[key]:
+            missing.append(f"{key} {root / pattern} (poses, format {settings.format})")
+    missing += [
+        f"{key} {root / path}"
+        for key, path in (
+            ("labels", settings.labels),
+            ("keep", settings.keep),
+            ("frame_counts", settings.frame_counts),
+            ("train_list", settings.train_list),
+            ("test_list", settings.test_list),
+            ("train_actions", settings.train_actions),
+            ("test_actions", settings.test_actions),
+        )
+        if path and not (root / path).exists()
+    ]
+    if not missing:
+        for key, listed in (("train", settings.train_list), ("test", settings.test_list)):
+            if listed:
+                found[key], absent = _listed(found[key], root / listed)
+                missing += [f"{key} poses of the clip {clip}, which {listed} names" for clip in absent]
+    if missing:
+        more = len(missing) - _MOST_LINES
+        lines = [f"  {line}" for line in missing[:_MOST_LINES]] + [f"  and {more} more"] * (more > 0)
+        raise UsageError(
+            f"{root} is not laid out as expected of {settings.name}; missing:\n"
+            + "\n".join(lines)
+            + "\nset dataset.train, dataset.test, dataset.labels … where your copy's layout is another one"
+        )
+    train = [part for part in found["train"] if clip_of(part) not in settings.excluded_train]
+    test = [part for part in found["test"] if clip_of(part) not in settings.excluded_test]
+    learned: dict[str, int] = {}
+    actions: dict[str, int] = {}
+    if settings.label_kind == "actions":
+        train, test, learned, actions = _by_action(settings, root, train, test)
+    return train, test, learned, actions
+
+
+def clip_of(part: Path) -> str:
+    """The name of the clip in a file or folder of poses, as reading it gives it."""
+    if part.is_dir():
+        camera = part.resolve().parent.name
+        return clip_name(f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name)
+    return clip_name(_ENDINGS.sub("", part.stem))
+
+
+def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
+    """Every file or folder of poses that a pattern finds, in order."""
+    chosen = get_format(settings.format)
+    parts: dict[Path, None] = {}
+    try:
+        matches = sorted(root.glob(pattern)) if pattern else []
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
+    for match in matches:
+        try:
+            parts.update(dict.fromkeys(chosen.find(match)))
+        except FormatError:
+            continue  # a folder without poses
+    return list(parts)
+
+
+def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
+    """The parts that a list names, in its order, and the names for which there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
+    names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))
+    by_name = {clip_of(part): part for part in parts}
+    return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]
+
+
+def _by_action(
+    settings: DatasetSettings, root: Path, train: list[Path], test: list[Path]
+) -> tuple[list[Path], list[Path], dict[str, int], dict[str, int]]:
+    """Normal clips to train on, clips to test on, and the actions of both."""
+    if settings.train_people:
+        train = [part for part in train if parse_name(part.stem).get("person") in settings.train_people]
+        test = [part for part in test if parse_name(part.stem).get("person") not in settings.train_people]
+    known = _actions(train, settings.train_actions, root)
+    actions = _actions(test, settings.test_actions, root)
+    train = [part for part in train if settings.is_normal(known[clip_of(part)])]
+    if not train or not test:
+        raise UsageError(
+            f"{root}: no clips of the split {settings.split!r} to {'test' if train else 'train'} on"
+        )
+    return train, test, {clip: known[clip] for clip in map(clip_of, train)}, actions
+
+
+def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
+    """clip -> its action: from a JSON file, or from the clips' names (NTU's)."""
+    content = load_json(root / listed) if listed else None
+    if listed and not isinstance(content, dict):
+        raise FormatError(f"{root / listed}: expected an object clip -> action")
+    actions = {}
+    for part in parts:
+        entry = content.get(part.stem) if isinstance(content, dict) else parse_name(part.stem).get("action")
+        action = entry.get("label_index") if isinstance(entry, dict) else entry
+        if not isinstance(action, int) or isinstance(action, bool):
+            where = (
+                f"{root / listed}: [{part.stem!r}]['label_index']"
+                if listed
+                else f"{part}: the name's action (A…)"
+            )
+            raise FormatError(f"{where}: expected the number of the clip's action, found {action!r:.40}")
+        actions[clip_of(part)] = action
+    return actions

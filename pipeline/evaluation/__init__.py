@@ -1,0 +1,1 @@
+"""Models against labelled clips: figures, reports and ablations."""

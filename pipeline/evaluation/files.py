@@ -1,0 +1,213 @@
+"""What an evaluation leaves in its folder: evaluation.json, the curves of every frame, and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.evaluation.figures import LabelledScores, clip_auc
+from anomaly.evaluation.intervals import runs_of
+from pipeline.evaluation.evaluate import ModelEvaluation
+from pipeline.evaluation.report import Evaluation, as_json
+from pipeline.pictures.plot import save_figure, thin
+from pose_extract.files import complete_or_absent, write_atomically, writing
+
+_COLOURS = {"backtracked": "#1f3b73", "online": "#e07b00"}
+_MOST_POINTS = 2000
+
+
+class EvaluationFolder:
+    """The folder that ``--out`` names. Models are added one by one, so that curves of one only are in memory.
+
+    Args:
+        folder: where to; made if need be.
+        protocol: of the evaluation, for the pictures' titles.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, protocol: str) -> None:
+        self.folder, self._protocol = folder, protocol
+        with writing(folder):
+            folder.mkdir(
+                parents=True, exist_ok=True
+            )  # what cannot be written is said before hours of scoring
+        self._rocs: list[tuple[str, int, Any]] = []
+        self._count = 0
+
+    def add(self, model: ModelEvaluation) -> None:
+        """Write the curves of a model: frames.csv (frames-2.csv for the second), and pictures of the first's clips."""
+        self._count += 1
+        ending = "" if self._count == 1 else f"-{self._count}"
+        write_frames(self.folder / f"frames{ending}.csv", model)
+        for mode, curves in model.curves.items():
+            points = _roc_and_pr(curves)
+            if points is not None:
+                self._rocs.append((mode, self._count, points))
+        if self._count == 1:
+            of_clips = list(zip(*model.curves.values(), strict=True))
+            for of_modes in of_clips:
+                path = self.folder / "clips" / f"{of_modes[0].clip}.png"
+                plot_clip(path, list(model.curves), of_modes, self._protocol)
+
+    def finish(self, evaluation: Evaluation) -> None:
+        """Write the pictures of all models and, last, evaluation.json."""
+        if self._rocs:
+            self._plot_curves(evaluation)
+        text = json.dumps(as_json(evaluation), indent=1, allow_nan=False, ensure_ascii=False)
+        write_atomically(self.folder / "evaluation.json", text.encode())
+
+    def _plot_curves(self, evaluation: Evaluation) -> None:
+        share = evaluation.models[0].figures[evaluation.main]
+        chance = share.abnormal / share.frames
+        for kind in ("roc", "pr"):
+            figure, axes = _axes((5.2, 5.2))
+            for mode in evaluation.modes:
+                name = "auc_micro" if kind == "roc" else "ap"
+                value = f"{'AUC' if kind == 'roc' else 'AP'} {evaluation.figure(name, mode):.3f}"
+                for count, (_, _, points) in enumerate(r for r in self._rocs if r[0] == mode):
+                    x, y = points[kind]
+                    axes.plot(
+                        x, y, color=_COLOURS[mode], lw=1.5, alpha=1 if len(evaluation.models) == 1 else 0.6,
+                        label=f"{mode}: {value}" if count == 0 else None,
+                        drawstyle="default" if kind == "roc" else "steps-post",
+                    )  # fmt: skip
+            line = ([0, 1], [0, 1]) if kind == "roc" else ([0, 1], [chance, chance])
+            axes.plot(*line, color="#999999", lw=0.9, ls="--", label="chance")
+            axes.set_xlabel(
+                "share of normal frames flagged"
+                if kind == "roc"
+                else "share of abnormal frames flagged (recall)"
+            )
+            axes.set_ylabel(
+                "share of abnormal frames flagged"
+                if kind == "roc"
+                else "share of flagged frames that are abnormal (precision)"
+            )
+            axes.set_xlim(-0.01, 1.01)
+            axes.set_ylim(-0.01, 1.03)
+            axes.set_aspect("equal")
+            several = f", {len(evaluation.models)} models" if len(evaluation.models) > 1 else ""
+            axes.set_title(
+                f"{'ROC' if kind == 'roc' else 'precision-recall'} curve, {self._protocol} protocol{several}",
+                loc="left",
+            )
+            axes.legend(loc="lower right" if kind == "roc" else "best", frameon=False, fontsize=9)
+            save_figure(figure, self.folder / f"{kind}.png")
+
+
+def write_frames(path: Path, model: ModelEvaluation) -> None:
+    """A row a frame: clip, frame, time, label, whether it counts, and each mode's score and alarm."""
+    modes = list(model.curves)
+    with complete_or_absent(path) as file:
+        table = csv.writer(file)
+        table.writerow(
+            [
+                "clip",
+                "frame",
+                "time_s",
+                "abnormal",
+                "kept",
+                *(f"{k}_{m}" for m in modes for k in ("score", "alarm")),
+            ]
+        )
+        for of_modes in zip(*model.curves.values(), strict=True):
+            clip = of_modes[0]
+            for i in range(len(clip.score)):
+                values: list[Any] = []
+                for its in of_modes:
+                    values += [f"{its.score[i]:.6g}", "" if its.alarm is None else int(its.alarm[i])]
+                table.writerow(
+                    [clip.clip, i, f"{clip.time_s[i]:.6f}", int(clip.abnormal[i]), int(clip.kept[i]), *values]
+                )
+
+
+def _roc_and_pr(curves: Sequence[LabelledScores]) -> dict[str, tuple[NDArray[Any], NDArray[Any]]] | None:
+    """Points of both curves, thin enough to draw; None if frames are of one kind only."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    score = np.concatenate([c.score[c.kept] for c in curves])
+    abnormal = np.concatenate([c.abnormal[c.kept] for c in curves])
+    if not 0 < abnormal.sum() < len(abnormal):
+        return None
+    false, hits, _ = roc_curve(abnormal, score)
+    precision, recall, _ = precision_recall_curve(
+        abnormal, score
+    )  # the last point, (0, 1), is by convention only
+    return {"roc": _thinned(false, hits), "pr": _thinned(recall[:-1], precision[:-1])}
+
+
+def _thinned(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).round().astype(int))
+    return x[keep], y[keep]
+
+
+def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores], protocol: str) -> None:
+    """One clip's scores over time, what is abnormal and what is left out, and the alarms.
+
+    Args:
+        path: .png, .svg or .pdf to write.
+        modes: name of each curve.
+        curves: the clip's scores in each mode.
+        protocol: for the title.
+    """
+    figure, axes = _axes((11, 3.6))
+    clip = curves[0]
+    last = clip.time_s[-1] if len(clip.time_s) else 0.0
+    edges = np.append(clip.time_s, last + (1 / clip.fps if clip.fps else 0.0))
+    for mask, colour, name in (
+        (clip.abnormal & clip.kept, "#f4c7c3", "labelled abnormal"),
+        (~clip.kept, "#dddddd", "left out"),
+    ):
+        _draw_runs(axes, edges, mask, (0, 1), colour, name, transform=axes.get_xaxis_transform())
+    low = min((float(c.score.min()) for c in curves if len(c.score)), default=0.0)
+    high = max((float(c.score.max()) for c in curves if len(c.score)), default=1.0)
+    step = 0.07 * max(high - low, 1e-6)
+    for number, (mode, its) in enumerate(zip(modes, curves, strict=True)):
+        keep = thin(its.score, _MOST_POINTS)
+        auc = clip_auc(its)
+        shown = "" if np.isnan(auc) else f", AUC {auc:.3f}"
+        colour = _COLOURS[mode]
+        axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{shown}")
+        if its.alarm is not None:
+            at = (low - (number + 1) * step, 0.3 * step)
+            _draw_runs(axes, edges, its.alarm, at, colour, f"{mode} alarm")
+    axes.set_xlim(0, max(float(edges[-1]), 1e-3))
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("anomaly score")
+    axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, frameon=False, fontsize=9)
+    save_figure(figure, path)
+
+
+def _draw_runs(
+    axes: Any,
+    edges: NDArray[Any],
+    mask: NDArray[Any],
+    at: tuple[float, float],
+    colour: str,
+    name: str,
+    **how: Any,
+) -> None:
+    """Bars from ``at[0]``, ``at[1]`` high, for the runs of True; with an edge, so that the shortest can be seen."""
+    spans = [(edges[first], edges[stop] - edges[first]) for first, stop in runs_of(mask)]
+    if spans:  # one collection, for clips with thousands of them
+        axes.broken_barh(spans, at, facecolor=colour, edgecolor=colour, lw=0.8, label=name, **how)
+
+
+def _axes(size: tuple[float, float]) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

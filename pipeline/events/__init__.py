@@ -1,0 +1,1 @@
+"""Events: the stretches of alarms that an operator looks at."""

@@ -1,0 +1,230 @@
+"""What an operator looks at: events, the stretches of alarms of a clip, each with its peak and its people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.evaluation.intervals import runs_of
+from anomaly.scoring.scores import ClipScores, FrameScores
+from pose_extract.errors import ConfigError
+from pose_extract.tracks.records import ClipTracks
+
+_ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """How alarms become events (config section ``events``).
+
+    Attributes:
+        merge_gap_s: alarms no more seconds apart are one event.
+        min_s: an event that is shorter, in seconds, is left out; judged after merging.
+        most_people: so many of an event's people are named, the worst ones.
+        margin_s: an event's video begins so many seconds before it and ends so many after it.
+        most_clip_s: seconds of an event's video; of a longer event, the part around its peak.
+        most_pictures: so many events of a clip get a thumbnail and a video, the worst ones.
+    """
+
+    merge_gap_s: float = 1.0
+    min_s: float = 0.2
+    most_people: int = 10
+    margin_s: float = 2.0
+    most_clip_s: float = 60.0
+    most_pictures: int = 500
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.merge_gap_s <= 86_400 and 0 <= self.min_s <= 86_400):
+            raise ConfigError(
+                "events: expected merge_gap_s and min_s of 0 to 86400 seconds, got "
+                f"{self.merge_gap_s} and {self.min_s}"
+            )
+        if not (0 <= self.margin_s <= 3600 and 1 <= self.most_clip_s <= 86_400):
+            raise ConfigError(
+                "events: expected a margin_s of 0 to 3600 and a most_clip_s of 1 to 86400 seconds, got "
+                f"{self.margin_s} and {self.most_clip_s}"
+            )
+        if not (0 <= self.most_people <= 1000 and 0 <= self.most_pictures <= 100_000):
+            raise ConfigError(
+                "events: expected most_people of 0 to 1000 and most_pictures of 0 to 100000, got "
+                f"{self.most_people} and {self.most_pictures}"
+            )
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of a clip in which alarms are on, short gaps included.
+
+    Attributes:
+        start_frame: its first frame, from 0.
+        end_frame: the frame after its last.
+        start_s: when its first frame is shown, in seconds of the clip.
+        end_s: when its last frame is no longer shown.
+        peak_frame: the frame with the highest score; the first of equals.
+        peak_s: when that is shown.
+        score: the score of the peak.
+        percentile: its percentile, 0 to 100.
+        people: track ids of those who are scored in its alarm frames, the one with the highest score first.
+        people_percentile: (P,) percentile of each one's highest score there, 0 to 100, among held-out normal people.
+        boxes: (P, 4) their boxes at the peak, x1 y1 x2 y2 in pixels; NaN of who is not in that frame.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    peak_frame: int
+    peak_s: float
+    score: float
+    percentile: float
+    people: tuple[int, ...]
+    people_percentile: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+
+    @property
+    def length_s(self) -> float:
+        """How long it lasts, in seconds."""
+        return self.end_s - self.start_s
+
+
+def find_events(
+    tracks: ClipTracks,
+    scores: ClipScores,
+    settings: EventSettings | None = None,
+    alarm: NDArray[np.bool_] | None = None,
+) -> list[Event]:
+    """The events of a clip in order of time.
+
+    Args:
+        tracks: the clip as it was scored (cleaned), for the boxes.
+        scores: its scores.
+        settings: how alarms become events; the defaults if left out.
+        alarm: (F,) to be used in place of the scores' own alarms, for another threshold.
+    """
+    finder = EventFinder(tracks.fps, settings)
+    return [*finder.add(0, tracks, scores, alarm), *finder.finish()]
+
+
+class EventFinder:
+    """Finds events in a clip that comes part by part, as `pipeline.scoring.parts.score_parts` gives it.
+
+    It keeps one unfinished event; memory grows with the people of that one only.
+
+    Args:
+        fps: mean frame rate of the clip: how long its last frame is shown.
+        settings: how alarms become events; the defaults if left out.
+    """
+
+    def __init__(self, fps: float, settings: EventSettings | None = None) -> None:
+        self.settings = settings or EventSettings()
+        self._frame_s = 1 / fps
+        self._open: _Unfinished | None = None
+
+    def add(
+        self, begin: int, part: ClipTracks, scores: ClipScores, alarm: NDArray[np.bool_] | None = None
+    ) -> list[Event]:
+        """Take in the next part of the clip; returns the events that are complete with it.
+
+        Args:
+            begin: first frame of the part.
+            part: its cleaned tracks; frames count from the part's first, times are the clip's.
+            scores: its scores.
+            alarm: (F,) to be used in place of the scores' own alarms.
+        """
+        frames = scores.frames
+        if not len(frames):
+            return []
+        done = []
+        ends = np.append(frames.time_s[1:], frames.time_s[-1] + self._frame_s)
+        if (
+            self._open is not None and self._open.end_frame == begin
+        ):  # now it is known how long its last one was
+            self._open.end_s = float(frames.time_s[0])
+        for first, stop in runs_of(frames.alarm if alarm is None else alarm):
+            run = _Unfinished(begin + first, begin + stop, float(frames.time_s[first]), float(ends[stop - 1]))
+            run.look(begin, first, stop, part, scores)
+            if self._open is not None and not self._apart(run.start_s):
+                self._open.take(run)
+            else:
+                done += self._close()
+                self._open = run
+        if self._open is not None and self._apart(float(frames.time_s[-1])):
+            done += self._close()
+        return done
+
+    def finish(self) -> list[Event]:
+        """The clip's last event, if it was not complete yet."""
+        return self._close()
+
+    def _apart(self, start_s: float) -> bool:
+        """Whether alarms that begin then are no longer part of the unfinished event."""
+        assert self._open is not None
+        return start_s - self._open.end_s > self.settings.merge_gap_s + _ROUNDING_S
+
+    def _close(self) -> list[Event]:
+        event, self._open = self._open, None
+        if event is None or event.end_s - event.start_s < self.settings.min_s - _ROUNDING_S:
+            return []
+        return [event.finished(self.settings.most_people)]
+
+
+@dataclass
+class _Unfinished:
+    """An event in the making: `Event`'s fields, and for each person the highest score and its percentile."""
+
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    peak_frame: int = -1
+    peak_s: float = np.nan
+    score: float = -np.inf
+    percentile: float = np.nan
+    people: dict[int, tuple[float, float]] = field(default_factory=dict)
+    boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+    def look(self, begin: int, first: int, stop: int, part: ClipTracks, scores: ClipScores) -> None:
+        """See what is in the frames first..stop-1 of a part of the clip, which begins at frame ``begin``."""
+        frames: FrameScores = scores.frames
+        peak = first + int(np.argmax(frames.score[first:stop]))
+        self.peak_frame, self.peak_s = begin + peak, float(frames.time_s[peak])
+        self.score, self.percentile = float(frames.score[peak]), float(frames.percentile[peak])
+        low, high = np.searchsorted(part.frame, [peak, peak + 1])
+        self.boxes = {
+            int(track): np.asarray(box, np.float64)
+            for track, box in zip(part.track[low:high], part.boxes[low:high], strict=True)
+        }
+        low, high = np.searchsorted(part.frame, [first, stop])
+        score, track = scores.row_score[low:high], part.track[low:high]
+        scored = np.flatnonzero(~np.isnan(score))
+        rows = scored[np.lexsort((score[scored], track[scored]))]  # each person's highest comes last
+        for row in rows[np.flatnonzero(np.diff(track[rows], append=-1))]:
+            self.people[int(track[row])] = float(score[row]), float(scores.row_percentile[low + row])
+
+    def take(self, later: _Unfinished) -> None:
+        """Become one with a later one."""
+        self.end_frame, self.end_s = later.end_frame, later.end_s
+        if later.score > self.score:
+            self.peak_frame, self.peak_s = later.peak_frame, later.peak_s
+            self.score, self.percentile, self.boxes = later.score, later.percentile, later.boxes
+        for track, found in later.people.items():
+            self.people[track] = max(found, self.people.get(track, found))
+
+    def finished(self, most_people: int) -> Event:
+        worst = sorted(self.people, key=lambda track: (-self.people[track][0], track))[:most_people]
+        nowhere = np.full(4, np.nan)
+        return Event(
+            self.start_frame,
+            self.end_frame,
+            self.start_s,
+            self.end_s,
+            self.peak_frame,
+            self.peak_s,
+            self.score,
+            self.percentile,
+            tuple(worst),
+            np.array([self.people[track][1] for track in worst], np.float64),
+            np.array([self.boxes.get(track, nowhere) for track in worst], np.float64).reshape(-1, 4),
+        )

@@ -1,0 +1,1 @@
+"""Every method that the paper compares, fitted and scored in one way."""

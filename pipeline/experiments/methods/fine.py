@@ -1,0 +1,290 @@
+"""The fine-grained setting (paper, section 4.1): methods on untrimmed video with labels of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.bundle import load_bundle
+from anomaly.data.windows import Windows, make_windows
+from anomaly.evaluation.figures import Figures, LabelledScores, evaluate
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import calibrate
+from anomaly.scoring.smoothing import smooth
+from anomaly.training.held_out import split_held_out
+from pipeline.datasets.dataset import into_workspace, prepare
+from pipeline.evaluation.ablate import evaluated, trained
+from pipeline.evaluation.evaluate import EvaluationSettings, LabelledClips, score_labelled
+from pipeline.experiments.data.frames import FrameCache, FrameClips, load_frames
+from pipeline.experiments.methods.window_methods import Methods, Score
+from pipeline.experiments.running.cells import Cell, digest
+from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
+from pipeline.scoring import Scorer
+from pipeline.workspace import Workspace
+from pose_extract.errors import UsageError
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.cleaning import clean_tracks
+from pose_extract.tracks.records import ClipTracks
+
+if TYPE_CHECKING:
+    from anomaly.scoring.torch_model import TrainedModel
+
+
+class Clips(Protocol):
+    """Where clips come from: `DatasetClips`, or `pipeline.experiments.data.street_clips.StreetClips`."""
+
+    name: str
+    published: bool
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes them, as JSON can hold it."""
+        ...
+
+    def clips(self, seed: int) -> tuple[Workspace, LabelledClips]:
+        """The workspace with the clips to train on, and the labelled clips to test on."""
+        ...
+
+
+class DatasetClips:
+    """A data set's clips, imported into a workspace; the same for every seed.
+
+    Args:
+        settings: with the section ``dataset``.
+        workspace: where the tracks go.
+        quiet: no progress.
+
+    Attributes:
+        name: of the data set.
+        published: whether it is table 1's.
+
+    Raises:
+        UsageError: the data set is not where the settings say, or has other labels.
+        FormatError: labels are damaged.
+    """
+
+    def __init__(self, settings: ExperimentSettings, workspace: Workspace, quiet: bool = False) -> None:
+        if settings.dataset.label_kind == "actions":
+            raise UsageError(
+                f"{settings.dataset.name} has clips of actions, not frames that are labelled: see "
+                "gepc-pipeline experiment table2"
+            )
+        self.name, self.published = settings.dataset.name, settings.dataset.label_kind == "shanghaitech"
+        self._workspace = workspace
+        self._labelled = into_workspace(prepare(settings.dataset, settings.tracking), workspace, quiet=quiet)
+        entries = {entry.clip: entry.key for entry in workspace.entries()}
+        self._identity: dict[str, Any] = {
+            "dataset": self.name,
+            "train": [entry.key for entry in workspace.training_clips()],
+            "test": [entries[clip] for clip in self._labelled.paths],
+            "labels": digest(
+                [
+                    np.flatnonzero(np.diff(masks[clip], prepend=False)).tolist()
+                    for masks in (self._labelled.abnormal, self._labelled.kept)
+                    for clip in self._labelled.paths
+                ]
+            ),
+        }
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """As `Clips.identity`."""
+        return self._identity
+
+    def make_patches(self, settings: ExperimentSettings, device: str) -> None:
+        """Make features of crops of all clips, out of the videos in ``experiment.videos`` (and ``train_videos``)."""
+        from pipeline.patches.making import clip_of, encoder_for, make_all
+
+        options, workspace = settings.experiment, self._workspace
+        if not options.videos:
+            raise UsageError(
+                "features of crops need the clips' videos: --set experiment.videos='FOLDER/{clip}.avi'"
+            )
+        train = [workspace.tracks_path(entry.clip) for entry in workspace.training_clips()]
+        normal = [clip_of(path, options.train_videos or options.videos) for path in train]
+        tests = [clip_of(path, options.videos) for path in self._labelled.paths.values()]
+        encoder, kind, _ = encoder_for(workspace, normal, settings.patches, 0, device, quiet=True)
+        make_all([*normal, *tests], kind, encoder, settings.patches.most_gb, quiet=True)
+        self._identity["patches"] = kind
+
+    def clips(self, seed: int) -> tuple[Workspace, LabelledClips]:
+        """As `Clips.clips`."""
+        return self._workspace, self._labelled
+
+
+@dataclass
+class WindowScorer(Model):
+    """A method that scores windows, in the place of our model: calibrated, given to frames and smoothed like it.
+
+    Attributes:
+        score: anomaly of windows.
+    """
+
+    score: Score | None = None
+    _last: tuple[Windows, NDArray[np.float64]] | None = None
+
+    def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
+        """(N,) anomaly of N windows; there is only one kind of it, whatever it is asked ``by``."""
+        assert self.score is not None
+        if self._last is None or self._last[0] is not windows:
+            self._last = windows, self.score(windows)
+        return self._last[1]
+
+
+@dataclass
+class Shared:
+    """What the methods of a cell share.
+
+    Attributes:
+        methods: fits them.
+        held_out: normal clips that nothing is learned from; they calibrate.
+        workspace: with the training clips.
+        clips: to test on.
+        seed: of the cell.
+    """
+
+    methods: Methods
+    held_out: list[ClipTracks]
+    workspace: Workspace
+    clips: LabelledClips
+    seed: int
+
+
+class Fine:
+    """Every method with every seed on untrimmed clips: an `Experiment`.
+
+    Args:
+        settings: of the model, the baselines and how windows become frame scores.
+        clips: to train and to test on.
+        seeds: of everything random.
+        methods: which.
+        folder: where models are kept.
+        device: where networks run.
+    """
+
+    def __init__(
+        self,
+        settings: ExperimentSettings,
+        clips: Clips,
+        seeds: Sequence[int],
+        methods: Sequence[str],
+        folder: Path,
+        device: str = "cpu",
+    ) -> None:
+        self.settings, self.clips, self.folder, self.device = settings, clips, folder, device
+        self.methods: Sequence[str] = tuple(methods)
+        self._cells = [Cell(f"seed {seed}", seed, {"data": clips.name}) for seed in seeds]
+
+    def cells(self) -> Sequence[Cell]:
+        """As `Experiment.cells`."""
+        return self._cells
+
+    def made_from(self, cell: Cell, method: str) -> dict[str, Any]:
+        """As `Experiment.made_from`."""
+        own: dict[str, Any] = {}
+        if method in SECTIONS:
+            own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
+        if method == "frame-prediction":
+            own["videos"] = [self.settings.experiment.videos, self.settings.experiment.train_videos]
+        return {
+            "clips": self.clips.identity(cell.seed),
+            "seed": cell.seed,
+            "settings": {
+                name: asdict(getattr(self.settings, name))
+                for name in (*shaping(method), "scoring", "calibration")
+            },
+            "method": method,
+            **own,
+        }
+
+    def begin(self, cell: Cell) -> Shared:
+        """As `Experiment.begin`."""
+        workspace, clips = self.clips.clips(cell.seed)
+        settings = self.settings
+        tracks = [
+            clean_tracks(load_tracks(workspace.tracks_path(entry.clip), features=False), settings.cleaning)
+            for entry in workspace.training_clips()
+        ]
+        # As `anomaly.training.train.learn` divides them, so that all methods learn from the same windows.
+        rng = np.random.default_rng(cell.seed)
+        fit, held_out = split_held_out(tracks, settings.calibration.held_out, rng)
+        stride = settings.windows.train_stride
+        windows = Windows.concatenate(make_windows(clip, settings.windows, stride) for clip in fit)
+
+        def model() -> TrainedModel:
+            own = trained(workspace, settings, cell.seed, self.folder, self.device, quiet=True)
+            return load_bundle(own / "model", self.device)  # type: ignore[return-value]
+
+        methods = Methods(settings, cell.seed, self.device, windows, model)
+        return Shared(methods, held_out, workspace, clips, cell.seed)
+
+    def measure(self, shared: Shared, method: str) -> dict[str, Any]:
+        """As `Experiment.measure`: the figures of both modes."""
+        settings, how = self.settings, EvaluationSettings()
+        if method == "ours":
+            own = trained(shared.workspace, settings, shared.seed, self.folder, self.device, quiet=True)
+            return flat(evaluated(own, settings, shared.clips, how, self.device, quiet=True))
+        if method == "frame-prediction":
+            return flat({"backtracked": evaluate(self._by_frames(shared))})
+        score = shared.methods.score(method)
+        # One kind of score only, so "by" has no say.
+        scoring = replace(settings.scoring, by="clustering")
+        plain = replace(settings.for_model(), scoring=scoring)
+        model = WindowScorer(plain, normality=None, score=score)  # type: ignore[arg-type]
+        model.calibration = calibrate(model, shared.held_out, lambda *stage: None)
+        scorer = Scorer(model, replace(settings, scoring=scoring))
+        curves, _ = score_labelled(scorer, shared.clips, how, method, quiet=True)
+        return flat({mode: evaluate(its) for mode, its in curves.items()})
+
+    def _by_frames(self, shared: Shared) -> list[LabelledScores]:
+        """Scores of future-frame prediction, smoothed inside each clip as all others are."""
+        from anomaly.baselines.frame_prediction.model import FramePrediction
+
+        settings, options = self.settings.frame_prediction, self.settings.experiment
+        cache = FrameCache(self.folder.parent / "frames", settings.size)
+
+        def frames_of(clip: str, videos: str) -> Path:
+            source = Path(load_tracks(shared.clips.paths[clip], features=False).provenance["source"])
+            return cache.video(videos.replace("{clip}", source.stem))
+
+        baseline = FramePrediction(settings, shared.seed, self.device)
+        train_videos = options.train_videos or options.videos
+        baseline.fit(
+            FrameClips(
+                [
+                    cache.video(train_videos.replace("{clip}", Path(entry.source).stem))
+                    for entry in shared.workspace.training_clips()
+                ]
+            )
+        )
+        curves = []
+        for clip in shared.clips.paths:
+            tracks = shared.clips.load(clip)
+            raw = baseline.score_frames(load_frames(frames_of(clip, options.videos)))
+            count = len(shared.clips.abnormal[clip])
+            raw = np.pad(
+                raw[:count], (0, max(count - len(raw), 0)), mode="edge"
+            )  # decoders differ by a frame
+            score = smooth(raw, tracks.time_s, self.settings.scoring.smoothing_s, causal=False)
+            curves.append(
+                LabelledScores(
+                    clip,
+                    np.asarray(tracks.time_s),
+                    score,
+                    shared.clips.abnormal[clip],
+                    shared.clips.kept[clip],
+                )
+            )
+        return curves
+
+
+def flat(figures: dict[str, Figures]) -> dict[str, float | None]:
+    """Figures of each mode by ``mode_name``; None for what cannot be computed."""
+    return {
+        f"{mode}_{name}": None if value != value else value
+        for mode, its in figures.items()
+        for name, value in asdict(its).items()
+    }

@@ -1,0 +1,1 @@
+"""Cells of an experiment: measured once, by one process or several, and put into tables."""

@@ -1,0 +1,1 @@
+"""Poses of other tools in; tracks, scores and models out."""

@@ -1,0 +1,297 @@
+"""Poses of other tools and data sets into the workspace, and its tracks out to other formats."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.io.import_checks import checked, plain_json
+from pipeline.progress import stage
+from pipeline.versions import versions
+from pipeline.workspace import ClipEntry, Workspace, entry_of
+from pose_extract.errors import CacheError, FormatError
+from pose_extract.formats.base import get_format, read_part
+from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.parsing import clip_name
+from pose_extract.tracks.cache import load_header, save_tracks
+from pose_extract.tracks.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+_KEY_VERSION = 1  # another one makes what was imported before be imported again
+_LAST = (
+    "last"  # ends the key of a part's last clip, so that a part that is wholly there needs not be read again
+)
+_RECORD_EVERY_S = 10.0  # the manifest is an index of all clips; it is not written anew after each of 100,000
+_MOST_DAMAGE = 20  # messages that are kept with a clip
+_NAME_BYTES = 200  # file systems allow 255; "-<key>.npz.partial" is still to come
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What `import_all` did.
+
+    Attributes:
+        made: clips imported now.
+        reused: clips that were there before.
+        failed: what could not be used, each names its file.
+        seconds: wall-clock time spent.
+    """
+
+    made: tuple[ClipEntry, ...]
+    reused: tuple[ClipEntry, ...]
+    failed: tuple[FormatError, ...]
+    seconds: float
+
+
+def import_all(
+    format: str,
+    path: Path | Sequence[Path],
+    workspace: Workspace,
+    options: ImportOptions | None = None,
+    *,
+    train: bool = True,
+    quiet: bool = False,
+) -> ImportReport:
+    """Import every clip at ``path`` that the workspace does not hold yet; what is damaged is reported and left out.
+
+    Each clip is in the workspace complete or not at all, and nothing at all is written if there is no clip to import.
+
+    Args:
+        format: a name in `pose_extract.formats.base.FORMATS`.
+        path: a file, a folder of them, or files and folders as the format's ``find`` lists them.
+        workspace: where the tracks are kept.
+        options: what the format does not tell.
+        train: whether `train` shall learn from these clips.
+        quiet: no progress.
+
+    Raises:
+        UsageError: the format is unknown, or needs an option that is not given.
+        FormatError: there is nothing of this format at ``path``.
+        OutputError: a clip cannot be written; those before it are kept.
+    """
+    start = time.monotonic()
+    chosen = get_format(format)
+    options = options or ImportOptions()
+    if not isinstance(path, Path):
+        parts = list(path)
+    elif path.exists():
+        parts = chosen.find(path)
+    else:
+        raise FormatError(f"{path}: there is no such file or folder")
+    made: list[ClipEntry] = []
+    reused: list[ClipEntry] = []
+    failed: list[FormatError] = []
+    with (
+        _Importer(workspace, train) as importer,
+        stage(f"import {format}", "files", len(parts), quiet) as bar,
+    ):
+        for part in parts:
+            try:
+                key = part_key(format, part, options)
+            except OSError as error:
+                failed.append(FormatError(f"{part}: cannot be read: {error.strerror or error}"))
+                continue
+            entries = importer.whole(key)
+            if entries is None:
+                damage: list[str] = []
+                for item, number, last in _numbered(checked(read_part(chosen, part, options), part)):
+                    if isinstance(item, FormatError):
+                        failed.append(item)
+                        damage.append(str(item))
+                        logger.error("%s", item)
+                        continue
+                    clip_key = f"{key}-{number}" + (f"-{_LAST}" if last else "")
+                    provenance = _provenance(item, clip_key, part, format, options, train, damage)
+                    entry, new = importer.add(item, provenance)
+                    (made if new else reused).append(entry)
+                    damage.clear()
+                    bar.advance(0, f"{len(made)} clips, now {entry.clip}")
+            else:
+                reused += entries
+            bar.advance(1)
+    return ImportReport(tuple(made), tuple(reused), tuple(failed), time.monotonic() - start)
+
+
+def _numbered(
+    items: Iterable[ClipTracks | FormatError],
+) -> Iterator[tuple[ClipTracks | FormatError, int, bool]]:
+    """Each item, the number of clips before it, and whether it is a clip that completes a part without any damage."""
+    count, held, sound = 0, None, True
+    for item in items:
+        if held is not None:
+            yield held, count - 1, False
+            held = None
+        if isinstance(item, FormatError):
+            sound = False
+            yield item, count, False
+        else:
+            held, count = item, count + 1
+    if held is not None:
+        yield held, count - 1, sound
+
+
+class _Importer:
+    """Puts clips into a workspace, which is locked, and made if need be, only when there is a clip to put there."""
+
+    def __init__(self, workspace: Workspace, train: bool) -> None:
+        self._workspace, self._train = workspace, train
+        self._alone = ExitStack()
+        self._locked = False
+        self._unrecorded: list[ClipEntry] = []
+        self._recorded_at = time.monotonic()
+        self._written: set[str] = set()
+        self._index()
+
+    def _index(self) -> None:
+        self._by_name = {entry.clip: entry for entry in self._workspace.entries()}
+        self._by_key = {entry.key: entry for entry in self._by_name.values()}
+
+    def __enter__(self) -> _Importer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._alone:
+            self._record()
+
+    def whole(self, key: str) -> list[ClipEntry] | None:
+        """The clips of a part, if all of them are there."""
+        found: list[ClipEntry] = []
+        while True:
+            begin = f"{key}-{len(found)}"
+            last = self._at(f"{begin}-{_LAST}")
+            entry = last or self._at(begin)
+            if entry is None:
+                return None
+            found.append(entry)
+            if last is not None:
+                return [self._wanted(e) for e in found]
+
+    def add(self, clip: ClipTracks, provenance: dict[str, Any]) -> tuple[ClipEntry, bool]:
+        """Put a clip into the workspace, unless it is there; its entry, and whether it is new."""
+        key, source = provenance["key"], provenance["source"]
+        entry = self._at(key)
+        if entry is not None:
+            return self._wanted(entry), False
+        self._lock()
+        name = self._name(clip_name(clip.clip), source, key)
+        save_tracks(self._workspace.tracks_path(name), replace(clip, clip=name, provenance=provenance))
+        entry = entry_of(provenance, name)
+        self._written.add(name)
+        self._put(entry)
+        return entry, True
+
+    def _at(self, key: str) -> ClipEntry | None:
+        """The clip made from this content with these options, if its tracks are still those."""
+        entry = self._by_key.get(key)
+        if entry is None:
+            return None
+        try:
+            header = load_header(self._workspace.tracks_path(entry.clip))
+        except CacheError as error:
+            logger.warning("%s; it is made again", error)
+            return None
+        return entry if header["provenance"].get("key") == key else None
+
+    def _wanted(self, entry: ClipEntry) -> ClipEntry:
+        """The entry, for training from now on if these clips are."""
+        if self._train and not entry.train:
+            self._lock()
+            entry = replace(entry, train=True)
+            self._put(entry)
+        return entry
+
+    def _name(self, name: str, source: str, key: str) -> str:
+        """A name that no other clip has: of another file, or of this one but made just now."""
+        name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
+        taken = self._by_name.get(name)
+        if taken is None or (taken.source == source and name not in self._written):
+            return name
+        return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+    def _lock(self) -> None:
+        if not self._locked:
+            self._alone.enter_context(self._workspace.writing_tracks())
+            self._locked = True
+            self._index()
+
+    def _put(self, entry: ClipEntry) -> None:
+        self._by_name[entry.clip] = self._by_key[entry.key] = entry
+        self._unrecorded.append(entry)
+        if time.monotonic() > self._recorded_at + _RECORD_EVERY_S:
+            self._record()
+
+    def _record(self) -> None:
+        if self._unrecorded:
+            self._workspace.record(*self._unrecorded)
+            self._unrecorded.clear()
+        self._recorded_at = time.monotonic()
+
+
+def part_key(format: str, part: Path, options: ImportOptions) -> str:
+    """Hash of a file's content, or a folder's files', and of everything that shapes what is made of it."""
+    content = hashlib.sha256()
+    files = [part] if part.is_file() else sorted(file for file in part.iterdir() if file.is_file())
+    for file in files:
+        with open(file, "rb") as stream:
+            content.update(f"{file.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    shaping = {
+        "version": _KEY_VERSION,
+        "format": format,
+        # Clips are named after their files, or folders and the folders around those.
+        "name": part.resolve().parts[-1 if part.is_file() else -2 :],
+        "content": content.hexdigest(),
+        "options": _options(options),
+    }
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+
+def _options(options: ImportOptions) -> dict[str, Any]:
+    return {name: value for name, value in asdict(options).items() if name != "trust_pickle"}
+
+
+def _provenance(
+    clip: ClipTracks,
+    key: str,
+    part: Path,
+    format: str,
+    options: ImportOptions,
+    train: bool,
+    damage: list[str],
+) -> dict[str, Any]:
+    """What made the tracks. What our own files say of themselves is kept."""
+    before = plain_json(clip.provenance)
+    said = before.get("import")
+    facts = said if isinstance(said, dict) else {}
+    estimator = before.get("estimator")
+    ours = format == "gepc" and isinstance(estimator, dict) and isinstance(estimator.get("name"), str)
+    given = {name: value for name, value in _options(options).items() if value not in (None, {})}
+    kept: dict[str, Any] = {"original": before} if format == "gepc" else {}
+    if ours and isinstance(before.get("settings"), dict):
+        kept["settings"] = before["settings"]
+    return {
+        **kept,
+        "source": str(part.resolve()),
+        "key": key,
+        "train": train,
+        "estimator": estimator if ours else {"name": format},
+        "import": {**facts, "format": format, "options": given},
+        "versions": versions(),
+        "summary": {
+            "frames": clip.frame_count,
+            "rows": len(clip),
+            "tracks": clip.num_tracks,
+            "seconds": round(clip.frame_count / clip.fps, 3),
+            "coverage": round(len(np.unique(clip.frame)) / max(clip.frame_count, 1), 4),
+            "damage": damage[:_MOST_DAMAGE],
+        },
+    }

@@ -1,0 +1,1 @@
+"""Which frames are abnormal: masks and their file formats."""

@@ -1,0 +1,282 @@
+"""Crops out of the videos: the encoder's training on them, and their vectors beside the tracks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.patches.features import Kind, crops_kind, crops_settings, has_patches, tracks_digest
+from pipeline.progress import stage
+from pipeline.workspace import Workspace
+from pose_extract.checking import build
+from pose_extract.errors import UsageError, VideoError
+from pose_extract.patches.crops import crops_around
+from pose_extract.patches.encoder import PatchEncoder, load_encoder, save_encoder
+from pose_extract.patches.settings import PatchSettings
+from pose_extract.patches.store import CHUNK_ROWS, PatchStore, disk_bytes, encoder_digest, patches_path
+from pose_extract.patches.training import EncoderFacts, train_encoder
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.records import ClipTracks
+from pose_extract.video import VideoReader, VideoSettings, find_sources
+
+logger = logging.getLogger(__name__)
+
+_PEOPLE_AT_ONCE = 32  # whose crops pass through the network together
+
+Images = Callable[[], Iterator[NDArray[np.uint8]]]
+"""Gives a clip's frames (H, W, 3) BGR from the first on, anew at each call."""
+
+
+@dataclass(frozen=True)
+class CropClip:
+    """A clip to cut crops out of.
+
+    Attributes:
+        path: its tracks file.
+        tracks: what is in it, features left out.
+        images: its frames, those of the video from the first on.
+        first: frame of the video that the tracks' frame 0 is.
+    """
+
+    path: Path
+    tracks: ClipTracks
+    images: Images
+    first: int = 0
+
+
+def clip_of(path: Path, videos: str | None = None) -> CropClip:
+    """The clip of a tracks file.
+
+    Args:
+        path: the tracks file.
+        videos: where its video is, ``{clip}`` standing for the clip's name; None: where it was extracted from.
+
+    Raises:
+        VideoError: the video is not there.
+    """
+    tracks = load_tracks(path, features=False)
+    source = videos.replace("{clip}", tracks.clip) if videos else str(tracks.provenance.get("source") or "")
+    if not source or not Path(source).exists():
+        raise VideoError(
+            f"clip {tracks.clip}: crops need its video, but there is no {source or 'source'}; say where it is: "
+            "--videos 'FOLDER/{clip}.mp4'"
+        )
+    its: Any = tracks.provenance.get("settings") or {}
+    settings = build(VideoSettings, its.get("video") or {})
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        found = find_sources(source)
+        if len(found) != 1:
+            raise VideoError(f"clip {tracks.clip}: expected one video in {source}, found {len(found)}")
+        with VideoReader(found[0], settings) as reader:
+            if reader.info.frame_size != tuple(tracks.frame_size):
+                raise VideoError(
+                    f"clip {tracks.clip}: its tracks are of frames of {tracks.frame_size[0]}x{tracks.frame_size[1]}, "
+                    f"those of {source} have {reader.info.frame_size[0]}x{reader.info.frame_size[1]}"
+                )
+            for frame in reader:
+                yield frame.image
+
+    learned: Any = tracks.provenance.get("learned") or {}  # a clip may be cut out of another one
+    return CropClip(path, tracks, images, int(learned.get("first_frame", 0)))
+
+
+def frames_with_rows(
+    clip: CropClip, wanted: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.intp]]]:
+    """The frames that wanted rows (M,) of the tracks lie in, with the numbers of those rows.
+
+    Raises:
+        VideoError: the video ends before the tracks do.
+    """
+    tracks = clip.tracks
+    rows = np.flatnonzero(wanted)
+    if not len(rows):
+        return
+    frames = np.asarray(tracks.frame)[rows] + clip.first
+    numbers, begins = np.unique(frames, return_index=True)
+    groups = dict(zip(numbers.tolist(), np.split(rows, begins[1:]), strict=True))
+    last = int(numbers[-1])
+    for index, image in enumerate(clip.images()):
+        if index in groups:
+            yield image, groups[index]
+        if index == last:
+            return
+    raise VideoError(f"clip {tracks.clip}: its tracks go on to frame {last}, but its video ends before that")
+
+
+def collect_crops(
+    clips: Sequence[CropClip], settings: PatchSettings, quiet: bool = False
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """At most ``settings.crops`` crops, evenly out of all clips' people and frames, in order of clip and time.
+
+    Returns:
+        (N, S, S, 3) RGB and (N,) the joint that each is centred on.
+    """
+    total = sum(len(clip.tracks) for clip in clips)
+    joints = max((clip.tracks.keypoints.shape[1] for clip in clips), default=1)
+    people = min(total, max(1, settings.crops // joints))
+    chosen = np.zeros(total, bool)
+    chosen[np.linspace(0, total - 1, people).astype(np.int64) if total else []] = True
+    crops, names, begin = (
+        [np.zeros((0, settings.size, settings.size, 3), np.uint8)],
+        [np.zeros(0, np.int64)],
+        0,
+    )
+    with stage("crops to learn from", "people", people, quiet) as progress:
+        for clip in clips:
+            tracks = clip.tracks
+            mine = chosen[begin : begin + len(tracks)]
+            begin += len(tracks)
+            for image, rows in frames_with_rows(clip, mine):
+                found, usable = crops_around(image, tracks.keypoints[rows], tracks.boxes[rows], settings)
+                crops.append(found[usable])
+                names.append(np.nonzero(usable)[1])
+                progress.advance(len(rows))
+    return np.concatenate(crops), np.concatenate(names)
+
+
+def make_encoder(
+    clips: Sequence[CropClip],
+    settings: PatchSettings,
+    path: Path,
+    seed: int = 0,
+    device: str = "cpu",
+    quiet: bool = False,
+) -> EncoderFacts:
+    """Train the encoder on crops of clips and write it to ``path``.
+
+    Raises:
+        TrainingError: there are too few crops.
+    """
+    crops, joints = collect_crops(clips, settings, quiet)
+    with stage("patch encoder", "epochs", settings.epochs, quiet) as progress:
+        encoder, facts = train_encoder(
+            crops,
+            joints,
+            settings,
+            seed,
+            device,
+            lambda done, loss: progress.update(done, f"loss {loss:.3f}"),
+        )
+    save_encoder(encoder, path, {"facts": asdict(facts), "seed": seed})
+    return facts
+
+
+def make_patches(clip: CropClip, kind: Kind, encoder: PatchEncoder, quiet: bool = False) -> None:
+    """Write the crops' vectors of a clip beside its tracks; what an earlier run finished is kept.
+
+    Memory does not grow with the clip: one chunk of rows is held.
+
+    Raises:
+        VideoError: the video does not fit the tracks.
+        OutputError: they cannot be written.
+    """
+    tracks, settings = clip.tracks, crops_settings(kind)
+    joints = tracks.keypoints.shape[1]
+    identity = {"crops": kind, "tracks": tracks_digest(tracks)}
+    store = PatchStore(patches_path(clip.path), identity, (len(tracks), joints, encoder.channels))
+    done = store.begin()
+    wanted = np.arange(len(tracks)) >= done * CHUNK_ROWS
+    if not wanted.any():
+        return
+    chunk = np.zeros((0, joints, encoder.channels), np.float16)
+    waiting: list[tuple[NDArray[np.uint8], NDArray[np.bool_]]] = []
+
+    def embed() -> None:
+        nonlocal chunk, done
+        if waiting:
+            crops, usable = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
+            chunk = np.concatenate([chunk, encoder.embed(crops, usable)])
+            waiting.clear()
+        while len(chunk) >= CHUNK_ROWS or (len(chunk) and done * CHUNK_ROWS + len(chunk) == len(tracks)):
+            store.write(done, chunk[:CHUNK_ROWS])
+            chunk, done = chunk[CHUNK_ROWS:], done + 1
+
+    with stage(f"patches of {tracks.clip}", "people", int(wanted.sum()), quiet) as progress:
+        for image, rows in frames_with_rows(clip, wanted):
+            waiting.append(crops_around(image, tracks.keypoints[rows], tracks.boxes[rows], settings))
+            if sum(len(crops) for crops, _ in waiting) >= _PEOPLE_AT_ONCE:
+                embed()
+            progress.advance(len(rows))
+        embed()
+
+
+def make_all(
+    clips: Sequence[CropClip],
+    kind: Kind,
+    encoder: PatchEncoder,
+    most_gb: float,
+    quiet: bool = False,
+) -> tuple[int, int]:
+    """Make the features of all clips that lack them; says first what they take on disk.
+
+    Returns:
+        Number of clips made now, and bytes of all clips' features.
+
+    Raises:
+        UsageError: they would take more than ``most_gb``.
+    """
+    sizes = [disk_bytes(len(c.tracks), c.tracks.keypoints.shape[1], encoder.channels) for c in clips]
+    missing = [clip for clip in clips if len(clip.tracks) and not has_patches(clip.path, kind)]
+    each = disk_bytes(1, clips[0].tracks.keypoints.shape[1] if clips else 17, encoder.channels)
+    logger.info(
+        "patch features of %d clips take %.1f MB on disk (%.1f kB a person and frame); bound: %g GB (patches.most_gb)",
+        len(clips),
+        sum(sizes) / 1e6,
+        each / 1e3,
+        most_gb,
+    )
+    if sum(sizes) > most_gb * 1e9:
+        raise UsageError(
+            f"the patch features would take {sum(sizes) / 1e9:.2f} GB, more than patches.most_gb allows ({most_gb:g}): "
+            "raise it, use a narrower encoder (patches.width) or fewer clips"
+        )
+    for clip in missing:
+        make_patches(clip, kind, encoder, quiet)
+    return len(missing), sum(sizes)
+
+
+def prepare(path: Path, kind: Kind, model: Path, videos: str | None = None, quiet: bool = False) -> None:
+    """Make the crops' vectors that a model needs of a clip, by the encoder in its bundle."""
+    make_all([clip_of(path, videos)], kind, encoder_of_model(model, kind), PatchSettings().most_gb, quiet)
+
+
+def encoder_of_model(model: Path, kind: Kind) -> PatchEncoder:
+    """The encoder in a bundle; raises UsageError if it is not the one that the model was trained with."""
+    from anomaly.bundle.files import PATCH_ENCODER
+
+    file = model / PATCH_ENCODER
+    if not file.is_file() or encoder_digest(file) != kind["encoder"]:
+        raise UsageError(
+            f"{model} lacks the patch encoder that it was trained with ({PATCH_ENCODER}); train it again"
+        )
+    return load_encoder(file)
+
+
+def encoder_for(
+    workspace: Workspace,
+    clips: Sequence[CropClip],
+    settings: PatchSettings,
+    seed: int = 0,
+    device: str = "cpu",
+    fresh: bool = False,
+    quiet: bool = False,
+) -> tuple[PatchEncoder, Kind, EncoderFacts | None]:
+    """The encoder that settings name, or the workspace's own, which is trained if there is none.
+
+    Returns:
+        It, the kind of features it makes, and how its training went if it was trained now.
+    """
+    path, facts = workspace.patch_encoder, None
+    if settings.encoder:
+        path = Path(settings.encoder)
+    elif fresh or not path.is_file():
+        facts = make_encoder(clips, settings, path, seed, device, quiet)
+    return load_encoder(path, device), crops_kind(settings, encoder_digest(path)), facts

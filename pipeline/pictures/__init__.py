@@ -1,0 +1,1 @@
+"""Everything drawn: overlay video, plots, event pictures, action words."""

@@ -1,0 +1,231 @@
+"""The overlay video: skeletons and boxes coloured by anomaly, and in a strip below the picture the running score.
+
+Knows nothing of models: it draws plain arrays, percentiles 0..1 among normal behaviour and alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.pictures.drawing import draw_people
+from pipeline.pictures.score_panel import ALARM, ScorePanel
+from pose_extract.errors import ConfigError
+from pose_extract.skeletons import SKELETONS, Skeleton
+from pose_extract.tracks.records import ClipTracks, Frame
+from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
+from pose_extract.video.prefetch import prefetch
+
+_AHEAD_FRAMES = 4  # decoded, and drawn, before they are wanted
+_FASTEST_FPS = 60.0  # of the overlay of a video whose frame rate varies
+_LONGEST_HOLD_S = 10.0  # for which the last picture stays, where the source goes on without pictures
+
+
+@dataclass(frozen=True)
+class OverlaySettings:
+    """How the overlay looks.
+
+    Attributes:
+        min_confidence: joints below this confidence, 0..1, and their bones are not drawn.
+        seconds_shown: the score curve shows the last so many seconds.
+        panel: height of the strip with the score below the picture, as a share of the picture's shorter side; 0: none.
+        draw_ids: whether to write each person's track id above the box.
+        audio: whether to keep the sound of the source.
+    """
+
+    min_confidence: float = 0.3
+    seconds_shown: float = 60.0
+    panel: float = 0.16
+    draw_ids: bool = True
+    audio: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"overlay.min_confidence: expected 0..1, got {self.min_confidence}")
+        if not self.seconds_shown > 0:
+            raise ConfigError(
+                f"overlay.seconds_shown: expected more than 0 seconds, got {self.seconds_shown}"
+            )
+        if not 0 <= self.panel <= 1:
+            raise ConfigError(f"overlay.panel: expected a share of 0..1, got {self.panel}")
+
+
+def write_overlay(
+    source: VideoSource | str | Path,
+    tracks: ClipTracks,
+    path: str | Path,
+    *,
+    percentile: NDArray[np.floating],
+    alarm: NDArray[np.bool_],
+    row_percentile: NDArray[np.floating],
+    threshold: float | None = None,
+    video: VideoSettings | None = None,
+    settings: OverlaySettings | None = None,
+    skeleton: Skeleton | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write a video of ``source`` with its people and scores drawn in; memory does not grow with its length.
+
+    Args:
+        source: the clip that the tracks come from.
+        tracks: its people; M rows, F frames.
+        path: the mp4 to write.
+        percentile: (F,) each frame's score as a percentile 0..1 of normal frames.
+        alarm: (F,) bool, whether each frame raises the alarm.
+        row_percentile: (M,) the same scale for each person and frame; NaN: not scored.
+        threshold: percentile 0..1 above which a frame raises the alarm, for the line in the strip.
+        video: the settings that the tracks were extracted with; ``fps`` must be the same, ``max_side`` may differ.
+        settings: how it looks.
+        skeleton: the tracks' own, if it does not come with the package. Of one that nobody knows, joints are drawn
+            without bones.
+        progress: called after every frame with the number of frames done.
+
+    Returns:
+        the number of frames read.
+
+    Raises:
+        VideoError: the source cannot be read.
+        OutputError: the overlay cannot be written.
+        ValueError: an array has another length than the tracks.
+    """
+    settings = settings or OverlaySettings()
+    percentile, row_percentile = np.asarray(percentile, np.float64), np.asarray(row_percentile, np.float64)
+    alarm = np.asarray(alarm, bool)
+    for name, array, length in (
+        ("percentile", percentile, tracks.frame_count),
+        ("alarm", alarm, tracks.frame_count),
+        ("row_percentile", row_percentile, len(tracks)),
+    ):
+        if array.shape != (length,):
+            raise ValueError(f"write_overlay: expected {name} of shape ({length},), got {array.shape}")
+    with VideoReader(source, video) as reader:
+        size = reader.info.frame_size
+        artist = OverlayArtist(tracks, size, percentile, alarm, row_percentile, threshold, settings, skeleton)
+        sound = reader.source.path if settings.audio and reader.info.has_audio else None
+        with (
+            VideoWriter(
+                path,
+                _frame_rate(tracks),
+                artist.size,
+                audio_from=sound,
+                audio_start_s=reader.info.start_s,
+                quick=True,
+            ) as writer,
+            closing(prefetch(reader, _AHEAD_FRAMES)) as frames,
+            closing(prefetch(map(artist.draw, frames), _AHEAD_FRAMES)) as pictures,
+        ):
+            done, time_s = 0, 0.0
+            for time_s, picture in pictures:
+                writer.write(picture, time_s)
+                done += 1
+                if progress is not None:
+                    progress(done)
+            end = reader.info.end_s
+            if end is not None and not reader.damage and end - time_s < _LONGEST_HOLD_S:
+                writer.hold(end)
+    return done
+
+
+class OverlayArtist:
+    """Draws one frame after the other, people into the picture and the strip below it.
+
+    Args:
+        tracks: the clip's people.
+        size: (width, height) in pixels of the frames that will come; tracks may be those of a smaller reading.
+        percentile: (F,) as in `write_overlay`, like all that follows.
+        alarm: (F,).
+        row_percentile: (M,).
+        threshold: 0..1.
+        settings: how it looks.
+        skeleton: of the tracks, if it is not one of the package's.
+
+    Attributes:
+        size: (width, height) in pixels of what is drawn.
+    """
+
+    def __init__(
+        self,
+        tracks: ClipTracks,
+        size: tuple[int, int],
+        percentile: NDArray[np.floating],
+        alarm: NDArray[np.bool_],
+        row_percentile: NDArray[np.floating],
+        threshold: float | None,
+        settings: OverlaySettings,
+        skeleton: Skeleton | None = None,
+    ) -> None:
+        if skeleton is None or skeleton.name != tracks.skeleton:
+            skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
+        self._tracks, self._anomalies, self._alarm = tracks, row_percentile, alarm
+        self._skeleton, self._settings = skeleton, settings
+        self._starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
+        self._ratio = np.array((size[0] / tracks.frame_size[0], size[1] / tracks.frame_size[1]))
+        strip = 2 * round(min(size) * settings.panel / 2) if tracks.frame_count else 0
+        self.size = (size[0], size[1] + strip)
+        self._panel = (
+            ScorePanel(size[0], strip, tracks.time_s, percentile, alarm, threshold, settings.seconds_shown)
+            if strip
+            else None
+        )
+
+    def draw(self, frame: Frame) -> tuple[float, NDArray[np.uint8]]:
+        """Time of the frame and its picture with the strip below it. Without a strip, the frame's own array."""
+        height, known = frame.image.shape[0], frame.index < self._tracks.frame_count
+        strip = (
+            None if self._panel is None else self._panel.draw(min(frame.index, self._tracks.frame_count - 1))
+        )
+        picture = frame.image if strip is None else np.concatenate((frame.image, strip))
+        if known:
+            self._people(picture[:height], frame.index)
+            if self._alarm[frame.index]:
+                border = max(2, round(height / 120))
+                for edge in (picture[:border], picture[height - border : height]):
+                    edge[:] = ALARM
+                picture[:height, :border] = picture[:height, -border:] = ALARM
+        return frame.time_s, picture
+
+    def _people(self, picture: NDArray[np.uint8], index: int) -> None:
+        rows = slice(self._starts[index], self._starts[index + 1])
+        keypoints = self._tracks.keypoints[rows].astype(np.float64)
+        keypoints[..., :2] *= self._ratio
+        boxes = self._tracks.boxes[rows] * np.tile(self._ratio, 2)
+        if keypoints.shape[2] == 4:
+            keypoints[~_in_pixels(keypoints, boxes), :, -1] = 0.0
+        ids = self._tracks.track[rows] if self._settings.draw_ids else None
+        draw_people(
+            picture,
+            keypoints,
+            boxes,
+            ids,
+            self._anomalies[rows],
+            self._skeleton,
+            self._settings.min_confidence,
+        )
+
+
+def _frame_rate(tracks: ClipTracks) -> float:
+    """Frames a second of the overlay: the clip's; where its rate varies, so many that few frames fall together."""
+    steps = np.diff(tracks.time_s)
+    if not len(steps) or np.abs(steps * tracks.fps - 1).max() < 0.5:
+        return tracks.fps
+    return max(tracks.fps, min(_FASTEST_FPS, 1 / float(np.median(steps))))
+
+
+def _without_bones(tracks: ClipTracks) -> Skeleton:
+    count = tracks.keypoints.shape[1]
+    return Skeleton(
+        tracks.skeleton, tuple(map(str, range(count))), (), 0, tuple(range(count)), (1.0,) * count
+    )
+
+
+def _in_pixels(keypoints: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whose joints in space (P, V, 4) lie about their boxes (P, 4), and so are pixels; a Kinect's are metres."""
+    missing = (keypoints[..., -1] <= 0) | ~np.isfinite(keypoints).all(axis=2)
+    xy = np.ma.masked_array(keypoints[..., :2], np.repeat(missing[..., None], 2, axis=2))
+    middle = xy.mean(axis=1).filled(np.nan)
+    return np.asarray(((middle >= boxes[:, :2]) & (middle <= boxes[:, 2:])).all(axis=1))

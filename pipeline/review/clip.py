@@ -1,0 +1,253 @@
+"""What the page needs of one clip, gathered part by part: memory grows by some twenty bytes a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.scoring.explanation import explain
+from anomaly.scoring.scores import ClipScores, WindowScores
+from pipeline.review.files import packed, write_script
+from pipeline.review.poses import PoseFiles, levels
+from pipeline.review.thresholds import Thresholds
+from pipeline.scoring import Scorer, score_parts
+from pipeline.scoring.window_table import loudest
+from pose_extract.tracks.records import ClipTracks
+
+CELL_S = 2.0  # of a clip's time has one explanation
+_PEOPLE = 5  # named in it
+_SHORT_S = 900.0  # a clip's lanes are finer up to here
+_LANE_S = (0.125, 0.5)
+_SPARKS = 96  # columns of the small curve in the list of videos
+_KNOT_S = 0.002  # frames' times are kept to this
+
+
+@dataclass
+class ClipData:
+    """What the list of videos says of a clip, once its files are written.
+
+    Attributes:
+        frames: number of frames.
+        duration_s: from the first frame to the end of the last.
+        people: number of different people.
+        score: its highest frame score.
+        counts: its events at each stop of the threshold.
+        worst: the highest score in them, None without events.
+        spark: base64 of some highest scores over its time, float32.
+        bytes: size of its files.
+    """
+
+    frames: int
+    duration_s: float
+    people: int
+    score: float
+    counts: list[int]
+    worst: list[float | None]
+    spark: str
+    bytes: int
+
+
+@dataclass
+class _Lanes:
+    """How unusual each person was in each short span of time."""
+
+    seconds: float
+    parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]] = field(default_factory=list)
+
+    def add(self, part: ClipTracks, percentile: NDArray[np.float64]) -> None:
+        if not len(part):
+            return
+        span = np.floor(part.time_s[part.frame] / self.seconds).astype(np.int32)
+        order = np.lexsort((span, part.track))
+        track, span, level = part.track[order], span[order], levels(percentile)[order]
+        first = np.flatnonzero(np.diff(track, prepend=-1) | np.diff(span, prepend=-1))
+        self.parts.append((track[first], span[first], np.maximum.reduceat(level, first)))
+
+    def finish(self) -> list[list[Any]]:
+        """A list [track id, number of its first span, base64 of its levels] for each person, 0 where not seen."""
+        if not self.parts:
+            return []
+        track, span, level = (np.concatenate(column) for column in zip(*self.parts, strict=True))
+        order = np.lexsort((span, track))
+        track, span, level = track[order], span[order], level[order]
+        lanes = []
+        for own in np.split(np.arange(len(track)), np.flatnonzero(np.diff(track)) + 1):
+            row = np.zeros(int(span[own[-1]] - span[own[0]]) + 1, np.uint8)
+            np.maximum.at(row, span[own] - span[own[0]], level[own])
+            lanes.append([int(track[own[0]]), int(span[own[0]]), packed(row, "u1")])
+        return lanes
+
+
+class _Explanations:
+    """The most abnormal window of each stretch of time in which there could be an event, explained."""
+
+    def __init__(self, scorer: Scorer, lowest: float) -> None:
+        self._model = scorer.model
+        self._lowest = lowest
+        self._cells: dict[int, dict[str, Any]] = {}
+
+    def add(self, begin: int, scores: ClipScores) -> None:
+        frames, windows = scores.frames, scores.windows
+        possible = np.unique(np.floor(frames.time_s[frames.score > self._lowest] / CELL_S)).astype(int)
+        if not len(windows) or not len(possible):
+            return
+        cell = np.floor(windows.windows.start_s / CELL_S).astype(int)
+        track = windows.windows.track
+        wanted = np.flatnonzero(
+            np.isin(cell, np.concatenate([possible - 1, possible])) | windows.windows.whole
+        )
+        order = wanted[np.lexsort((-windows.score[wanted], track[wanted], cell[wanted]))]
+        each = order[
+            np.flatnonzero(np.diff(cell[order], prepend=-9) | np.diff(track[order], prepend=-1))
+        ]  # everybody's worst window in each cell
+        if not len(each):
+            return
+        each = each[np.lexsort((-windows.score[each], cell[each]))]
+        starts = np.flatnonzero(np.diff(cell[each], prepend=-9))
+        told = explain(self._model, windows.windows.batch(each[starts]))
+        parts = loudest(self._model, windows, each[starts])
+        names = self._model.settings.windows.body.joints
+        for n, own in enumerate(np.split(each, starts[1:])):
+            top = own[0]
+            self._put(
+                int(cell[top]),
+                {
+                    "first": int(begin + windows.first_frame[top]),
+                    "last": int(begin + windows.last_frame[top]),
+                    "track": int(track[top]),
+                    "score": round(float(windows.score[top]), 4),
+                    "percentile": round(float(windows.percentile[top]), 3),
+                    "component": int(told.component[n]),
+                    "words": [
+                        [int(word), round(float(weight), 4)]
+                        for word, weight in zip(told.words[n], told.weights[n], strict=True)
+                        if word
+                    ],
+                    "joints": [
+                        [names[joint], round(float(share), 4)]
+                        for joint, share in zip(told.joints[n], told.shares[n], strict=True)
+                        if joint >= 0
+                    ],
+                    "parts": [[part, round(share, 3)] for part, share in parts[n]],
+                    "people": _people(windows, own[:_PEOPLE]),
+                },
+            )
+
+    def _put(self, cell: int, found: dict[str, Any]) -> None:
+        """A stretch of time may lie across two parts of the clip."""
+        there = self._cells.get(cell)
+        if there is None:
+            self._cells[cell] = found
+            return
+        best: dict[int, list[Any]] = {}
+        for person in sorted([*there["people"], *found["people"]], key=lambda person: person[1]):
+            best[person[0]] = person
+        worst = sorted(best.values(), key=lambda person: -person[1])[:_PEOPLE]
+        self._cells[cell] = {**max(there, found, key=lambda one: one["score"]), "people": worst}
+
+    def finish(self) -> list[list[Any]]:
+        return [[cell, self._cells[cell]] for cell in sorted(self._cells)]
+
+
+def _people(windows: WindowScores, which: NDArray[np.int64]) -> list[list[Any]]:
+    return [
+        [
+            int(windows.windows.track[i]),
+            round(float(windows.score[i]), 4),
+            round(float(windows.percentile[i]), 3),
+        ]
+        for i in which
+    ]
+
+
+def write_clip_data(
+    folder: Path,
+    name: str,
+    scorer: Scorer,
+    tracks: ClipTracks,
+    thresholds: Thresholds,
+    advance: Callable[[int], object] = lambda frames: None,
+) -> ClipData:
+    """Score a clip and write its files: ``name/clip.js`` and the poses in pieces, ``name/poses-0.js`` and so on.
+
+    Args:
+        folder: of the page's data.
+        name: of the clip's folder in it.
+        scorer: the model.
+        tracks: the clip, as extracted.
+        thresholds: the slider's scale.
+        advance: called with the number of frames done meanwhile.
+    """
+    duration = float(tracks.time_s[-1] - tracks.time_s[0] + 1 / tracks.fps) if tracks.frame_count else 0.0
+    lanes = _Lanes(_LANE_S[0] if duration <= _SHORT_S else _LANE_S[1])
+    poses = PoseFiles(folder, name, tracks)
+    told = _Explanations(scorer, float(thresholds.stops[0]))
+    curve = []
+    for begin, part, scores in score_parts(scorer, tracks, poses.part_frames):
+        curve.append(scores.frames.score.astype(np.float32))
+        poses.add(begin, part, scores.row_percentile)
+        lanes.add(part, scores.row_percentile)
+        told.add(begin, scores)
+        advance(len(scores.frames))
+    score = np.concatenate([np.zeros(0, np.float32), *curve])
+    time_s = np.asarray(tracks.time_s, np.float64)
+    counts, worst = thresholds.count(time_s, tracks.fps, score)
+    people = lanes.finish()
+    size = write_script(
+        folder,
+        f"{name}/clip",
+        {
+            "score": packed(score, "f4"),
+            "knots": time_knots(time_s),
+            "lane_s": lanes.seconds,
+            "lanes": people,
+            "cell_s": CELL_S,
+            "cells": told.finish(),
+            "poses": poses.describe(),
+        },
+    )
+    return ClipData(
+        frames=len(score),
+        duration_s=duration,
+        people=len(people),
+        score=float(score.max(initial=thresholds.reference[0])),
+        counts=counts,
+        worst=worst,
+        spark=packed(highest(score, _SPARKS), "f4"),
+        bytes=size + poses.bytes,
+    )
+
+
+def highest(score: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+    """The highest score in each of up to ``columns`` equal stretches: no peak is lost."""
+    if len(score) <= columns:
+        return score
+    return np.maximum.reduceat(score, np.linspace(0, len(score), columns, endpoint=False).astype(int))
+
+
+def time_knots(time_s: NDArray[np.float64]) -> list[list[float]]:
+    """Frames and their times such that the times of all others lie on the lines between, to two milliseconds.
+
+    Two of them where the frame rate is constant.
+    """
+    if not len(time_s):
+        return []
+    frame = np.arange(len(time_s))
+    knots, open_ = {0, len(time_s) - 1}, [(0, len(time_s) - 1)]
+    while open_:
+        a, b = open_.pop()
+        if b - a < 2:
+            continue
+        between = np.interp(frame[a : b + 1], (a, b), (time_s[a], time_s[b]))
+        off = np.abs(time_s[a : b + 1] - between)
+        farthest = int(off.argmax())
+        if off[farthest] > _KNOT_S:
+            middle = a + min(max(farthest, 1), b - a - 1)
+            knots.add(middle)
+            open_ += [(a, middle), (middle, b)]
+    return [[k, round(float(time_s[k]), 6)] for k in sorted(knots)]

@@ -1,0 +1,115 @@
+"""Marked false alarms as normal training clips of the workspace: their people's tracks, cut out of the clip."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.review.marks import FALSE, RIGHT, Mark
+from pipeline.scoring import Scorer
+from pipeline.workspace import ClipEntry, Workspace, entry_of
+from pose_extract.tracks.cache import load_header, load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks, cut_frames
+
+logger = logging.getLogger(__name__)
+
+
+def learn_false_alarms(
+    scorer: Scorer, workspace: Workspace, marks: Sequence[Mark], tracks: Sequence[Path] = ()
+) -> list[ClipEntry]:
+    """Add the people of marked false alarms to the workspace as normal training clips; returns the new ones.
+
+    A clip is the event with a window's length before and after, without what is marked right.
+
+    Raises:
+        UsageError: another process is writing tracks.
+        OutputError: a clip cannot be written; those before it are kept.
+    """
+    windows = scorer.model.settings.windows
+    margin_s = windows.frames / windows.fps
+    files = {str(load_header(path)["clip"]): path for path in tracks}
+    made = []
+    with workspace.writing_tracks():
+        for mark in (m for m in marks if m.verdict == FALSE):
+            source = load_tracks(files.get(mark.clip) or workspace.tracks_path(mark.clip))
+            rights = [m for m in marks if m.verdict == RIGHT and m.clip == mark.clip]
+            first, stop = _without(mark, rights, source, margin_s)
+            part = cut_frames(source, first, stop)
+            if not len(part):
+                logger.warning(
+                    "nothing to learn from %s: nobody is seen there, or it is marked right too", mark
+                )
+                continue
+            clip = f"{mark.clip}-normal-{first}-{stop}"
+            original = str(source.provenance.get("key") or "")
+            key = hashlib.sha256(json.dumps([original, mark.clip, first, stop]).encode()).hexdigest()
+            there = workspace.find(key)
+            if there is not None:
+                workspace.promote(there)
+                continue
+            entry = _save(workspace, part, clip, key, mark, first)
+            made.append(entry)
+    return made
+
+
+def _without(mark: Mark, rights: Sequence[Mark], tracks: ClipTracks, margin_s: float) -> tuple[int, int]:
+    """The frames of a mark with its margins, as far around its peak as nothing in them is marked right."""
+    time_s = tracks.time_s
+    first, stop = np.searchsorted(time_s, [mark.start_s - margin_s - 1e-6, mark.end_s + margin_s - 1e-6])
+    peak = int(np.searchsorted(time_s, mark.peak_s - 1e-6))
+    for other in rights:
+        if other.start_frame <= peak < other.end_frame:
+            return 0, 0
+        if other.end_frame <= peak:
+            first = max(first, other.end_frame)
+        else:
+            stop = min(stop, other.start_frame)
+    return int(first), int(stop)
+
+
+def _save(workspace: Workspace, part: ClipTracks, clip: str, key: str, mark: Mark, first: int) -> ClipEntry:
+    provenance = {
+        **part.provenance,
+        "key": key,
+        "train": True,
+        "learned": {
+            "clip": mark.clip,
+            "start_s": mark.start_s,
+            "end_s": mark.end_s,
+            "verdict": mark.verdict,
+            "first_frame": first,
+        },
+        "source": str(part.provenance.get("source") or ""),
+        "estimator": part.provenance.get("estimator") or {"name": "unknown"},
+        "summary": {
+            "frames": part.frame_count,
+            "rows": len(part),
+            "tracks": part.num_tracks,
+            "seconds": round(part.frame_count / part.fps, 3),
+            "coverage": round(len(np.unique(part.frame)) / part.frame_count, 4),
+            "damage": [],
+        },
+    }
+    part = replace(part, clip=clip, time_s=part.time_s - part.time_s[0], provenance=provenance)
+    save_tracks(workspace.tracks_path(clip), part)
+    entry = entry_of(provenance, clip)
+    workspace.record(entry)
+    return entry
+
+
+def forget_false_alarms(workspace: Workspace) -> list[ClipEntry]:
+    """Let `train` no longer learn from clips that `learn_false_alarms` added; they stay in the workspace."""
+    with workspace.writing_tracks():
+        learned = [
+            replace(entry, train=False)
+            for entry in workspace.training_clips()
+            if load_header(workspace.tracks_path(entry.clip))["provenance"].get("learned")
+        ]
+        workspace.record(*learned)
+    return learned

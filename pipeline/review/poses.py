@@ -1,0 +1,101 @@
+"""People's poses for the page, in pieces of some seconds that it loads as it needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.review.files import packed, write_script
+from pose_extract.tracks.records import ClipTracks
+
+_RATE = 12.5  # poses a second at least; the page draws the frames between them by interpolation
+_PIECE_S = 20.0
+_PART_FRAMES = 5000
+_MIN_CONFIDENCE = 0.3  # joints below are not drawn
+_UNSEEN = 255
+NOT_SCORED = 0
+
+
+def levels(percentile: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Percentiles 0..100 as bytes 1..255, 0 where NaN."""
+    known = np.nan_to_num(percentile, nan=-1.0)
+    return np.where(known < 0, NOT_SCORED, 1 + np.round(known * 2.54)).astype(np.uint8)
+
+
+class PoseFiles:
+    """Writes ``poses-0.js``, ``poses-1.js`` and so on into a clip's folder.
+
+    A joint is two bytes: its place in the person's box, 0 to 254; a sample of a COCO person takes 47 bytes.
+
+    Attributes:
+        part_frames: the clip must come in parts of so many frames, or as a whole.
+        bytes: size of the files written.
+    """
+
+    def __init__(self, folder: Path, name: str, tracks: ClipTracks) -> None:
+        self._folder, self._name = folder, name
+        self._joints = tracks.keypoints.shape[1]
+        self._step = max(1, int(tracks.fps / _RATE))
+        self._samples = max(1, round(_PIECE_S * tracks.fps / self._step))  # of a piece
+        piece = self._samples * self._step
+        self.part_frames = piece * max(1, _PART_FRAMES // piece)
+        self._pieces: list[int] = []
+        self.bytes = 0
+
+    def add(self, begin: int, part: ClipTracks, percentile: NDArray[np.float64]) -> None:
+        """Take in the part of the clip that begins at frame ``begin``, with its people's percentiles (M,)."""
+        sampled = np.flatnonzero((begin + part.frame) % self._step == 0)
+        sample = (begin + part.frame[sampled]) // self._step
+        first = begin // self._step // self._samples
+        last = (begin + max(part.frame_count, 1) - 1) // self._step // self._samples
+        for piece in range(first, last + 1):
+            low, high = np.searchsorted(sample, [piece * self._samples, (piece + 1) * self._samples])
+            if high > low:
+                self._write(
+                    piece, sample[low:high] - piece * self._samples, part, sampled[low:high], percentile
+                )
+
+    def _write(
+        self,
+        piece: int,
+        sample: NDArray[np.integer],
+        part: ClipTracks,
+        rows: NDArray[np.integer],
+        percentile: NDArray[np.float64],
+    ) -> None:
+        keypoints = np.asarray(part.keypoints[rows], np.float64)
+        xy, boxes = keypoints[..., :2], np.asarray(part.boxes[rows], np.float64)
+        seen = (keypoints[..., -1] >= _MIN_CONFIDENCE) & np.isfinite(xy).all(axis=2)
+        if keypoints.shape[2] == 4:  # joints in space: pixels only if they lie about the box
+            centre = (
+                np.ma.masked_array(xy, np.repeat(~seen[..., None], 2, axis=2)).mean(axis=1).filled(np.nan)
+            )
+            seen &= ((centre >= boxes[:, :2]) & (centre <= boxes[:, 2:])).all(axis=1)[:, None]
+        shown = np.where(seen[..., None], xy, np.nan)
+        low = np.floor(np.fmin(boxes[:, :2], np.fmin.reduce(shown, axis=1)))
+        high = np.ceil(np.fmax(boxes[:, 2:], np.fmax.reduce(shown, axis=1)))
+        box = np.clip(np.nan_to_num(np.concatenate([low, high], axis=1)), -32768, 32767).astype(np.int16)
+        origin, size = (
+            box[:, None, :2].astype(float),
+            np.maximum(box[:, 2:].astype(float) - box[:, :2], 1)[:, None],
+        )
+        place = np.where(seen[..., None], np.clip(np.round((xy - origin) / size * 254), 0, 254), _UNSEEN)
+        self._pieces.append(piece)
+        self.bytes += write_script(
+            self._folder,
+            f"{self._name}/poses-{piece}",
+            {
+                "start": packed(np.searchsorted(sample, np.arange(self._samples + 1)), "u4"),
+                "track": packed(part.track[rows], "u4"),
+                "level": packed(levels(percentile[rows]), "u1"),
+                "box": packed(box, "i2"),
+                "joints": packed(place, "u1"),
+            },
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What the page must know to read them."""
+        return {"step": self._step, "samples": self._samples, "joints": self._joints, "pieces": self._pieces}

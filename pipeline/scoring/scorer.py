@@ -1,0 +1,171 @@
+"""A video, or its cached tracks, to scores: the frame CSV, the people CSV, the plot and the overlay."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.bundle import load_bundle
+from anomaly.bundle.files import ENCODER, read_card
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import alarm_percentile, alarm_threshold, score_at
+from anomaly.settings import ScoringSettings
+from pipeline.patches.features import Kind, has_patches, load_with_patches
+from pipeline.settings import Settings, override
+from pose_extract.checking import build
+from pose_extract.devices import check_device, pick_device
+from pose_extract.errors import ConfigError, ModelError, UsageError
+from pose_extract.tracks.records import ClipTracks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A trained model with the settings that its training clips were extracted and cleaned with.
+
+    Attributes:
+        model: the bundle.
+        settings: of video, pose, tracking and cleaning, as in training; of scoring, calibration and events, as asked
+            for.
+        by_rate: alarms follow the false alarm rate of the settings even if marks have set a threshold.
+        patches: the patch features that the model needs; None: none.
+        folder: the bundle; None where there is none.
+    """
+
+    model: Model
+    settings: Settings
+    by_rate: bool = False
+    patches: Kind | None = None
+    folder: Path | None = None
+
+    def load(self, path: Path, videos: str | None = None, quiet: bool = True) -> ClipTracks:
+        """A tracks file with the features that the model needs.
+
+        Args:
+            path: the tracks file.
+            videos: the clip's video: features of crops that are not there are made from it. None: they are not.
+            quiet: no progress.
+
+        Raises:
+            ModelError: there are none of the right kind; the message names the command that makes them.
+        """
+        needed, folder = self.patches, self.folder
+        crops = needed is not None and needed["source"] == "crops" and not has_patches(path, needed)
+        if needed is not None and folder is not None and videos is not None and crops:
+            _need_torch("features of crops need it to be made")
+            from pipeline.patches.making import prepare
+
+            prepare(path, needed, folder, videos, quiet)
+        return load_with_patches(path, self.patches, self.folder)
+
+    def alarm_above(self, way: ScoringSettings | None = None) -> float:
+        """The score above which a frame raises the alarm, ``way`` being how scores are made (the settings' way)."""
+        return alarm_threshold(self.model, way or self.settings.scoring, self.rate_for(way))
+
+    def rate_for(self, way: ScoringSettings | None = None) -> float | None:
+        """The false alarm rate that alarms follow; None where they follow the threshold that marks have set."""
+        marked, way = self.model.marked, way or self.settings.scoring
+        if marked is not None and marked.fits(way) and not self.by_rate:
+            return None
+        return self.settings.calibration.false_alarm_rate
+
+    @property
+    def alarm_percentile(self) -> float:
+        """The percentile, 0 to 100, above which a frame raises the alarm."""
+        rate = self.rate_for()
+        return alarm_percentile(self.model, self.alarm_above()) if rate is None else 100 * (1 - rate)
+
+    def score_at(self, *percentiles: float) -> dict[float, float]:
+        """Percentile, 0 to 100, among held-out normal frames -> the frame score there."""
+        scores = score_at(self.model, np.array(percentiles), self.settings.scoring)
+        return dict(zip(percentiles, scores.tolist(), strict=True))
+
+
+# What may differ from training without making the model's scores meaningless.
+_CHANGEABLE = (
+    "video",
+    "pose",
+    "blazepose",
+    "openmmlab",
+    "tracking",
+    "cleaning",
+    "scoring",
+    "calibration",
+    "events",
+)
+
+
+def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu") -> Scorer:
+    """Open a model bundle for scoring.
+
+    Args:
+        folder: the bundle.
+        overrides: ``section.key=value`` texts, for instance ``scoring.smoothing_s=0.5``.
+        device: cpu, cuda, cuda:N, mps or auto: where the model runs, and the pose networks if they are OpenMMLab's.
+
+    Raises:
+        ModelError: there is no model, or it is damaged or from another version.
+        ModelError: the model cannot reconstruct, which the settings ask for.
+        ConfigError: an override is wrong, or would change what the model has learned.
+        UsageError: there is no such device.
+    """
+    for text in overrides:
+        section = text.partition(".")[0]
+        if section not in _CHANGEABLE:
+            raise ConfigError(
+                f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
+            )
+    model = load_bundle(folder, check_device(device) if (folder / ENCODER).is_file() else _device_for(device))
+    card = read_card(folder)
+    sections = dict(card.get("tracks") or {})
+    overrides = [
+        f"openmmlab.device={device}",
+        *overrides,
+    ]  # not the one that the training clips were extracted on
+    sections["scoring"] = dataclasses.asdict(model.settings.scoring)
+    sections["calibration"] = dataclasses.asdict(model.settings.calibration)
+    settings = build(Settings, override(sections, overrides))
+    if settings.scoring.parts != model.settings.scoring.parts:
+        raise ConfigError(
+            f"scoring.parts: the model in {folder} was trained to add up {', '.join(model.settings.scoring.parts)}; "
+            "train again to change that"
+        )
+    if not model.can_reconstruct and settings.scoring.needs_decoder:
+        raise ModelError(
+            f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
+            "the trained model"
+        )
+    asked = override({}, overrides).get("calibration")
+    by_rate = isinstance(asked, dict) and "false_alarm_rate" in asked
+    scorer = Scorer(model, settings, by_rate, card.get("patches"), folder)
+    if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
+        logger.warning(
+            "the alarm threshold that marks have set does not count: it is for scores made with other settings "
+            "(scoring.*). Alarms follow calibration.false_alarm_rate"
+        )
+    return scorer
+
+
+def _device_for(name: str) -> str:
+    """`pick_device` for the trained model; without torch, the way to do without."""
+    _need_torch(
+        "to score without torch, export the model on another machine (gepc-pipeline onnx --out DIR) and score with "
+        "--model DIR"
+    )
+    return pick_device(name)
+
+
+def _need_torch(otherwise: str) -> None:
+    """Raise UsageError unless torch is there."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this needs torch, which is not installed: pip install torch; {otherwise}"
+        ) from error

@@ -1,0 +1,137 @@
+"""A clip's scores as CSV tables: a row a frame, a row a person."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.scoring.scores import ClipScores, FrameScores
+from pipeline.events.events import Event, EventFinder
+from pipeline.progress import stage
+from pipeline.scoring.parts import score_parts
+from pipeline.scoring.scorer import Scorer
+from pipeline.scoring.window_table import WINDOW_COLUMNS, write_windows
+from pose_extract.files import complete_or_absent
+from pose_extract.tracks.cache import TracksWriter
+from pose_extract.tracks.records import ClipTracks
+
+FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "track_id")
+
+PEOPLE_COLUMNS = ("frame", "time_s", "track_id", "score", "percentile", "x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A clip's frame scores, thin enough to keep for a clip of any length: some 20 bytes a frame.
+
+    Attributes:
+        time_s: (F,) seconds.
+        score: (F,) float32.
+        percentile: (F,) 0..100, float32.
+        alarm: (F,) bool.
+        row_percentile: (M,) 0..100, float32, of each row of the cleaned tracks, NaN where not scored; empty unless
+            the cleaned tracks are kept.
+        events: the stretches of alarms.
+    """
+
+    time_s: NDArray[np.float64]
+    score: NDArray[np.float32]
+    percentile: NDArray[np.float32]
+    alarm: NDArray[np.bool_]
+    row_percentile: NDArray[np.float32]
+    events: tuple[Event, ...] = ()
+
+
+def score_tracks(
+    scorer: Scorer,
+    tracks: ClipTracks,
+    out: Path,
+    people: Path | None = None,
+    explain: Path | None = None,
+    keep: Path | None = None,
+    quiet: bool = False,
+) -> Curve:
+    """Score a clip and write its CSVs; a file appears when it is complete.
+
+    Args:
+        scorer: the model.
+        tracks: the clip, as extracted (cleaning happens here).
+        out: CSV with a row for every frame: frame, time_s, score, percentile, alarm, people, track_id.
+        people: CSV with a row for every person in every frame, with the box in pixels.
+        explain: CSV with a row for every window of every person: what its score rests on.
+        keep: tracks file to write the cleaned tracks to, for the overlay.
+        quiet: no progress.
+    """
+    curves, row_percentiles = [], []
+    finder, events = EventFinder(tracks.fps, scorer.settings.events), []
+    with ExitStack() as stack:
+        frame_file = stack.enter_context(complete_or_absent(out))
+        frame_csv = csv.writer(frame_file)
+        frame_csv.writerow(FRAME_COLUMNS)
+        people_csv = windows_csv = cleaned = None
+        if people is not None:
+            people_csv = csv.writer(stack.enter_context(complete_or_absent(people)))
+            people_csv.writerow(PEOPLE_COLUMNS)
+        if explain is not None:
+            windows_csv = csv.writer(stack.enter_context(complete_or_absent(explain)))
+            windows_csv.writerow(WINDOW_COLUMNS)
+        if keep is not None:
+            cleaned = stack.enter_context(TracksWriter(keep))
+        progress = stack.enter_context(stage(f"score {tracks.clip}", "frames", tracks.frame_count, quiet))
+        for begin, part, scores in score_parts(scorer, tracks):
+            frames = scores.frames
+            _write_frames(frame_csv, begin, frames)
+            if people_csv is not None:
+                _write_people(people_csv, begin, part, scores)
+            if windows_csv is not None:
+                write_windows(windows_csv, scorer.model, begin, scores.windows)
+            if cleaned is not None:
+                cleaned.add_part(dataclasses.replace(part, features=None), begin)
+                row_percentiles.append(scores.row_percentile.astype(np.float32))
+            curves.append(
+                Curve(
+                    frames.time_s,
+                    frames.score.astype(np.float32),
+                    frames.percentile.astype(np.float32),
+                    frames.alarm,
+                    np.zeros(0, np.float32),
+                )
+            )
+            events += finder.add(begin, part, scores)
+            progress.advance(len(frames))
+        if cleaned is not None:
+            cleaned.finish_like(tracks)
+    return Curve(
+        np.concatenate([c.time_s for c in curves]),
+        np.concatenate([c.score for c in curves]),
+        np.concatenate([c.percentile for c in curves]),
+        np.concatenate([c.alarm for c in curves]),
+        np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
+        (*events, *finder.finish()),
+    )
+
+
+def _write_frames(table: Any, begin: int, frames: FrameScores) -> None:
+    for i in range(len(frames)):
+        table.writerow(
+            (begin + i, f"{frames.time_s[i]:.6f}", f"{frames.score[i]:.6f}", f"{frames.percentile[i]:.3f}",
+             int(frames.alarm[i]), frames.people[i], frames.track_id[i])
+        )  # fmt: skip
+
+
+def _write_people(table: Any, begin: int, part: ClipTracks, scores: ClipScores) -> None:
+    def number(value: float, digits: int) -> str:
+        return "" if np.isnan(value) else f"{value:.{digits}f}"  # empty: too short a track for a window
+
+    for i, frame in enumerate(part.frame):
+        table.writerow(
+            (begin + frame, f"{part.time_s[frame]:.6f}", part.track[i], number(scores.row_score[i], 6),
+             number(scores.row_percentile[i], 3), *(f"{v:.1f}" for v in part.boxes[i]))
+        )  # fmt: skip

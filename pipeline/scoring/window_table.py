@@ -1,0 +1,69 @@
+"""The table of windows: what each window's score rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.scoring.explanation import TOP, explain
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import WindowScores
+
+_PLACES = range(1, TOP + 1)
+WINDOW_COLUMNS = (
+    "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
+    *(f"{name}{i}" for name in ("word", "weight", "joint", "share", "part", "part_percentile") for i in _PLACES),
+)  # fmt: skip
+_BATCH = 1024  # windows explained at once
+
+
+def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) -> None:
+    """Write a row for each window of a part of a clip, ordered by track, then by time.
+
+    Words and components count from 1. A word's weight is the soft assignment; a joint's share that of the
+    reconstruction error, all joints' shares being 1. The parts are those of scores by "sum" that say most, with the
+    share of normal windows that they score lower. Cells are empty where the model has fewer words or parts than
+    columns, or cannot reconstruct.
+
+    Args:
+        table: csv writer.
+        model: the model.
+        begin: first frame of the part in its clip.
+        scores: the part's windows.
+    """
+    names = model.settings.windows.body.joints
+    windows = scores.windows
+    start_s, end_s = windows.start_s, windows.end_s
+    for low in range(0, len(scores), _BATCH):
+        told = explain(model, windows.batch(slice(low, low + _BATCH)))
+        rows = np.arange(low, min(low + _BATCH, len(scores)))
+        parts = loudest(model, scores, rows)
+        for n, i in enumerate(rows):
+            table.writerow((
+                windows.track[i], begin + scores.first_frame[i], begin + scores.last_frame[i],
+                f"{start_s[i]:.6f}", f"{end_s[i]:.6f}", f"{scores.score[i]:.6f}", f"{scores.percentile[i]:.3f}",
+                told.component[n],
+                *(word or "" for word in told.words[n]), *map(_number, told.weights[n]),
+                *("" if joint < 0 else names[joint] for joint in told.joints[n]), *map(_number, told.shares[n]),
+                *_columns(parts[n]),
+            ))  # fmt: skip
+
+
+def loudest(model: Model, scores: WindowScores, which: NDArray[np.integer]) -> list[list[tuple[str, float]]]:
+    """Of each of some windows, the parts of a score by "sum" that say most, and the share of normal windows below."""
+    if not len(scores.parts) or model.calibration is None:
+        return [[] for _ in which]
+    names, shares = model.settings.scoring.parts, model.calibration.tails.percentiles(scores.parts[:, which])
+    order = np.argsort(-shares, axis=0, kind="stable")[:TOP]
+    return [[(names[part], float(shares[part, n])) for part in order[:, n]] for n in range(len(which))]
+
+
+def _columns(parts: list[tuple[str, float]]) -> tuple[str, ...]:
+    missing = ("",) * (TOP - len(parts))
+    return (*(part for part, _ in parts), *missing, *(f"{share:.3f}" for _, share in parts), *missing)
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,176 @@
+"""Configs: YAML files, inherited with ``_base_``, overridden with ``--set a.b=c``, checked into dataclasses.
+
+Only plain YAML is read (`yaml.safe_load`): a config is data, it cannot run code. mmengine's own YAML reader could.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from anomaly.settings import ModelSettings
+from pipeline.events.events import EventSettings
+from pipeline.settings.dataset import DatasetSettings
+from pose_extract.checking import build
+from pose_extract.errors import ConfigError
+from pose_extract.estimators.base import ESTIMATORS
+from pose_extract.estimators.blazepose.settings import BlazePoseSettings
+from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
+from pose_extract.patches.settings import PatchSettings
+from pose_extract.tracking import TrackingSettings
+from pose_extract.tracks.cleaning import CleaningSettings
+from pose_extract.video import VideoSettings
+
+# Sections that only `pipeline.experiments.settings` has; a config with them is one of the pipeline too.
+OF_EXPERIMENTS = (
+    "one_class_svm", "neighbours", "gaussian_mixture", "classifier", "mped_rnn", "frame_prediction", "actions",
+    "experiment",
+)  # fmt: skip
+_MAX_DEPTH = 10  # of `_base_`, so that a circle is an error and not a hang
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """Which pose estimator is used.
+
+    Attributes:
+        estimator: its name; the config section of that name holds its own settings.
+    """
+
+    estimator: str = "blazepose"
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise ConfigError(
+                f"pose.estimator: unknown estimator {self.estimator!r}; known: {', '.join(sorted(ESTIMATORS))}"
+            )
+
+
+@dataclass(frozen=True)
+class Settings(ModelSettings):
+    """Everything that a config can say: the model's sections, and those of the tracks it is fed with."""
+
+    video: VideoSettings = field(default_factory=VideoSettings)
+    pose: PoseSettings = field(default_factory=PoseSettings)
+    blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
+    openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
+    patches: PatchSettings = field(default_factory=PatchSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    dataset: DatasetSettings = field(default_factory=DatasetSettings)
+    events: EventSettings = field(default_factory=EventSettings)
+
+    def for_model(self) -> ModelSettings:
+        """The sections that shape a model."""
+        names = [f.name for f in dataclasses.fields(ModelSettings)]
+        return ModelSettings(**{name: getattr(self, name) for name in names})
+
+    def for_tracks(self) -> dict[str, Any]:
+        """The sections that shape cached tracks, as plain nested mappings."""
+        return {
+            name: dataclasses.asdict(getattr(self, name))
+            for name in ("video", "pose", self.pose.estimator, "tracking")
+        }
+
+
+def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:
+    """The checked settings of a config; raises `ConfigError`. Arguments as those of `load_config`."""
+    return checked(load_config(name, overrides))
+
+
+def checked(config: Mapping[str, Any]) -> Settings:
+    """The settings of nested mappings, sections that only experiments have left out; raises `ConfigError`."""
+    return build(Settings, {name: section for name, section in config.items() if name not in OF_EXPERIMENTS})
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a config and what it inherits from, then apply the overrides.
+
+    Args:
+        name: path of a YAML file, or the name of a shipped config (``default``, ``paper``).
+        overrides: ``a.b=c`` texts; the values are YAML.
+
+    Raises:
+        ConfigError: no such file, no valid YAML, or not a mapping.
+    """
+    return override(_read(_locate(name, None), 0), overrides)
+
+
+def override(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The config with ``a.b=c`` texts applied; raises `ConfigError` for a text of another form."""
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set expects section.key=value, got {text!r}")
+        nested: Any = _parse(value, f"--set {text}")
+        for key in reversed(path.split(".")):
+            nested = {key: nested}
+        config = _merge(config, nested)
+    return config
+
+
+def shipped_configs() -> list[str]:
+    """Names of the configs inside the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in _folder().iterdir() if p.name.endswith(".yaml"))
+
+
+def _folder() -> Any:
+    return resources.files("configs")
+
+
+def _locate(name: str, relative_to: Path | None) -> Path:
+    if relative_to is not None and (relative_to / name).is_file():
+        return relative_to / name
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    shipped = Path(str(_folder())) / f"{name.removesuffix('.yaml')}.yaml"
+    if "/" not in name and shipped.is_file():
+        return shipped
+    raise ConfigError(
+        f"no config {name!r}: expected the path of a .yaml file or one of {', '.join(shipped_configs())}"
+    )
+
+
+def _read(path: Path, depth: int) -> dict[str, Any]:
+    if depth > _MAX_DEPTH:
+        raise ConfigError(
+            f"{path}: more than {_MAX_DEPTH} levels of _base_; does a config inherit from itself?"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    config = _parse(text, str(path))
+    if config is None:
+        config = {}
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: expected sections with keys, got {type(config).__name__}")
+    base = config.pop("_base_", None)
+    if base is None:
+        return config
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: _base_ must be the name or path of one config, got {base!r}")
+    return _merge(_read(_locate(base, path.parent), depth + 1), config)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            value = _merge(merged[key], value)
+        merged[key] = value
+    return merged

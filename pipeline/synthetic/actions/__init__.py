@@ -1,0 +1,1 @@
+"""Clips of one person doing one action: coarse-grained data (paper, section 4.2)."""

@@ -1,0 +1,1 @@
+"""How people move: bodies in three dimensions, gaits, and the registry of behaviours."""

@@ -1,0 +1,1 @@
+"""The default estimator: BlazePose for several people, on a CPU."""

@@ -1,0 +1,299 @@
+"""From the rows of any file to `ClipTracks`: confidences, boxes and order made good, people numbered or followed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import FormatError
+from pose_extract.formats.options import ImportOptions
+from pose_extract.formats.parsing import boxes_around, clip_name, skeleton_of
+from pose_extract.skeletons import Skeleton
+from pose_extract.tracking import PeopleTracker
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
+
+MOST_FRAMES = 10_000_000
+"""Four days; a damaged frame number must not ask for all memory."""
+_MOST_PEOPLE = 1000  # in a frame: following more would ask for all memory
+_MOST_PIXELS = 1e6
+_BLOCK = 4096  # rows that are worked on at once, so that they stay in the processor's cache
+_NO_BOX = np.full(4, np.nan, np.float32).tobytes()
+_NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
+
+
+class Rows:
+    """The rows of a clip while its file is read: a person in a frame each, in any order, in single precision."""
+
+    def __init__(self) -> None:
+        self.people: list[Any] = []
+        self.joints, self.size = 0, 3
+        self._frame, self._keypoints, self._boxes = bytearray(), bytearray(), bytearray()
+        self._crowd: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def add(
+        self, frame: int, person: Any, keypoints: NDArray[Any], box: NDArray[Any] | None, where: str
+    ) -> None:
+        """Append one row; see `extend`."""
+        self.extend([frame], [person], keypoints[None], None if box is None else box[None], where)
+
+    def extend(
+        self,
+        frame: Sequence[int],
+        people: Sequence[Any],
+        keypoints: NDArray[Any],
+        boxes: NDArray[Any] | None,
+        where: str,
+    ) -> None:
+        """Append M rows.
+
+        Args:
+            frame: frame numbers, as in the file.
+            people: who it is: numbers or names; None where the file does not tell.
+            keypoints: (M, V, 3 or 4), confidences on the file's scale.
+            boxes: (M, 4) x1 y1 x2 y2, NaN where the file has none; None: nowhere.
+            where: the place in the file, for messages.
+
+        Raises:
+            FormatError: V is not as before, a frame number is out of all bounds, or a frame is too crowded.
+        """
+        if not len(frame):
+            return
+        if len(self) and keypoints.shape[1] != self.joints:
+            raise FormatError(f"{where}: expected {self.joints} joints as before, found {keypoints.shape[1]}")
+        low, high = min(frame), max(frame)
+        if not -MOST_FRAMES < low <= high < 2 * MOST_FRAMES:
+            raise FormatError(f"{where}: expected frame numbers, found {low if low < 0 else high}")
+        with np.errstate(over="ignore"):
+            single = np.asarray(keypoints).astype(np.float32)
+        infinite = np.isinf(single)
+        if infinite.any() and (infinite & np.isfinite(keypoints)).any():
+            raise FormatError(f"{where}: expected coordinates in pixels, found {np.abs(keypoints).max():g}")
+        self._crowd.update(frame)
+        most = max(map(self._crowd.__getitem__, frame))
+        if most > _MOST_PEOPLE:
+            crowded = next(number for number in frame if self._crowd[number] == most)
+            raise FormatError(
+                f"{where}: expected at most {_MOST_PEOPLE} people in a frame, {crowded} has more"
+            )
+        self.joints, self.size = keypoints.shape[1:]
+        self.people.extend(people)
+        self._frame += np.asarray(frame, np.int64).tobytes()
+        self._keypoints += single.tobytes()
+        if boxes is None:
+            self._boxes += _NO_BOX * len(frame)
+        else:
+            self._boxes += np.clip(boxes, -1e9, 1e9).astype(np.float32).tobytes()
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Frames (M,), keypoints (M, V, C) and boxes (M, 4); changing them changes the rows."""
+        keypoints = np.frombuffer(self._keypoints, np.float32).reshape(len(self), self.joints, self.size)
+        return (
+            np.frombuffer(self._frame, np.int64),
+            keypoints,
+            np.frombuffer(self._boxes, np.float32).reshape(-1, 4),
+        )
+
+
+def make_clip(
+    rows: Rows,
+    *,
+    where: Path,
+    clip: str,
+    format_name: str,
+    fps: float,
+    frame_size: tuple[int, int],
+    options: ImportOptions,
+    skeleton: Skeleton | None = None,
+    first_frame: int = 0,
+    frame_count: int = 0,
+    facts: dict[str, Any] | None = None,
+) -> ClipTracks:
+    """Put a clip's rows into a record; ``rows`` is used up.
+
+    A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks are drawn
+    around the joints; rows without a joint and without a box are dropped. Of several rows of one person in one frame,
+    the one with the most confidence stays. Where somebody has no id, people are followed by our own tracker.
+
+    Args:
+        rows: of the clip.
+        where: the file, for messages.
+        clip: name of the clip.
+        format_name: of the file, for the provenance.
+        fps: frames a second.
+        frame_size: (width, height) in pixels.
+        options: see `ImportOptions`.
+        skeleton: of the keypoints, whose first joints are taken; by their number if None.
+        first_frame: the format's usual number of the first frame.
+        frame_count: least number of frames, if the file tells.
+        facts: what else the file tells, for the provenance.
+
+    Raises:
+        FormatError: a frame number or coordinate is out of all bounds, or no skeleton has so many joints.
+    """
+    clip = clip_name(clip)
+    start = first_frame if options.first_frame is None else options.first_frame
+    skeleton = skeleton or skeleton_of(rows.joints if len(rows) else 17, str(where))
+    frames, joints, corners = rows.arrays()
+    frames = _counted(frames, start, where)
+    if not len(rows):
+        joints = np.zeros((0, skeleton.num_joints, rows.size), np.float32)
+    elif rows.joints < skeleton.num_joints:
+        raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {rows.joints}")
+    joints = joints[:, : skeleton.num_joints]
+    above = _settle(joints, options.confidence_scale)
+    least, most = (f.reduce(joints, axis=None, initial=0.0) for f in (np.fmin, np.fmax))
+    if least < -_MOST_PIXELS or most > _MOST_PIXELS:
+        row = int((np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2)).argmax())
+        raise FormatError(
+            f"{where}: expected coordinates within {_MOST_PIXELS:.0f}, found {np.nanmax(np.abs(joints[row])):g} in "
+            f"frame {frames[row] + start}"
+        )
+    drawn = (np.abs(corners) <= 10 * _MOST_PIXELS).all(axis=1) & (corners[:, 2:] >= corners[:, :2]).all(
+        axis=1
+    )
+    bare = np.flatnonzero(~drawn)
+    for some in np.array_split(bare, len(bare) // _BLOCK + 1):
+        corners[some] = boxes_around(joints[some])
+    keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
+    people = rows.people
+    if len(keep) < len(rows):
+        frames, joints, corners = frames[keep], joints[keep], corners[keep]
+        people = [people[row] for row in keep.tolist()]
+    count = max(frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
+    if count > MOST_FRAMES:
+        raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
+    imported: dict[str, Any] = {"format": format_name, **(facts or {})}
+    if len(keep) < len(rows):
+        imported["rows_without_joints"] = len(rows) - len(keep)
+    if above:
+        imported["confidences_above_1"] = above
+    if None in people:
+        imported["followed"] = "by boxes and joints"
+        frames, tracks, joints, corners = _follow(
+            frames, joints, corners, fps, frame_size, skeleton, options, count
+        )
+        imported["rows_not_followed"] = len(people) - len(frames)
+    else:
+        tracks = _numbered(people)
+    order = _order(frames, tracks, joints)
+    return ClipTracks(
+        clip=clip,
+        skeleton=skeleton.name,
+        fps=fps,
+        frame_size=frame_size,
+        time_s=np.arange(count) / fps,
+        frame=frames[order].astype(np.int32),
+        track=tracks[order],
+        keypoints=joints[order],
+        boxes=corners[order],
+        provenance={"source": str(where), "import": imported},
+    )
+
+
+def _order(
+    frames: NDArray[np.int64], tracks: NDArray[np.int32], joints: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    """Rows by frame, then by track; of several of one person in one frame, the one with the most confidence."""
+    order = np.lexsort((tracks, frames))
+
+    def same_as_before() -> NDArray[np.bool_]:
+        return (np.diff(frames[order]) == 0) & (np.diff(tracks[order]) == 0)
+
+    if same_as_before().any():
+        order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
+        order = order[np.concatenate([[True], ~same_as_before()])]
+    return order
+
+
+def _counted(frames: NDArray[np.int64], start: int, where: Path) -> NDArray[np.int64]:
+    """Frame numbers from 0."""
+    for number in (frames.min(), frames.max()) if len(frames) else ():
+        if not start <= number < MOST_FRAMES + start:
+            raise FormatError(
+                f"{where}: expected frame numbers {start}..{MOST_FRAMES + start - 1}, found {number}"
+                + ("; say what number the first frame has (first_frame)" if 0 <= number < start else "")
+            )
+    return frames - start
+
+
+def _settle(keypoints: NDArray[np.float32], scale: float) -> int:
+    """Bring confidences into 0..1, in place; 0 where anything of a joint is not a finite number.
+
+    Returns:
+        how many were above 1 and are 1 now.
+    """
+    finite = np.isfinite(keypoints)
+    confidence = keypoints[..., -1]
+    if not finite.all():
+        keypoints[..., :-1][~finite[..., :-1]] = np.nan
+        confidence[~finite.all(axis=-1)] = 0.0
+    if scale != 1.0:
+        confidence /= np.float32(scale)
+    above = int((confidence > 1.0).sum())
+    np.clip(confidence, 0.0, 1.0, out=confidence)
+    return above
+
+
+def _numbered(people: Sequence[Any]) -> NDArray[np.int32]:
+    """Ids from 1. Whole numbers from 1 stay as they are, from 0 they grow by 1; others are counted as they come."""
+    if set(map(type, people)) <= {int} and 0 <= min(people, default=0) <= max(people, default=0) < 2**31 - 1:
+        ids = np.array(people, np.int32).reshape(-1)
+        return ids + np.int32(1) if ids.min(initial=1) == 0 else ids
+    place: dict[Any, int] = {}
+    return np.array([place.setdefault(p, len(place) + 1) for p in people], np.int32)
+
+
+def _follow(
+    frames: NDArray[np.int64],
+    keypoints: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    fps: float,
+    frame_size: tuple[int, int],
+    skeleton: Skeleton,
+    options: ImportOptions,
+    count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Frames, ids, keypoints and boxes of the people that our own tracker makes out.
+
+    There are no pictures to tell people's clothes from, so boxes and joints decide. Somebody who is seen in too few
+    frames to be followed is dropped; of a single picture, everybody counts.
+    """
+    order = np.argsort(frames, kind="stable")
+    frames, keypoints, boxes = frames[order], keypoints[order], boxes[order]
+    if count <= 1:
+        return frames, np.arange(1, len(frames) + 1, dtype=np.int32), keypoints, boxes
+    tracker = PeopleTracker(options.tracking, fps, frame_size, skeleton)
+    settings = options.tracking
+    linger = (
+        int((settings.reattach_s + settings.delay_s + settings.coast_s) * fps) + 5
+    )  # then all is forgotten
+    tracked = []
+    starts = np.searchsorted(frames, np.arange(int(frames.max(initial=-1)) + 2)).tolist()
+    last = -linger
+    for index, (begin, end) in enumerate(pairwise(starts)):
+        if end > begin:
+            last = index
+        elif index - last > linger:
+            continue
+        rows = slice(begin, end)
+        # Not finite is unknown to the motion model as well.
+        seen = PoseDetections(boxes[rows], np.nan_to_num(keypoints[rows]), np.ones(end - begin, np.float32))
+        tracked += tracker.update(Frame(index, index / fps, _NO_PICTURE), seen)
+    tracked = [found for found in [*tracked, *tracker.finish()] if len(found.ids)]
+    if not tracked:
+        return frames[:0], np.zeros(0, np.int32), keypoints[:0], boxes[:0]
+    return (
+        np.concatenate([np.full(len(found.ids), found.frame, np.int64) for found in tracked]),
+        np.concatenate([found.ids for found in tracked]).astype(np.int32),
+        np.concatenate([found.people.keypoints for found in tracked]),
+        np.concatenate([found.people.boxes for found in tracked]),
+    )

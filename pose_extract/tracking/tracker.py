@@ -1,0 +1,250 @@
+"""People over time: gives every detection the id of its person.
+
+Two stages. `pose_extract.tracking.association` joins detections from frame to frame into tracklets (OC-SORT, with
+poses and clothes in its cost). `pose_extract.tracking.linking` joins tracklets across the times when nobody was
+detected. Ids are handed out with a short delay, so that a new tracklet can prove itself and be linked before its
+first frame leaves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import ConfigError
+from pose_extract.skeletons import Skeleton
+from pose_extract.tracking.association import PoseAssociator, PoseSimilarity
+from pose_extract.tracking.clothing import clothing_histograms
+from pose_extract.tracking.crossings import Wardrobe
+from pose_extract.tracking.linking import LEFT_S, Tracklet, link
+from pose_extract.tracks.records import Frame, PoseDetections
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """How detections become people.
+
+    Attributes:
+        min_score: detections with a lower person score are dropped, 0..1.
+        min_similarity: least similarity (box overlap and pose) at which a detection continues a track, 0..1;
+            proportionally less below 10 frames a second.
+        pose_weight: share of keypoint similarity in that similarity, 0..1; the rest is box overlap.
+        pose_tolerance: COCO's joint tolerances are multiplied by it: people move between two frames.
+        colour_weight: how much entirely different clothes take off the similarity, 0..1.
+        min_colour: least similarity of clothing colours at which a track goes on, 0..1.
+        exchange_margin: after two people overlapped, they are taken to have been exchanged if that fits their clothes
+            better by this much, 0..1; 1 turns it off.
+        direction_weight: weight of OC-SORT's direction consistency.
+        coast_s: a track without detections is carried on by its motion alone for this long, seconds; at least 3 frames.
+        reattach_s: a lost person who comes back within this time keeps the id, seconds.
+        reattach_distance: how far from the expected place a person may come back after a second, in body heights.
+        delay_s: ids are given this long after the frame, seconds: the tracker's lag.
+        min_hits: detections that a new track needs within the delay; before, its detections are dropped.
+    """
+
+    min_score: float = 0.0
+    min_similarity: float = 0.3
+    pose_weight: float = 0.5
+    pose_tolerance: float = 2.0
+    colour_weight: float = 0.4
+    min_colour: float = 0.4
+    exchange_margin: float = 0.1
+    direction_weight: float = 0.2
+    coast_s: float = 0.3
+    reattach_s: float = 3.0
+    reattach_distance: float = 0.8
+    delay_s: float = 0.5
+    min_hits: int = 2
+
+    def __post_init__(self) -> None:
+        for name in (
+            "min_score",
+            "min_similarity",
+            "pose_weight",
+            "colour_weight",
+            "min_colour",
+            "exchange_margin",
+        ):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(
+                    f"tracking.{name}: expected a number from 0 to 1, got {getattr(self, name)}"
+                )
+        for name in ("pose_tolerance", "coast_s", "reattach_distance"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"tracking.{name}: expected a number above 0, got {getattr(self, name)}")
+        for name in ("direction_weight", "reattach_s", "delay_s"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(
+                    f"tracking.{name}: expected a number of 0 or more, got {getattr(self, name)}"
+                )
+        if self.min_hits < 1:
+            raise ConfigError(f"tracking.min_hits: expected 1 or more, got {self.min_hits}")
+
+
+@dataclass(frozen=True)
+class TrackedPeople:
+    """One frame's people with their ids.
+
+    Attributes:
+        frame: index of the frame.
+        ids: (P,) int32, from 1, ascending.
+        people: the P people, in the order of ``ids``.
+    """
+
+    frame: int
+    ids: NDArray[np.int32]
+    people: PoseDetections
+
+
+class PeopleTracker:
+    """Tracks the people of one video. Make a new one for each video: ids start at 1 and nothing is shared.
+
+    Frames come out in order, each exactly once, `lag_frames` after they went in. Memory does not grow with the video.
+
+    Args:
+        settings: see `TrackingSettings`.
+        fps: mean frame rate of the video, frames a second.
+        frame_size: (width, height) in pixels.
+        skeleton: of the detections' keypoints.
+    """
+
+    def __init__(
+        self, settings: TrackingSettings, fps: float, frame_size: tuple[int, int], skeleton: Skeleton
+    ) -> None:
+        if not (np.isfinite(fps) and fps > 0):
+            raise ValueError(f"PeopleTracker: expected a frame rate above 0, got {fps}")
+        self._settings, self._fps, self._frame_size, self._skeleton = settings, fps, frame_size, skeleton
+        self.lag_frames: int = round(settings.delay_s * fps)
+        self._wardrobe = Wardrobe(fps, settings.exchange_margin, settings.min_colour)
+        similarity = PoseSimilarity(
+            np.array(skeleton.sigmas),
+            settings.pose_weight,
+            settings.pose_tolerance,
+            settings.colour_weight,
+            settings.min_colour,
+            self._wardrobe.profile,
+        )
+        self._coast_s = max(settings.coast_s, 3.0 / fps)
+        # At few frames a second, people move far between two of them, and at first nobody's velocity is known.
+        least = settings.min_similarity * min(1.0, fps / 10.0)
+        self._associator = PoseAssociator(similarity, fps, self._coast_s, least, settings.direction_weight)
+        self._waiting: deque[tuple[float, int, PoseDetections, NDArray[np.int64]]] = deque()
+        self._tracklets: dict[int, Tracklet] = {}  # by key, those that may still be asked for
+        self._people: dict[int, Tracklet] = {}  # by id, each person's last tracklet
+        self._next_id = 1
+        self._time = -np.inf
+
+    def update(self, frame: Frame, detections: PoseDetections) -> list[TrackedPeople]:
+        """Take the next frame's people; returns the frames that are ready (none at first, then one a call)."""
+        # The motion model needs time that moves on, which damaged videos do not always give.
+        self._time = max(frame.time_s, self._time + 0.1 / self._fps)
+        detections = self._usable(detections)
+        boxes = detections.boxes.astype(np.float64)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1.0)
+        for tracklet in self._tracklets.values():
+            # Whoever comes in where somebody has left is somebody else.
+            gone = LEFT_S < self._time - tracklet.last_time <= self._coast_s + 1 / self._fps
+            if gone and tracklet.has_left(self._frame_size):
+                self._associator.forget(tracklet.key)
+        colours = clothing_histograms(frame.image, detections, self._skeleton).astype(np.float64)
+        keys = self._associator.update(boxes, detections.keypoints, colours, self._time)
+        for row, key in enumerate(keys.tolist()):
+            self._tracklets.setdefault(key, Tracklet(key)).add(self._time, boxes[row])
+        self._waiting.append((self._time, frame.index, detections, keys))
+        for a, b in self._wardrobe.look(keys.tolist(), boxes, colours, self._time):
+            if b is None:
+                self._part(a, self._wardrobe.clothes[a].apart_since)
+            else:
+                self._exchange(a, b)
+        for key in keys.tolist():
+            turn = self._tracklets[key].turned_at_border(self._frame_size)
+            if turn is not None:
+                self._part(key, turn)
+        ready = []
+        while len(self._waiting) > self.lag_frames:
+            ready.append(self._release())
+        self._forget()
+        return ready
+
+    def finish(self) -> list[TrackedPeople]:
+        """End of the video: the frames still waiting."""
+        return [self._release() for _ in range(len(self._waiting))]
+
+    def _usable(self, detections: PoseDetections) -> PoseDetections:
+        """Detections with a finite box and a sufficient score."""
+        good = np.isfinite(detections.boxes).all(1) & (detections.scores >= self._settings.min_score)
+        return detections if good.all() else detections.select(good)
+
+    def _release(self) -> TrackedPeople:
+        """Settle the ids of the oldest waiting frame and let it go."""
+        _, index, detections, keys = self._waiting.popleft()
+        undecided = [self._tracklets[key] for key in keys.tolist() if self._tracklets[key].person is None]
+        proven = [tracklet for tracklet in undecided if tracklet.hits >= self._settings.min_hits]
+        if proven:
+            self._identify(proven)
+        ids = np.array([self._tracklets[key].person or 0 for key in keys.tolist()], np.int32)
+        # A tracklet may begin a moment before the one that it goes on with ends: then the newer one counts.
+        order = np.lexsort((-keys, ids))
+        order = order[(ids[order] > 0) & (np.diff(ids[order], prepend=0) > 0)]
+        return TrackedPeople(index, ids[order], detections.select(order))
+
+    def _identify(self, due: list[Tracklet]) -> None:
+        """Give each tracklet a lost person's id, or a new one."""
+        # Tracklets that are not due yet take part in the choice, so that a better fit a moment later can win.
+        begun = [
+            t for t in self._tracklets.values() if t.person is None and t.hits >= self._settings.min_hits
+        ]
+        people = list(self._people.items())
+        links = link(
+            begun,
+            [tracklet for _, tracklet in people],
+            self._time,
+            self._frame_size,
+            self._settings.reattach_s,
+            self._settings.reattach_distance,
+            self._wardrobe.profile,
+        )
+        for tracklet in due:
+            if tracklet.key in links:
+                person, last = people[links[tracklet.key]]
+                # Its old tracklet may still be coasting; were it to revive, one id would be in two places.
+                self._associator.forget(last.key)
+            else:
+                person, self._next_id = self._next_id, self._next_id + 1
+            tracklet.person = person
+            self._people[person] = tracklet
+
+    def _exchange(self, a: int, b: int) -> None:
+        """Put right that two people were taken for one another: each tracklet goes on as the other person."""
+        first, second = self._tracklets[a], self._tracklets[b]
+        for tracklet in (first, second):
+            # Somebody who has been found again elsewhere since, or has no id yet, cannot be exchanged.
+            if tracklet.person is None or self._people.get(tracklet.person) is not tracklet:
+                self._wardrobe.settle(a, b)
+                return
+        first.person, second.person = second.person, first.person
+        for tracklet in (first, second):
+            self._people[tracklet.person or 0] = tracklet
+        self._wardrobe.exchange(a, b)
+
+    def _part(self, key: int, time_s: float) -> None:
+        """A tracklet went over to somebody else at ``time_s``: from then on it is a new one, and its person lost."""
+        new = self._associator.rename(key)
+        self._tracklets[new] = self._tracklets[key].split(new, time_s)
+        self._wardrobe.part(key, new)
+        for waiting_since, _, _, keys in self._waiting:
+            if waiting_since >= time_s:
+                keys[keys == key] = new
+
+    def _forget(self) -> None:
+        """Drop what cannot be asked for again."""
+        oldest = (
+            self._time - self._settings.reattach_s - self._settings.delay_s - self._coast_s - 2 / self._fps
+        )
+        waiting = {key for _, _, _, keys in self._waiting for key in keys.tolist()}
+        self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
+        self._tracklets = {k: t for k, t in self._tracklets.items() if k in waiting or t.last_time >= oldest}
+        self._wardrobe.forget(set(self._tracklets))

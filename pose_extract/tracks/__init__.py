@@ -1,0 +1,1 @@
+"""People over time as arrays: the records, the cache on disk, cleaning, metrics."""

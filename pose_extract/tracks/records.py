@@ -1,0 +1,182 @@
+"""The records at the seams between decoding, estimation, tracking and the model.
+
+Frozen dataclasses over NumPy arrays, checked once, when built. Pixels have their origin at the top left corner of the
+upright (display-rotated) frame; frames count from 0; times are seconds of the container's clock, the first
+frame's time subtracted, so that every video starts at 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.skeletons import SKELETONS
+from pose_extract.tracks.feature_rows import FeatureRows
+
+
+def _expect(owner: str, name: str, array: NDArray[Any] | FeatureRows, shape: tuple[int | str, ...]) -> None:
+    """Raise ValueError unless ``array`` has ``shape``; strings in it stand for any length."""
+    ok = array.ndim == len(shape) and all(
+        isinstance(want, str) or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not ok:
+        want_text = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{owner}: expected {name} of shape {want_text}, got {array.shape}")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded picture.
+
+    Attributes:
+        index: number of the frame in its video, from 0, without holes.
+        time_s: presentation time in seconds since the first frame, from the container's timestamps.
+        image: (H, W, 3) BGR uint8, upright.
+    """
+
+    index: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        _expect("Frame", "image", self.image, ("H", "W", 3))
+        if self.image.dtype != np.uint8:
+            raise ValueError(f"Frame: expected a uint8 image, got {self.image.dtype}")
+
+
+@dataclass(frozen=True)
+class PoseDetections:
+    """The people that an estimator finds in one frame.
+
+    Attributes:
+        boxes: (P, 4) float32, x1 y1 x2 y2 in pixels.
+        keypoints: (P, V, 3) float32: x px, y px, confidence 0..1. A joint that was not found has confidence 0.
+        scores: (P,) float32, confidence that this is a person, 0..1.
+        features: optional (P, V, D) float16 or float32, a feature vector for each joint, of the pose network's own.
+    """
+
+    boxes: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    features: NDArray[np.floating] | None = None
+
+    def __post_init__(self) -> None:
+        people = len(self.boxes)
+        _expect("PoseDetections", "boxes", self.boxes, ("P", 4))
+        _expect("PoseDetections", "keypoints", self.keypoints, (people, "V", 3))
+        _expect("PoseDetections", "scores", self.scores, (people,))
+        if self.features is not None:
+            _expect("PoseDetections", "features", self.features, (people, self.keypoints.shape[1], "D"))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, index: Any) -> PoseDetections:
+        """The people that ``index`` (any NumPy index along P) picks, in that order."""
+        return PoseDetections(
+            self.boxes[index],
+            self.keypoints[index],
+            self.scores[index],
+            None if self.features is None else self.features[index],
+        )
+
+    @classmethod
+    def empty(cls, num_joints: int) -> PoseDetections:
+        """Nobody."""
+        return cls(
+            np.zeros((0, 4), np.float32), np.zeros((0, num_joints, 3), np.float32), np.zeros(0, np.float32)
+        )
+
+
+@dataclass(frozen=True)
+class ClipTracks:
+    """A clip's people over time: one row a person and frame, rows ordered by frame, then by track.
+
+    Attributes:
+        clip: name of the clip (the video's file name without its ending, unless that is ambiguous).
+        skeleton: name of the skeleton that the V joints follow: one of `SKELETONS`, or one that a model's config
+            declares.
+        fps: mean frame rate of the clip, frames a second.
+        frame_size: (width, height) in pixels.
+        time_s: (F,) float64, presentation time of every frame of the clip, those without people too.
+        frame: (M,) int32, frame of each row, 0..F-1.
+        track: (M,) int32, id of each row's person, from 1; the same id is the same person within the clip.
+        keypoints: (M, V, 3) float32: x px, y px, confidence 0..1 (or (M, V, 4): x, y, z, confidence). Confidence 0
+            or NaN coordinates: joint missing.
+        boxes: (M, 4) float32, x1 y1 x2 y2 in pixels.
+        features: optional (M, V, D), a feature vector for each joint, all zeros where there is none; float16 in the
+            cache. `FeatureRows` are read as they are asked for.
+        provenance: what made the tracks: source, content hash, estimator, settings, versions.
+    """
+
+    clip: str
+    skeleton: str
+    fps: float
+    frame_size: tuple[int, int]
+    time_s: NDArray[np.float64]
+    frame: NDArray[np.int32]
+    track: NDArray[np.int32]
+    keypoints: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    features: NDArray[np.floating] | FeatureRows | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = len(self.frame)
+        known = SKELETONS.get(self.skeleton)
+        joints = known.num_joints if known else "V"
+        _expect("ClipTracks", "time_s", self.time_s, ("F",))
+        _expect("ClipTracks", "frame", self.frame, (rows,))
+        _expect("ClipTracks", "track", self.track, (rows,))
+        _expect("ClipTracks", "keypoints", self.keypoints, (rows, joints, "3 or 4"))
+        if self.keypoints.shape[2] not in (3, 4):
+            raise ValueError(
+                f"ClipTracks: expected keypoints of shape (M, V, 3 or 4), got {self.keypoints.shape}"
+            )
+        _expect("ClipTracks", "boxes", self.boxes, (rows, 4))
+        if self.features is not None:
+            _expect("ClipTracks", "features", self.features, (rows, self.keypoints.shape[1], "D"))
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"ClipTracks: expected a frame rate above 0, got {self.fps}")
+        if rows:
+            if self.frame[0] < 0 or self.frame[-1] >= len(self.time_s) or np.any(np.diff(self.frame) < 0):
+                raise ValueError(
+                    f"ClipTracks: expected frames in order within 0..{len(self.time_s) - 1}, "
+                    f"got {self.frame.min()}..{self.frame.max()}"
+                )
+            if self.track.min() < 1:
+                raise ValueError(f"ClipTracks: expected track ids from 1, got {self.track.min()}")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def frame_count(self) -> int:
+        """F, the number of frames of the clip."""
+        return len(self.time_s)
+
+    @property
+    def num_tracks(self) -> int:
+        """Number of different people."""
+        return len(np.unique(self.track))
+
+
+def cut_frames(tracks: ClipTracks, first: int, stop: int) -> ClipTracks:
+    """Frames first..stop-1 of a clip. Frames count from 0 again; times stay those of the whole clip."""
+    rows = slice(*np.searchsorted(tracks.frame, [first, stop]))
+    return ClipTracks(
+        clip=tracks.clip,
+        skeleton=tracks.skeleton,
+        fps=tracks.fps,
+        frame_size=tracks.frame_size,
+        time_s=tracks.time_s[first:stop],
+        frame=(tracks.frame[rows] - first).astype(np.int32),
+        track=tracks.track[rows],
+        keypoints=tracks.keypoints[rows],
+        boxes=tracks.boxes[rows],
+        features=None if tracks.features is None else tracks.features[rows],
+        provenance=tracks.provenance,
+    )

@@ -1,0 +1,17 @@
+"""Videos in and out, by ffmpeg in a process of its own."""
+
+from pose_extract.video.decoder import Damage
+from pose_extract.video.reader import VideoInfo, VideoReader, VideoSettings
+from pose_extract.video.sources import VideoSource, content_hash, find_sources
+from pose_extract.video.writer import VideoWriter
+
+__all__ = [
+    "Damage",
+    "VideoInfo",
+    "VideoReader",
+    "VideoSettings",
+    "VideoSource",
+    "VideoWriter",
+    "content_hash",
+    "find_sources",
+]

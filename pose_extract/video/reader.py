@@ -1,0 +1,235 @@
+"""Video in: frames with the container's timestamps, streamed from a video file or a folder of numbered images.
+
+ffmpeg decodes in a child process and hands raw pictures over a pipe, so that a crashing decoder is no crash here and
+memory does not grow with the length of the video. Its ``showinfo`` filter tells each picture's timestamp on the second
+pipe; the n-th line belongs to the n-th picture, since every decoded frame is passed on exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import ConfigError, VideoError
+from pose_extract.tracks.records import Frame
+from pose_extract.video.decoder import Damage, DamageLog, Decoder
+from pose_extract.video.ffmpeg import probe
+from pose_extract.video.sources import VideoSource, content_hash, find_sources
+from pose_extract.video.writer import VideoWriter
+
+__all__ = [
+    "Damage",
+    "VideoInfo",
+    "VideoReader",
+    "VideoSettings",
+    "VideoSource",
+    "VideoWriter",
+    "content_hash",
+    "find_sources",
+]
+
+DEFAULT_IMAGE_FPS = 24.0
+"""Frame rate of numbered images where the settings give none."""
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How videos are read.
+
+    Attributes:
+        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. For
+            numbered images it is the rate at which they were taken (None: 24).
+        max_side: longest side of the frames in pixels; larger ones are scaled down, smaller ones are left as they are.
+            None keeps the size.
+    """
+
+    fps: float | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise ConfigError(f"video.fps: expected frames a second above 0 and up to 1000, got {self.fps}")
+        if self.max_side is not None and not 16 <= self.max_side <= 16384:
+            raise ConfigError(f"video.max_side: expected pixels from 16 to 16384, got {self.max_side}")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a clip before it is read.
+
+    Attributes:
+        fps: mean frames a second.
+        frame_size: (width, height) in pixels of the frames that will come: upright, scaled.
+        frame_count: estimate of the number of frames; None if unknown. Exact for images.
+        duration_s: length in seconds; None if unknown.
+        has_audio: whether there is sound.
+        start_s: when the first frame is shown by the container's own clock, seconds; by ours it is at 0.
+        end_s: when the file ends, its sound included, in seconds since the first frame; None if unknown.
+    """
+
+    fps: float
+    frame_size: tuple[int, int]
+    frame_count: int | None
+    duration_s: float | None
+    has_audio: bool
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+class VideoReader:
+    """Iterates over the frames of a clip; a context manager that ends the decoder when left.
+
+        with VideoReader(source, VideoSettings(max_side=960)) as reader:
+            for frame in reader:
+                ...
+        for damage in reader.damage:
+            ...
+
+    Each iteration starts again at the first frame. Pixels that are not square are left as they are stored.
+
+    Args:
+        source: the clip, or the path of one.
+        settings: how to read it.
+
+    Attributes:
+        source: the clip.
+        info: what is known of it.
+
+    Raises:
+        VideoError: it is missing, unreadable, empty, no video, or has no picture.
+    """
+
+    def __init__(self, source: VideoSource | str | Path, settings: VideoSettings | None = None) -> None:
+        if not isinstance(source, VideoSource):
+            source = _single(source)
+        self.source = source
+        self._settings = settings or VideoSettings()
+        self._damage = DamageLog()
+        self._decoder: Decoder | None = None
+        self.info = _image_info(source, self._settings) if source.kind == "images" else self._video_info()
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What was found damaged so far, in order of time."""
+        return self._damage.entries()
+
+    def _video_info(self) -> VideoInfo:
+        found = probe(self.source.path)
+        fps = self._settings.fps or found.fps
+        count = None if found.duration_s is None else max(1, round(found.duration_s * fps))
+        return VideoInfo(
+            fps,
+            _fit(found.size, self._settings.max_side),
+            count,
+            found.duration_s,
+            found.has_audio,
+            found.start_s,
+            found.end_s,
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.close()
+        self._damage = DamageLog()
+        if self.source.kind == "images":
+            yield from self._read_images()
+        else:
+            yield from self._read_video()
+
+    def _read_images(self) -> Iterator[Frame]:
+        index = 0
+        for position, path in enumerate(self.source.images()):
+            time_s = position / self.info.fps
+            image = _read_image(path)
+            if image is None:
+                self._damage.add(time_s, f"{path.name} is not an image that can be read")
+                continue
+            found, want = _fit(image.shape[1::-1], self._settings.max_side), self.info.frame_size
+            if found != want:
+                message = f"{path.name}: {found[0]}x{found[1]}, not {want[0]}x{want[1]} as the first; scaled to that"
+                self._damage.add(time_s, message)
+            yield Frame(index, time_s, _resize(image, self.info.frame_size))
+            index += 1
+
+    def _read_video(self) -> Iterator[Frame]:
+        decoder = self._decoder = Decoder(
+            self.source.path,
+            self.info.frame_size,
+            self.info.fps,
+            self._settings.fps is not None,
+            self._damage,
+        )
+        try:
+            index = 0
+            while (picture := decoder.read()) is not None:
+                yield Frame(index, *picture)
+                index += 1
+            decoder.finish(index)
+        finally:
+            decoder.close()
+
+    def close(self) -> None:
+        """End the decoder, if it runs. Frames already handed out stay valid."""
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _single(path: str | Path) -> VideoSource:
+    """The one clip that ``path`` names."""
+    found = find_sources(path)
+    if len(found) != 1:
+        raise VideoError(f"{path}: expected one video or one folder of numbered images, found {len(found)}")
+    return found[0]
+
+
+def _fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """``size`` scaled down so that its longer side is at most ``max_side``."""
+    longest = max(size)
+    if max_side is None or longest <= max_side:
+        return size
+    return max(1, round(size[0] * max_side / longest)), max(1, round(size[1] * max_side / longest))
+
+
+def _read_image(path: Path) -> NDArray[np.uint8] | None:
+    """(H, W, 3) BGR image, upright; None if it cannot be read."""
+    try:
+        # Not imread: that fails on names that are not ASCII on some systems, and prints.
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        return cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except (OSError, cv2.error):
+        return None
+
+
+def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _image_info(source: VideoSource, settings: VideoSettings) -> VideoInfo:
+    if not os.access(source.path, os.R_OK | os.X_OK):
+        raise VideoError(f"{source.path} cannot be read: no such folder, or no permission")
+    images = source.images()
+    if not images:
+        raise VideoError(f"{source.path} holds no numbered images")
+    first = next((image for image in map(_read_image, images) if image is not None), None)
+    if first is None:
+        raise VideoError(f"none of the {len(images)} images in {source.path} can be read")
+    fps = settings.fps or DEFAULT_IMAGE_FPS
+    size = _fit((first.shape[1], first.shape[0]), settings.max_side)
+    return VideoInfo(fps, size, len(images), len(images) / fps, has_audio=False)
