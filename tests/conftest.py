@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pose_extract.video import VideoReader, VideoSettings
-from pose_extract.video.ffmpeg import find_ffmpeg
-
-MakeVideo = Callable[..., Path]
+from tests.helpers.videos import KEYED, MakeVideo, grey, run_ffmpeg
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +37,6 @@ def each_ffmpeg(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     assert binary is not None
     monkeypatch.setenv("GEPC_FFMPEG", binary)
     return binary
-
-
-def run_ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> None:
-    """Run ffmpeg with ``arguments``; its messages are in the error if it fails."""
-    command = [find_ffmpeg(), "-v", "error", "-y", "-threads", "1", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=120)
-    assert done.returncode == 0, f"{command}: {done.stderr.decode(errors='replace')}"
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +81,6 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
     return make
 
 
-X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-qp", "1")
-"""Output options: H.264, nearly lossless, fast."""
-
-KEYED = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-g", "25")
-"""Output options: H.264 with a key frame every 25 frames."""
-
-
 @pytest.fixture(scope="session")
 def ten_seconds(tmp_path_factory):
     """Ten seconds of a moving picture in several containers, a key frame every second."""
@@ -111,16 +92,3 @@ def ten_seconds(tmp_path_factory):
         "-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=10", "-c:v", "mpeg4", "-g", "25", folder / "a.avi"
     )
     return folder
-
-
-def read(path, **settings):
-    """Times, mean grey levels and damages of a whole video."""
-    with VideoReader(path, VideoSettings(**settings)) as reader:
-        frames = [(frame.index, frame.time_s, float(frame.image.mean())) for frame in reader]
-    assert [index for index, _, _ in frames] == list(range(len(frames)))
-    return [time_s for _, time_s, _ in frames], [level for _, _, level in frames], reader.damage
-
-
-def grey(n: int) -> int:
-    """Grey level of frame n of `make_video`: neighbours differ by 36 or more, the pattern repeats after 36 frames."""
-    return 20 + (n % 6) * 36 + (n // 6) % 6 * 6

@@ -1,9 +1,9 @@
 import pytest
-import walkers
-from walkers import TINY
 
 from anomaly.settings import settings_from_dict
 from anomaly.training.train import train_model
+from tests.helpers import walkers
+from tests.helpers.walkers import TINY
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@ gradients by `torch.autograd.gradcheck` and against finite differences of the lo
 
 import dataclasses
 
-import naive
 import numpy as np
 import pytest
 import torch
-import walkers
 from sklearn.mixture import BayesianGaussianMixture
 from torch.nn import functional as F
 
@@ -46,6 +44,7 @@ from anomaly.settings import (
     WindowSettings,
 )
 from pose_extract.skeletons import COCO17, COCO18, Skeleton
+from tests.helpers import naive, walkers
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
 BODY = Skeleton(

@@ -10,7 +10,7 @@ import pytest
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.tracks.cache import save_tracks
-from tests.integration.conftest import TINY
+from tests.helpers.commands import TINY
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def videos(make_video, tmp_path, monkeypatch):
 
     from pipeline import extraction
     from pipeline.settings import config as settings
-    from tests.integration.conftest import TINY
+    from tests.helpers.commands import TINY
 
     (tmp_path / "normal").mkdir()
     for number in range(2):  # of other lengths, or they were one content

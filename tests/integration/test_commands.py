@@ -20,7 +20,7 @@ from pipeline.scoring import load_scorer, score_parts
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
-from tests.integration.conftest import TINY
+from tests.helpers.commands import TINY
 
 
 def read_csv(path):

@@ -13,7 +13,7 @@ _CHILD = """
 import contextlib, hashlib, io, json, resource, shutil, sys, time
 from pathlib import Path
 from pipeline.cli import main
-from tests.integration.damaged_files import cases
+from tests.helpers.damaged_files import cases
 
 def tree(folder):
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.workspace import Workspace
-from tests.integration.conftest import TINY
+from tests.helpers.commands import TINY
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_video_that_cannot_be_used_is_an_error_that_names_it(cli, workspace, k
     elif kind == "text":
         path.write_text("this is not a video\n" * 100)
     elif kind == "audio only":
-        from tests.conftest import run_ffmpeg
+        from tests.helpers.videos import run_ffmpeg
 
         run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", path)
     result = cli("extract", path, "--workspace", workspace)
@@ -144,7 +144,7 @@ def workspace_of(root, name):
 def test_training_on_videos_of_nobody_says_how_much_is_needed(cli, workspace, truth_workspace):
     from pipeline.synthetic.clips import simulate_clip
     from pipeline.synthetic.street.scene import StreetSettings
-    from tests.integration.conftest import add_street_clip
+    from tests.helpers.commands import add_street_clip
 
     add_street_clip(Workspace(workspace), simulate_clip("short", 0, StreetSettings(seconds=0.6)))
     result = cli("train", "--workspace", workspace)

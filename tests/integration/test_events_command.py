@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.conftest import X264
+from tests.helpers.videos import X264
 
 # So that a normal clip has several events.
 OFTEN = ("--set=calibration.false_alarm_rate=0.6", "--set=scoring.smoothing_s=0")

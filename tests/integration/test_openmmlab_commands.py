@@ -16,16 +16,15 @@ import pytest
 
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
-from tests.conftest import X264, run_ffmpeg
-from tests.integration.conftest import TINY
-from tests.pose_extract.openmmlab.openmmlab_models import (
+from tests.helpers.commands import TINY
+from tests.helpers.openmmlab_models import (
     POSE_CONFIGS,
     RTMDET_NANO,
     RTMPOSE_T,
     config_path,
     save_random,
 )
-from tests.pose_extract.test_video import _images, _passthrough, _rotated
+from tests.helpers.videos import X264, numbered_images, passthrough_option, rotated, run_ffmpeg
 
 pytestmark = pytest.mark.openmmlab
 if importlib.util.find_spec("mmpose") is None:
@@ -105,12 +104,12 @@ def odd(tmp_path_factory, weights):
     parts.mkdir()
     videos.mkdir()
     flat = picture(parts / "flat.mp4")
-    _rotated(flat, videos / "rotated.mp4", 1)
-    picture(videos / "variable.mkv", "-vf", "setpts=(N+N*N)*0.04/TB", *_passthrough(), *X264)
+    rotated(flat, videos / "rotated.mp4", 1)
+    picture(videos / "variable.mkv", "-vf", "setpts=(N+N*N)*0.04/TB", *passthrough_option(), *X264)
     for name in ("images_broken", "images_odd"):
-        _images(videos / name, [f"{n}.png" for n in range(3)])
+        numbered_images(videos / name, [f"{n}.png" for n in range(3)])
     (videos / "images_broken" / "1.png").write_bytes(b"no image")
-    _images(videos / "images_odd", ["3.png"], size=(64, 20))
+    numbered_images(videos / "images_odd", ["3.png"], size=(64, 20))
     long = picture(parts / "long.ts", *X264, "-g", "5", frames=24, size="160x120").read_bytes()
     (videos / "damaged.ts").write_bytes(cut_out(long, 0.4, 0.45))
     avi = picture(parts / "long.avi", "-c:v", "mpeg4", "-g", "5", frames=16).read_bytes()

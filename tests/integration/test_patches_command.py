@@ -22,7 +22,7 @@ from pose_extract.patches.encoder import PatchEncoder
 from pose_extract.patches.store import open_patches, patches_path, read_header
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracks.cache import load_tracks, save_tracks
-from tests.integration.conftest import TINY, Cli
+from tests.helpers.commands import TINY, Cli
 
 SMALL = ("--set=patches.width=4", "--set=patches.epochs=1", "--set=patches.crops=3000")
 STREET = StreetSettings(width=320, height=180, seconds=4, people=(4, 5))

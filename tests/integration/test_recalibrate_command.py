@@ -163,7 +163,7 @@ def test_marks_are_kept_for_the_next_model(workspace, peaks, cli, tmp_path):
 
 
 def test_learned_false_alarms_are_normal_training_clips(workspace, peaks, cli, tmp_path):
-    from tests.integration.conftest import TINY
+    from tests.helpers.commands import TINY
 
     score, high, _ = peaks
     marks = write(tmp_path / "m.json", mark(score, "false", *high))

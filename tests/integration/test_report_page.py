@@ -21,7 +21,7 @@ from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
-from tests.conftest import run_ffmpeg
+from tests.helpers.videos import run_ffmpeg
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = (

@@ -63,7 +63,7 @@ def test_coco_video_comes_back_by_import(truth_workspace, cli, tmp_path):
 
 
 def test_pictures_of_alarms_lie_where_fiftyone_looks(truth_workspace, cli, tmp_path, make_video):
-    from tests.conftest import X264, grey
+    from tests.helpers.videos import X264, grey
 
     root = tmp_path / "ws"
     shutil.copytree(truth_workspace, root)

@@ -10,11 +10,11 @@ import struct
 
 import numpy as np
 import pytest
-from format_cases import read, read_error, read_one
 
 from pose_extract.errors import UsageError
 from pose_extract.formats.base import export_clips
 from pose_extract.formats.safe_pickle import load_plain_pickle
+from tests.helpers.format_cases import read, read_error, read_one
 
 
 def pose(joints=17, confidence=True):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from format_cases import people, read
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.base import export_clips
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.tracks.records import ClipTracks
+from tests.helpers.format_cases import people, read
 
 SKELETONS = {
     "alphapose": "coco17",

@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 import pytest
-from format_cases import people, read, read_error, read_one
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -15,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from pose_extract.formats.base import export_clips
 from pose_extract.tracks.cache import save_tracks
 from pose_extract.tracks.records import ClipTracks
+from tests.helpers.format_cases import people, read, read_error, read_one
 
 ARRAYS = ("time_s", "frame", "track", "keypoints", "boxes", "features")
 

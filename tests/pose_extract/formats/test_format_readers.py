@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from format_cases import SIZE, read, read_error, read_one, walking
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.ntu import parse_name
 from pose_extract.tracks.records import ClipTracks
+from tests.helpers.format_cases import SIZE, read, read_error, read_one, walking
 
 
 def save(path, content):

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from format_cases import SIZE, assert_same, people, read, read_one
 
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import FORMATS, export_clips, get_format, import_clips
+from tests.helpers.format_cases import SIZE, assert_same, people, read, read_one
 
 HOLD = [
     ("alphapose", "coco17", {}),

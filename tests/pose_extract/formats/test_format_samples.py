@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from format_cases import read
 
 from pose_extract.formats.base import import_clips
+from tests.helpers.format_cases import read
 
 
 @pytest.fixture

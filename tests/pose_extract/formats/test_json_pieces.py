@@ -8,11 +8,11 @@ import math
 
 import numpy as np
 import pytest
-from format_cases import read_one
 
 from pose_extract.errors import FormatError
 from pose_extract.formats import json_files
 from pose_extract.formats.json_files import JsonItems
+from tests.helpers.format_cases import read_one
 
 ROW = {"keypoints": [1.5, 2, 0.25], "scores": 0.5}
 PEOPLE = {str(p): {f"{f:04d}": ROW for f in range(p % 5 + 1)} for p in range(40)}

@@ -1,0 +1,349 @@
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from anomaly.data.augmentation import apply_transform
+from anomaly.data.windows import View, Windows, make_windows
+from anomaly.evaluation.metrics import frame_auc
+from anomaly.scoring.frame_scores import NOBODY, frame_scores, row_scores
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import calibrate, context_s, score_clip
+from anomaly.scoring.torch_model import TrainedModel
+from anomaly.settings import KINDS, MODES, TRANSFORMS, ScoringSettings, WindowSettings
+from pose_extract.errors import ConfigError, ModelError
+from pose_extract.skeletons import get_skeleton
+from pose_extract.tracks.records import cut_frames
+from tests.helpers import walkers
+
+RAW = ScoringSettings(smoothing_s=0)
+
+
+def windows(firsts, track=1, length=12):
+    """Windows that only row scores look at."""
+    count = len(firsts)
+    return Windows(
+        WindowSettings(frames=length),
+        np.zeros((length, 18, 3), np.float32),
+        np.zeros(count, np.int64),
+        np.broadcast_to(np.array(track, np.int32), count),
+        np.asarray(firsts),
+        np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
+        (View(640, 360, ""),),
+    )
+
+
+@pytest.fixture
+def trained_on_five(trained):
+    """The trained model with all five transforms in its score."""
+    training = dataclasses.replace(trained.settings.training, transforms=tuple(TRANSFORMS))
+    return dataclasses.replace(trained, settings=dataclasses.replace(trained.settings, training=training))
+
+
+def test_a_windows_score_is_the_mean_over_its_own_transforms(trained_on_five):
+    x = make_windows(walkers.clip(people=2, kinds=("walk", "jump")), trained_on_five.settings.windows, 5).x
+    by_transform = trained_on_five.transforms_of(x)
+    assert by_transform.shape == (len(x), 5)
+    together = trained_on_five.anomaly_of(x)
+    alone = [float(trained_on_five.anomaly_of(x[i : i + 1])[0]) for i in range(len(x))]
+    np.testing.assert_allclose(together, alone, rtol=1e-3)  # no neighbour has a part in it
+    np.testing.assert_allclose(together, -by_transform.mean(axis=1))
+    order = np.random.default_rng(0).permutation(len(x))
+    np.testing.assert_allclose(trained_on_five.anomaly_of(x[order]), together[order], rtol=1e-3)
+
+
+def test_higher_is_more_abnormal(trained):
+    normal, odd = (walkers.clip(seed=50, kinds=(kind,)) for kind in ("walk", "jump"))
+    a, b = (score_clip(trained, c, RAW).frames.score for c in (normal, odd))
+    assert np.median(b) > np.quantile(a, 0.99)
+    both = score_clip(trained, odd, RAW)
+    assert np.nanmedian(both.row_percentile) > 95
+
+
+def test_a_frame_has_the_anomaly_of_its_most_abnormal_person():
+    clip = walkers.clip(people=3, frames=2)
+    rows = np.array([1.0, 7.0, 3.0, np.nan, -5.0, -9.0])
+    score, worst = frame_scores(rows, clip)
+    assert score.tolist() == [7.0, -5.0]
+    assert worst.tolist() == [2, 2]
+
+
+def test_one_jumper_among_walkers_decides(trained):
+    calm = score_clip(trained, walkers.clip(seed=60, people=4), RAW).frames
+    mixed = score_clip(
+        trained, walkers.clip(seed=60, people=4, kinds=("walk", "walk", "jump", "walk")), RAW
+    ).frames
+    assert np.median(mixed.score) > np.quantile(calm.score, 0.95)
+    assert np.median(mixed.track_id) == 3
+
+
+def test_a_frame_with_nobody_has_the_calibrations_floor(trained):
+    keep = np.zeros((200, 3), bool)
+    keep[50:100] = True
+    clip = walkers.clip(frames=200, seed=70)
+    points = clip.keypoints.reshape(200, 3, 17, 3)
+    scores = score_clip(trained, walkers.from_array(points, keep=keep), RAW).frames
+    empty = ~keep.any(axis=1)
+    assert set(scores.score[empty]) == {trained.calibration.floor("backtracked")}
+    assert scores.score[empty][0] <= scores.score[~empty].min() + 1e-9 or scores.percentile[empty].max() == 0
+    assert (scores.track_id[empty] == NOBODY).all()
+    assert (scores.people[empty] == 0).all()
+    assert not scores.alarm[empty].any()
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+def test_clips_without_a_window_have_finite_scores(trained, mode):
+    settings = ScoringSettings(frames=mode)
+    for clip in (
+        walkers.clip(frames=5),
+        walkers.clip(frames=1),
+        walkers.from_array(np.zeros((30, 1, 17, 3)), keep=np.zeros((30, 1), bool)),
+        walkers.from_array(np.full((30, 1, 17, 3), np.nan)),
+        walkers.from_array(np.zeros((0, 1, 17, 3))),
+    ):
+        scores = score_clip(trained, clip, settings)
+        assert len(scores.frames) == clip.frame_count
+        assert np.isfinite(scores.frames.score).all()
+        assert np.isfinite(scores.frames.percentile).all()
+        assert np.isnan(scores.row_score).all()
+
+
+def test_missing_joints_and_people_give_no_nan(trained):
+    clip = walkers.clip(frames=60)
+    rng = np.random.default_rng(0)
+    points = clip.keypoints.copy()
+    points[rng.random(points.shape[:2]) < 0.3] = np.nan
+    points[rng.random(points.shape[:2]) < 0.2, 2] = 0
+    points[10, :] = 0
+    scores = score_clip(trained, dataclasses.replace(clip, keypoints=points))
+    assert np.isfinite(scores.frames.score).all()
+    assert np.isfinite(scores.row_score).mean() > 0.9
+
+
+def test_backtracked_gives_a_windows_score_to_all_frames_that_it_covers():
+    clip = walkers.clip(people=1, frames=40)
+    rows = row_scores(windows([5, 20]), np.array([2.0, 4.0]), clip, "backtracked")
+    expected = np.full(40, np.nan)
+    expected[5:17], expected[20:32] = 2.0, 4.0
+    np.testing.assert_array_equal(rows, expected)
+    rows = row_scores(windows([5, 11]), np.array([2.0, 4.0]), clip, "backtracked")
+    assert rows[11:17].tolist() == [3.0] * 6  # where two cover a frame, their mean
+
+
+def test_online_gives_it_to_its_last_frame():
+    clip = walkers.clip(people=1, frames=40)
+    rows = row_scores(windows([5, 6, 20]), np.array([2.0, 3.0, 4.0]), clip, "online")
+    expected = np.full(40, np.nan)
+    expected[16], expected[17], expected[31] = 2.0, 3.0, 4.0
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_rows_of_other_people_get_nothing():
+    clip = walkers.clip(people=2, frames=20)
+    rows = row_scores(windows([2], track=2), np.array([1.0]), clip, "backtracked")
+    assert np.isnan(rows[clip.track == 1]).all()
+
+
+@pytest.mark.parametrize("fps", [24.0, 29.97, 10.0])
+def test_online_scores_do_not_change_when_the_future_does(trained, fps):
+    clip = walkers.clip(frames=120, seed=80, fps=fps)
+    settings = ScoringSettings(frames="online", smoothing_s=0.3)
+    whole = score_clip(trained, clip, settings)
+    for stop in (40, 77):
+        past = score_clip(trained, cut_frames(clip, 0, stop), settings)
+        np.testing.assert_allclose(past.frames.score, whole.frames.score[:stop], rtol=1e-4, atol=1e-4)
+
+
+def test_backtracked_scores_do_know_the_future(trained):
+    calm, later = walkers.clip(frames=120, seed=80), walkers.clip(frames=120, seed=80)
+    jump = walkers.clip(frames=120, seed=81, kinds=("jump",)).keypoints
+    keypoints = np.where((later.frame >= 60)[:, None, None], jump, later.keypoints)
+    later = dataclasses.replace(later, keypoints=keypoints)
+    settings = ScoringSettings(smoothing_s=0)
+    a, b = (score_clip(trained, c, settings).frames.score for c in (calm, later))
+    assert np.abs(a[50:60] - b[50:60]).max() > 1
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+@pytest.mark.parametrize("fps", [24.0, 25.0, 60.0])
+def test_scoring_a_part_with_its_context_equals_scoring_the_whole(trained, mode, fps):
+    clip = walkers.clip(frames=int(12 * fps), seed=90, fps=fps, kinds=("walk", "jump", "stand"))
+    settings = ScoringSettings(frames=mode, smoothing_s=0.3, tail="log")
+    whole = score_clip(trained, clip, settings)
+    margin = int(np.ceil(context_s(trained.settings, settings, fps) * fps)) + 1
+    a, b = int(5 * fps), int(7 * fps)
+    part = score_clip(trained, cut_frames(clip, a - margin, b + margin), settings)
+    for name in ("score", "percentile", "alarm", "people", "track_id"):
+        np.testing.assert_allclose(
+            getattr(part.frames, name)[margin:-margin], getattr(whole.frames, name)[a:b], rtol=1e-4, atol=1e-3
+        )
+    assert margin < a  # or the test would say nothing
+
+
+def test_smoothing_never_crosses_a_clips_border(trained):
+    calm, odd = walkers.clip(frames=60, seed=1), walkers.clip(frames=60, seed=2, kinds=("jump",))
+    settings = ScoringSettings(smoothing_s=2.0)
+    alone = score_clip(trained, calm, settings).frames.score
+    score_clip(trained, odd, settings)
+    np.testing.assert_array_equal(score_clip(trained, calm, settings).frames.score, alone)
+
+
+def test_held_out_normal_video_raises_alarms_at_the_stated_rate(trained):
+    reference = trained.calibration.reference("backtracked", 0.2)
+    fresh = [
+        score_clip(trained, walkers.clip(seed=s, frames=96), false_alarm_rate=0.1) for s in range(200, 212)
+    ]
+    rate = np.mean([s.frames.alarm.mean() for s in fresh])
+    assert len(reference) == len(trained.calibration.time_s)
+    assert rate < 0.5  # a small set: an order of magnitude, not a law
+    strict = np.mean([score_clip(trained, walkers.clip(seed=200), false_alarm_rate=0.01).frames.alarm.mean()])
+    loose = np.mean([score_clip(trained, walkers.clip(seed=200), false_alarm_rate=0.5).frames.alarm.mean()])
+    assert strict <= loose
+
+
+def test_scores_rest_on_motion(trained):
+    clips = [walkers.clip(seed=300 + i, kinds=(k,)) for i, k in enumerate(("walk", "run", "walk", "jump"))]
+    labels = np.repeat([0, 1, 0, 1], 120)
+
+    def auc(clips):
+        return frame_auc(np.concatenate([score_clip(trained, c).frames.score for c in clips]), labels)
+
+    rng = np.random.default_rng(0)
+    shuffled = []
+    for clip in clips:
+        points = clip.keypoints.reshape(120, 3, 17, 3)
+        shuffled.append(walkers.from_array(points[rng.permutation(120)]))
+    assert auc(clips) > 0.9
+    assert auc(shuffled) < auc(clips) - 0.2
+
+
+def test_reconstruction_is_the_autoencoders_squared_error_over_a_windows_own_transforms(trained_on_five):
+    x = make_windows(walkers.clip(people=2, kinds=("walk", "jump")), trained_on_five.settings.windows, 5).x
+    skeleton, expected = get_skeleton("coco18"), []
+    with torch.no_grad():
+        for window in torch.from_numpy(x):
+            errors = []
+            for name in TRANSFORMS:
+                copy = apply_transform(name, window[None], skeleton)
+                _, reconstruction = trained_on_five.network.autoencoder(copy)
+                errors.append(float(((reconstruction - copy) ** 2).mean()))
+            expected.append(np.mean(errors))
+    np.testing.assert_allclose(trained_on_five.anomaly_of(x, "reconstruction"), expected, rtol=1e-3)
+
+
+def test_a_joints_error_is_its_own_in_mirrored_copies_too(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 5).x
+    wrist = get_skeleton("coco18").index["left_wrist"]
+    x[:, 0, :, wrist] += 20
+    np.testing.assert_array_equal(trained.joint_errors(x).argmax(axis=1), wrist)
+
+
+def test_the_decoder_runs_only_where_it_is_asked_for(trained, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("the decoder ran")
+
+    monkeypatch.setattr(trained.network.autoencoder.decoder, "forward", refuse)
+    score_clip(trained, walkers.clip(), ScoringSettings(by="clustering"))
+    with pytest.raises(AssertionError, match="decoder"):
+        score_clip(trained, walkers.clip(), ScoringSettings(by="both"))
+
+
+def test_a_model_with_another_network_scores_with_that_one(trained):
+    x = make_windows(walkers.clip(people=1), trained.settings.windows, 5).x
+    before = trained.anomaly_of(x)  # from here on the network is folded
+    other = copy.deepcopy(trained.network)
+    torch.nn.init.normal_(other.clustering.theta)
+    changed = dataclasses.replace(trained, network=other)
+    assert np.abs(changed.anomaly_of(x) - before).max() > 1e-3
+    np.testing.assert_array_equal(trained.anomaly_of(x), before)
+    with torch.no_grad():
+        plain = other.assign(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(changed.assign(x)[:, 0], plain, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_are_scored_alike_in_any_batches(trained, monkeypatch):
+    from anomaly.scoring import model
+
+    clip = walkers.clip(people=3, kinds=("walk", "jump", "stand"))
+    windows = make_windows(clip, trained.settings.windows, 1)
+    whole = trained.anomaly(windows)
+    monkeypatch.setattr(model, "_BATCH", 7)
+    np.testing.assert_allclose(trained.anomaly(windows), whole, rtol=1e-4)
+
+
+def test_both_is_the_mean_of_the_two_in_units_of_held_out_normal_windows(trained):
+    x = make_windows(walkers.clip(kinds=("walk", "jump")), trained.settings.windows, 5).x
+    parts = []
+    for number, by in enumerate(KINDS[:2]):
+        low, middle, high = np.nanquantile(trained.calibration.rows[number, 1], (0.25, 0.5, 0.75))
+        parts.append((trained.anomaly_of(x, by) - middle) / (high - low))
+    np.testing.assert_allclose(trained.anomaly_of(x, "both"), np.mean(parts, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("by", KINDS)
+@pytest.mark.parametrize("mode", MODES)
+def test_calibration_holds_the_scores_that_scoring_gives_by_every_kind_and_in_every_mode(trained, by, mode):
+    clips = [walkers.clip("a", seed=5), walkers.clip("b", seed=6, frames=60)]
+    fresh = dataclasses.replace(trained)
+    fresh.calibration = calibrate(fresh, clips, lambda *told: None)
+    scores = [score_clip(fresh, clip, ScoringSettings(frames=mode, by=by, smoothing_s=0)) for clip in clips]
+    rows = np.sort(np.concatenate([s.row_score for s in scores]))
+    place = KINDS.index(by), MODES.index(mode)
+    np.testing.assert_allclose(fresh.calibration.rows[place], rows, rtol=1e-4, atol=1e-6)
+    frames = np.concatenate([s.frames.score for s in scores])
+    floor = fresh.calibration.floor(mode, by)
+    np.testing.assert_allclose(
+        np.nan_to_num(fresh.calibration.frames[place], nan=floor), frames, rtol=1e-4, atol=1e-6
+    )
+    assert fresh.calibration.clip.tolist() == [0] * 120 + [1] * 60
+
+
+@pytest.mark.parametrize("by", KINDS)
+def test_people_whose_joints_fly_about_are_abnormal_by_every_kind(trained, by):
+    settings, calm = ScoringSettings(by=by, smoothing_s=0), walkers.clip(seed=50)
+    keypoints = calm.keypoints.copy()
+    keypoints[..., :2] += np.random.default_rng(0).normal(0, 60, keypoints[..., :2].shape)
+    torn = dataclasses.replace(calm, keypoints=keypoints)
+    a, b = (score_clip(trained, clip, settings) for clip in (calm, torn))
+    assert np.median(b.frames.score) > np.quantile(a.frames.score, 0.99)
+    assert np.nanmedian(b.row_percentile) > 95
+
+
+def test_a_model_without_a_decoder_says_so(trained):
+    model = Model(trained.settings, trained.normality, trained.calibration)
+    with pytest.raises(ModelError, match="score by clustering"):
+        score_clip(model, walkers.clip(), ScoringSettings(by="reconstruction"))
+
+
+def test_a_row_keeps_to_its_own_tracks_windows_whatever_their_order_in_time():
+    clip = walkers.clip(people=3, frames=60)
+    one = windows([2, 3, 40, 0, 48], track=[1, 1, 1, 3, 3])
+    anomaly = np.arange(1.0, 6.0)
+    for mode in MODES:
+        rows = row_scores(one, anomaly, clip, mode)
+        expected = np.full(len(clip), np.nan)
+        for track in (1, 2, 3):
+            for row in np.flatnonzero(clip.track == track):
+                frame = clip.frame[row]
+                begins, ends = one.first, one.first + 11
+                here = (one.track == track) & (
+                    (ends == frame) if mode == "online" else ((begins <= frame) & (frame <= ends))
+                )
+                if here.any():
+                    expected[row] = anomaly[here].mean()
+        np.testing.assert_allclose(rows, expected)
+
+
+def test_a_model_without_calibration_does_not_score(trained):
+    raw = TrainedModel(trained.settings, trained.normality, network=trained.network)
+    with pytest.raises(ModelError, match="calibration"):
+        score_clip(raw, walkers.clip())
+
+
+@pytest.mark.parametrize("wrong", [{"frames": "both"}, {"smoothing_s": -1.0}, {"tail": "cubic"}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        ScoringSettings(**wrong)

@@ -1,0 +1,94 @@
+"""Scores of the coarse-grained setting: a clip is one window a person, or one of two people."""
+
+import math
+
+import numpy as np
+import pytest
+
+from anomaly.data.windows import make_windows
+from anomaly.scoring.frame_scores import row_scores
+from anomaly.scoring.scores import clip_score, context_s, score_clip
+from anomaly.settings import ScoringSettings
+from anomaly.training.held_out import split_held_out
+from anomaly.training.train import train_model
+from pose_extract.errors import TrainingError
+from tests.helpers import walkers
+
+
+@pytest.fixture(scope="module")
+def clip_model():
+    """A small model of whole clips of walkers."""
+    from anomaly.settings import settings_from_dict
+
+    settings = {name: dict(section) for name, section in walkers.TINY.items()}
+    settings["windows"] |= {"extent": "clip", "frames": 24}
+    clips = [walkers.clip(f"walk{i}", seed=i, frames=60) for i in range(12)]
+    return train_model(clips, settings_from_dict(settings), seed=0)
+
+
+def test_every_frame_of_a_person_has_the_score_of_its_one_window(clip_model):
+    clip = walkers.clip(seed=30, people=2, kinds=("walk", "jump"), frames=70)
+    scores = score_clip(clip_model, clip)
+    windows = make_windows(clip, clip_model.settings.windows, 1)
+    anomaly = clip_model.anomaly(windows)
+    assert len(windows) == 2
+    for track, score in zip(windows.track, anomaly, strict=True):
+        np.testing.assert_array_equal(scores.row_score[clip.track == track], score)
+    assert clip_score(clip_model, clip) == anomaly.max()
+    np.testing.assert_array_equal(scores.frames.score, anomaly.max())  # smoothing has no say
+    assert set(scores.frames.track_id) == {windows.track[anomaly.argmax()]}
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+def test_two_people_who_share_a_window_share_its_score(tiny, mode):
+    clip = walkers.clip(people=3, frames=40)
+    windows = make_windows(clip, tiny(windows={"extent": "clip", "frames": 24, "people": 2}).windows, 1)
+    rows = row_scores(windows, np.array([5.0]), clip, mode)
+    np.testing.assert_array_equal(rows[np.isin(clip.track, (1, 2))], 5.0)
+    assert np.isnan(rows[clip.track == 3]).all()
+
+
+def test_a_clip_with_nobody_to_score_has_the_floor(clip_model):
+    empty = walkers.from_array(np.full((30, 1, 17, 3), np.nan))
+    assert clip_score(clip_model, empty) == clip_model.calibration.floor("backtracked")
+    by = ScoringSettings(by="both")
+    assert clip_score(clip_model, empty, by) == clip_model.calibration.floor("backtracked", "both")
+
+
+def test_the_highest_person_decides_by_sliding_windows_too(trained):
+    calm = walkers.clip(seed=60, people=4)
+    mixed = walkers.clip(seed=60, people=4, kinds=("walk", "walk", "jump", "walk"))
+    assert clip_score(trained, mixed) > clip_score(trained, calm)
+
+
+def test_a_whole_clip_cannot_be_scored_in_parts(clip_model):
+    assert context_s(clip_model.settings) == math.inf
+
+
+def test_whole_clips_are_held_out_however_few_there_are():
+    clips = [walkers.clip(f"c{i}", seed=i, people=1, frames=50) for i in range(3)]
+    fit, held = split_held_out(clips, 0.2, np.random.default_rng(0), whole=True)
+    assert [len(fit), len(held)] == [2, 1]
+    assert all(clip.frame_count == 50 for clip in (*fit, *held))
+    with pytest.raises(TrainingError, match="whole clips"):
+        split_held_out(clips[:1], 0.2, np.random.default_rng(0), whole=True)
+
+
+def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
+    scores = [score_clip(clip_model, walkers.clip(seed=100 + i, frames=60)) for i in range(6)]
+    assert np.mean([np.nanmedian(s.row_percentile) for s in scores]) < 95
+
+
+def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
+    from pipeline.scoring import Scorer, score_parts
+    from pipeline.settings import Settings
+    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+
+    clip = walkers.clip(seed=31, people=2, frames=90)
+    settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())
+    parts = list(score_parts(Scorer(clip_model, settings), clip, chunk_frames=20))
+    assert [begin for begin, _, _ in parts] == [0]
+    whole = score_clip(clip_model, clean_tracks(clip, CleaningSettings()))
+    np.testing.assert_array_equal(parts[0][2].frames.score, whole.frames.score)
+    assert parts[0][2].windows.first_frame.tolist() == [0, 0]
+    assert parts[0][2].windows.last_frame.tolist() == [89, 89]

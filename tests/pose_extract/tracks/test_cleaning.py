@@ -1,0 +1,292 @@
+"""Cleaning mends gaps, jitter and outliers without lag, and looks only a stated number of frames around."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_extract.errors import ConfigError
+from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.feature_rows import FeatureRows
+from pose_extract.tracks.records import ClipTracks
+from tests.helpers.generated_people import Walker, true_tracks
+
+FPS = 25.0
+
+
+def walk(fps: float = FPS, seconds: float = 4.0) -> ClipTracks:
+    walkers = [Walker((60, 300), (90, 0)), Walker((600, 250), (-70, 5), 80), Walker((300, 340), (5, 0), 120)]
+    return true_tracks(walkers, seconds, fps)
+
+
+def rows(tracks: ClipTracks, keep: np.ndarray) -> ClipTracks:
+    features = None if tracks.features is None else tracks.features[keep]
+    return replace(
+        tracks,
+        frame=tracks.frame[keep],
+        track=tracks.track[keep],
+        keypoints=tracks.keypoints[keep],
+        boxes=tracks.boxes[keep],
+        features=features,
+    )
+
+
+def shaken(tracks: ClipTracks, pixels: float, seed: int = 0) -> ClipTracks:
+    rng = np.random.default_rng(seed)
+    keypoints = tracks.keypoints.copy()
+    keypoints[..., :2] += rng.normal(size=keypoints[..., :2].shape) * pixels
+    keypoints[..., 2] = rng.uniform(0.3, 1, keypoints.shape[:2])
+    return replace(tracks, keypoints=keypoints)
+
+
+def flawed(seed: int, fps: float = FPS) -> ClipTracks:
+    """Jitter, missing rows and joints, NaNs and outliers all over."""
+    rng = np.random.default_rng(seed)
+    tracks = shaken(walk(fps), 2.0, seed)
+    keypoints = tracks.keypoints.copy()
+    for chance, value in ((0.05, np.nan), (0.05, 400.0)):
+        hit = rng.random(keypoints.shape[:2]) < chance
+        keypoints[hit, :2] = value
+    keypoints[rng.random(keypoints.shape[:2]) < 0.1, 2] = 0
+    tracks = replace(tracks, keypoints=keypoints)
+    start = rng.integers(0, len(tracks) - 40, 6)
+    keep = rng.random(len(tracks)) > 0.15
+    for i in start:
+        keep[i : i + rng.integers(1, int(1.6 * fps))] = False
+    return rows(tracks, keep)
+
+
+def error(tracks: ClipTracks, truth: ClipTracks) -> float:
+    """Root mean square distance of the joints in pixels."""
+    return float(np.sqrt(((tracks.keypoints[..., :2] - truth.keypoints[..., :2]) ** 2).sum(-1).mean()))
+
+
+def test_jitter_is_halved_without_lag() -> None:
+    truth = walk()
+    raw = shaken(truth, 2.0)
+    clean = clean_tracks(raw, CleaningSettings())
+    assert error(clean, truth) < 0.6 * error(raw, truth)
+    # A lag would show as a distance along the direction of walking, which has a sign.
+    first = truth.track == 1
+    along = (clean.keypoints[first, :, 0] - truth.keypoints[first, :, 0]).mean()
+    assert abs(along) < 0.2
+
+
+def test_straight_movement_stays_as_it_is_up_to_both_ends() -> None:
+    truth = true_tracks([Walker((60, 300), (90, 0))], 3.0, FPS)
+    keypoints = truth.keypoints.copy()
+    keypoints[..., :2] = keypoints[0, :, :2] + np.arange(len(truth))[:, None, None] * np.array([3.0, -1.0])
+    straight = replace(truth, keypoints=keypoints)
+    assert np.allclose(clean_tracks(straight, CleaningSettings()).keypoints, keypoints, atol=1e-2)
+
+
+def test_a_short_hole_in_a_track_is_filled_and_marked_by_lower_confidence() -> None:
+    truth = walk()
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 38)
+    clean = clean_tracks(rows(truth, ~hole), CleaningSettings())
+    assert np.array_equal(clean.frame, truth.frame)
+    assert np.array_equal(clean.track, truth.track)
+    distance = np.linalg.norm(clean.keypoints[hole, :, :2] - truth.keypoints[hole, :, :2], axis=-1)
+    assert distance.max() < 8
+    assert np.abs(clean.boxes[hole] - truth.boxes[hole]).max() < 15
+    assert np.allclose(clean.keypoints[hole, :, 2], 0.5)
+    assert np.allclose(clean.keypoints[~hole, :, 2], 1.0)
+
+
+def test_a_long_hole_stays_and_nothing_is_smoothed_across_it() -> None:
+    truth = walk()
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 50)
+    broken = rows(truth, ~hole)
+    keypoints = broken.keypoints.copy()
+    keypoints[(broken.track == 2) & (broken.frame >= 50), :, :2] += 100
+    clean = clean_tracks(replace(broken, keypoints=keypoints), CleaningSettings(max_hidden_s=0))
+    assert np.array_equal(clean.frame, broken.frame)
+    ends = (clean.track == 2) & ((clean.frame == 29) | (clean.frame == 50))
+    assert np.abs(clean.keypoints[ends] - keypoints[ends]).max() < 4
+
+
+def test_people_do_not_mix() -> None:
+    truth = flawed(1)
+    alone = clean_tracks(rows(truth, truth.track == 2), CleaningSettings())
+    together = clean_tracks(truth, CleaningSettings())
+    together = rows(together, together.track == 2)
+    assert np.array_equal(alone.frame, together.frame)
+    assert np.array_equal(alone.keypoints, together.keypoints, equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_joint_missing_for_a_moment_is_interpolated(value: float) -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    gone = (truth.track == 1) & (truth.frame >= 20) & (truth.frame < 26)
+    keypoints[gone, 9] = (value, value, 0.0)
+    clean = clean_tracks(replace(truth, keypoints=keypoints), CleaningSettings())
+    assert np.linalg.norm(clean.keypoints[gone, 9, :2] - truth.keypoints[gone, 9, :2], axis=-1).max() < 8
+    assert np.allclose(clean.keypoints[gone, 9, 2], 0.5)
+
+
+def test_a_joint_that_never_shows_keeps_confidence_zero() -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    keypoints[:, 0] = np.nan
+    clean = clean_tracks(replace(truth, keypoints=keypoints), CleaningSettings())
+    assert (clean.keypoints[:, 0, 2] == 0).all()
+    assert np.isfinite(clean.keypoints[:, 1:]).all()
+
+
+def test_a_joint_that_jumps_away_and_back_is_brought_back() -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    jump = (truth.track == 1) & np.isin(truth.frame, (20, 21, 60))
+    keypoints[jump, 10, :2] += (60, -40)
+    raw = replace(truth, keypoints=keypoints)
+    clean = clean_tracks(raw, CleaningSettings())
+    assert np.linalg.norm(clean.keypoints[jump, 10, :2] - truth.keypoints[jump, 10, :2], axis=-1).max() < 8
+    kept = clean_tracks(raw, CleaningSettings(outlier_distance=0))
+    assert np.linalg.norm(kept.keypoints[jump, 10, :2] - truth.keypoints[jump, 10, :2], axis=-1).max() > 20
+
+
+def test_fast_swinging_feet_are_no_outliers() -> None:
+    truth = walk(fps=10)
+    clean = clean_tracks(truth, CleaningSettings(smooth_s=0))
+    assert np.allclose(clean.keypoints, truth.keypoints, atol=1e-3)
+
+
+@pytest.mark.parametrize("fps", [5.0, 10.0, 25.0, 60.0])
+def test_a_slice_with_the_stated_margin_equals_the_slice_of_the_whole(fps: float) -> None:
+    options = CleaningSettings()
+    margin = options.context_frames(fps)
+    for seed in range(5):
+        raw = flawed(seed, fps)
+        whole = clean_tracks(raw, options)
+        first, last = int(1.0 * fps), int(2.5 * fps)
+        part = clean_tracks(rows(raw, (raw.frame >= first - margin) & (raw.frame < last + margin)), options)
+        a = rows(whole, (whole.frame >= first) & (whole.frame < last))
+        b = rows(part, (part.frame >= first) & (part.frame < last))
+        assert len(a) > 0
+        assert np.array_equal(a.frame, b.frame)
+        assert np.array_equal(a.track, b.track)
+        assert np.array_equal(a.keypoints, b.keypoints, equal_nan=True)
+        assert np.array_equal(a.boxes, b.boxes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    gap=st.floats(0, 1),
+    window=st.floats(0, 0.4),
+    outlier=st.sampled_from([0.0, 0.05, 0.3]),
+    smooth=st.floats(0, 0.2),
+    middle=st.integers(10, 90),
+)
+def test_the_stated_margin_is_enough_for_any_settings(
+    seed: int, gap: float, window: float, outlier: float, smooth: float, middle: int
+) -> None:
+    options = CleaningSettings(
+        max_gap_s=gap, outlier_window_s=window, outlier_distance=outlier, smooth_s=smooth
+    )
+    margin = options.context_frames(FPS)
+    raw = flawed(seed)
+    whole = clean_tracks(raw, options)
+    part = clean_tracks(rows(raw, np.abs(raw.frame - middle) <= margin), options)
+    a, b = rows(whole, whole.frame == middle), rows(part, part.frame == middle)
+    assert np.array_equal(a.track, b.track)
+    assert np.array_equal(a.keypoints, b.keypoints, equal_nan=True)
+
+
+def test_rows_come_out_by_frame_then_track_and_the_input_is_untouched() -> None:
+    raw = flawed(3)
+    before = raw.keypoints.copy()
+    clean = clean_tracks(raw, CleaningSettings())
+    assert np.array_equal(np.lexsort((clean.track, clean.frame)), np.arange(len(clean)))
+    assert np.array_equal(raw.keypoints, before, equal_nan=True)
+    assert len(clean) > len(raw)
+
+
+def test_three_dimensions_and_features_go_along() -> None:
+    truth = walk()
+    depth = truth.keypoints[..., :1] * 0.5
+    keypoints = np.concatenate([truth.keypoints[..., :2], depth, truth.keypoints[..., 2:]], -1)
+    features = np.repeat(truth.frame[:, None, None], 17, 1).astype(np.float32)
+    hole = (truth.track == 2) & (truth.frame == 30)
+    clean = clean_tracks(
+        rows(replace(truth, keypoints=keypoints, features=features), ~hole), CleaningSettings()
+    )
+    assert np.allclose(clean.keypoints[..., 2], clean.keypoints[..., 0] * 0.5, atol=0.1)
+    assert isinstance(clean.features, FeatureRows)  # not read before somebody asks
+    added = clean.frame == 30
+    assert np.array_equal(clean.features.read()[~added, 0, 0], clean.frame[~added])
+    assert set(clean.features[added].read()[:, 0, 0]) == {30, 31}  # the added row has the next frame's
+
+
+def test_features_stay_as_they_are_and_are_made_up_only_where_rows_are() -> None:
+    truth = walk()
+    values = np.random.default_rng(0).normal(size=(len(truth), 17, 3)).astype(np.float16)
+    values[0, 0, 0] = np.nan
+    missing = (truth.track == 1) & (truth.frame == 30)
+    missing |= (
+        (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 30 + round(1.0 * truth.fps))
+    )  # hidden
+    given = rows(replace(truth, features=values), ~missing)
+    clean = clean_tracks(given, CleaningSettings())
+    assert isinstance(clean.features, FeatureRows)
+    assert clean.features.dtype == np.float16
+    assert len(clean) == len(truth)
+    found = clean.features.read()
+    np.testing.assert_array_equal(found[~missing], values[~missing])
+    np.testing.assert_array_equal(found[missing][0], values[truth.frame == 31][0])
+    assert np.isfinite(found[missing]).all()
+
+
+def test_nobody_and_switched_off_change_nothing() -> None:
+    truth = flawed(5)
+    nobody = rows(truth, np.zeros(len(truth), bool))
+    assert len(clean_tracks(nobody, CleaningSettings())) == 0
+    off = CleaningSettings(enabled=False)
+    assert clean_tracks(truth, off) is truth
+    assert off.context_frames(FPS) == 0
+
+
+def test_a_track_of_one_row_survives() -> None:
+    one = rows(walk(), np.arange(300) == 7)
+    assert np.allclose(clean_tracks(one, CleaningSettings()).keypoints, one.keypoints)
+
+
+def test_settings_out_of_range_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"cleaning\.max_gap_s.*-1"):
+        CleaningSettings(max_gap_s=-1)
+    with pytest.raises(ConfigError, match=r"cleaning\.min_confidence.*2"):
+        CleaningSettings(min_confidence=2)
+
+
+def test_rows_that_are_added_have_every_joint_that_the_rows_around_them_have() -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    keypoints[:, 9, 2] = 0.05  # never sure of it
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 38)
+    clean = clean_tracks(rows(replace(truth, keypoints=keypoints), ~hole), CleaningSettings())
+    assert np.array_equal(clean.frame, truth.frame)
+    assert np.isfinite(clean.keypoints).all()
+    assert np.linalg.norm(clean.keypoints[hole, 9, :2] - truth.keypoints[hole, 9, :2], axis=-1).max() < 10
+    assert np.allclose(clean.keypoints[hole, 9, 2], 0.025)
+
+
+def test_people_found_again_get_the_boxes_of_the_time_they_were_hidden_and_no_joints() -> None:
+    truth = walk()
+    hole = (truth.track == 2) & (truth.frame >= 30) & (truth.frame < 50)
+    clean = clean_tracks(rows(truth, ~hole), CleaningSettings(max_hidden_s=1.0))
+    hidden = (clean.track == 2) & (clean.frame >= 30) & (clean.frame < 50)
+    assert hidden.sum() == 20
+    assert np.all(clean.keypoints[hidden, :, 2] == 0)
+    assert np.all(clean.keypoints[~hidden, :, 2] > 0)
+    known = (truth.track == 2) & np.isin(truth.frame, [29, 50])
+    first, last = truth.boxes[known]
+    expected = first + np.linspace(0, 1, 22)[1:-1, None] * (last - first)
+    np.testing.assert_allclose(clean.boxes[hidden], expected, atol=1e-3)
+    assert np.all(np.diff(clean.frame) >= 0)
+    longer = clean_tracks(rows(truth, ~hole), CleaningSettings(max_hidden_s=0.7))
+    assert len(longer) == len(clean) - 20
