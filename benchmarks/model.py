@@ -46,7 +46,7 @@ from anomaly.normality.mixture import fit_normality
 from anomaly.runtime.memory import keep_memory
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
-from anomaly.training.steps import descend, make_optimizer, mixed_precision
+from anomaly.training.steps import make_optimizer, mixed_precision, optimizer_step
 from benchmarks.helpers.generated import wandering_clip
 from benchmarks.helpers.naive_model import NaiveData, NaiveNetwork
 
@@ -146,7 +146,7 @@ class Fast(Form):
     def step(self, items, x):
         """Forward, backward, Adam."""
         self.network.train()
-        descend(self.optimizer, self.network, self.loss(items, x))
+        optimizer_step(self.optimizer, self.network, self.loss(items, x))
 
     def anomaly(self, count):
         """Scores of the first ``count`` windows."""

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.evaluation.figures import LabelledScores, evaluate
-from anomaly.scoring.calibration import Tails
+from anomaly.scoring.calibration import TailProbabilities
 from anomaly.scoring.frame_scores import frame_scores, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import calibrate, score_clip
@@ -173,7 +173,7 @@ def _by_product(model: Model, clips: list[ClipTracks]) -> list[NDArray[np.float6
 def _sum(model: Model, scored: list[Any], parts: tuple[str, ...]) -> list[NDArray[np.float64]]:
     assert model.calibration is not None
     picked = [model.settings.scoring.parts.index(part) for part in parts]
-    tails, out = Tails(model.calibration.parts[picked]), []
+    tails, out = TailProbabilities(model.calibration.parts[picked]), []
     for clip, windows, values in scored:
         stride = model.settings.windows.score_stride
         raw = frame_scores(row_scores(windows, tails.sum(values[picked]), clip, "backtracked", stride), clip)[

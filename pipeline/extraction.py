@@ -115,7 +115,7 @@ def extract_all(
     with show_downloads(quiet):
         estimator = create_estimator(name, getattr(settings, name))
     watch.lap("loading")
-    room = FeatureRoom(estimator, settings)
+    room = FeatureDiskBudget(estimator, settings)
     room.announce()
     with workspace.writing_tracks(), closing(estimator):
         for number, source in enumerate(sources, 1):
@@ -162,7 +162,7 @@ def _extract_clip(
     train: bool,
     title: str,
     quiet: bool,
-    room: FeatureRoom,
+    room: FeatureDiskBudget,
 ) -> ClipEntry:
     skeleton = get_skeleton(estimator.skeleton)
     location = str(Path(source.path).resolve())
@@ -219,7 +219,7 @@ def _find_people(
     estimator: PoseEstimator,
     watch: Stopwatch,
     progress: Progress,
-    room: FeatureRoom,
+    room: FeatureDiskBudget,
 ) -> tuple[int, int]:
     """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
     info = reader.info
@@ -260,7 +260,7 @@ def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:
     return max(1, min(max(batch_size, _AHEAD_FRAMES), _AHEAD_BYTES // (width * height * 3)))
 
 
-class FeatureRoom:
+class FeatureDiskBudget:
     """The disk that the joints' features of one run take: said before it starts, and bounded.
 
     Args:

@@ -25,7 +25,7 @@ from anomaly.networks.layers import SpatioTemporalBlock
 from anomaly.normality.mixture import NormalityModel, fit_normality
 from anomaly.runtime.seeding import seeded
 from anomaly.settings import ModelSettings
-from anomaly.training.steps import descend, make_optimizer, mixed_precision
+from anomaly.training.steps import make_optimizer, mixed_precision, optimizer_step
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ModelError, TrainingError
 
@@ -194,7 +194,7 @@ class Classifier:
                 with mixed_precision(settings, self._device):
                     logits = network(x)
                 loss = F.cross_entropy(logits.float(), of_items[torch.from_numpy(items).to(self._device)])
-                descend(optimizer, network, loss)
+                optimizer_step(optimizer, network, loss)
                 schedule.step()
                 total += loss.detach() * len(items)
             losses.append(float(total) / data.items_an_epoch)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from anomaly.data.patch_features import PatchScale
 from anomaly.normality.mixture import normality_from_arrays, normality_shapes
-from anomaly.normality.parts import densities_from_arrays, fitted_shapes
+from anomaly.normality.parts import fitted_parts_from_arrays, fitted_parts_shapes
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.model import Model
 from anomaly.scoring.threshold import MarkedThreshold, marked_from_json
@@ -128,7 +128,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     densities = None
     if settings.fitted_parts:
         try:
-            densities = densities_from_arrays(settings, arrays)
+            densities = fitted_parts_from_arrays(settings, arrays)
         except ValueError as error:
             raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
     scale = None
@@ -279,13 +279,13 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
     shapes = normality_shapes(settings.normality, clusters)
     patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
-        **fitted_shapes(settings),
+        **fitted_parts_shapes(settings),
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
         "calibration_parts": ((len(settings.scoring.parts), "W"), np.float64),
         "words": (
-            (clusters, "E", windows.of_poses.channels, windows.frames, windows.body.num_joints),
+            (clusters, "E", windows.without_patches.channels, windows.frames, windows.body.num_joints),
             np.float32,
         ),
     }

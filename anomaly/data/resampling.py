@@ -14,7 +14,7 @@ from pose_extract.tracks.records import ClipTracks
 _LONGEST_STEP_S = 0.25  # consecutive frames farther apart than this are a hole in a track as well
 
 
-class Pile:
+class GrowingArray:
     """Arrays put one after the other along their first axis, without ever lying in memory twice.
 
     NumPy's `resize` has the system's allocator move pages instead of copying them.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomaly.data.normalisation import IN_PIXELS, in_frames, normalise, steady
 from anomaly.data.patch_features import PatchScale, patch_batch, patch_rows
-from anomaly.data.resampling import Pile, nearest_rows, people, pieces
+from anomaly.data.resampling import GrowingArray, nearest_rows, people, pieces
 from anomaly.data.whole_clips import whole_clip
 from anomaly.settings import WindowSettings
 from pose_extract.errors import ModelError
@@ -121,9 +121,9 @@ class Windows:
         )
 
     @property
-    def of_poses(self) -> Windows:
+    def without_patches(self) -> Windows:
         """The same windows without appearance."""
-        return replace(self, settings=self.settings.of_poses, patches=None, scale=None)
+        return replace(self, settings=self.settings.without_patches, patches=None, scale=None)
 
     def scaled(self) -> Windows:
         """The same windows, their appearance measured in what it is like in them; themselves if they have none."""
@@ -174,7 +174,7 @@ class Windows:
         views: dict[View, int] = {}
         for part in parts:
             if joints is None:
-                joints, settings = Pile(part.points.shape[1:], np.float32), part.settings
+                joints, settings = GrowingArray(part.points.shape[1:], np.float32), part.settings
             if part.settings != settings:
                 raise ValueError(f"Windows: expected parts of one kind, got {settings} and {part.settings}")
             rest.append(
@@ -224,7 +224,7 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int, came
     looks = patch_rows(tracks, settings) if settings.patches else None
     sources = [np.zeros(0, np.int64)]  # row of the tracks whose appearance each row of joints has
     keypoints = model_joints(tracks, settings)
-    joints = Pile((settings.body.num_joints, keypoints.shape[2]), np.float32)
+    joints = GrowingArray((settings.body.num_joints, keypoints.shape[2]), np.float32)
     found: list[tuple[NDArray[np.int64], int, NDArray[np.int64], int]] = []  # start, track, first, partner
     spans = []
     if settings.extent == "clip":

@@ -169,7 +169,7 @@ def clustering_loss(
 
 
 @dataclass(frozen=True)
-class Occupancy:
+class ClusterOccupancy:
     """How windows spread over the clusters.
 
     Attributes:
@@ -203,7 +203,7 @@ class Occupancy:
         return self.entropy > _UNDECIDED
 
     @classmethod
-    def of(cls, p: NDArray[np.floating]) -> Occupancy:
+    def of(cls, p: NDArray[np.floating]) -> ClusterOccupancy:
         """The occupancy of assignments p (N, K)."""
         count, clusters = p.shape
         total, counts, entropy, saturated = np.zeros(clusters), np.zeros(clusters, np.int64), 0.0, 0

@@ -26,14 +26,14 @@ _MICRO_BATCH = {"cpu": 32}  # windows whose activations stay in the processor's 
 _ELSEWHERE = 4096
 
 
-def fold(network: Network) -> FoldedNetwork:
+def fold(network: Network) -> FusedNetwork:
     """The folded copy of a network's encoder and clustering layer, in evaluation mode and without gradients."""
     with torch.no_grad():
-        return FoldedNetwork(copy.deepcopy(network).eval()).eval().requires_grad_(False)
+        return FusedNetwork(copy.deepcopy(network).eval()).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def assign_in_batches(folded: FoldedNetwork, x: Tensor) -> Tensor:
+def assign_in_micro_batches(folded: FusedNetwork, x: Tensor) -> Tensor:
     """Windows (N, C, T, V), as many as fit the memory, -> log soft assignments (N, K), in micro-batches."""
     return torch.cat([folded(part) for part in micro_batches(x)])
 
@@ -43,7 +43,7 @@ def micro_batches(x: Tensor) -> tuple[Tensor, ...]:
     return x.split(_MICRO_BATCH.get(x.device.type, _ELSEWHERE))
 
 
-class FoldedNetwork(nn.Module):
+class FusedNetwork(nn.Module):
     """Encoder and clustering layer with batch norms folded; every operation can be traced and exported.
 
     Attributes:

@@ -149,7 +149,7 @@ class SpatioTemporalBlock(nn.Module):
         return torch.relu_(out) if self.activate else out
 
 
-class Every(nn.Conv2d):
+class StridedPointwiseConv(nn.Conv2d):
     """A 1x1 convolution of every ``stride``-th frame.
 
     torch 2.13's own (oneDNN's) strided 1x1 convolution of channels-last tensors writes beyond its memory in the
@@ -166,5 +166,5 @@ def shortcut(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
     return nn.Sequential(
-        Every(in_channels, out_channels, 1, (stride, 1), bias=False), BatchNorm(out_channels)
+        StridedPointwiseConv(in_channels, out_channels, 1, (stride, 1), bias=False), BatchNorm(out_channels)
     )

@@ -18,7 +18,7 @@ _LEAST = 1e-3  # deviation that a number has at least
 
 
 @dataclass(frozen=True)
-class Density:
+class GaussianDensity:
     """A mixture of Gaussians over standardised numbers.
 
     Attributes:
@@ -36,7 +36,7 @@ class Density:
         return -logsumexp(self.mixture.joint(np.nan_to_num((x - self.mean) / self.deviation)), axis=1)
 
     @classmethod
-    def fit(cls, x: NDArray[np.float64], components: int, seed: int) -> Density:
+    def fit(cls, x: NDArray[np.float64], components: int, seed: int) -> GaussianDensity:
         """The density of numbers (N, D), NaN where missing."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
@@ -64,7 +64,7 @@ class Density:
         return {"mean": self.mean, "deviation": self.deviation, **values}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Density:
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> GaussianDensity:
         """The density whose `arrays` these are, their shapes being right.
 
         Raises:
@@ -84,8 +84,8 @@ class Density:
         return cls(arrays["mean"], arrays["deviation"], mixture)
 
 
-def density_shapes(size: int, components: str) -> dict[str, tuple[int | str, ...]]:
-    """Shapes of `Density.arrays` of ``size`` numbers; ``components`` names their count."""
+def gaussian_shapes(size: int, components: str) -> dict[str, tuple[int | str, ...]]:
+    """Shapes of `GaussianDensity.arrays` of ``size`` numbers; ``components`` names their count."""
     return {
         "mean": (size,),
         "deviation": (size,),

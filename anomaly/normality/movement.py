@@ -16,7 +16,7 @@ MOTION, PLACE = 5, 3  # numbers of each
 
 
 @dataclass(frozen=True)
-class Ways:
+class MovementFeatures:
     """What N windows show; joints that are missing take no part.
 
     Attributes:
@@ -35,9 +35,9 @@ class Ways:
     swing: NDArray[np.float64]
 
 
-def describe_ways(
+def movement_features(
     points: NDArray[np.float32], sizes: NDArray[np.float32], skeleton: Skeleton, fps: float
-) -> Ways:
+) -> MovementFeatures:
     """How the people of windows move, stand and swing their limbs, and where.
 
     Args:
@@ -64,7 +64,7 @@ def describe_ways(
     width, height = sizes[:, 0].astype(np.float64), sizes[:, 1].astype(np.float64)
     place = np.stack([mean[:, 0] / width, ground / height, np.log(stature / height)], axis=1)
     posture, swing = _limbs(where, seen, steps, middle, stature)
-    return Ways(motion, place, posture, swing)
+    return MovementFeatures(motion, place, posture, swing)
 
 
 def _limbs(
@@ -74,7 +74,7 @@ def _limbs(
     middle: NDArray[np.float32],
     stature: NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Posture and swing of `Ways`; ``steps`` (N, T - 1, 2) are the trunk's, ``middle`` (N, T, 2) its places."""
+    """Posture and swing of `MovementFeatures`; ``steps`` (N, T - 1, 2) are the trunk's, ``middle`` (N, T, 2) its places."""
     size = stature[:, None, None]
     local = (where - np.nan_to_num(middle)[:, :, None]) / size[..., None]
     weight = seen[..., None].astype(np.float64)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.windows import Windows
-from anomaly.normality.gaussian import Density, density_shapes
-from anomaly.normality.movement import MOTION, PLACE, Ways, describe_ways
-from anomaly.normality.prediction import Predictor, describe_course, predictor_shapes
-from anomaly.normality.pretext import Pretext, describe_looks, pretext_shapes
+from anomaly.normality.gaussian import GaussianDensity, gaussian_shapes
+from anomaly.normality.movement import MOTION, PLACE, MovementFeatures, movement_features
+from anomaly.normality.prediction import Predictor, predictor_shapes, trajectory_features
+from anomaly.normality.pretext import Pretext, pose_features, pretext_shapes
 from anomaly.settings import DensitySettings, ModelSettings
 from anomaly.settings.densities import FEWEST_WINDOWS
 from pose_extract.errors import TrainingError
@@ -34,12 +34,12 @@ _FEWEST_OF_A_COMPONENT = 16
 _WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
 
 Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
-Learner = Density | Predictor | Pretext
-_KINDS: dict[str, type[Learner]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
+PartModel = GaussianDensity | Predictor | Pretext
+_KINDS: dict[str, type[PartModel]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
 
 
 @dataclass(frozen=True)
-class Densities:
+class FittedParts:
     """What was learned of normal windows, by part and camera, each time without one of the folds.
 
     A window's score is the mean over the folds' densities; that of a normal window is by the one density that has not
@@ -52,7 +52,7 @@ class Densities:
     """
 
     settings: DensitySettings
-    parts: Mapping[str, Mapping[Fit, Learner]]
+    parts: Mapping[str, Mapping[Fit, PartModel]]
 
     @classmethod
     def fit(
@@ -62,7 +62,7 @@ class Densities:
         parts: tuple[str, ...],
         settings: DensitySettings,
         seed: int,
-    ) -> Densities:
+    ) -> FittedParts:
         """Learn ``parts``, out of `FITTED_PARTS`, of normal windows.
 
         Args:
@@ -91,7 +91,7 @@ class Densities:
                     f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
                     "more video"
                 )
-        found: dict[str, dict[Fit, Learner]] = {part: {} for part in parts}
+        found: dict[str, dict[Fit, PartModel]] = {part: {} for part in parts}
         for fit, here in rows.items():
             numbers = _Numbers(windows, here)
             for part in parts:
@@ -134,7 +134,7 @@ class Densities:
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What was learned, by name; `densities_from_arrays` makes the densities of it."""
+        """What was learned, by name; `fitted_parts_from_arrays` makes the densities of it."""
         out: dict[str, NDArray[Any]] = {}
         for part, fits in self.parts.items():
             out[f"{part}_camera"] = np.array([camera for camera, _ in fits], _CAMERA)
@@ -145,8 +145,8 @@ class Densities:
         return out
 
 
-def fitted_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
-    """Shapes and types of `Densities.arrays`; a letter is a length that the file decides."""
+def fitted_parts_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+    """Shapes and types of `FittedParts.arrays`; a letter is a length that the file decides."""
     joints = settings.windows.person.num_joints
     sizes = {
         "pose": 5 * joints,
@@ -165,19 +165,19 @@ def fitted_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, .
             make = predictor_shapes if part == PREDICTION else pretext_shapes
             shapes, kind = make(settings.densities, settings.windows.frames, joints), np.float32
         else:
-            shapes, kind = density_shapes(sizes[part], f"components of {part}"), np.float64
+            shapes, kind = gaussian_shapes(sizes[part], f"components of {part}"), np.float64
         out |= {f"{part}_{name}": ((fits, *shape), kind) for name, shape in shapes.items()}
     return out
 
 
-def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[Any]]) -> Densities:
-    """The densities whose `Densities.arrays` these are, their shapes being right.
+def fitted_parts_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[Any]]) -> FittedParts:
+    """The densities whose `FittedParts.arrays` these are, their shapes being right.
 
     Raises:
         ValueError: they are none.
     """
-    found: dict[str, dict[Fit, Learner]] = {}
-    names = fitted_shapes(settings)
+    found: dict[str, dict[Fit, PartModel]] = {}
+    names = fitted_parts_shapes(settings)
     for part in settings.fitted_parts:
         own = {
             name.removeprefix(f"{part}_"): arrays[name]
@@ -185,7 +185,7 @@ def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[
             if name.startswith(f"{part}_") and not name.endswith(("_camera", "_fold"))
         }
         fits = zip(arrays[f"{part}_camera"], arrays[f"{part}_fold"], strict=True)
-        kind = _KINDS.get(part, Density)
+        kind = _KINDS.get(part, GaussianDensity)
         try:
             found[part] = {
                 (str(camera), int(fold)): kind.from_arrays({name: values[i] for name, values in own.items()})
@@ -193,10 +193,10 @@ def densities_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArray[
             }
         except ValueError as error:
             raise ValueError(f"{part}: {error}") from error
-    return Densities(settings.densities, found)
+    return FittedParts(settings.densities, found)
 
 
-def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
+def assign_folds_to_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> list[int]:
     """Which fold, from 1, each clip to train on is in: alike in people, and of each camera about as much."""
     order = sorted(range(len(clips)), key=lambda i: (-len(clips[i]), i))
     size: dict[tuple[str, int], int] = {}
@@ -212,7 +212,7 @@ def fold_of_clips(clips: Sequence[ClipTracks], settings: DensitySettings) -> lis
     return out
 
 
-def fold_of_parts(windows: Windows, time_s: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
+def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
     """(N,) fold, from 1, of the windows of one clip that is cut into parts of equal time; below 0 across a cut.
 
     A part lasts four windows or more: of a short clip too few windows would lie within one.
@@ -246,16 +246,16 @@ class _Numbers:
         return self._windows.pixels(self._rows)
 
     @cached_property
-    def _ways(self) -> Ways:
+    def _ways(self) -> MovementFeatures:
         windows = self._windows
-        return describe_ways(self.points, windows.pick(self._rows).size, self.person, windows.fps)
+        return movement_features(self.points, windows.pick(self._rows).size, self.person, windows.fps)
 
     def of(self, part: str) -> NDArray[Any]:
         """(N, ...) what a part scores; (N, D) but for the prediction."""
         if part == PREDICTION:
-            return describe_course(self.points, self.person)
+            return trajectory_features(self.points, self.person)
         if part == PRETEXT:
-            return describe_looks(self.points, self.person)
+            return pose_features(self.points, self.person)
         ways = self._ways
         return np.concatenate(
             {
@@ -269,13 +269,13 @@ class _Numbers:
         )
 
 
-def _fit(part: str, numbers: _Numbers, settings: DensitySettings, most: int, seed: int) -> Learner:
+def _fit(part: str, numbers: _Numbers, settings: DensitySettings, most: int, seed: int) -> PartModel:
     """Learn a part; ``most`` components, if it is a density."""
     if part == PREDICTION:
         return Predictor.fit(numbers.of(part), settings, seed)
     if part == PRETEXT:
         return Pretext.fit(numbers.points, numbers.person, settings, seed)
-    return Density.fit(numbers.of(part), min(settings.components_of(part), most), seed)
+    return GaussianDensity.fit(numbers.of(part), min(settings.components_of(part), most), seed)
 
 
 def _is_of(part: str, fit: Fit, settings: DensitySettings) -> bool:

@@ -29,7 +29,7 @@ def past_frames(frames: int) -> int:
     return 2 * frames // 3 or 1
 
 
-def describe_course(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def trajectory_features(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     """(N, T, V + 1, 2) joints and, last, the trunk's middle; NaN where missing.
 
     In statures, from the mean place of the trunk's middle in the past. Who was not there then has no course.

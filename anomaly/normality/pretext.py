@@ -63,7 +63,7 @@ CHANGES: tuple[Callable[[FloatArray, Skeleton], FloatArray], ...] = (
 
 
 class Pretext(Perceptron):
-    """Tells what was done to a window: from `describe_looks`'s numbers to a logit for each of `CHANGES`."""
+    """Tells what was done to a window: from `pose_features`'s numbers to a logit for each of `CHANGES`."""
 
     def anomaly(self, x: FloatArray) -> NDArray[np.float64]:
         """(N,) minus the log probability that nothing was done to windows, of which these are the numbers (N, D)."""
@@ -76,7 +76,7 @@ class Pretext(Perceptron):
         import torch
         from torch.nn.functional import cross_entropy
 
-        x = np.concatenate([describe_looks(change(points, skeleton), skeleton) for change in CHANGES])
+        x = np.concatenate([pose_features(change(points, skeleton), skeleton) for change in CHANGES])
         kinds = torch.arange(len(CHANGES)).repeat_interleave(len(points))
 
         def loss(found: Tensor, rows: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def pretext_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[
     return perceptron_shapes(3 * frames * joints, settings.width, len(CHANGES))
 
 
-def describe_looks(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def pose_features(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     """(N, 3 T V) joints in statures from the mean place of the trunk's middle, 0 where missing, and which are seen."""
     stature, middle = fit_figure(points, skeleton)
     seen = (points[..., 2:] > 0).astype(np.float32)

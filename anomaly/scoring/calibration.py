@@ -44,7 +44,7 @@ class Calibration:
 
     def spread(self, by: str, mode: str = "online") -> tuple[float, float]:
         """Median and interquartile range of held-out normal people's scores; "online", of single windows' scores."""
-        return self._once(("spread", by, mode), lambda: spread_of(self.row_reference(mode, by)))
+        return self._once(("spread", by, mode), lambda: median_and_iqr(self.row_reference(mode, by)))
 
     def shape(
         self, raw: NDArray[np.float64], mode: str, tail: str, by: str = "clustering"
@@ -85,9 +85,9 @@ class Calibration:
         return rows[: np.searchsorted(rows, np.nan)]  # NaN sorts last
 
     @cached_property
-    def tails(self) -> Tails:
+    def tails(self) -> TailProbabilities:
         """What the kind "sum" is made of."""
-        return Tails(self.parts)
+        return TailProbabilities(self.parts)
 
     def _once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
         if key not in self._known:
@@ -96,7 +96,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Tails:
+class TailProbabilities:
     """Held-out normal windows' scores by P parts, which turn scores of other windows into one.
 
     A score becomes the share p of held-out windows that score as high; the sum of the parts is that of -log p. So
@@ -109,7 +109,7 @@ class Tails:
     parts: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parts: Sequence[NDArray[np.float64]]) -> Tails:
+    def of(cls, parts: Sequence[NDArray[np.float64]]) -> TailProbabilities:
         """Of P parts' scores, each of as many windows as it has."""
         out = np.full((len(parts), max(map(len, parts))), np.nan)
         for row, part in zip(out, parts, strict=True):
@@ -138,13 +138,13 @@ class Tails:
         return np.stack([percentile(reference, part) for reference, part in each])
 
 
-def spread_of(scores: NDArray[np.float64]) -> tuple[float, float]:
+def median_and_iqr(scores: NDArray[np.float64]) -> tuple[float, float]:
     """Median and interquartile range of scores, NaN left out; the range is never 0."""
     low, middle, high = np.nanquantile(scores, (0.25, 0.5, 0.75))
     return float(middle), float(max(high - low, 1e-9))
 
 
-def in_units(
+def mean_in_robust_units(
     clustering: NDArray[np.float64],
     reconstruction: NDArray[np.float64],
     spreads: Sequence[tuple[float, float]],

@@ -91,7 +91,7 @@ def typical_windows(
     items = np.concatenate(chosen) * len(transforms) + as_is
     # What these people did is shown, not what they looked like.
     looks = data.windows.patches is not None
-    x = data.windows.of_poses.batch(items) if looks else data.get(items).cpu().numpy()
+    x = data.windows.without_patches.batch(items) if looks else data.get(items).cpu().numpy()
     words = np.full((clusters, examples, *x.shape[1:]), np.nan, np.float32)
     for k, found in enumerate(np.split(x, np.cumsum([len(c) for c in chosen])[:-1])):
         words[k, : len(found)] = found

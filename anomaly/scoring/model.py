@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from anomaly.data.patch_features import PatchScale
 from anomaly.data.windows import Windows, make_windows
 from anomaly.normality.mixture import NormalityModel
-from anomaly.normality.parts import Densities
-from anomaly.scoring.calibration import Calibration, in_units
+from anomaly.normality.parts import FittedParts
+from anomaly.scoring.calibration import Calibration, mean_in_robust_units
 from anomaly.scoring.threshold import MarkedThreshold
 from anomaly.settings import KINDS, NETWORK_PARTS, ModelSettings
 from pose_extract.errors import ModelError
@@ -49,7 +49,7 @@ class Model:
     words: NDArray[np.float32] | None = None
     marked: MarkedThreshold | None = None
     patch_scale: PatchScale | None = None
-    densities: Densities | None = None
+    densities: FittedParts | None = None
 
     def windows_of(self, tracks: ClipTracks, stride: int | None = None) -> Windows:
         """The windows of a clip that are scored, or those at another ``stride``.
@@ -133,7 +133,9 @@ class Model:
         if self.calibration is None:
             raise ModelError("the model has no calibration; train it again")
         spreads = [self.calibration.spread(kind) for kind in KINDS[:2]]
-        return in_units(self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads)
+        return mean_in_robust_units(
+            self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads
+        )
 
 
 def _batches(windows: Windows) -> Iterator[NDArray[np.float32]]:

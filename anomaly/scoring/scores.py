@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.windows import Windows
-from anomaly.scoring.calibration import Calibration, Tails, in_units, percentile, spread_of, threshold
+from anomaly.scoring.calibration import (
+    Calibration,
+    TailProbabilities,
+    mean_in_robust_units,
+    median_and_iqr,
+    percentile,
+    threshold,
+)
 from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
@@ -269,7 +276,7 @@ def calibrate(
     known = dict(
         zip(model.settings.scoring.parts, np.concatenate([p for _, p in scored], axis=1), strict=True)
     )
-    tails = Tails.of([_thinned(scores) for scores in (known | dict(reference or {})).values()])
+    tails = TailProbabilities.of([_thinned(scores) for scores in (known | dict(reference or {})).values()])
     rows = []
     for (own, parts), tracks in zip(scored, held_out, strict=True):
         windows = model.windows_of(tracks)
@@ -296,8 +303,8 @@ def calibrate(
             frame_count,
         )
     # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
-    spreads = [spread_of(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
-    rows = [np.stack([r[0], r[1], in_units(r[0], r[1], spreads), r[2]]) for r in rows]
+    spreads = [median_and_iqr(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
+    rows = [np.stack([r[0], r[1], mean_in_robust_units(r[0], r[1], spreads), r[2]]) for r in rows]
     frames = [
         np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
         for by_kind, tracks in zip(rows, held_out, strict=True)

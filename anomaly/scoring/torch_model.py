@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly.data.augmentation import apply_transforms, tables
-from anomaly.networks.inference import FoldedNetwork, assign_in_batches, fold, micro_batches
+from anomaly.networks.inference import FusedNetwork, assign_in_micro_batches, fold, micro_batches
 from anomaly.networks.losses import seen_joints
 from anomaly.networks.st_gcae import Network
 from anomaly.scoring.model import Model
@@ -44,7 +44,7 @@ class TrainedModel(Model):
         return self
 
     @cached_property
-    def _folded(self) -> FoldedNetwork:
+    def _folded(self) -> FusedNetwork:
         """What scoring runs; made once, where the network is then."""
         return fold(self.network)
 
@@ -54,7 +54,7 @@ class TrainedModel(Model):
         names, clusters = self.settings.training.transforms, self.settings.clustering.clusters
         out = np.empty((len(x), len(names), clusters), np.float32)
         for rows, copies in self._copies(x):
-            log_p = assign_in_batches(self._folded, copies.flatten(0, 1))
+            log_p = assign_in_micro_batches(self._folded, copies.flatten(0, 1))
             out[rows] = log_p.float().cpu().numpy().reshape(-1, len(names), clusters)
         return out
 

@@ -46,7 +46,7 @@ class ScoringSettings:
             "online", that of the window that ends there, and nothing from the future counts (live video).
         by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
             autoencoder's error, "both", their mean in units of held-out normal windows, or
-            "sum", the sum over ``parts`` of tail probabilities' logarithms (`Tails`).
+            "sum", the sum over ``parts`` of tail probabilities' logarithms (`TailProbabilities`).
         parts: what "sum" adds up: "clustering", "reconstruction"; densities of what people do: "pose", "motion",
             "place", "passage" (motion and place together), "conduct" (posture, motion and place together);
             "prediction", how far off a window's last third is from what its beginning lets expect; and "pretext",

@@ -160,7 +160,7 @@ class WindowSettings:
         return self.features.endswith(PATCH)
 
     @property
-    def of_poses(self) -> WindowSettings:
+    def without_patches(self) -> WindowSettings:
         """The same windows without appearance: their coordinates, or x, y and confidence if they have none."""
         return replace(self, features=self.coordinates or "xyc", patch_channels=0) if self.patches else self
 

@@ -30,7 +30,7 @@ def split_held_out(
         raise TrainingError(
             "a model of whole clips needs some to train on and others to calibrate with, got 1 clip: extract more"
         )
-    if not enough_for_whole(len(clips)) and not whole:
+    if not holds_out_whole_clips(len(clips)) and not whole:
         cuts = [round((1 - share) * clip.frame_count) for clip in clips]
         return (
             [cut_frames(clip, 0, cut) for clip, cut in zip(clips, cuts, strict=True)],
@@ -48,6 +48,6 @@ def split_held_out(
     )
 
 
-def enough_for_whole(clips: int) -> bool:
+def holds_out_whole_clips(clips: int) -> bool:
     """Whether so many clips are set apart as whole ones; with fewer, a part of each is."""
     return clips >= _CLIPS_FOR_WHOLE

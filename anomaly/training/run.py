@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anomaly.networks.clustering import Occupancy
+from anomaly.networks.clustering import ClusterOccupancy
 from anomaly.networks.st_gcae import Network
 from anomaly.runtime.distributed import collect, rank, world
 from anomaly.scoring.scores import Progress
@@ -86,7 +86,7 @@ class Run:
         self.stage, self.epoch, self.optimizer, self.schedule = "finetune", 0, None, None
         self.save()
 
-    def watch(self, occupancy: Occupancy) -> dict[str, Any]:
+    def watch(self, occupancy: ClusterOccupancy) -> dict[str, Any]:
         """What the history notes of the clusters; the first time that something is wrong with them it is said."""
         if not self._warned:
             self._warned = occupancy.warn()
@@ -98,7 +98,7 @@ class Run:
             "occupancy": [count / windows for count in occupancy.counts],
         }
 
-    def end(self, reason: str, occupancy: Occupancy) -> None:
+    def end(self, reason: str, occupancy: ClusterOccupancy) -> None:
         """Note why training ended and what became of the clusters."""
         logger.info("training ends: %s", reason)
         self._warned = False

@@ -73,7 +73,7 @@ def _pass(
     return distributed.collect(torch.cat(parts), count).cpu().numpy()
 
 
-def descend(optimizer: Any, module: torch.nn.Module, loss: Tensor) -> None:
+def optimizer_step(optimizer: Any, module: torch.nn.Module, loss: Tensor) -> None:
     """One step down the gradient of the loss, which is this process's part of the batch's."""
     optimizer.backward(loss)
     distributed.sum_gradients(module.parameters())
@@ -81,7 +81,7 @@ def descend(optimizer: Any, module: torch.nn.Module, loss: Tensor) -> None:
     optimizer.zero_grad()
 
 
-class Sums:
+class LossSums:
     """Sums of an epoch's losses, kept on the device so that no step waits for them."""
 
     def __init__(self, device: str) -> None:

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from anomaly.data.training_set import TrainingSet
 from anomaly.data.windows import Windows, make_windows
-from anomaly.networks.clustering import Occupancy, batch_target, divergence, target_distribution
+from anomaly.networks.clustering import ClusterOccupancy, batch_target, divergence, target_distribution
 from anomaly.networks.losses import reconstruction_loss
 from anomaly.networks.st_gcae import Network
 from anomaly.normality.mixture import fit_normality
-from anomaly.normality.parts import Densities, fold_of_clips, fold_of_parts
+from anomaly.normality.parts import FittedParts, assign_folds_to_clips, assign_folds_to_windows
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
 from anomaly.scoring.explanation import typical_windows
@@ -28,9 +28,16 @@ from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import Checkpoint, fingerprint
 from anomaly.training.curves import Curves
-from anomaly.training.held_out import enough_for_whole, split_held_out
+from anomaly.training.held_out import holds_out_whole_clips, split_held_out
 from anomaly.training.run import Run
-from anomaly.training.steps import Sums, assign_all, descend, encode_sample, make_optimizer, mixed_precision
+from anomaly.training.steps import (
+    LossSums,
+    assign_all,
+    encode_sample,
+    make_optimizer,
+    mixed_precision,
+    optimizer_step,
+)
 from pose_extract.errors import TrainingError
 from pose_extract.tracks.records import ClipTracks
 
@@ -38,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Learned:
+class FittedNetwork:
     """What the two phases of training leave for the mixture and the calibration.
 
     Attributes:
@@ -50,7 +57,7 @@ class Learned:
         held_out: the clips to calibrate with.
         data: the training set.
         clips: how many clips it is from.
-        fold: (N,) of the training set's windows; see `Densities.fit`.
+        fold: (N,) of the training set's windows; see `FittedParts.fit`.
     """
 
     settings: ModelSettings
@@ -83,7 +90,7 @@ def learn(
     device: str = "cpu",
     progress: Progress | None = None,
     folder: Path | None = None,
-) -> Learned:
+) -> FittedNetwork:
     """Both phases of training; processes that `distributed.joined` each other do it together.
 
     A share of the video is held out and calibrates the scores: whole clips or the ends of clips, never windows that
@@ -131,9 +138,9 @@ def learn(
         ended = finetune(run, data, settings)
     network.eval()
     log_p = assign_all(network, data)
-    run.end(ended, Occupancy.of(np.exp(log_p)))
+    run.end(ended, ClusterOccupancy.of(np.exp(log_p)))
     fold = np.concatenate(folds)
-    return Learned(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
+    return FittedNetwork(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
 
 
 def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
@@ -151,12 +158,12 @@ def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
     )
     for _ in range(run.epoch, training.pretrain_epochs):
         autoencoder.train()
-        losses = Sums(data.device)
+        losses = LossSums(data.device)
         for _, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
             with mixed_precision(settings, data.device):
                 _, reconstruction = autoencoder(x)
             loss = reconstruction_loss(reconstruction.float(), x, settings)
-            descend(optimizer, autoencoder, loss * (len(x) / total))
+            optimizer_step(optimizer, autoencoder, loss * (len(x) / total))
             losses.add(loss_rec=loss * len(x))
             rate = optimizer.param_groups[0]["lr"]
             run.schedule.step()
@@ -199,15 +206,15 @@ def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
                 ended = f"{100 * changed:.2f} % of the windows changed their cluster"
                 break
         network.train()
-        losses = Sums(data.device)
+        losses = LossSums(data.device)
         for items, x, total in data.epoch(run.rng, distributed.rank(), distributed.world()):
             with mixed_precision(settings, data.device):
                 z, reconstruction = network.autoencoder(x)
             log_p = network.clustering(z.float())
             loss_rec = reconstruction_loss(reconstruction.float(), x, settings)
-            parts = divergence(log_p, target_of(run, log_p, items), clustering)
+            parts = divergence(log_p, batch_of_target(run, log_p, items), clustering)
             loss_cluster = parts.sum() / (1 if clustering.reduction == "sum" else total)
-            descend(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
+            optimizer_step(optimizer, network, loss_rec * (len(x) / total) + clustering.weight * loss_cluster)
             losses.add(loss_rec=loss_rec * len(x), loss_cluster=parts.sum())
         rate = optimizer.param_groups[0]["lr"]
         run.schedule.step()
@@ -225,10 +232,10 @@ def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[st
     run.labels = labels
     if settings.clustering.target == "whole":
         run.target = torch.from_numpy(target_distribution(p)).to(data.device)
-    return facts | run.watch(Occupancy.of(p))
+    return facts | run.watch(ClusterOccupancy.of(p))
 
 
-def target_of(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
+def batch_of_target(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
     """q of a batch: out of the whole set's, or by the batch's own assignments."""
     if run.target is not None:
         return run.target[torch.from_numpy(items).to(run.device, non_blocking=True)]
@@ -236,14 +243,14 @@ def target_of(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
     return batch_target(p, distributed.sum_over(p.sum(dim=0)))
 
 
-def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel:
+def complete(learned: FittedNetwork, progress: Progress | None = None) -> TrainedModel:
     """The model of what was learned: fits the normality mixture and calibrates.
 
     Raises:
         TrainingError: if nobody is seen in the held-out video.
     """
     tell, settings, network = progress or _silent, learned.settings, learned.network
-    occupancy = Occupancy.of(np.exp(learned.log_p))
+    occupancy = ClusterOccupancy.of(np.exp(learned.log_p))
     tell("normality", 0, 1, {})
     normality = fit_normality(learned.log_p, settings.normality, learned.seed)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
@@ -274,13 +281,15 @@ def complete(learned: Learned, progress: Progress | None = None) -> TrainedModel
     return model
 
 
-def _densities(learned: Learned, model: TrainedModel) -> tuple[Densities, dict[str, NDArray[np.float64]]]:
+def _densities(
+    learned: FittedNetwork, model: TrainedModel
+) -> tuple[FittedParts, dict[str, NDArray[np.float64]]]:
     """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
     settings, fit = learned.settings, learned.data.windows
     held_out = [model.windows_of(clip, settings.windows.train_stride) for clip in learned.held_out]
     windows = Windows.concatenate([fit, *held_out])
     fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
-    densities = Densities.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
+    densities = FittedParts.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
     known = np.flatnonzero(fold >= 0)
     found = densities.anomaly(windows.pick(known), fold[known])
     return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
@@ -303,13 +312,13 @@ def _windows_of(
 ) -> Iterator[Windows]:
     """Training windows, clip after clip, which are taken out of the list; their folds are put behind ``folds``."""
     found, total = 0, len(clips)
-    whole = fold_of_clips(clips, settings.densities) if enough_for_whole(total) else None
+    whole = assign_folds_to_clips(clips, settings.densities) if holds_out_whole_clips(total) else None
     for number in range(total):
         clip = clips.pop(0)
         camera = settings.densities.camera_of(clip.clip)
         windows = make_windows(clip, settings.windows, settings.windows.train_stride, camera)
         if whole is None:
-            folds.append(fold_of_parts(windows, clip.time_s, settings.densities.folds))
+            folds.append(assign_folds_to_windows(windows, clip.time_s, settings.densities.folds))
         else:
             folds.append(np.full(len(windows), whole[number]))
         found += len(windows)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly.data.training_set import TrainingSet
 from anomaly.data.windows import Windows, make_windows
-from anomaly.networks.clustering import Occupancy
+from anomaly.networks.clustering import ClusterOccupancy
 from anomaly.networks.st_gcae import Network
 from anomaly.normality.mixture import fit_normality
 from anomaly.runtime.seeding import seeded
@@ -139,7 +139,7 @@ class Shared:
         normality = fit_normality(log_p, settings.normality, self.seed)
         model = RememberingModel(settings, normality, network=network, memory=memory)
         model.calibration = calibrate(model, held_out, _silent)
-        occupancy = Occupancy.of(np.exp(log_p))
+        occupancy = ClusterOccupancy.of(np.exp(log_p))
         model.facts = {
             "clusters_used": occupancy.used,
             "largest_cluster": occupancy.largest,

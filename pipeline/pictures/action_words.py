@@ -55,7 +55,7 @@ def draw_words(words: Sequence[tuple[int, float, NDArray[np.float32]]], model: M
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings = model.settings.windows.of_poses
+    settings = model.settings.windows.without_patches
     examples = max((len(windows) for _, _, windows in words), default=1)
     poses = _frames_shown(settings.frames)
     step = _STEP * (1 + 0.6 * (settings.people - 1))

@@ -16,7 +16,7 @@ from pipeline.review.files import packed, write_script
 from pipeline.review.poses import PoseFiles, levels
 from pipeline.review.thresholds import Thresholds
 from pipeline.scoring import Scorer, score_parts
-from pipeline.scoring.window_table import loudest
+from pipeline.scoring.window_table import strongest_parts
 from pose_extract.tracks.records import ClipTracks
 
 CELL_S = 2.0  # of a clip's time has one explanation
@@ -110,7 +110,7 @@ class _Explanations:
         each = each[np.lexsort((-windows.score[each], cell[each]))]
         starts = np.flatnonzero(np.diff(cell[each], prepend=-9))
         told = explain(self._model, windows.windows.batch(each[starts]))
-        parts = loudest(self._model, windows, each[starts])
+        parts = strongest_parts(self._model, windows, each[starts])
         names = self._model.settings.windows.body.joints
         for n, own in enumerate(np.split(each, starts[1:])):
             top = own[0]

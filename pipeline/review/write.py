@@ -273,7 +273,7 @@ def _words(model: Model) -> dict[str, Any] | None:
     """The most typical sequence of each action word, as some poses in thousandths; None where the model keeps none."""
     if model.words is None:
         return None
-    settings = model.settings.windows.of_poses
+    settings = model.settings.windows.without_patches
     usable = [np.isfinite(word).all(axis=(1, 2, 3)) for word in model.words]
     upright = upright_sign(
         [(0, 0.0, word[fine]) for word, fine in zip(model.words, usable, strict=True) if fine.any()], settings

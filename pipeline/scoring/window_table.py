@@ -39,7 +39,7 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
     for low in range(0, len(scores), _BATCH):
         told = explain(model, windows.batch(slice(low, low + _BATCH)))
         rows = np.arange(low, min(low + _BATCH, len(scores)))
-        parts = loudest(model, scores, rows)
+        parts = strongest_parts(model, scores, rows)
         for n, i in enumerate(rows):
             table.writerow((
                 windows.track[i], begin + scores.first_frame[i], begin + scores.last_frame[i],
@@ -51,7 +51,9 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
             ))  # fmt: skip
 
 
-def loudest(model: Model, scores: WindowScores, which: NDArray[np.integer]) -> list[list[tuple[str, float]]]:
+def strongest_parts(
+    model: Model, scores: WindowScores, which: NDArray[np.integer]
+) -> list[list[tuple[str, float]]]:
     """Of each of some windows, the parts of a score by "sum" that say most, and the share of normal windows below."""
     if not len(scores.parts) or model.calibration is None:
         return [[] for _ in which]

@@ -56,7 +56,7 @@ class Clothes:
         self.met.clear()
 
 
-class Wardrobe:
+class ClothingMemory:
     """Keeps everybody's clothes and finds exchanged people.
 
     Args:

@@ -18,7 +18,7 @@ from pose_extract.errors import ConfigError
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracking.association import PoseAssociator, PoseSimilarity
 from pose_extract.tracking.clothing import clothing_histograms
-from pose_extract.tracking.crossings import Wardrobe
+from pose_extract.tracking.crossings import ClothingMemory
 from pose_extract.tracking.linking import LEFT_S, Tracklet, link
 from pose_extract.tracks.records import Frame, PoseDetections
 
@@ -118,7 +118,7 @@ class PeopleTracker:
             raise ValueError(f"PeopleTracker: expected a frame rate above 0, got {fps}")
         self._settings, self._fps, self._frame_size, self._skeleton = settings, fps, frame_size, skeleton
         self.lag_frames: int = round(settings.delay_s * fps)
-        self._wardrobe = Wardrobe(fps, settings.exchange_margin, settings.min_colour)
+        self._wardrobe = ClothingMemory(fps, settings.exchange_margin, settings.min_colour)
         similarity = PoseSimilarity(
             np.array(skeleton.sigmas),
             settings.pose_weight,

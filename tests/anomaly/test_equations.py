@@ -19,7 +19,7 @@ from anomaly.networks.clustering import (
     target_distribution,
 )
 from anomaly.networks.graph import static_adjacency
-from anomaly.networks.inference import assign_in_batches, fold
+from anomaly.networks.inference import assign_in_micro_batches, fold
 from anomaly.networks.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
 from anomaly.networks.st_gcae import Autoencoder, Network
 from anomaly.normality.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
@@ -267,7 +267,7 @@ def test_the_folded_batched_scorer(kinds, partition, bias, dtype):
     )
     network = randomised(Network(settings), dtype=dtype).eval()
     x, params = windows((70, 3, 6, 17), dtype=dtype), naive.arrays(network)
-    p = assign_in_batches(fold(network), x).exp()
+    p = assign_in_micro_batches(fold(network), x).exp()
     agree(p, network.assign(x).exp().detach().double().numpy(), dtype)
     few = [0, 31, 32, 69]  # on both sides of the borders of batches
     adjacency = static(partition, COCO17).astype(np.float32).astype(float)

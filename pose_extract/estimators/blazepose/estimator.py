@@ -25,7 +25,7 @@ from pose_extract.estimators.blazepose.networks import (
     regions_from_points,
 )
 from pose_extract.estimators.blazepose.proposals import Proposals, boxes_to_regions
-from pose_extract.estimators.blazepose.roi_tracking import Followed
+from pose_extract.estimators.blazepose.roi_tracking import FollowedRegions
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.blazepose.weights import FILES, ensure_weights
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
@@ -80,7 +80,7 @@ class BlazePoseEstimator(PoseEstimator):
         self._proposals = Proposals(
             self._networks, fps, frame_size, self.settings.min_height, self.settings.search_interval_s
         )
-        self._followed = Followed(fps)
+        self._followed = FollowedRegions(fps)
 
     def close(self) -> None:
         """End the worker threads."""

@@ -16,7 +16,7 @@ _SURE = 0.45  # quality of a skeleton that certainly is one
 _FADE_S = 0.3  # seconds in which the score of somebody who is hard to see falls by half
 
 
-class Followed:
+class FollowedRegions:
     """The people seen lately; row i of each array is one person.
 
     Somebody who is lost, behind a post or another person, is looked for where the movement so far would lead, at first

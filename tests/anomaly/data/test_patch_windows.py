@@ -223,7 +223,7 @@ def test_typical_windows_are_kept_as_poses(patch_model):
     """They are drawn as skeletons, whatever the features."""
     assert patch_model.words.shape[2:] == (3, 12, 18)
     assert np.nanmin(patch_model.words[:, :, 2]) >= 0  # confidences
-    assert WindowSettings(features="patch", patch_channels=7).of_poses.channels == 3
+    assert WindowSettings(features="patch", patch_channels=7).without_patches.channels == 3
 
 
 def test_a_bundle_whose_patch_scale_is_damaged_is_refused(patch_model, tmp_path):

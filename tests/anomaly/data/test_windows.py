@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 
-from anomaly.data.resampling import Pile
+from anomaly.data.resampling import GrowingArray
 from anomaly.data.windows import Windows, make_windows
 from anomaly.networks.st_gcae import Network
 from anomaly.settings import WindowSettings, settings_from_dict, settings_to_dict
@@ -263,7 +263,7 @@ def test_windows_of_different_kinds_are_not_put_together():
 def test_the_pile_gives_back_what_was_put_on_it():
     rng = np.random.default_rng(0)
     parts = [rng.random((n, 3, 2)).astype(np.float32) for n in (0, 5, 1, 40, 0, 300)]
-    pile = Pile((3, 2), np.float32)
+    pile = GrowingArray((3, 2), np.float32)
     for part in parts:
         pile.add(part)
     np.testing.assert_array_equal(pile.array(), np.concatenate(parts))
@@ -319,7 +319,7 @@ def test_the_network_takes_windows_of_every_skeleton_feature_and_length(tiny, na
 
 @pytest.mark.parametrize("skeleton", ["coco18", "blazepose33"])
 def test_the_network_learns_from_two_people(tiny, skeleton):
-    # torch's own strided 1x1 convolution crashes from 33 joints on: see `anomaly.networks.layers.Every`.
+    # torch's own strided 1x1 convolution crashes from 33 joints on: see `anomaly.networks.layers.StridedPointwiseConv`.
     clip = in_3d(60, SKELETONS[skeleton].num_joints, skeleton)
     settings = tiny(
         windows={"extent": "clip", "people": 2, "frames": 24, "skeleton": skeleton, "features": "xyz"}

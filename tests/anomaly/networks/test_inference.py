@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anomaly.networks.inference import assign_in_batches, fold
+from anomaly.networks.inference import assign_in_micro_batches, fold
 from anomaly.networks.st_gcae import Network
 from anomaly.settings import ModelSettings, settings_from_dict
 
@@ -67,8 +67,8 @@ def test_folding_leaves_the_network_as_it_was():
 
 def test_micro_batches_change_nothing():
     folded, x = fold(a_network()), windows(77)
-    torch.testing.assert_close(assign_in_batches(folded, x), folded(x), atol=1e-5, rtol=1e-5)
-    assert assign_in_batches(folded, x[:0]).shape == (0, 10)
+    torch.testing.assert_close(assign_in_micro_batches(folded, x), folded(x), atol=1e-5, rtol=1e-5)
+    assert assign_in_micro_batches(folded, x[:0]).shape == (0, 10)
 
 
 def test_the_folded_network_can_be_traced_for_any_number_of_windows():

@@ -6,9 +6,9 @@ import pytest
 from anomaly.bundle import load_bundle, save_bundle
 from anomaly.data.normalisation import steady
 from anomaly.data.windows import Windows, make_windows
-from anomaly.normality.gaussian import Density
-from anomaly.normality.movement import describe_ways
-from anomaly.normality.parts import Densities, fold_of_clips, fold_of_parts
+from anomaly.normality.gaussian import GaussianDensity
+from anomaly.normality.movement import movement_features
+from anomaly.normality.parts import FittedParts, assign_folds_to_clips, assign_folds_to_windows
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import score_clip
 from anomaly.settings import (
@@ -67,7 +67,7 @@ def test_speed_is_in_statures_a_second_near_and_far():
     for stature in (40, 160):
         points = figures(stature, (200, 150), frames=13)
         points[..., 0] += 0.05 * stature * np.arange(13)[None, :, None]
-        ways = describe_ways(points, size, COCO18, 24.0)
+        ways = movement_features(points, size, COCO18, 24.0)
         np.testing.assert_allclose(ways.motion[0, :4], [1.2, 1.2, 0, 1.2], atol=1e-3)
         assert abs(ways.motion[0, 4]) < 1e-3
         np.testing.assert_allclose(ways.place[0, 2], np.log(stature / 360), atol=1e-3)
@@ -77,7 +77,7 @@ def test_a_joint_that_comes_and_goes_is_no_motion():
     points = figures(100, (200, 150), frames=12)
     points[0, ::2, COCO18.index["left_wrist"]] = 0
     points[0, 1::3, COCO18.index["right_ankle"]] = 0
-    ways = describe_ways(points, np.array([[640, 360]], np.float32), COCO18, 24.0)
+    ways = movement_features(points, np.array([[640, 360]], np.float32), COCO18, 24.0)
     assert np.abs(ways.motion).max() < 1e-3
     assert np.nanmax(np.abs(ways.swing)) < 1e-3
 
@@ -211,7 +211,7 @@ def test_places_are_learned_for_each_camera_and_say_nothing_about_another():
         make_windows(clip, settings, 1, densities.camera_of(clip.clip)) for clip in clips
     )
     fold = np.arange(len(windows)) % 2
-    learned = Densities.fit(windows, fold, ("motion", "place"), densities, seed=0)
+    learned = FittedParts.fit(windows, fold, ("motion", "place"), densities, seed=0)
     assert sorted(learned.parts["place"]) == [("01", 0), ("01", 1), ("02", 0), ("02", 1)]
     here, elsewhere = (make_windows(clips[0], settings, 1, camera) for camera in ("01", "07"))
     assert np.isfinite(learned.anomaly(here)["place"]).all()
@@ -225,10 +225,10 @@ def test_a_fold_s_density_has_not_seen_it_and_scores_it():
     windows = make_windows(walkers.clip(people=6, frames=120), WindowSettings(scale="stature"), 1)
     fold = np.arange(len(windows)) * 3 // len(windows)
     settings = DensitySettings(components=2, folds=3)
-    learned = Densities.fit(windows, fold, ("motion",), settings, seed=0)
+    learned = FittedParts.fit(windows, fold, ("motion",), settings, seed=0)
     assert sorted(learned.parts["motion"]) == [("", 0), ("", 1), ("", 2)]
     others = windows.pick(fold != 2)
-    without = Densities.fit(others, np.ones(len(others), np.int64), ("motion",), settings, seed=0)
+    without = FittedParts.fit(others, np.ones(len(others), np.int64), ("motion",), settings, seed=0)
     mine = windows.pick(fold == 2)
     np.testing.assert_allclose(learned.parts["motion"]["", 2].mean, without.parts["motion"]["", 0].mean)
     by_each = [learned.anomaly(mine, np.full(len(mine), k))["motion"] for k in range(3)]
@@ -238,13 +238,13 @@ def test_a_fold_s_density_has_not_seen_it_and_scores_it():
 
 def test_clips_are_folded_alike_and_a_few_are_cut_where_no_window_crosses():
     clips = [walkers.clip(f"0{i % 2}_{i}", seed=i, people=1 + i % 3, frames=40) for i in range(12)]
-    folds = fold_of_clips(clips, DensitySettings(folds=3, camera="prefix"))
+    folds = assign_folds_to_clips(clips, DensitySettings(folds=3, camera="prefix"))
     rows = [sum(len(c) for c, k in zip(clips, folds, strict=True) if k == fold) for fold in (1, 2)]
     assert max(rows) < 1.3 * min(rows)
     assert set(folds) == {1, 2}
     clip = walkers.clip(people=2, frames=240)
     windows = make_windows(clip, WindowSettings(), 1)
-    fold = fold_of_parts(windows, clip.time_s, 5)
+    fold = assign_folds_to_windows(windows, clip.time_s, 5)
     assert set(fold) == {-1, 1, 2, 3, 4}
     for a in range(1, 4):
         assert windows.end_s[fold == a].max() < windows.start_s[fold == a + 1].min()
@@ -253,9 +253,9 @@ def test_clips_are_folded_alike_and_a_few_are_cut_where_no_window_crosses():
 def test_a_short_clip_is_cut_into_fewer_parts_and_a_fold_that_has_nearly_all_is_never_left_out():
     clip = walkers.clip(people=3, frames=70)
     windows = make_windows(clip, WindowSettings(), 2)
-    fold = fold_of_parts(windows, clip.time_s, 5)
+    fold = assign_folds_to_windows(windows, clip.time_s, 5)
     assert set(fold) == {1}
-    learned = Densities.fit(windows, fold, ("motion",), DensitySettings(), seed=0)
+    learned = FittedParts.fit(windows, fold, ("motion",), DensitySettings(), seed=0)
     assert list(learned.parts["motion"]) == [("", 0)]
     assert np.isneginf(learned.anomaly(windows, fold)["motion"]).all()  # nothing else tells of them
     assert np.isfinite(learned.anomaly(windows)["motion"]).all()
@@ -279,7 +279,7 @@ def test_smoothing_steadies_joints_and_leaves_a_steady_walk_and_what_is_missing(
 def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_do():
     windows = make_windows(walkers.clip(people=1, frames=60), WindowSettings(scale="stature"), 1, "01")
     with pytest.raises(TrainingError, match=r"densities\.camera to one"):
-        Densities.fit(
+        FittedParts.fit(
             windows,
             np.ones(len(windows), np.int64),
             ("place",),
@@ -292,14 +292,14 @@ def test_cameras_that_have_too_few_windows_each_are_an_error_that_says_what_to_d
 def test_too_few_windows_are_an_error_that_says_what_to_do(part):
     windows = make_windows(walkers.clip(people=1, frames=30), WindowSettings(scale="stature"), 12)
     with pytest.raises(TrainingError, match=r"at least 8 windows .* got \d: train on more video"):
-        Densities.fit(windows, np.ones(len(windows), np.int64), (part,), DensitySettings(), 0)
+        FittedParts.fit(windows, np.ones(len(windows), np.int64), (part,), DensitySettings(), 0)
 
 
 def test_of_few_windows_mixtures_have_few_components():
     windows = make_windows(walkers.clip(people=2, frames=60), WindowSettings(scale="stature"), 1)
-    learned = Densities.fit(windows, np.ones(len(windows), np.int64), ("motion",), DensitySettings(), 0)
+    learned = FittedParts.fit(windows, np.ones(len(windows), np.int64), ("motion",), DensitySettings(), 0)
     (density,) = learned.parts["motion"].values()
-    assert isinstance(density, Density)
+    assert isinstance(density, GaussianDensity)
     assert len(density.mixture.weights) == len(windows) // 16 == 6
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.data.windows import Windows, make_windows
-from anomaly.normality.prediction import Predictor, describe_course, past_frames, predictor_shapes, split
+from anomaly.normality.prediction import Predictor, past_frames, predictor_shapes, split, trajectory_features
 from anomaly.settings import DensitySettings, WindowSettings
 from pose_extract.skeletons import get_skeleton
 from tests.helpers import walkers
@@ -19,7 +19,7 @@ def windows_of(clip) -> Windows:
 
 def course_of(clip):
     windows = windows_of(clip)
-    return describe_course(windows.pixels(np.arange(len(windows))), COCO18)
+    return trajectory_features(windows.pixels(np.arange(len(windows))), COCO18)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.data.windows import make_windows
-from anomaly.normality.pretext import CHANGES, Pretext, describe_looks, pretext_shapes
+from anomaly.normality.pretext import CHANGES, Pretext, pose_features, pretext_shapes
 from anomaly.settings import DensitySettings, WindowSettings
 from pose_extract.skeletons import get_skeleton
 from tests.helpers import walkers
@@ -26,11 +26,11 @@ def pretext() -> Pretext:
 
 def test_windows_that_were_tampered_with_are_told_from_those_of_other_walkers(pretext):
     points = points_of(walkers.clip(seed=60, people=4, frames=90))
-    usual = pretext.anomaly(describe_looks(points, COCO18))
+    usual = pretext.anomaly(pose_features(points, COCO18))
     assert (usual >= 0).all()
     for change in CHANGES[1:4]:  # these walkers' left and right leg are alike, half a step apart
         assert (
-            pretext.anomaly(describe_looks(change(points, COCO18), COCO18)) > np.median(usual)
+            pretext.anomaly(pose_features(change(points, COCO18), COCO18)) > np.median(usual)
         ).mean() > 0.75, change.__name__
 
 
@@ -56,7 +56,7 @@ def test_it_does_not_depend_on_the_distance_to_the_camera_nor_on_the_place(prete
     keypoints = near.keypoints.copy()
     keypoints[..., :2] = keypoints[..., :2] * 0.4 + 300
     far = dataclasses.replace(near, keypoints=keypoints)
-    a, b = (pretext.anomaly(describe_looks(points_of(clip), COCO18)) for clip in (near, far))
+    a, b = (pretext.anomaly(pose_features(points_of(clip), COCO18)) for clip in (near, far))
     np.testing.assert_allclose(a, b, rtol=0.05, atol=0.02)
 
 

@@ -13,7 +13,7 @@ from anomaly.networks.st_gcae import Network
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
 from anomaly.settings import settings_from_dict
-from anomaly.training.train import learn, target_of
+from anomaly.training.train import batch_of_target, learn
 from tests.helpers import walkers
 
 SETTINGS = {
@@ -77,7 +77,7 @@ def gradients(settings):
     x = x[slice(*distributed.share(11))]
     z, reconstruction = network.autoencoder(x)
     log_p = network.clustering(z)
-    q = target_of(SimpleNamespace(target=None), log_p, None)
+    q = batch_of_target(SimpleNamespace(target=None), log_p, None)
     loss_cluster = divergence(log_p, q, settings.clustering).sum()
     ((reconstruction - x).square().sum() + loss_cluster).backward()
     distributed.sum_gradients(network.parameters())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from anomaly.scoring.calibration import Calibration, Tails, percentile, threshold
+from anomaly.scoring.calibration import Calibration, TailProbabilities, percentile, threshold
 from anomaly.settings import KINDS, MODES, CalibrationSettings
 from anomaly.training.held_out import split_held_out
 from pose_extract.errors import ConfigError, TrainingError
@@ -72,7 +72,7 @@ def test_each_kind_has_a_floor_and_a_spread_of_its_own():
 
 def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_the_scale():
     parts = np.stack([np.arange(99.0), 1000 * np.arange(99.0)])
-    tails = Tails(parts)
+    tails = TailProbabilities(parts)
     np.testing.assert_allclose(tails.sum(np.array([[98.0], [0.0]])), -np.log(2 / 100), rtol=1e-12)
     np.testing.assert_allclose(tails.sum(np.array([[50.0], [50_000.0]])), -2 * np.log(50 / 100), rtol=1e-12)
     highest = tails.sum(np.array([[1e9], [1e9]]))
@@ -85,7 +85,7 @@ def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_t
 
 
 def test_parts_of_a_sum_may_have_been_held_out_from_more_windows_than_others():
-    tails = Tails.of([np.arange(99.0), np.arange(9.0)])
+    tails = TailProbabilities.of([np.arange(99.0), np.arange(9.0)])
     assert tails.parts.shape == (2, 99)
     np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0]])), -np.log(2 / 100) - np.log(2 / 10))
     np.testing.assert_allclose(tails.sum(np.array([[-1.0], [-1.0]])), 0, atol=1e-12)

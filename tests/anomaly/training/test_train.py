@@ -194,11 +194,11 @@ def test_mixed_precision_trains_on_a_cpu_and_keeps_losses_and_statistics_in_floa
 def test_a_clustering_that_collapses_is_said_once_while_it_trains_and_once_at_the_end(
     tiny, walking_clips, caplog
 ):
-    from anomaly.networks.clustering import Occupancy
+    from anomaly.networks.clustering import ClusterOccupancy
     from anomaly.training.curves import Curves
     from anomaly.training.run import Run
 
-    collapsed = Occupancy(counts=(100, 0, 0), used=1.0, largest=1.0, saturated=0.2, entropy=0.1)
+    collapsed = ClusterOccupancy(counts=(100, 0, 0), used=1.0, largest=1.0, saturated=0.2, entropy=0.1)
     run = Run(None, None, "cpu", None, Curves(None, 3), None)
     for _ in range(3):
         run.watch(collapsed)

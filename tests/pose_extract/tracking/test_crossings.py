@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_extract.tracking.crossings import Wardrobe
+from pose_extract.tracking.crossings import ClothingMemory
 
 FPS = 20.0
 RED, BLUE, GREEN = np.eye(3)
@@ -17,7 +17,7 @@ def meet(
     after: tuple[np.ndarray, np.ndarray], before: tuple[np.ndarray, np.ndarray] = (RED, BLUE)
 ) -> list[tuple[int, int | None]]:
     """Two people are apart for a second, overlap for half of one and are apart again; what was found to be wrong."""
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     mixed = np.array([RED + BLUE, RED + BLUE]) / 2
     keys, found = [7, 9], []
     for i in range(60):
@@ -53,7 +53,7 @@ def test_clothes_of_neither_are_somebody_else_s() -> None:
 
 
 def test_one_of_the_two_is_enough_if_the_other_one_is_gone() -> None:
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     found = []
     for i in range(60):
         if i < 30:
@@ -67,7 +67,7 @@ def test_one_of_the_two_is_enough_if_the_other_one_is_gone() -> None:
 
 
 def test_the_profile_of_an_overlapped_person_is_what_was_seen_before() -> None:
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     for i in range(10):
         wardrobe.look([7, 9], APART, np.array([RED, BLUE]), i / FPS)
     for i in range(10, 30):
@@ -76,7 +76,7 @@ def test_the_profile_of_an_overlapped_person_is_what_was_seen_before() -> None:
 
 
 def test_forgotten_tracklets_leave_nothing_behind() -> None:
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     wardrobe.look([7, 9], TOGETHER, np.array([RED, BLUE]), 0.0)
     wardrobe.forget({9})
     assert wardrobe.profile(7) is None
@@ -87,7 +87,7 @@ def test_forgotten_tracklets_leave_nothing_behind() -> None:
 def test_clothes_that_change_from_one_moment_to_the_next_are_somebody_else_s_even_without_an_encounter() -> (
     None
 ):
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     found = []
     for i in range(60):
         found += wardrobe.look([7], APART[:1], (RED if i < 30 else BLUE)[None], i / FPS)
@@ -98,6 +98,6 @@ def test_clothes_that_change_from_one_moment_to_the_next_are_somebody_else_s_eve
 
 
 def test_clothes_that_change_slowly_as_the_light_does_are_the_same_person_s() -> None:
-    wardrobe = Wardrobe(FPS, margin=0.1, min_colour=0.4)
+    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     for i in range(200):
         assert wardrobe.look([7], APART[:1], (RED * (1 - i / 200) + BLUE * i / 200)[None], i / FPS) == []

@@ -15,7 +15,7 @@ from pose_extract.estimators.blazepose.networks import (
     to_frame,
 )
 from pose_extract.estimators.blazepose.proposals import MotionProposals, boxes_to_regions, distinct, tiles
-from pose_extract.estimators.blazepose.roi_tracking import Followed
+from pose_extract.estimators.blazepose.roi_tracking import FollowedRegions
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
@@ -310,7 +310,7 @@ def test_what_moves_is_not_proposed_where_a_known_person_is():
 
 
 def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
-    followed = Followed(10.0)
+    followed = FollowedRegions(10.0)
     new, sure = np.array([-1]), np.array([0.7])
     followed.update(new, stick_figure(x=100)[None], sure)
     for x in range(110, 200, 10):
@@ -326,7 +326,7 @@ def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
 
 
 def test_a_doubtful_skeleton_is_not_followed_for_ever():
-    followed = Followed(5.0)
+    followed = FollowedRegions(5.0)
     followed.update(np.array([-1]), stick_figure()[None], np.array([0.7]))
     for _ in range(20):
         rows, _ = followed.expect()
@@ -339,7 +339,7 @@ def test_a_region_is_square_around_its_box():
 
 
 def test_the_score_of_somebody_hard_to_see_fades_instead_of_dropping():
-    followed = Followed(10.0)
+    followed = FollowedRegions(10.0)
     scores = [followed.update(np.array([-1]), stick_figure()[None], np.array([0.6]))[0]]
     for _ in range(4):
         scores.append(followed.update(np.array([0]), stick_figure()[None], np.array([0.2]))[0])
