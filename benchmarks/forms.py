@@ -156,7 +156,7 @@ class Cells:
         found = {seed: self.get(form, seed) for seed in seeds}
         return {seed: cell for seed, cell in found.items() if cell and "failed" not in cell}
 
-    def put(self, form: Form, seed: int, figures: dict[str, Any]) -> None:
+    def save(self, form: Form, seed: int, figures: dict[str, Any]) -> None:
         """Keep a cell."""
         write_atomically(self.path(form.settings, seed), json.dumps(figures, indent=1).encode())
 
@@ -177,7 +177,7 @@ def fill(cells: Cells, forms: Iterable[Form], seed: int, say: Callable[[str], No
         except TrainingError as error:
             figures = {"failed": str(error)}
         seconds = time.perf_counter() - start
-        cells.put(form, seed, {**figures, "seconds": seconds})
+        cells.save(form, seed, {**figures, "seconds": seconds})
         result = f"{figures['micro_auc']:.3f}" if "micro_auc" in figures else figures["failed"]
         say(f"seed {seed}: {result} in {seconds:.1f} s: {form.title}")
 

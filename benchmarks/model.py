@@ -8,7 +8,7 @@ is that of the fastest repetitions. What is timed:
 
 - training: the steps of fine-tuning (equation 4), forward, backward, Adam, with the data path that makes the batches;
 - scoring: from windows on tracks (naive: copied windows) to anomalies, five transforms each. The product runs encoder
-  and clustering layer folded; the naive form the whole autoencoder.
+  and clustering layer fused; the naive form the whole autoencoder.
 
 The naive form runs with the allocator's defaults, and once more with the setting that the product makes for training.
 FLOPs are those of the method, the same for both forms: as `torch.utils.flop_counter` counts convolutions and matrix

@@ -35,7 +35,7 @@ from anomaly.scoring.model import Model
 from anomaly.scoring.scores import calibrate, score_clip
 from anomaly.scoring.smoothing import smooth
 from anomaly.training.held_out import split_held_out
-from anomaly.training.train import complete, learn
+from anomaly.training.train import fit_network, fit_normality_and_calibrate
 from benchmarks.helpers.real_data import AVENUE, read, sample_data
 from benchmarks.injected import CHANGES, inject
 from benchmarks.mixtures import baselines
@@ -148,8 +148,8 @@ def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
 
 def _train(task: Task, settings: Settings, seed: int) -> tuple[Model, list[ClipTracks]]:
     begun = time.perf_counter()
-    learned = learn(list(task.normal), settings, seed)
-    model = complete(learned)
+    learned = fit_network(list(task.normal), settings, seed)
+    model = fit_normality_and_calibrate(learned)
     print(
         f"   trained in {time.perf_counter() - begun:.0f} s on {model.facts['windows']} windows", flush=True
     )

@@ -81,7 +81,7 @@ def made_up_tracks(name: str, frames: int, people: int, rng: np.random.Generator
 def made_up_parts(
     scorer: Scorer, tracks: ClipTracks, part_frames: int
 ) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
-    """What `score_parts` yields, but made up."""
+    """What `score_chunks` yields, but made up."""
     none = np.zeros(0)
     windows = WindowScores(
         Windows(scorer.model.settings.windows, np.zeros((0, 18, 3), np.float32), *([none.astype(int)] * 4)),

@@ -152,7 +152,7 @@ def score(
     """
     from pipeline.events.events import EventFinder
     from pipeline.extraction import extract_all, find_all_sources
-    from pipeline.scoring import load_scorer, score_parts
+    from pipeline.scoring import load_scorer, score_chunks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
@@ -170,7 +170,7 @@ def score(
     tracks = scorer.load(path, video, quiet)
     finder = EventFinder(tracks.fps, scorer.settings.events)
     parts, events = [], []
-    for begin, part, scores in score_parts(scorer, tracks):
+    for begin, part, scores in score_chunks(scorer, tracks):
         events += finder.add(begin, part, scores)
         parts.append((begin, part, scores))
     frames = {

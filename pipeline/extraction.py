@@ -232,7 +232,7 @@ def _find_people(
         nonlocal covered
         watch.lap("tracking")
         for people in emitted:
-            room.take(len(people.ids))
+            room.reserve(len(people.ids))
             writer.add_people(people.frame, people.ids, people.people)
             ids.update(people.ids.tolist())
             covered += len(people.ids) > 0
@@ -298,7 +298,7 @@ class FeatureDiskBudget:
                 frames,
             )
 
-    def take(self, people: int) -> None:
+    def reserve(self, people: int) -> None:
         """Count the features of some people in a frame; raises OutputError beyond the bound."""
         self._taken += people * self._each
         if self._taken > self._most_gb * 1e9:

@@ -15,7 +15,7 @@ from anomaly.bundle import save_bundle
 from anomaly.runtime import distributed
 from anomaly.runtime.memory import keep_memory
 from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
-from anomaly.training.train import complete, learn
+from anomaly.training.train import fit_network, fit_normality_and_calibrate
 from pipeline.patches.features import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
@@ -93,12 +93,14 @@ def train(
                 if fresh:
                     remove_checkpoint(workspace.training)
             quiet = quiet or not distributed.is_main()
-            with _Stages(quiet) as tell, _saying_how_to_go_on(workspace):
-                learned = learn(clips, settings.for_model(), seed, own_device, tell, workspace.training)
+            with _Stages(quiet) as progress, _saying_how_to_go_on(workspace):
+                learned = fit_network(
+                    clips, settings.for_model(), seed, own_device, progress, workspace.training
+                )
             if not distributed.is_main():
                 return None
-        with _Stages(quiet) as tell:
-            model = complete(learned, tell)
+        with _Stages(quiet) as progress:
+            model = fit_normality_and_calibrate(learned, progress)
         card = {
             "clips": {
                 e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}

@@ -25,7 +25,7 @@ from anomaly.normality.parts import fitted_parts_from_arrays, fitted_parts_shape
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.model import Model
 from anomaly.scoring.threshold import MarkedThreshold, marked_from_json
-from anomaly.settings import KINDS, MODES, ModelSettings, settings_from_dict, settings_to_dict
+from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError, OutputError
 from pose_extract.files import write_atomically
 
@@ -258,8 +258,8 @@ def _read_settings(path: Path) -> ModelSettings:
 _CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
     "clip": (("F",), np.int32),
     "time_s": (("F",), np.float64),
-    "frames": ((len(KINDS), len(MODES), "F"), np.float64),
-    "rows": ((len(KINDS), len(MODES), "R"), np.float64),
+    "frames": ((len(SCORE_KINDS), len(FRAME_MODES), "F"), np.float64),
+    "rows": ((len(SCORE_KINDS), len(FRAME_MODES), "R"), np.float64),
     "parts": (("P", "W"), np.float64),
 }
 

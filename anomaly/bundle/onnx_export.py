@@ -1,4 +1,4 @@
-"""A trained model as an ONNX file: transforms, encoder and clustering layer in one graph, batch norm folded."""
+"""A trained model as an ONNX file: transforms, encoder and clustering layer in one graph, batch norm fused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anomaly.data.augmentation import apply_transforms
-from anomaly.networks.inference import fold
+from anomaly.networks.inference import fuse_batch_norm
 from anomaly.scoring.onnx_model import INPUT, INSTALL, OUTPUT, OnnxNetwork, input_shape
 from pose_extract.errors import ModelError
 
@@ -50,7 +50,7 @@ class Assignments(nn.Module):
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        self.network = fold(model.network)
+        self.network = fuse_batch_norm(model.network)
         self.transforms = model.settings.training.transforms
         self.skeleton = model.settings.windows.body
 

@@ -54,7 +54,7 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     return x if settings.confidence else np.ascontiguousarray(where)
 
 
-def steady(points: FloatArray, sigma: float) -> FloatArray:
+def smooth_joints(points: FloatArray, sigma: float) -> FloatArray:
     """Smooth joints (N, T, V, D + 1) over time by a Gaussian of ``sigma`` frames; what is missing (0) stays it.
 
     Weights are those of the frames that a joint is seen in: nothing outside the window counts.

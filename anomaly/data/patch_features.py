@@ -31,7 +31,9 @@ class PatchScale:
     deviation: NDArray[np.float32]
 
     @classmethod
-    def of(cls, patches: FeatureRows, confidence: NDArray[np.float32], rows: NDArray[np.int64]) -> PatchScale:
+    def from_patches(
+        cls, patches: FeatureRows, confidence: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> PatchScale:
         """The scale of the vectors (R, V, D) in some rows, joints of no confidence (R, V) left out.
 
         At most 20,000 rows are read, evenly spread.
@@ -67,7 +69,7 @@ def patch_rows(tracks: ClipTracks, settings: WindowSettings) -> FeatureRows:
         raise ModelError(
             f"clip {tracks.clip}: the model's features are {settings.features!r}, but its tracks have no patch features"
         )
-    found, wanted = FeatureRows.of(tracks.features), settings.person
+    found, wanted = FeatureRows.from_array(tracks.features), settings.person
     if settings.patch_channels and found.shape[2] != settings.patch_channels:
         raise ModelError(
             f"clip {tracks.clip}: expected patch features of {settings.patch_channels} channels, its tracks have "

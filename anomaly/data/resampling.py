@@ -40,7 +40,7 @@ class GrowingArray:
         return self._array
 
 
-def people(
+def person_tracks(
     tracks: ClipTracks, keypoints: NDArray[np.float32], settings: WindowSettings
 ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.float64]]]:
     """Each person's id, rows (n,) and joints (n, V, D + 1), NaN coordinates and confidence 0 where missing.
@@ -62,7 +62,7 @@ def people(
         yield int(track), own, points
 
 
-def pieces(
+def resampled_segments(
     frames: NDArray[np.int32],
     time_s: NDArray[np.float64],
     points: NDArray[np.float64],

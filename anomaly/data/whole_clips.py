@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.data.resampling import forward, interpolate, people
+from anomaly.data.resampling import forward, interpolate, person_tracks
 from anomaly.settings import WindowSettings
 from pose_extract.tracks.records import ClipTracks
 
@@ -40,7 +40,7 @@ def whole_clip(
     """
     found = [
         _Person(track, time_s[later], points[later])
-        for track, rows, points in people(tracks, keypoints, settings)
+        for track, rows, points in person_tracks(tracks, keypoints, settings)
         for time_s in (tracks.time_s[tracks.frame[rows]],)
         for later in (forward(time_s),)
         if later.sum() >= settings.min_frames

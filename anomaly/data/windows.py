@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.data.normalisation import IN_PIXELS, in_frames, normalise, steady
+from anomaly.data.normalisation import IN_PIXELS, in_frames, normalise, smooth_joints
 from anomaly.data.patch_features import PatchScale, patch_batch, patch_rows
-from anomaly.data.resampling import GrowingArray, nearest_rows, people, pieces
+from anomaly.data.resampling import GrowingArray, nearest_rows, person_tracks, resampled_segments
 from anomaly.data.whole_clips import whole_clip
 from anomaly.settings import WindowSettings
 from pose_extract.errors import ModelError
@@ -96,7 +96,7 @@ class Windows:
     def _joints(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Joints (n, T, V, D + 1) of windows' rows (n, T), smoothed where the settings ask for it."""
         sigma = self.settings.smoothing_s * self.settings.fps
-        return steady(self.points[rows], sigma) if sigma else self.points[rows]
+        return smooth_joints(self.points[rows], sigma) if sigma else self.points[rows]
 
     @property
     def size(self) -> NDArray[np.float32]:
@@ -130,7 +130,7 @@ class Windows:
         if self.patches is None:
             return self
         rows = self.start[:, None] + np.arange(self.frames)
-        return replace(self, scale=PatchScale.of(self.patches, self.points[..., -1], rows))
+        return replace(self, scale=PatchScale.from_patches(self.patches, self.points[..., -1], rows))
 
     @property
     def x(self) -> NDArray[np.float32]:
@@ -238,9 +238,9 @@ def make_windows(tracks: ClipTracks, settings: WindowSettings, stride: int, came
                 spans.append(span)
                 joints.add(points)
     else:
-        for one, rows, seen in people(tracks, keypoints, settings):
+        for one, rows, seen in person_tracks(tracks, keypoints, settings):
             frames = tracks.frame[rows]
-            for grid, values, missing in pieces(frames, tracks.time_s[frames], seen, settings):
+            for grid, values, missing in resampled_segments(frames, tracks.time_s[frames], seen, settings):
                 points = in_frames(values, tracks.frame_size, settings).astype(np.float32)
                 begins = _starts(grid, missing, points[..., -1], settings, stride)
                 if len(begins):

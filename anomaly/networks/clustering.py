@@ -203,7 +203,7 @@ class ClusterOccupancy:
         return self.entropy > _UNDECIDED
 
     @classmethod
-    def of(cls, p: NDArray[np.floating]) -> ClusterOccupancy:
+    def from_assignments(cls, p: NDArray[np.floating]) -> ClusterOccupancy:
         """The occupancy of assignments p (N, K)."""
         count, clusters = p.shape
         total, counts, entropy, saturated = np.zeros(clusters), np.zeros(clusters, np.int64), 0.0, 0

@@ -1,7 +1,7 @@
-"""The network as scoring runs it: encoder and clustering layer only, batch norms folded into their neighbours' weights.
+"""The network as scoring runs it: encoder and clustering layer only, batch norms fused into their neighbours' weights.
 
 In evaluation mode a batch norm is a fixed scale and shift of each channel, which the weights before it can carry. The
-folded network says the same as `Network.assign` up to rounding, in fewer passes over memory.
+fused network says the same as `Network.assign` up to rounding, in fewer passes over memory.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _MICRO_BATCH = {"cpu": 32}  # windows whose activations stay in the processor's 
 _ELSEWHERE = 4096
 
 
-def fold(network: Network) -> FusedNetwork:
-    """The folded copy of a network's encoder and clustering layer, in evaluation mode and without gradients."""
+def fuse_batch_norm(network: Network) -> FusedNetwork:
+    """The fused copy of a network's encoder and clustering layer, in evaluation mode and without gradients."""
     with torch.no_grad():
         return FusedNetwork(copy.deepcopy(network).eval()).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def assign_in_micro_batches(folded: FusedNetwork, x: Tensor) -> Tensor:
+def assign_in_micro_batches(fused: FusedNetwork, x: Tensor) -> Tensor:
     """Windows (N, C, T, V), as many as fit the memory, -> log soft assignments (N, K), in micro-batches."""
-    return torch.cat([folded(part) for part in micro_batches(x)])
+    return torch.cat([fused(part) for part in micro_batches(x)])
 
 
 def micro_batches(x: Tensor) -> tuple[Tensor, ...]:
@@ -44,10 +44,10 @@ def micro_batches(x: Tensor) -> tuple[Tensor, ...]:
 
 
 class FusedNetwork(nn.Module):
-    """Encoder and clustering layer with batch norms folded; every operation can be traced and exported.
+    """Encoder and clustering layer with batch norms fused; every operation can be traced and exported.
 
     Attributes:
-        encoder: the folded blocks.
+        encoder: the fused blocks.
         clustering: a copy of the clustering layer.
     """
 
@@ -67,7 +67,7 @@ class FusedNetwork(nn.Module):
 
 
 class _Graph(nn.Module):
-    """A GCN with its batch norm folded; tensors are (N, T, V, C) here and below.
+    """A GCN with its batch norm fused; tensors are (N, T, V, C) here and below.
 
     ``adjacency`` is the fixed matrix (S, V, V), or the module that infers one.
     """
@@ -184,7 +184,7 @@ class _Shortcut(nn.Module):
 
 
 def _shortcut(residual: nn.Module) -> nn.Module:
-    """The folded residual path of `anomaly.networks.layers.shortcut`."""
+    """The fused residual path of `anomaly.networks.layers.shortcut`."""
     if not isinstance(residual, nn.Sequential):
         return nn.Identity()
     conv, norm = residual
@@ -192,7 +192,7 @@ def _shortcut(residual: nn.Module) -> nn.Module:
 
 
 def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution with the batch norm after it folded in."""
+    """The convolution with the batch norm after it fused in."""
     return torch.nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())
 
 

@@ -74,7 +74,7 @@ def _limbs(
     middle: NDArray[np.float32],
     stature: NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Posture and swing of `MovementFeatures`; ``steps`` (N, T - 1, 2) are the trunk's, ``middle`` (N, T, 2) its places."""
+    """Posture and swing of `MovementFeatures`; ``steps`` (N, T - 1, 2) and ``middle`` (N, T, 2) are the trunk's."""
     size = stature[:, None, None]
     local = (where - np.nan_to_num(middle)[:, :, None]) / size[..., None]
     weight = seen[..., None].astype(np.float64)

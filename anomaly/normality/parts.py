@@ -33,7 +33,7 @@ _FEWEST_OF_A_CAMERA = 500  # windows
 _FEWEST_OF_A_COMPONENT = 16
 _WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
 
-Fit = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
+FitKey = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
 PartModel = GaussianDensity | Predictor | Pretext
 _KINDS: dict[str, type[PartModel]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
 
@@ -52,7 +52,7 @@ class FittedParts:
     """
 
     settings: DensitySettings
-    parts: Mapping[str, Mapping[Fit, PartModel]]
+    parts: Mapping[str, Mapping[FitKey, PartModel]]
 
     @classmethod
     def fit(
@@ -91,9 +91,9 @@ class FittedParts:
                     f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
                     "more video"
                 )
-        found: dict[str, dict[Fit, PartModel]] = {part: {} for part in parts}
+        found: dict[str, dict[FitKey, PartModel]] = {part: {} for part in parts}
         for fit, here in rows.items():
-            numbers = _Numbers(windows, here)
+            numbers = _PartInputs(windows, here)
             for part in parts:
                 if _is_of(part, fit, settings):
                     most = max(fewest[part] // _FEWEST_OF_A_COMPONENT, 1)
@@ -113,9 +113,9 @@ class FittedParts:
         cameras = windows.camera
         for begin in range(0, len(windows), _CHUNK):
             rows = np.arange(begin, min(begin + _CHUNK, len(windows)))
-            numbers = _Numbers(windows, rows)
+            numbers = _PartInputs(windows, rows)
             for part, known in self.parts.items():
-                x = numbers.of(part)
+                x = numbers.of_part(part)
                 for (camera, left_out), density in known.items():
                     own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
                     if fold is not None:
@@ -176,7 +176,7 @@ def fitted_parts_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArr
     Raises:
         ValueError: they are none.
     """
-    found: dict[str, dict[Fit, PartModel]] = {}
+    found: dict[str, dict[FitKey, PartModel]] = {}
     names = fitted_parts_shapes(settings)
     for part in settings.fitted_parts:
         own = {
@@ -233,7 +233,7 @@ def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds
     return np.where(first == last, 1 + first, -1)
 
 
-class _Numbers:
+class _PartInputs:
     """What parts are made of, of some windows, each made once if it is asked for."""
 
     def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
@@ -246,48 +246,48 @@ class _Numbers:
         return self._windows.pixels(self._rows)
 
     @cached_property
-    def _ways(self) -> MovementFeatures:
+    def _features(self) -> MovementFeatures:
         windows = self._windows
         return movement_features(self.points, windows.pick(self._rows).size, self.person, windows.fps)
 
-    def of(self, part: str) -> NDArray[Any]:
+    def of_part(self, part: str) -> NDArray[Any]:
         """(N, ...) what a part scores; (N, D) but for the prediction."""
         if part == PREDICTION:
             return trajectory_features(self.points, self.person)
         if part == PRETEXT:
             return pose_features(self.points, self.person)
-        ways = self._ways
+        features = self._features
         return np.concatenate(
             {
-                "pose": [ways.posture, ways.swing],
-                "motion": [ways.motion],
-                "place": [ways.place],
-                "passage": [ways.motion, ways.place],
-                "conduct": [ways.posture, ways.motion, ways.place],
+                "pose": [features.posture, features.swing],
+                "motion": [features.motion],
+                "place": [features.place],
+                "passage": [features.motion, features.place],
+                "conduct": [features.posture, features.motion, features.place],
             }[part],
             axis=1,
         )
 
 
-def _fit(part: str, numbers: _Numbers, settings: DensitySettings, most: int, seed: int) -> PartModel:
+def _fit(part: str, numbers: _PartInputs, settings: DensitySettings, most: int, seed: int) -> PartModel:
     """Learn a part; ``most`` components, if it is a density."""
     if part == PREDICTION:
-        return Predictor.fit(numbers.of(part), settings, seed)
+        return Predictor.fit(numbers.of_part(part), settings, seed)
     if part == PRETEXT:
         return Pretext.fit(numbers.points, numbers.person, settings, seed)
-    return GaussianDensity.fit(numbers.of(part), min(settings.components_of(part), most), seed)
+    return GaussianDensity.fit(numbers.of_part(part), min(settings.components_of(part), most), seed)
 
 
-def _is_of(part: str, fit: Fit, settings: DensitySettings) -> bool:
+def _is_of(part: str, fit: FitKey, settings: DensitySettings) -> bool:
     """Whether a part is learned from the windows of a fit: a camera's, or everybody's."""
     return (fit[0] != "") == (part in _OF_A_CAMERA and settings.camera != "one")
 
 
 def _rows_of_fits(
     windows: Windows, fold: NDArray[np.int64], settings: DensitySettings, rng: np.random.Generator
-) -> dict[Fit, NDArray[np.int64]]:
+) -> dict[FitKey, NDArray[np.int64]]:
     """Which windows each fit learns from: of each camera that has enough, and of all of them, without each fold."""
-    out: dict[Fit, NDArray[np.int64]] = {}
+    out: dict[FitKey, NDArray[np.int64]] = {}
     for left_out in np.union1d([0], fold[fold >= 0]):
         seen = (fold >= 0) & (fold != left_out)
         if left_out and seen.sum() < FEWEST_WINDOWS:

@@ -25,20 +25,20 @@ _DROPOUT = 0.2
 _LEG = ("hip", "knee", "ankle")
 
 
-def _as_it_is(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def _identity(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     return points
 
 
-def _backwards(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def _reversed(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     return points[:, ::-1]
 
 
-def _out_of_order(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def _shuffled(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     third = points.shape[1] // 3
     return np.concatenate([points[:, third : 2 * third], points[:, :third], points[:, 2 * third :]], axis=1)
 
 
-def _slow(points: FloatArray, skeleton: Skeleton) -> FloatArray:
+def _slowed(points: FloatArray, skeleton: Skeleton) -> FloatArray:
     frames = points.shape[1]
     at = np.linspace(0, frames // 2, frames)
     low = at.astype(int)
@@ -57,13 +57,13 @@ def _legs_swapped(points: FloatArray, skeleton: Skeleton) -> FloatArray:
 
 
 # Of windows (N, T, V, 3); the first is the one that nothing was done to.
-CHANGES: tuple[Callable[[FloatArray, Skeleton], FloatArray], ...] = (
-    _as_it_is, _backwards, _out_of_order, _slow, _legs_swapped,
+TASKS: tuple[Callable[[FloatArray, Skeleton], FloatArray], ...] = (
+    _identity, _reversed, _shuffled, _slowed, _legs_swapped,
 )  # fmt: skip
 
 
 class Pretext(Perceptron):
-    """Tells what was done to a window: from `pose_features`'s numbers to a logit for each of `CHANGES`."""
+    """Tells what was done to a window: from `pose_features`'s numbers to a logit for each of `TASKS`."""
 
     def anomaly(self, x: FloatArray) -> NDArray[np.float64]:
         """(N,) minus the log probability that nothing was done to windows, of which these are the numbers (N, D)."""
@@ -76,19 +76,19 @@ class Pretext(Perceptron):
         import torch
         from torch.nn.functional import cross_entropy
 
-        x = np.concatenate([pose_features(change(points, skeleton), skeleton) for change in CHANGES])
-        kinds = torch.arange(len(CHANGES)).repeat_interleave(len(points))
+        x = np.concatenate([pose_features(change(points, skeleton), skeleton) for change in TASKS])
+        kinds = torch.arange(len(TASKS)).repeat_interleave(len(points))
 
         def loss(found: Tensor, rows: Tensor) -> Tensor:
             return cross_entropy(found, kinds[rows])
 
         width, epochs = settings.width, settings.pretext_epochs
-        return cls.trained(x, len(CHANGES), loss, width, epochs, _DROPOUT, seed)
+        return cls.trained(x, len(TASKS), loss, width, epochs, _DROPOUT, seed)
 
 
 def pretext_shapes(settings: DensitySettings, frames: int, joints: int) -> dict[str, tuple[int, ...]]:
     """Shapes of `Pretext.arrays`."""
-    return perceptron_shapes(3 * frames * joints, settings.width, len(CHANGES))
+    return perceptron_shapes(3 * frames * joints, settings.width, len(TASKS))
 
 
 def pose_features(points: FloatArray, skeleton: Skeleton) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scoring.smoothing import smooth
-from anomaly.settings.scoring import KINDS, MODES
+from anomaly.settings.scoring import FRAME_MODES, SCORE_KINDS
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Calibration:
     Attributes:
         clip: (F,) number of each frame's clip.
         time_s: (F,) its time.
-        frames: (4, 2, F) score of the frame's worst person, in the order of `KINDS` and `MODES`; NaN where nobody was
-            scored.
+        frames: (4, 2, F) score of the frame's worst person, in the order of `SCORE_KINDS` and `FRAME_MODES`; NaN where
+            nobody was scored.
         rows: (4, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
         parts: (P, W) of the kind "sum", scores of single normal windows by each of its parts, which had not learned
             from them; NaN at the end where a part has fewer.
@@ -70,7 +70,7 @@ class Calibration:
         """
 
         def compute() -> NDArray[np.float64]:
-            raw = self.shape(self.frames[KINDS.index(by), MODES.index(mode)], mode, tail, by)
+            raw = self.shape(self.frames[SCORE_KINDS.index(by), FRAME_MODES.index(mode)], mode, tail, by)
             parts = [
                 smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
                 for c in np.unique(self.clip)
@@ -81,7 +81,7 @@ class Calibration:
 
     def row_reference(self, mode: str, by: str = "clustering") -> NDArray[np.float64]:
         """Sorted scores of held-out people in single frames."""
-        rows = self.rows[KINDS.index(by), MODES.index(mode)]
+        rows = self.rows[SCORE_KINDS.index(by), FRAME_MODES.index(mode)]
         return rows[: np.searchsorted(rows, np.nan)]  # NaN sorts last
 
     @cached_property
@@ -109,7 +109,7 @@ class TailProbabilities:
     parts: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parts: Sequence[NDArray[np.float64]]) -> TailProbabilities:
+    def from_scores(cls, parts: Sequence[NDArray[np.float64]]) -> TailProbabilities:
         """Of P parts' scores, each of as many windows as it has."""
         out = np.full((len(parts), max(map(len, parts))), np.nan)
         for row, part in zip(out, parts, strict=True):

@@ -15,7 +15,7 @@ from anomaly.normality.mixture import NormalityModel
 from anomaly.normality.parts import FittedParts
 from anomaly.scoring.calibration import Calibration, mean_in_robust_units
 from anomaly.scoring.threshold import MarkedThreshold
-from anomaly.settings import KINDS, NETWORK_PARTS, ModelSettings
+from anomaly.settings import NETWORK_PARTS, SCORE_KINDS, ModelSettings
 from pose_extract.errors import ModelError
 from pose_extract.tracks.records import ClipTracks
 
@@ -132,7 +132,7 @@ class Model:
             return self.joint_errors(x).mean(axis=1)
         if self.calibration is None:
             raise ModelError("the model has no calibration; train it again")
-        spreads = [self.calibration.spread(kind) for kind in KINDS[:2]]
+        spreads = [self.calibration.spread(kind) for kind in SCORE_KINDS[:2]]
         return mean_in_robust_units(
             self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads
         )

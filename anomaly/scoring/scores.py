@@ -23,7 +23,7 @@ from anomaly.scoring.calibration import (
 from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
-from anomaly.settings import MODES, NETWORK_PARTS, ModelSettings
+from anomaly.settings import FRAME_MODES, NETWORK_PARTS, ModelSettings
 from anomaly.settings.scoring import ScoringSettings
 from pose_extract.errors import ModelError, TrainingError
 from pose_extract.tracks.records import ClipTracks
@@ -251,7 +251,7 @@ def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | Non
 def calibrate(
     model: Model,
     held_out: list[ClipTracks],
-    tell: Progress,
+    progress: Progress,
     reference: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> Calibration:
     """Score held-out normal clips, unsmoothed, by every kind and in every mode.
@@ -259,7 +259,7 @@ def calibrate(
     Args:
         model: without a calibration yet.
         held_out: clips that it has not learned from.
-        tell: hears of progress.
+        progress: hears of progress.
         reference: by part of the kind "sum", scores of windows that the part has not learned from; the held-out
             windows' where there are none.
 
@@ -272,18 +272,23 @@ def calibrate(
         windows = model.windows_of(tracks)
         own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
         scored.append((own, model.parts(windows, own, held_out=True)))
-        tell("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
+        progress("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
     known = dict(
         zip(model.settings.scoring.parts, np.concatenate([p for _, p in scored], axis=1), strict=True)
     )
-    tails = TailProbabilities.of([_thinned(scores) for scores in (known | dict(reference or {})).values()])
+    tails = TailProbabilities.from_scores(
+        [_thinned(scores) for scores in (known | dict(reference or {})).values()]
+    )
     rows = []
     for (own, parts), tracks in zip(scored, held_out, strict=True):
         windows = model.windows_of(tracks)
         by_kind = [*own.values(), tails.sum(parts)]
         rows.append(
             np.stack(
-                [[row_scores(windows, a, tracks, m, settings.score_stride) for m in MODES] for a in by_kind]
+                [
+                    [row_scores(windows, a, tracks, m, settings.score_stride) for m in FRAME_MODES]
+                    for a in by_kind
+                ]
             )
         )
     all_rows = np.concatenate(rows, axis=2)
@@ -303,7 +308,7 @@ def calibrate(
             frame_count,
         )
     # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
-    spreads = [median_and_iqr(all_rows[kind, MODES.index("online")]) for kind in (0, 1)]
+    spreads = [median_and_iqr(all_rows[kind, FRAME_MODES.index("online")]) for kind in (0, 1)]
     rows = [np.stack([r[0], r[1], mean_in_robust_units(r[0], r[1], spreads), r[2]]) for r in rows]
     frames = [
         np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly.settings import KINDS, MODES, TAILS, ScoringSettings
+from anomaly.settings import FRAME_MODES, SCORE_KINDS, TAIL_FORMS, ScoringSettings
 
 _SCORING = ("frames", "by", "tail", "smoothing_s")  # what makes another scale of the scores
 
@@ -32,7 +32,7 @@ class MarkedThreshold:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, score: float, scoring: ScoringSettings, facts: dict[str, Any]) -> MarkedThreshold:
+    def from_score(cls, score: float, scoring: ScoringSettings, facts: dict[str, Any]) -> MarkedThreshold:
         """A threshold for scores that are made in this way."""
         return cls(score, **{name: getattr(scoring, name) for name in _SCORING}, facts=facts)
 
@@ -52,7 +52,7 @@ def marked_from_json(value: Any) -> MarkedThreshold | None:
     names = ("score", *_SCORING, "facts")
     if not isinstance(value, dict) or not set(names) <= value.keys():
         raise ValueError(f"expected an object with {', '.join(names)}")
-    for name, kinds in (("frames", MODES), ("by", KINDS), ("tail", TAILS)):
+    for name, kinds in (("frames", FRAME_MODES), ("by", SCORE_KINDS), ("tail", TAIL_FORMS)):
         if value[name] not in kinds:
             raise ValueError(f"expected {name} as one of {', '.join(kinds)}, got {value[name]!r:.40}")
     for name in ("score", "smoothing_s"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly.data.augmentation import apply_transforms, tables
-from anomaly.networks.inference import FusedNetwork, assign_in_micro_batches, fold, micro_batches
+from anomaly.networks.inference import FusedNetwork, assign_in_micro_batches, fuse_batch_norm, micro_batches
 from anomaly.networks.losses import seen_joints
 from anomaly.networks.st_gcae import Network
 from anomaly.scoring.model import Model
@@ -40,13 +40,13 @@ class TrainedModel(Model):
     def to(self, device: str) -> TrainedModel:
         """Move the network to ``device``; returns the model."""
         self.network.to(device)
-        self.__dict__.pop("_folded", None)
+        self.__dict__.pop("_fused", None)
         return self
 
     @cached_property
-    def _folded(self) -> FusedNetwork:
+    def _fused(self) -> FusedNetwork:
         """What scoring runs; made once, where the network is then."""
-        return fold(self.network)
+        return fuse_batch_norm(self.network)
 
     @torch.no_grad()
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ class TrainedModel(Model):
         names, clusters = self.settings.training.transforms, self.settings.clustering.clusters
         out = np.empty((len(x), len(names), clusters), np.float32)
         for rows, copies in self._copies(x):
-            log_p = assign_in_micro_batches(self._folded, copies.flatten(0, 1))
+            log_p = assign_in_micro_batches(self._fused, copies.flatten(0, 1))
             out[rows] = log_p.float().cpu().numpy().reshape(-1, len(names), clusters)
         return out
 
@@ -64,7 +64,7 @@ class TrainedModel(Model):
         names = self.settings.training.transforms
         out = np.empty((len(x), len(names), self.network.autoencoder.latent_size), np.float32)
         for rows, copies in self._copies(x):
-            z = torch.cat([self._folded.encode(part) for part in micro_batches(copies.flatten(0, 1))])
+            z = torch.cat([self._fused.encode(part) for part in micro_batches(copies.flatten(0, 1))])
             out[rows] = z.float().cpu().numpy().reshape(-1, *out.shape[1:])
         return out
 

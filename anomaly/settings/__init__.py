@@ -15,7 +15,13 @@ from anomaly.settings.densities import FITTED_PARTS, NETWORK_PARTS, PARTS, Densi
 from anomaly.settings.model import ModelSettings, settings_from_dict, settings_to_dict
 from anomaly.settings.network import ADJACENCIES, PARTITIONS, NetworkSettings
 from anomaly.settings.normality import NormalitySettings
-from anomaly.settings.scoring import KINDS, MODES, TAILS, CalibrationSettings, ScoringSettings
+from anomaly.settings.scoring import (
+    FRAME_MODES,
+    SCORE_KINDS,
+    TAIL_FORMS,
+    CalibrationSettings,
+    ScoringSettings,
+)
 from anomaly.settings.training import PRECISIONS, TRANSFORMS, TrainingSettings
 from anomaly.settings.windows import WindowSettings
 
@@ -24,15 +30,15 @@ __all__ = [
     "ASSIGNMENTS",
     "DIVERGENCES",
     "FITTED_PARTS",
-    "KINDS",
-    "MODES",
+    "FRAME_MODES",
     "NETWORK_PARTS",
     "PARTITIONS",
     "PARTS",
     "PRECISIONS",
     "REDUCTIONS",
+    "SCORE_KINDS",
     "STARTS",
-    "TAILS",
+    "TAIL_FORMS",
     "TARGETS",
     "TRANSFORMS",
     "CalibrationSettings",

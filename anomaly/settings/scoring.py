@@ -8,11 +8,11 @@ from anomaly.settings.densities import NETWORK_PARTS, PARTS
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
-MODES = ("backtracked", "online")
+FRAME_MODES = ("backtracked", "online")
 
-KINDS = ("clustering", "reconstruction", "both", "sum")
+SCORE_KINDS = ("clustering", "reconstruction", "both", "sum")
 
-TAILS = ("linear", "log")
+TAIL_FORMS = ("linear", "log")
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class ScoringSettings:
     parts: tuple[str, ...] = NETWORK_PARTS
 
     def __post_init__(self) -> None:
-        expect_one_of("scoring.frames", self.frames, MODES)
-        expect_one_of("scoring.by", self.by, KINDS)
-        expect_one_of("scoring.tail", self.tail, TAILS)
+        expect_one_of("scoring.frames", self.frames, FRAME_MODES)
+        expect_one_of("scoring.by", self.by, SCORE_KINDS)
+        expect_one_of("scoring.tail", self.tail, TAIL_FORMS)
         if not self.parts or set(self.parts) - set(PARTS) or len(set(self.parts)) != len(self.parts):
             raise ConfigError(f"scoring: expected parts out of {PARTS}, got {self.parts}")
         if not 0 <= self.smoothing_s <= 3600:

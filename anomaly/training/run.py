@@ -25,7 +25,7 @@ PHASES = {"pretrain": "pre-training", "finetune": "fine-tuning"}
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """What a training run consists of.
 
     Attributes:
@@ -34,7 +34,7 @@ class Run:
         device: where the network is.
         checkpoint: where the run is kept.
         curves: where its history is shown.
-        tell: where progress is reported.
+        progress: where progress is reported.
         stage: the phase that it is in, "pretrain" or "finetune".
         epoch: finished epochs of that phase.
         labels: (N * G,) the most likely cluster of every item when the target was last refreshed.
@@ -49,7 +49,7 @@ class Run:
     device: str
     checkpoint: Checkpoint
     curves: Curves
-    tell: Progress
+    progress: Progress
     stage: str = "pretrain"
     epoch: int = 0
     labels: NDArray[np.int16] | None = None
@@ -79,7 +79,7 @@ class Run:
         seconds, self._since = round(now - self._since, 3), now
         self.history.append({"stage": self.stage, "epoch": self.epoch, **facts, "seconds": seconds})
         self.save()
-        self.tell(self.stage, self.epoch, total, self.history[-1])
+        self.progress(self.stage, self.epoch, total, self.history[-1])
 
     def begin_finetuning(self) -> None:
         """Leave pre-training behind, with the clustering layer initialised."""

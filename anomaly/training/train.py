@@ -29,7 +29,7 @@ from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import Checkpoint, fingerprint
 from anomaly.training.curves import Curves
 from anomaly.training.held_out import holds_out_whole_clips, split_held_out
-from anomaly.training.run import Run
+from anomaly.training.run import TrainingRun
 from anomaly.training.steps import (
     LossSums,
     assign_all,
@@ -79,11 +79,11 @@ def train_model(
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> TrainedModel:
-    """Learn what is normal from clips that show nothing else: `learn`, then `complete`."""
-    return complete(learn(clips, settings, seed, device, progress, folder), progress)
+    """Learn what is normal from clips that show nothing else: `fit_network`, then `fit_normality_and_calibrate`."""
+    return fit_normality_and_calibrate(fit_network(clips, settings, seed, device, progress, folder), progress)
 
 
-def learn(
+def fit_network(
     clips: Iterable[ClipTracks],
     settings: ModelSettings,
     seed: int = 0,
@@ -111,7 +111,7 @@ def learn(
         OutputError: if the folder cannot be written.
     """
     clips = list(clips)
-    tell = progress or _silent
+    progress = progress or _silent
     rng = np.random.default_rng(seed)
     checkpoint = Checkpoint(folder, fingerprint(settings, seed, device, clips) if folder else "")
     fit, held_out = split_held_out(
@@ -121,7 +121,7 @@ def learn(
     people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
     settings = _with_patch_channels(settings, fit)
     folds: list[NDArray[np.int64]] = []
-    windows = Windows.concatenate(_windows_of(fit, settings, tell, folds))
+    windows = Windows.concatenate(_windows_of(fit, settings, progress, folds))
     _check_amount(len(windows), people, len(names), settings)
     windows = windows.scaled()
 
@@ -131,19 +131,21 @@ def learn(
             distributed.share_weights(network)
             torch.manual_seed(seed + distributed.rank())  # dropout masks of its own
         data = TrainingSet(windows, settings, device)
-        run = Run(network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), tell)
+        run = TrainingRun(
+            network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), progress
+        )
         run.resume()
         pretrain(run, data, settings)
         initialise(run, data, settings, seed)
         ended = finetune(run, data, settings)
     network.eval()
     log_p = assign_all(network, data)
-    run.end(ended, ClusterOccupancy.of(np.exp(log_p)))
+    run.end(ended, ClusterOccupancy.from_assignments(np.exp(log_p)))
     fold = np.concatenate(folds)
     return FittedNetwork(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
 
 
-def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
+def pretrain(run: TrainingRun, data: TrainingSet, settings: ModelSettings) -> None:
     """Pre-training: the autoencoder learns to reconstruct; the clustering layer stays as it is."""
     from mmengine.optim import CosineAnnealingLR
 
@@ -172,20 +174,20 @@ def pretrain(run: Run, data: TrainingSet, settings: ModelSettings) -> None:
         )
 
 
-def initialise(run: Run, data: TrainingSet, settings: ModelSettings, seed: int) -> None:
+def initialise(run: TrainingRun, data: TrainingSet, settings: ModelSettings, seed: int) -> None:
     """Put k-means centroids of the latent vectors into the clustering layer."""
     if run.stage != "pretrain":
         return
-    run.tell("kmeans", 0, 1, {})
+    run.progress("kmeans", 0, 1, {})
     z = encode_sample(run.network, data, settings)
     if distributed.is_main():
         run.network.clustering.initialise(z, settings.clustering, seed)
     distributed.share_weights(run.network.clustering)
     run.begin_finetuning()
-    run.tell("kmeans", 1, 1, {"clusters": settings.clustering.clusters})
+    run.progress("kmeans", 1, 1, {"clusters": settings.clustering.clusters})
 
 
-def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
+def finetune(run: TrainingRun, data: TrainingSet, settings: ModelSettings) -> str:
     """Fine-tuning: expectation (equation 3, of the whole set) and maximisation (equation 4) in turn.
 
     Returns:
@@ -223,7 +225,7 @@ def finetune(run: Run, data: TrainingSet, settings: ModelSettings) -> str:
     return ended
 
 
-def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[str, Any]:
+def expectation(run: TrainingRun, data: TrainingSet, settings: ModelSettings) -> dict[str, Any]:
     """Refresh the target of the whole set; returns what it shows of the clusters."""
     p = assign_all(run.network, data, settings)
     np.exp(p, out=p)
@@ -232,10 +234,10 @@ def expectation(run: Run, data: TrainingSet, settings: ModelSettings) -> dict[st
     run.labels = labels
     if settings.clustering.target == "whole":
         run.target = torch.from_numpy(target_distribution(p)).to(data.device)
-    return facts | run.watch(ClusterOccupancy.of(p))
+    return facts | run.watch(ClusterOccupancy.from_assignments(p))
 
 
-def batch_of_target(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
+def batch_of_target(run: TrainingRun, log_p: Tensor, items: NDArray[np.int64]) -> Tensor:
     """q of a batch: out of the whole set's, or by the batch's own assignments."""
     if run.target is not None:
         return run.target[torch.from_numpy(items).to(run.device, non_blocking=True)]
@@ -243,15 +245,15 @@ def batch_of_target(run: Run, log_p: Tensor, items: NDArray[np.int64]) -> Tensor
     return batch_target(p, distributed.sum_over(p.sum(dim=0)))
 
 
-def complete(learned: FittedNetwork, progress: Progress | None = None) -> TrainedModel:
+def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | None = None) -> TrainedModel:
     """The model of what was learned: fits the normality mixture and calibrates.
 
     Raises:
         TrainingError: if nobody is seen in the held-out video.
     """
-    tell, settings, network = progress or _silent, learned.settings, learned.network
-    occupancy = ClusterOccupancy.of(np.exp(learned.log_p))
-    tell("normality", 0, 1, {})
+    progress, settings, network = progress or _silent, learned.settings, learned.network
+    occupancy = ClusterOccupancy.from_assignments(np.exp(learned.log_p))
+    progress("normality", 0, 1, {})
     normality = fit_normality(learned.log_p, settings.normality, learned.seed)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in learned.history]
     words, shares = typical_windows(learned.log_p, learned.data)
@@ -262,8 +264,8 @@ def complete(learned: FittedNetwork, progress: Progress | None = None) -> Traine
     reference: dict[str, NDArray[np.float64]] = {}
     if settings.fitted_parts:
         model.densities, reference = _densities(learned, model)
-    tell("normality", 1, 1, {"components": model.normality.components_used})
-    model.calibration = calibrate(model, learned.held_out, tell, reference)
+    progress("normality", 1, 1, {"components": model.normality.components_used})
+    model.calibration = calibrate(model, learned.held_out, progress, reference)
     model.facts = {
         "windows": len(learned.data.windows),
         "clips": learned.clips,
@@ -308,7 +310,7 @@ def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
 
 
 def _windows_of(
-    clips: list[ClipTracks], settings: ModelSettings, tell: Progress, folds: list[NDArray[np.int64]]
+    clips: list[ClipTracks], settings: ModelSettings, progress: Progress, folds: list[NDArray[np.int64]]
 ) -> Iterator[Windows]:
     """Training windows, clip after clip, which are taken out of the list; their folds are put behind ``folds``."""
     found, total = 0, len(clips)
@@ -322,7 +324,7 @@ def _windows_of(
         else:
             folds.append(np.full(len(windows), whole[number]))
         found += len(windows)
-        tell("windows", number + 1, total, {"windows": found})
+        progress("windows", number + 1, total, {"windows": found})
         yield windows
 
 

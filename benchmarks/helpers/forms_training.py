@@ -59,7 +59,7 @@ class RememberingModel(TrainedModel):
         parts = []
         for _, copies in self._copies(x):
             few = copies.flatten(0, 1).split(_FEW)
-            parts.append(torch.cat([self._folded.encode(part) for part in few]).view(*copies.shape[:2], -1))
+            parts.append(torch.cat([self._fused.encode(part) for part in few]).view(*copies.shape[:2], -1))
         return torch.cat(parts).numpy()
 
     def _once(self, what: str, x: NDArray[np.float32], compute: Callable[..., NDArray[Any]]) -> NDArray[Any]:
@@ -139,7 +139,7 @@ class Shared:
         normality = fit_normality(log_p, settings.normality, self.seed)
         model = RememberingModel(settings, normality, network=network, memory=memory)
         model.calibration = calibrate(model, held_out, _silent)
-        occupancy = ClusterOccupancy.of(np.exp(log_p))
+        occupancy = ClusterOccupancy.from_assignments(np.exp(log_p))
         model.facts = {
             "clusters_used": occupancy.used,
             "largest_cluster": occupancy.largest,

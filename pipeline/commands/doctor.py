@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         "python": f"{platform.python_version()} ({sys.executable})",
         "platform": platform.platform(),
     }
-    can_run = not found.of("gap")
+    can_run = not found.in_state("gap")
     if args.json:
         print(json.dumps({**about, "can_run": can_run, **dataclasses.asdict(found)}, indent=1))
     else:
@@ -104,10 +104,10 @@ def _mend(fact: Fact) -> list[str]:
 
 def _verdict(found: Diagnosis) -> list[str]:
     job = f"extract (with {found.estimator}), train and score"
-    lines = [f"Result: {job} cannot run." if found.of("gap") else f"Result: {job} can run."]
+    lines = [f"Result: {job} cannot run." if found.in_state("gap") else f"Result: {job} can run."]
     headings: dict[State, str] = {"gap": "To mend it:", "fetch": "Fetched on first use, or now with:"}
     for state, heading in headings.items():
-        facts = [fact for fact in found.of(state) if fact.mend]
+        facts = [fact for fact in found.in_state(state) if fact.mend]
         if facts:
             lines.append(heading)
             lines += dict.fromkeys(line for fact in facts for line in _mend(fact))

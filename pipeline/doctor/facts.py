@@ -67,6 +67,6 @@ class Diagnosis:
     estimator: str
     sections: tuple[Section, ...]
 
-    def of(self, state: State) -> list[Fact]:
+    def in_state(self, state: State) -> list[Fact]:
         """The facts of one state: what keeps the job from running, say."""
         return [fact for section in self.sections for fact in section.facts if fact.state == state]

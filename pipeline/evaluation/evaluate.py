@@ -23,10 +23,10 @@ from anomaly.evaluation.figures import (
     evaluate,
     legacy,
 )
-from anomaly.settings import MODES, ScoringSettings
+from anomaly.settings import FRAME_MODES, ScoringSettings
 from pipeline.labels.masks import Mask, match_masks, read_masks
 from pipeline.progress import stage
-from pipeline.scoring import Scorer, load_scorer, score_parts_in
+from pipeline.scoring import Scorer, load_scorer, score_chunks_in
 from pipeline.workspace import Workspace
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, UsageError
@@ -262,20 +262,20 @@ def score_labelled(
     scoring = scorer.settings.scoring
     if settings.protocol == "legacy":
         scoring = replace(scoring, smoothing_s=0.0)
-        ways = [scoring]
+        scorings = [scoring]
     else:
-        ways = [replace(scoring, frames=mode) for mode in MODES]
-    curves: dict[str, list[LabelledScores]] = {way.frames: [] for way in ways}
+        scorings = [replace(scoring, frames=mode) for mode in FRAME_MODES]
+    curves: dict[str, list[LabelledScores]] = {each.frames: [] for each in scorings}
     with stage(title, "frames", clips.frames, quiet) as progress:
         for clip in clips.paths:
             tracks = clips.load(clip, scorer)
-            parts: list[list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = [[] for _ in ways]
-            for _, scored in score_parts_in(scorer, tracks, ways):
+            parts: list[list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = [[] for _ in scorings]
+            for _, scored in score_chunks_in(scorer, tracks, scorings):
                 for part, (_, scores) in zip(parts, scored, strict=True):
                     part.append((scores.frames.score, scores.frames.alarm))
                 progress.advance(len(scored[0][1].frames))
-            for way, part in zip(ways, parts, strict=True):
-                curves[way.frames].append(
+            for each, part in zip(scorings, parts, strict=True):
+                curves[each.frames].append(
                     LabelledScores(
                         clip,
                         np.asarray(tracks.time_s),

@@ -108,7 +108,7 @@ def find_events(
 
 
 class EventFinder:
-    """Finds events in a clip that comes part by part, as `pipeline.scoring.parts.score_parts` gives it.
+    """Finds events in a clip that comes part by part, as `pipeline.scoring.chunks.score_chunks` gives it.
 
     It keeps one unfinished event; memory grows with the people of that one only.
 
@@ -144,9 +144,9 @@ class EventFinder:
             self._open.end_s = float(frames.time_s[0])
         for first, stop in runs_of(frames.alarm if alarm is None else alarm):
             run = _Unfinished(begin + first, begin + stop, float(frames.time_s[first]), float(ends[stop - 1]))
-            run.look(begin, first, stop, part, scores)
+            run.update(begin, first, stop, part, scores)
             if self._open is not None and not self._apart(run.start_s):
-                self._open.take(run)
+                self._open.absorb(run)
             else:
                 done += self._close()
                 self._open = run
@@ -185,7 +185,7 @@ class _Unfinished:
     people: dict[int, tuple[float, float]] = field(default_factory=dict)
     boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
-    def look(self, begin: int, first: int, stop: int, part: ClipTracks, scores: ClipScores) -> None:
+    def update(self, begin: int, first: int, stop: int, part: ClipTracks, scores: ClipScores) -> None:
         """See what is in the frames first..stop-1 of a part of the clip, which begins at frame ``begin``."""
         frames: FrameScores = scores.frames
         peak = first + int(np.argmax(frames.score[first:stop]))
@@ -203,7 +203,7 @@ class _Unfinished:
         for row in rows[np.flatnonzero(np.diff(track[rows], append=-1))]:
             self.people[int(track[row])] = float(score[row]), float(scores.row_percentile[low + row])
 
-    def take(self, later: _Unfinished) -> None:
+    def absorb(self, later: _Unfinished) -> None:
         """Become one with a later one."""
         self.end_frame, self.end_s = later.end_frame, later.end_s
         if later.score > self.score:

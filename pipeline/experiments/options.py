@@ -9,7 +9,7 @@ from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError
 
 DIRECTIONS = ("few-vs-many", "many-vs-few")
-KINDS = ("random", "meaningful")
+SPLIT_KINDS = ("random", "meaningful")
 METHODS = (
     "classifier-max",
     "classifier-dirichlet",

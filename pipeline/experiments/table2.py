@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.experiments.data.splits import Split
 from pipeline.experiments.methods.coarse import Task
-from pipeline.experiments.options import DIRECTIONS, KINDS, METHODS, SUPERVISED
+from pipeline.experiments.options import DIRECTIONS, METHODS, SPLIT_KINDS, SUPERVISED
 from pipeline.experiments.published import NAMES, TABLE2
 from pipeline.experiments.running.cells import Result
 from pipeline.experiments.running.tables import Row, Table, Value, spread
@@ -39,7 +39,10 @@ def tables(
             own, which is no comparison.
     """
     columns = [
-        (d, k) for d in DIRECTIONS for k in KINDS if any((t.direction, t.split.kind) == (d, k) for t in tasks)
+        (d, k)
+        for d in DIRECTIONS
+        for k in SPLIT_KINDS
+        if any((t.direction, t.split.kind) == (d, k) for t in tasks)
     ]
     paper = TABLE2.get(published, {})
     rows = []
@@ -59,7 +62,7 @@ def tables(
             values.append(spread(by_seed, paper.get(method, {}).get((direction, kind)), expected))
         rows.append(Row(NAMES[method], values, method not in SUPERVISED))
     seeds = sorted({t.seed for t in tasks})
-    counts = {k: len({t.split.name for t in tasks if t.split.kind == k}) for k in KINDS}
+    counts = {k: len({t.split.name for t in tasks if t.split.kind == k}) for k in SPLIT_KINDS}
     heading = (
         f"Coarse-grained anomaly detection on {data}: area under the ROC curve of the test clips, the mean over "
         + " or ".join(f"{count} {kind}" for kind, count in counts.items() if count)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scoring.scores import ClipScores
-from pipeline.scoring import Scorer, score_parts
+from pipeline.scoring import Scorer, score_chunks
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.files import complete_or_absent, write_atomically
 from pose_extract.formats.parsing import boxes_around, finite_joints
@@ -53,7 +53,7 @@ def tracks_of(path: Path, scorer: Scorer | None) -> ClipTracks:
 def parts_of(tracks: ClipTracks, scorer: Scorer | None) -> Iterator[Part]:
     """A clip part by part: memory does not grow with its length."""
     if scorer is not None:
-        for begin, part, scores in score_parts(scorer, tracks, _PART_FRAMES):
+        for begin, part, scores in score_chunks(scorer, tracks, _PART_FRAMES):
             yield Part(begin, part, scores)
         return
     for begin in range(0, tracks.frame_count, _PART_FRAMES):

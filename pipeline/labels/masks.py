@@ -22,7 +22,7 @@ from pose_extract.files import complete_or_absent
 from pose_extract.tracks.cache import load_tracks
 
 Mask = NDArray[np.bool_]
-KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad")
+MASK_KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad")
 
 _MOST_BYTES = 256 << 20  # of one mask: a week at 50 frames a second in eight bytes each
 
@@ -211,8 +211,8 @@ def read_labels(
         UsageError: the kind is unknown or needs something that is not given.
         FormatError: the labels are damaged or of another kind; says where, and what was expected.
     """
-    if kind not in KINDS:
-        raise UsageError(f"kind of labels: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind not in MASK_KINDS:
+        raise UsageError(f"kind of labels: expected one of {', '.join(MASK_KINDS)}, got {kind!r}")
     if not path.exists():
         raise FormatError(f"{path}: there is no such file or folder of labels")
     if kind in ("shanghaitech", "chad"):

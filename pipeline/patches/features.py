@@ -20,18 +20,18 @@ from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
-Kind = dict[str, Any]
+PatchKind = dict[str, Any]
 """What patch features are, as JSON can hold it: two of one kind can be compared, two of different kinds cannot."""
 
 _CROPS = ("size", "relative", "min_confidence")
 
 
-def crops_kind(settings: PatchSettings, encoder: str) -> Kind:
+def crops_kind(settings: PatchSettings, encoder: str) -> PatchKind:
     """The kind of crops' vectors: how crops are cut, and the hash of the network's file."""
     return {"source": "crops", **{name: getattr(settings, name) for name in _CROPS}, "encoder": encoder}
 
 
-def crops_settings(kind: Kind, settings: PatchSettings | None = None) -> PatchSettings:
+def crops_settings(kind: PatchKind, settings: PatchSettings | None = None) -> PatchSettings:
     """The settings that cut crops of a kind."""
     return replace(settings or PatchSettings(), source="crops", **{name: kind[name] for name in _CROPS})
 
@@ -44,7 +44,7 @@ def tracks_digest(tracks: ClipTracks) -> str:
     return digest.hexdigest()
 
 
-def kind_there(path: Path, source: str, rows: str | None = None) -> Kind | None:
+def kind_there(path: Path, source: str, rows: str | None = None) -> PatchKind | None:
     """The kind of the features that a tracks file has from ``source``; None if it has none.
 
     Args:
@@ -64,7 +64,7 @@ def kind_there(path: Path, source: str, rows: str | None = None) -> Kind | None:
     return {"source": "network", **{k: estimator.get(k) for k in ("name", "model", "features")}, **weights}
 
 
-def describe(kind: Kind | None) -> str:
+def describe(kind: PatchKind | None) -> str:
     """A kind in words."""
     if kind is None:
         return "none"
@@ -74,7 +74,7 @@ def describe(kind: Kind | None) -> str:
     return f"crops of {side} by the encoder {str(kind['encoder'])[:8]}"
 
 
-def make_command(kind: Kind, model: Path | None = None, workspace: Path | None = None) -> str:
+def make_command(kind: PatchKind, model: Path | None = None, workspace: Path | None = None) -> str:
     """The command that makes features of a kind."""
     place = "" if workspace is None or str(workspace) == "gepc-workspace" else f" --workspace {workspace}"
     if kind["source"] == "network":
@@ -83,7 +83,7 @@ def make_command(kind: Kind, model: Path | None = None, workspace: Path | None =
     return f"gepc-pipeline patches{'' if model is None else f' --model {model}'}{place}"
 
 
-def load_with_patches(path: Path, needed: Kind | None, model: Path | None = None) -> ClipTracks:
+def load_with_patches(path: Path, needed: PatchKind | None, model: Path | None = None) -> ClipTracks:
     """A tracks file, with the features that a model needs and no others; they are read as they are used.
 
     Args:
@@ -124,7 +124,7 @@ class TrainingPatches:
         encoder: the file of the network that made them, for the bundle; None if the pose network did.
     """
 
-    kind: Kind
+    kind: PatchKind
     encoder: bytes | None
 
 
@@ -144,7 +144,7 @@ def patches_for_training(
         "--set openmmlab.features=backbone.stage2"
     )
     kinds: dict[str, list[str]] = {}
-    first: Kind | None = None
+    first: PatchKind | None = None
     for path in paths:
         tracks = load_tracks(path, features=False)
         if not len(tracks):
@@ -181,7 +181,7 @@ def patches_for_training(
     return TrainingPatches(first, file.read_bytes())
 
 
-def has_patches(path: Path, kind: Kind) -> bool:
+def has_patches(path: Path, kind: PatchKind) -> bool:
     """Whether a tracks file has complete features of a kind."""
     try:
         return load_with_patches(path, kind) is not None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.patches.features import Kind, crops_kind, crops_settings, has_patches, tracks_digest
+from pipeline.patches.features import PatchKind, crops_kind, crops_settings, has_patches, tracks_digest
 from pipeline.progress import stage
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
@@ -169,7 +169,7 @@ def make_encoder(
     return facts
 
 
-def make_patches(clip: CropClip, kind: Kind, encoder: PatchEncoder, quiet: bool = False) -> None:
+def make_patches(clip: CropClip, kind: PatchKind, encoder: PatchEncoder, quiet: bool = False) -> None:
     """Write the crops' vectors of a clip beside its tracks; what an earlier run finished is kept.
 
     Memory does not grow with the clip: one chunk of rows is held.
@@ -210,7 +210,7 @@ def make_patches(clip: CropClip, kind: Kind, encoder: PatchEncoder, quiet: bool 
 
 def make_all(
     clips: Sequence[CropClip],
-    kind: Kind,
+    kind: PatchKind,
     encoder: PatchEncoder,
     most_gb: float,
     quiet: bool = False,
@@ -243,12 +243,12 @@ def make_all(
     return len(missing), sum(sizes)
 
 
-def prepare(path: Path, kind: Kind, model: Path, videos: str | None = None, quiet: bool = False) -> None:
+def prepare(path: Path, kind: PatchKind, model: Path, videos: str | None = None, quiet: bool = False) -> None:
     """Make the crops' vectors that a model needs of a clip, by the encoder in its bundle."""
     make_all([clip_of(path, videos)], kind, encoder_of_model(model, kind), PatchSettings().most_gb, quiet)
 
 
-def encoder_of_model(model: Path, kind: Kind) -> PatchEncoder:
+def encoder_of_model(model: Path, kind: PatchKind) -> PatchEncoder:
     """The encoder in a bundle; raises UsageError if it is not the one that the model was trained with."""
     from anomaly.bundle.files import PATCH_ENCODER
 
@@ -268,7 +268,7 @@ def encoder_for(
     device: str = "cpu",
     fresh: bool = False,
     quiet: bool = False,
-) -> tuple[PatchEncoder, Kind, EncoderFacts | None]:
+) -> tuple[PatchEncoder, PatchKind, EncoderFacts | None]:
     """The encoder that settings name, or the workspace's own, which is trained if there is none.
 
     Returns:

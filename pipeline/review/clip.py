@@ -15,7 +15,7 @@ from anomaly.scoring.scores import ClipScores, WindowScores
 from pipeline.review.files import packed, write_script
 from pipeline.review.poses import PoseFiles, levels
 from pipeline.review.thresholds import Thresholds
-from pipeline.scoring import Scorer, score_parts
+from pipeline.scoring import Scorer, score_chunks
 from pipeline.scoring.window_table import strongest_parts
 from pose_extract.tracks.records import ClipTracks
 
@@ -109,7 +109,7 @@ class _Explanations:
             return
         each = each[np.lexsort((-windows.score[each], cell[each]))]
         starts = np.flatnonzero(np.diff(cell[each], prepend=-9))
-        told = explain(self._model, windows.windows.batch(each[starts]))
+        explanation = explain(self._model, windows.windows.batch(each[starts]))
         parts = strongest_parts(self._model, windows, each[starts])
         names = self._model.settings.windows.body.joints
         for n, own in enumerate(np.split(each, starts[1:])):
@@ -122,15 +122,15 @@ class _Explanations:
                     "track": int(track[top]),
                     "score": round(float(windows.score[top]), 4),
                     "percentile": round(float(windows.percentile[top]), 3),
-                    "component": int(told.component[n]),
+                    "component": int(explanation.component[n]),
                     "words": [
                         [int(word), round(float(weight), 4)]
-                        for word, weight in zip(told.words[n], told.weights[n], strict=True)
+                        for word, weight in zip(explanation.words[n], explanation.weights[n], strict=True)
                         if word
                     ],
                     "joints": [
                         [names[joint], round(float(share), 4)]
-                        for joint, share in zip(told.joints[n], told.shares[n], strict=True)
+                        for joint, share in zip(explanation.joints[n], explanation.shares[n], strict=True)
                         if joint >= 0
                     ],
                     "parts": [[part, round(share, 3)] for part, share in parts[n]],
@@ -186,13 +186,13 @@ def write_clip_data(
     duration = float(tracks.time_s[-1] - tracks.time_s[0] + 1 / tracks.fps) if tracks.frame_count else 0.0
     lanes = _Lanes(_LANE_S[0] if duration <= _SHORT_S else _LANE_S[1])
     poses = PoseFiles(folder, name, tracks)
-    told = _Explanations(scorer, float(thresholds.stops[0]))
+    explanation = _Explanations(scorer, float(thresholds.stops[0]))
     curve = []
-    for begin, part, scores in score_parts(scorer, tracks, poses.part_frames):
+    for begin, part, scores in score_chunks(scorer, tracks, poses.part_frames):
         curve.append(scores.frames.score.astype(np.float32))
         poses.add(begin, part, scores.row_percentile)
         lanes.add(part, scores.row_percentile)
-        told.add(begin, scores)
+        explanation.add(begin, scores)
         advance(len(scores.frames))
     score = np.concatenate([np.zeros(0, np.float32), *curve])
     time_s = np.asarray(tracks.time_s, np.float64)
@@ -207,7 +207,7 @@ def write_clip_data(
             "lane_s": lanes.seconds,
             "lanes": people,
             "cell_s": CELL_S,
-            "cells": told.finish(),
+            "cells": explanation.finish(),
             "poses": poses.describe(),
         },
     )

@@ -23,7 +23,7 @@ from pipeline.events.events import EventSettings
 from pipeline.progress import stage
 from pipeline.review.marks import FALSE, RIGHT, Mark, write_marks
 from pipeline.review.thresholds import spans
-from pipeline.scoring import Scorer, score_parts
+from pipeline.scoring import Scorer, score_chunks
 from pipeline.versions import versions
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
@@ -146,15 +146,15 @@ def recalibrate(
         raise UsageError(f"--keep-right: expected a share above 0 and up to 1, got {keep_right}")
     scored = _score_clips(scorer, workspace, marks, tracks, quiet)
     rate = scorer.settings.calibration.false_alarm_rate
-    way = scorer.settings.scoring
-    start = alarm_threshold(scorer.model, way, rate)
+    scoring = scorer.settings.scoring
+    start = alarm_threshold(scorer.model, scoring, rate)
     spread = _spread(scorer)
     by_verdict = {
         v: [(m, s.peak(m)) for s in scored for m in s.marks if m.verdict == v] for v in (RIGHT, FALSE)
     }
     right, false = by_verdict[RIGHT], by_verdict[FALSE]
     choice = choose_threshold([p for _, p in right], [p for _, p in false], start, spread, keep_right)
-    before, after = (alarm_percentile(scorer.model, t, way) for t in (start, choice.threshold))
+    before, after = (alarm_percentile(scorer.model, t, scoring) for t in (start, choice.threshold))
     events = [
         sum(s.count_events(t, scorer.settings.events) for s in scored) for t in (start, choice.threshold)
     ]
@@ -170,7 +170,7 @@ def recalibrate(
         "versions": versions(),
     }
     changed = choice.threshold != start
-    marked = MarkedThreshold.of(choice.threshold, way, facts) if changed else None
+    marked = MarkedThreshold.from_score(choice.threshold, scoring, facts) if changed else None
     lines = [
         f"alarm above score {choice.threshold:.4f} (percentile {after:.2f})"
         + (f"; without marks {start:.4f} ({before:.2f})" if changed else ", as without marks"),
@@ -224,7 +224,7 @@ def _score_clips(
             loaded = scorer.load(paths[clip])
             for mark in own:
                 _check(mark, loaded)
-            parts = [scores.frames.score for _, _, scores in score_parts(scorer, loaded)]
+            parts = [scores.frames.score for _, _, scores in score_chunks(scorer, loaded)]
             found.append(_Scored(loaded, paths[clip], tuple(own), np.concatenate([np.zeros(0), *parts])))
             progress.advance(1, clip)
     known = [(s.peak(m), m.score) for s in found for m in s.marks if m.score is not None]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anomaly.evaluation.intervals import frame_seconds, runs_of
 from anomaly.scoring.calibration import Calibration, threshold
 from anomaly.scoring.smoothing import smooth
-from anomaly.settings import KINDS, MODES, ScoringSettings
+from anomaly.settings import FRAME_MODES, SCORE_KINDS, ScoringSettings
 from pipeline.events.events import EventSettings
 
 LOWEST_SHARE = 0.2  # of normal frames above the lowest stop: nobody looks through more
@@ -59,7 +59,7 @@ class Thresholds:
     events: EventSettings
 
     @classmethod
-    def of(
+    def from_calibration(
         cls,
         calibration: Calibration,
         scoring: ScoringSettings,
@@ -73,7 +73,7 @@ class Thresholds:
         """
         smoothing_s = 0.0 if whole_clips else scoring.smoothing_s
         reference = calibration.reference(scoring.frames, smoothing_s, scoring.tail, scoring.by)
-        raw = calibration.frames[KINDS.index(scoring.by), MODES.index(scoring.frames)]
+        raw = calibration.frames[SCORE_KINDS.index(scoring.by), FRAME_MODES.index(scoring.frames)]
         shaped = calibration.shape(raw, scoring.frames, scoring.tail, scoring.by)
         normal = []
         for clip in np.unique(calibration.clip):

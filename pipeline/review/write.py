@@ -115,7 +115,7 @@ def write_report(
     model, settings = scorer.model, scorer.settings
     if model.calibration is None:
         raise ModelError("the model has no calibration; train it again")
-    thresholds = Thresholds.of(
+    thresholds = Thresholds.from_calibration(
         model.calibration,
         settings.scoring,
         scorer.alarm_above(),

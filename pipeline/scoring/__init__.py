@@ -1,7 +1,7 @@
-"""A clip to scores, part by part, and their CSV tables."""
+"""A clip to scores, chunk by chunk, and their CSV tables."""
 
-from pipeline.scoring.parts import score_parts, score_parts_in
+from pipeline.scoring.chunks import score_chunks, score_chunks_in
 from pipeline.scoring.scorer import Scorer, load_scorer
 from pipeline.scoring.tables import Curve, score_tracks
 
-__all__ = ["Curve", "Scorer", "load_scorer", "score_parts", "score_parts_in", "score_tracks"]
+__all__ = ["Curve", "Scorer", "load_scorer", "score_chunks", "score_chunks_in", "score_tracks"]

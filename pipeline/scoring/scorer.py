@@ -15,7 +15,7 @@ from anomaly.bundle.files import ENCODER, read_card
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import alarm_percentile, alarm_threshold, score_at
 from anomaly.settings import ScoringSettings
-from pipeline.patches.features import Kind, has_patches, load_with_patches
+from pipeline.patches.features import PatchKind, has_patches, load_with_patches
 from pipeline.settings import Settings, override
 from pose_extract.checking import build
 from pose_extract.devices import check_device, pick_device
@@ -41,7 +41,7 @@ class Scorer:
     model: Model
     settings: Settings
     by_rate: bool = False
-    patches: Kind | None = None
+    patches: PatchKind | None = None
     folder: Path | None = None
 
     def load(self, path: Path, videos: str | None = None, quiet: bool = True) -> ClipTracks:
@@ -64,14 +64,14 @@ class Scorer:
             prepare(path, needed, folder, videos, quiet)
         return load_with_patches(path, self.patches, self.folder)
 
-    def alarm_above(self, way: ScoringSettings | None = None) -> float:
-        """The score above which a frame raises the alarm, ``way`` being how scores are made (the settings' way)."""
-        return alarm_threshold(self.model, way or self.settings.scoring, self.rate_for(way))
+    def alarm_above(self, scoring: ScoringSettings | None = None) -> float:
+        """The score above which a frame raises the alarm, ``scoring`` being how scores are made (the settings' way)."""
+        return alarm_threshold(self.model, scoring or self.settings.scoring, self.rate_for(scoring))
 
-    def rate_for(self, way: ScoringSettings | None = None) -> float | None:
+    def rate_for(self, scoring: ScoringSettings | None = None) -> float | None:
         """The false alarm rate that alarms follow; None where they follow the threshold that marks have set."""
-        marked, way = self.model.marked, way or self.settings.scoring
-        if marked is not None and marked.fits(way) and not self.by_rate:
+        marked, scoring = self.model.marked, scoring or self.settings.scoring
+        if marked is not None and marked.fits(scoring) and not self.by_rate:
             return None
         return self.settings.calibration.false_alarm_rate
 

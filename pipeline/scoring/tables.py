@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anomaly.scoring.scores import ClipScores, FrameScores
 from pipeline.events.events import Event, EventFinder
 from pipeline.progress import stage
-from pipeline.scoring.parts import score_parts
+from pipeline.scoring.chunks import score_chunks
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.window_table import WINDOW_COLUMNS, write_windows
 from pose_extract.files import complete_or_absent
@@ -85,7 +85,7 @@ def score_tracks(
         if keep is not None:
             cleaned = stack.enter_context(TracksWriter(keep))
         progress = stack.enter_context(stage(f"score {tracks.clip}", "frames", tracks.frame_count, quiet))
-        for begin, part, scores in score_parts(scorer, tracks):
+        for begin, part, scores in score_chunks(scorer, tracks):
             frames = scores.frames
             _write_frames(frame_csv, begin, frames)
             if people_csv is not None:

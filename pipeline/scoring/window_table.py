@@ -37,16 +37,17 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
     windows = scores.windows
     start_s, end_s = windows.start_s, windows.end_s
     for low in range(0, len(scores), _BATCH):
-        told = explain(model, windows.batch(slice(low, low + _BATCH)))
+        explanation = explain(model, windows.batch(slice(low, low + _BATCH)))
         rows = np.arange(low, min(low + _BATCH, len(scores)))
         parts = strongest_parts(model, scores, rows)
         for n, i in enumerate(rows):
             table.writerow((
                 windows.track[i], begin + scores.first_frame[i], begin + scores.last_frame[i],
                 f"{start_s[i]:.6f}", f"{end_s[i]:.6f}", f"{scores.score[i]:.6f}", f"{scores.percentile[i]:.3f}",
-                told.component[n],
-                *(word or "" for word in told.words[n]), *map(_number, told.weights[n]),
-                *("" if joint < 0 else names[joint] for joint in told.joints[n]), *map(_number, told.shares[n]),
+                explanation.component[n],
+                *(word or "" for word in explanation.words[n]), *map(_number, explanation.weights[n]),
+                *("" if joint < 0 else names[joint] for joint in explanation.joints[n]),
+                *map(_number, explanation.shares[n]),
                 *_columns(parts[n]),
             ))  # fmt: skip
 

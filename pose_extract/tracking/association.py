@@ -42,7 +42,7 @@ class _Memory:
     velocity: NDArray[np.float64]
     area: float
 
-    def see(self, time_s: float, box: NDArray[np.float64], keypoints: NDArray[np.float64]) -> None:
+    def update(self, time_s: float, box: NDArray[np.float64], keypoints: NDArray[np.float64]) -> None:
         """Take in another sighting."""
         shift = keypoints[:, :2] - self.keypoints[:, :2]
         weight = keypoints[:, 2] * self.keypoints[:, 2]
@@ -194,7 +194,7 @@ class PoseAssociator:
                 self._memories[tracklet] = memory
                 self._next_key += 1
             else:
-                memory.see(time_s, boxes[row], keypoints[row])
+                memory.update(time_s, boxes[row], keypoints[row])
             keys[row] = memory.key
         self._memories = {tracklet: self._memories[tracklet] for tracklet in self._tracker.tracks}
         return keys

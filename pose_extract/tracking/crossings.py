@@ -78,7 +78,7 @@ class ClothingMemory:
             return None
         return clothes.fresh if clothes.profile is None else clothes.profile
 
-    def look(
+    def update(
         self, keys: Sequence[int], boxes: NDArray[np.float64], colours: NDArray[np.float64], time_s: float
     ) -> list[tuple[int, int | None]]:
         """Take in one frame; returns pairs of tracklets that have been exchanged.
@@ -120,9 +120,9 @@ class ClothingMemory:
         first, second = self.clothes[a], self.clothes[b]
         first.profile, second.profile = second.profile, first.profile
         first.sightings, second.sightings = second.sightings, first.sightings
-        self.settle(a, b)
+        self.settle_exchange(a, b)
 
-    def settle(self, a: int, b: int) -> None:
+    def settle_exchange(self, a: int, b: int) -> None:
         """The question who is who of these two is answered."""
         for key, other in ((a, b), (b, a)):
             clothes = self.clothes[key]
@@ -134,7 +134,7 @@ class ClothingMemory:
         """Drop all tracklets but these."""
         self.clothes = {key: clothes for key, clothes in self.clothes.items() if key in keep}
 
-    def part(self, key: int, new_key: int) -> None:
+    def split(self, key: int, new_key: int) -> None:
         """What ``key`` was seen in since its last encounter is somebody else's, now called ``new_key``."""
         clothes = self.clothes[key]
         self.clothes[new_key] = Clothes(clothes.fresh, clothes.fresh_sightings)

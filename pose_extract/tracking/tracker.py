@@ -118,14 +118,14 @@ class PeopleTracker:
             raise ValueError(f"PeopleTracker: expected a frame rate above 0, got {fps}")
         self._settings, self._fps, self._frame_size, self._skeleton = settings, fps, frame_size, skeleton
         self.lag_frames: int = round(settings.delay_s * fps)
-        self._wardrobe = ClothingMemory(fps, settings.exchange_margin, settings.min_colour)
+        self._clothing = ClothingMemory(fps, settings.exchange_margin, settings.min_colour)
         similarity = PoseSimilarity(
             np.array(skeleton.sigmas),
             settings.pose_weight,
             settings.pose_tolerance,
             settings.colour_weight,
             settings.min_colour,
-            self._wardrobe.profile,
+            self._clothing.profile,
         )
         self._coast_s = max(settings.coast_s, 3.0 / fps)
         # At few frames a second, people move far between two of them, and at first nobody's velocity is known.
@@ -154,9 +154,9 @@ class PeopleTracker:
         for row, key in enumerate(keys.tolist()):
             self._tracklets.setdefault(key, Tracklet(key)).add(self._time, boxes[row])
         self._waiting.append((self._time, frame.index, detections, keys))
-        for a, b in self._wardrobe.look(keys.tolist(), boxes, colours, self._time):
+        for a, b in self._clothing.update(keys.tolist(), boxes, colours, self._time):
             if b is None:
-                self._part(a, self._wardrobe.clothes[a].apart_since)
+                self._part(a, self._clothing.clothes[a].apart_since)
             else:
                 self._exchange(a, b)
         for key in keys.tolist():
@@ -205,7 +205,7 @@ class PeopleTracker:
             self._frame_size,
             self._settings.reattach_s,
             self._settings.reattach_distance,
-            self._wardrobe.profile,
+            self._clothing.profile,
         )
         for tracklet in due:
             if tracklet.key in links:
@@ -223,18 +223,18 @@ class PeopleTracker:
         for tracklet in (first, second):
             # Somebody who has been found again elsewhere since, or has no id yet, cannot be exchanged.
             if tracklet.person is None or self._people.get(tracklet.person) is not tracklet:
-                self._wardrobe.settle(a, b)
+                self._clothing.settle_exchange(a, b)
                 return
         first.person, second.person = second.person, first.person
         for tracklet in (first, second):
             self._people[tracklet.person or 0] = tracklet
-        self._wardrobe.exchange(a, b)
+        self._clothing.exchange(a, b)
 
     def _part(self, key: int, time_s: float) -> None:
         """A tracklet went over to somebody else at ``time_s``: from then on it is a new one, and its person lost."""
         new = self._associator.rename(key)
         self._tracklets[new] = self._tracklets[key].split(new, time_s)
-        self._wardrobe.part(key, new)
+        self._clothing.split(key, new)
         for waiting_since, _, _, keys in self._waiting:
             if waiting_since >= time_s:
                 keys[keys == key] = new
@@ -247,4 +247,4 @@ class PeopleTracker:
         waiting = {key for _, _, _, keys in self._waiting for key in keys.tolist()}
         self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
         self._tracklets = {k: t for k, t in self._tracklets.items() if k in waiting or t.last_time >= oldest}
-        self._wardrobe.forget(set(self._tracklets))
+        self._clothing.forget(set(self._tracklets))

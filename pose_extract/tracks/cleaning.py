@@ -170,7 +170,7 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         boxes=between_rows(boxes)[final].astype(np.float32),
         features=None
         if tracks.features is None
-        else FeatureRows.of(tracks.features)[order[np.where(share < 0.5, source, following)[final]]],
+        else FeatureRows.from_array(tracks.features)[order[np.where(share < 0.5, source, following)[final]]],
     )
     return _bridge(mended, settings.hidden_frames(tracks.fps))
 
@@ -205,7 +205,9 @@ def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
         boxes=boxes,
         features=None
         if tracks.features is None
-        else FeatureRows.of(tracks.features)[np.concatenate([np.arange(len(tracks)), order[source]])[final]],
+        else FeatureRows.from_array(tracks.features)[
+            np.concatenate([np.arange(len(tracks)), order[source]])[final]
+        ],
     )
 
 

@@ -85,7 +85,7 @@ class FeatureRows:
         return out[where]
 
     @classmethod
-    def of(cls, array: NDArray[Any] | FeatureRows) -> FeatureRows:
+    def from_array(cls, array: NDArray[Any] | FeatureRows) -> FeatureRows:
         """An array's rows."""
         return array if isinstance(array, FeatureRows) else cls([array])
 

@@ -19,7 +19,7 @@ from anomaly.networks.clustering import (
     target_distribution,
 )
 from anomaly.networks.graph import static_adjacency
-from anomaly.networks.inference import assign_in_micro_batches, fold
+from anomaly.networks.inference import assign_in_micro_batches, fuse_batch_norm
 from anomaly.networks.layers import SpatialAttentionGraphConv, SpatioTemporalBlock
 from anomaly.networks.st_gcae import Autoencoder, Network
 from anomaly.normality.dirichlet import PRIOR_VECTORS, VariationalFit, fit_dirichlet_mixture
@@ -32,7 +32,7 @@ from anomaly.settings import (
     ADJACENCIES,
     ASSIGNMENTS,
     DIVERGENCES,
-    MODES,
+    FRAME_MODES,
     PARTITIONS,
     REDUCTIONS,
     TARGETS,
@@ -267,7 +267,7 @@ def test_the_folded_batched_scorer(kinds, partition, bias, dtype):
     )
     network = randomised(Network(settings), dtype=dtype).eval()
     x, params = windows((70, 3, 6, 17), dtype=dtype), naive.arrays(network)
-    p = assign_in_micro_batches(fold(network), x).exp()
+    p = assign_in_micro_batches(fuse_batch_norm(network), x).exp()
     agree(p, network.assign(x).exp().detach().double().numpy(), dtype)
     few = [0, 31, 32, 69]  # on both sides of the borders of batches
     adjacency = static(partition, COCO17).astype(np.float32).astype(float)
@@ -517,7 +517,7 @@ def test_a_windows_score_is_minus_the_mean_log_likelihood_of_its_own_transforms(
     np.testing.assert_allclose(model.anomaly_of(x), expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FRAME_MODES)
 @pytest.mark.parametrize(("fps", "stride"), [(24.0, 1), (30.0, 1), (24.0, 3)])
 def test_windows_scores_become_rows_and_frames_scores(mode, fps, stride):
     tracks = walkers.clip(people=3, frames=60, fps=fps)

@@ -66,7 +66,7 @@ def test_the_table_has_means_deviations_and_differences_on_the_same_streets(tmp_
     cells = Cells(tmp_path, AMOUNT)
     other = Form("other", "start", {"clustering.clusters": 5})
     for form, seed, auc in ((START, 0, 0.8), (START, 1, 0.6), (other, 0, 0.9), (other, 1, 0.7)):
-        cells.put(form, seed, {"micro_auc": auc, "macro_auc": auc, "ap": auc, "eer": 1 - auc})
+        cells.save(form, seed, {"micro_auc": auc, "macro_auc": auc, "ap": auc, "eer": 1 - auc})
     lines = table(cells, [START, other, PAPERS], [0, 1])
     assert len(lines) == 4  # nothing is said of what was not measured
     assert "0.700 ± 0.100" in lines[2]
@@ -80,7 +80,7 @@ def test_the_command_prints_what_was_measured_and_writes_it(tmp_path, capsys):
     cells = Cells(tmp_path / "cells", forms.LITTLE)
     for seed in (0, 100):
         figures = {"micro_auc": 0.75, "macro_auc": 0.7, "ap": 0.6, "eer": 0.3}
-        cells.put(DEFAULT, seed, figures | dict.fromkeys(forms.LITTLE.behaviours, 0.5))
+        cells.save(DEFAULT, seed, figures | dict.fromkeys(forms.LITTLE.behaviours, 0.5))
     arguments = ["--quick", "--print", "--seeds", "1", "--cache", str(tmp_path / "cells")]
     assert main([*arguments, "--csv", str(tmp_path / "out" / "forms.csv")]) == 0
     said = capsys.readouterr().out

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import COMMANDS
-from pipeline.scoring import load_scorer, score_parts
+from pipeline.scoring import load_scorer, score_chunks
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
@@ -104,7 +104,7 @@ def test_scoring_in_parts_gives_the_scores_of_the_whole(truth_workspace):
 
     def scored(chunk: int):
         parts = [
-            (s.frames.score, s.row_score, s.frames.people) for _, _, s in score_parts(scorer, tracks, chunk)
+            (s.frames.score, s.row_score, s.frames.people) for _, _, s in score_chunks(scorer, tracks, chunk)
         ]
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
@@ -347,7 +347,7 @@ def test_a_clip_of_a_camera_that_training_has_not_seen_is_said_to_be_one(
     here = load_tracks(workspace / "tracks" / "normal_2.npz")
     for clip, warned in ((here, False), (replace(here, clip="yard_1"), True)):
         caplog.clear()
-        assert len(list(score_parts(scorer, clip)))
+        assert len(list(score_chunks(scorer, clip)))
         assert ("camera 'yard'" in caplog.text) == warned
 
 
@@ -423,7 +423,7 @@ def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path,
     scorer = replace(scorer, model=replace(scorer.model, settings=strided))
     tracks = load_tracks(truth_workspace / "tracks" / "normal_2.npz")
     tables = []
-    original = module.score_parts
+    original = module.score_chunks
     for chunk in (10**9, 37):
         monkeypatch.setattr(module, "score_parts", lambda s, t, chunk=chunk: original(s, t, chunk))
         path = tmp_path / f"{chunk}.csv"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.scoring import Scorer, load_scorer, score_parts, score_parts_in
+from pipeline.scoring import Scorer, load_scorer, score_chunks, score_chunks_in
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.tracks.cache import load_tracks, save_tracks
@@ -121,12 +121,12 @@ def test_both_modes_take_one_pass_through_the_network(labelled, truth_workspace,
     monkeypatch.setattr(TrainedModel, "anomaly", counted)
     scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.1"])
     tracks = load_tracks(labelled / "tracks" / "01_0001.npz")
-    ways = [replace(scorer.settings.scoring, frames=mode) for mode in ("backtracked", "online")]
-    together = list(score_parts_in(scorer, tracks, ways, chunk_frames=50))
+    scorings = [replace(scorer.settings.scoring, frames=mode) for mode in ("backtracked", "online")]
+    together = list(score_chunks_in(scorer, tracks, scorings, chunk_frames=50))
     assert len(passes) == len(together) == 3
-    for number, way in enumerate(ways):
-        alone = Scorer(scorer.model, replace(scorer.settings, scoring=way))
-        for (begin, scored), (_, part, scores) in zip(together, score_parts(alone, tracks, 50), strict=True):
+    for number, scoring in enumerate(scorings):
+        alone = Scorer(scorer.model, replace(scorer.settings, scoring=scoring))
+        for (begin, scored), (_, part, scores) in zip(together, score_chunks(alone, tracks, 50), strict=True):
             assert begin % 50 == 0
             assert len(scored[number][0]) == len(part)
             np.testing.assert_array_equal(scored[number][1].frames.score, scores.frames.score)

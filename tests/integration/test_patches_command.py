@@ -318,9 +318,9 @@ def test_extraction_says_what_features_take_and_stops_at_the_bound(caplog: pytes
     assert "bound of this run: 0.001 GB" in caplog.text
     assert f"at most {each * 30 * 1000 / 1e9:.3g} GB (30 people in all of 1000 frames)" in caplog.text
     fits = int(1e6 // each)
-    room.take(fits)
+    room.reserve(fits)
     with pytest.raises(OutputError, match=r"patches\.most_gb"):
-        room.take(1)
+        room.reserve(1)
 
 
 @pytest.mark.slow

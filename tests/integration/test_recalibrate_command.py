@@ -12,7 +12,7 @@ import pytest
 from anomaly.bundle import load_bundle
 from pipeline.events.events import EventSettings
 from pipeline.review.marks import COLUMNS
-from pipeline.scoring import load_scorer, score_parts
+from pipeline.scoring import load_scorer, score_chunks
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
 
@@ -30,7 +30,7 @@ def workspace(truth_workspace, tmp_path):
 def scores_of(workspace, clip="normal_0"):
     scorer = load_scorer(workspace.model)
     tracks = load_tracks(workspace.tracks_path(clip))
-    return scorer, np.concatenate([s.frames.score for _, _, s in score_parts(scorer, tracks)])
+    return scorer, np.concatenate([s.frames.score for _, _, s in score_chunks(scorer, tracks)])
 
 
 def mark(score, verdict, start, stop, clip="normal_0", fps=24.0, **changes):

@@ -16,7 +16,7 @@ import pytest
 from pipeline.review.marks import read_marks
 from pipeline.review.thresholds import spans
 from pipeline.review.write import ReportClip, write_report
-from pipeline.scoring import load_scorer, score_parts
+from pipeline.scoring import load_scorer, score_chunks
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.tracks.records import ClipTracks
@@ -199,7 +199,7 @@ def test_the_page_finds_the_events_that_python_finds_at_every_threshold(opened, 
     page = opened()
     scorer = load_scorer(truth_workspace / "model")
     tracks = simulate_clip("falling<b>", 50, StreetSettings(seconds=SECONDS), ("falling",)).truth
-    score = np.concatenate([part.frames.score for _, _, part in score_parts(scorer, tracks)]).astype(
+    score = np.concatenate([part.frames.score for _, _, part in score_chunks(scorer, tracks)]).astype(
         np.float32
     )
     time_s, end_s = tracks.time_s, np.append(tracks.time_s[1:], tracks.time_s[-1] + 1 / tracks.fps)

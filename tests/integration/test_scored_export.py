@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.scoring import load_scorer, score_parts
+from pipeline.scoring import load_scorer, score_chunks
 from pose_extract.tracks.cache import load_tracks, save_tracks
 
 
 def scored(workspace, clip):
     tracks = load_tracks(workspace / "tracks" / f"{clip}.npz")
-    [(_, part, scores)] = score_parts(load_scorer(workspace / "model"), tracks)
+    [(_, part, scores)] = score_chunks(load_scorer(workspace / "model"), tracks)
     return part, scores
 
 

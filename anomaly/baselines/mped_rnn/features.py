@@ -76,7 +76,7 @@ class RobustScale:
     range: NDArray[np.float32]
 
     @classmethod
-    def of(cls, features: NDArray[np.float32], seen: NDArray[np.bool_]) -> RobustScale:
+    def from_features(cls, features: NDArray[np.float32], seen: NDArray[np.bool_]) -> RobustScale:
         """The scale of `person_features`, from what was seen."""
         joints = seen.shape[2]
         counts = np.concatenate(

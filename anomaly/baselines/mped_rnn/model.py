@@ -73,7 +73,7 @@ class MpedRnn:
                 f"MPED-RNN: expected at least {_LEAST} people in windows to learn from, got {len(features)}; add "
                 "normal video, or lower windows.train_stride"
             )
-        self.scale = RobustScale.of(features, seen)
+        self.scale = RobustScale.from_features(features, seen)
         self._window_settings = windows.settings
         x = torch.from_numpy(self.scale.apply(features)).to(self.device)
         weight = torch.from_numpy(seen.astype(np.float32)).to(self.device)

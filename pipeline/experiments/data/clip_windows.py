@@ -29,7 +29,7 @@ class ClipWindows:
     clips: int
 
     @classmethod
-    def of(cls, clips: Iterable[ClipTracks], settings: WindowSettings) -> ClipWindows:
+    def from_clips(cls, clips: Iterable[ClipTracks], settings: WindowSettings) -> ClipWindows:
         """The windows of clips, which are let go one by one.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.experiments.options import KINDS
+from pipeline.experiments.options import SPLIT_KINDS
 from pose_extract.errors import UsageError
 
 
@@ -76,7 +76,7 @@ def pick_splits(splits: Sequence[Split], wanted: Sequence[str]) -> list[Split]:
     """
     if not wanted:
         return list(splits)
-    known = {split.name for split in splits} | set(KINDS)
+    known = {split.name for split in splits} | set(SPLIT_KINDS)
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise UsageError(

@@ -175,7 +175,7 @@ class Coarse:
             tuple(clip for clip, its in zip(picked, tracks, strict=True) if (id(its) in held) == wanted)
             for wanted in (False, True)
         )
-        windows = ClipWindows.of(fit, settings.windows)
+        windows = ClipWindows.from_clips(fit, settings.windows)
 
         def model() -> TrainedModel:
             made_from = self._shaped_by(cell, "ours")
@@ -188,7 +188,7 @@ class Coarse:
         abnormal = [not task.split.is_normal(clip.action, task.direction) for clip in clips.test]
         return Shared(
             Methods(settings, task.seed, self.device, windows.windows, model, labels),
-            ClipWindows.of(held_out, settings.windows),
+            ClipWindows.from_clips(held_out, settings.windows),
             self._test_windows(task.seed, clips),
             np.array(abnormal, np.bool_),
             learned,
@@ -246,7 +246,7 @@ class Coarse:
     def _test_windows(self, seed: int, clips: ActionSet) -> ClipWindows:
         if self._test is None or self._test[0] != seed:
             self._test = None
-            self._test = seed, ClipWindows.of(map(self._cleaned, clips.test), self.settings.windows)
+            self._test = seed, ClipWindows.from_clips(map(self._cleaned, clips.test), self.settings.windows)
         return self._test[1]
 
     def _cleaned(self, clip: LabelledClip) -> ClipTracks:

@@ -111,7 +111,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def put(self, result: Result) -> None:
+    def save(self, result: Result) -> None:
         """Keep a result; raises `OutputError`."""
         cell, method = result.cell, result.method
         content = {
@@ -184,7 +184,7 @@ def _measure(experiment: Experiment, store: Store, cell: Cell) -> Iterator[Resul
         if failed:
             logger.error("%s, %s: %s", cell.name, method, failed)
         result = Result(cell, method, figures, time.process_time() - start, failed)
-        store.put(result)
+        store.save(result)
         yield result
 
 

@@ -102,7 +102,7 @@ class BlazePoseEstimator(PoseEstimator):
             self.start(self._fps, size)
         clock = time.perf_counter()
         pyramid = Pyramid(image)
-        self._proposals.see(image)
+        self._proposals.update(image)
         clock = self._lap("proposals", clock)
         rows, regions = self._followed.expect()
         old = self._networks.landmarks(pyramid, regions)

@@ -164,7 +164,7 @@ class Proposals:
         # What moved in the last frames and was no person is not tried again at once.
         self._tried = [_NOBODY] * max(1, round(_RETRY_S * fps))
 
-    def see(self, image: NDArray[np.uint8]) -> None:
+    def update(self, image: NDArray[np.uint8]) -> None:
         """Take in the next frame."""
         self._image = image
         self._motion.update(image)

@@ -228,7 +228,7 @@ def test_features_are_scaled_by_the_middle_four_fifths_of_what_is_seen():
     features, seen = rng.normal(size=(50, 10, 4 + 8)).astype(np.float32), rng.random((50, 10, 2)) > 0.2
     strange = features.copy()
     strange[..., 4:6][~seen[..., 0]] = 1e6
-    scale = RobustScale.of(strange, seen)
+    scale = RobustScale.from_features(strange, seen)
     values = features[..., 4][seen[..., 0]]
     assert scale.median[4] == pytest.approx(np.median(values))
     assert scale.range[4] == pytest.approx(np.quantile(values, 0.9) - np.quantile(values, 0.1), rel=1e-5)
@@ -237,7 +237,7 @@ def test_features_are_scaled_by_the_middle_four_fifths_of_what_is_seen():
 def test_a_feature_that_never_changes_has_a_range_all_the_same():
     features = np.random.default_rng(0).normal(size=(50, 10, 12)).astype(np.float32)
     features[..., 0] = features[..., 4:] = 3
-    scaled = RobustScale.of(features, np.ones((50, 10, 2), bool)).apply(features)
+    scaled = RobustScale.from_features(features, np.ones((50, 10, 2), bool)).apply(features)
     assert np.isfinite(scaled).all()
     assert np.abs(scaled).max() < 100
 

@@ -227,7 +227,7 @@ def test_the_automatic_temperature_starts_at_the_entropy_that_is_asked_for(bias,
     layer.initialise(z, settings, seed=0)
     p = layer(torch.from_numpy(z)).exp().detach().numpy()
     assert -(p * np.log(p)).sum(axis=1).mean() / np.log(4) == pytest.approx(0.3, abs=0.01)
-    assert ClusterOccupancy.of(p).entropy == pytest.approx(0.3, abs=0.01)
+    assert ClusterOccupancy.from_assignments(p).entropy == pytest.approx(0.3, abs=0.01)
 
 
 def test_without_a_temperature_equation_1_saturates_where_clusters_lie_far_apart():
@@ -235,7 +235,9 @@ def test_without_a_temperature_equation_1_saturates_where_clusters_lie_far_apart
     settings = ClusteringSettings(clusters=4)
     layer = ClusteringLayer(settings, 6)
     layer.initialise(z, settings, seed=0)
-    assert ClusterOccupancy.of(layer(torch.from_numpy(z)).exp().detach().numpy()).saturated > 0.9
+    assert (
+        ClusterOccupancy.from_assignments(layer(torch.from_numpy(z)).exp().detach().numpy()).saturated > 0.9
+    )
 
 
 def test_k_means_says_what_is_missing():
@@ -255,16 +257,16 @@ def test_the_temperature_is_found_for_any_scale():
 def test_a_collapsed_clustering_is_noticed_and_said(caplog):
     p = np.full((100, 4), 0.05)
     p[:, 2] = 0.85
-    occupancy = ClusterOccupancy.of(p)
+    occupancy = ClusterOccupancy.from_assignments(p)
     assert occupancy.collapsed
     with caplog.at_level(logging.WARNING):
         occupancy.warn()
     assert "collapsed" in caplog.text
-    assert not ClusterOccupancy.of(np.eye(4)[np.arange(100) % 4]).collapsed
+    assert not ClusterOccupancy.from_assignments(np.eye(4)[np.arange(100) % 4]).collapsed
 
 
 def test_one_hot_assignments_are_noticed_and_said(caplog):
-    occupancy = ClusterOccupancy.of(np.eye(4)[np.arange(100) % 4])
+    occupancy = ClusterOccupancy.from_assignments(np.eye(4)[np.arange(100) % 4])
     assert occupancy.saturated == 1
     assert occupancy.used == pytest.approx(4)
     with caplog.at_level(logging.WARNING):
@@ -274,7 +276,7 @@ def test_one_hot_assignments_are_noticed_and_said(caplog):
 
 def test_dead_clusters_are_counted_and_said(caplog):
     p = np.eye(8, dtype=np.float32)[np.arange(100) % 3] * 0.9 + 0.1 / 8
-    occupancy = ClusterOccupancy.of(p)
+    occupancy = ClusterOccupancy.from_assignments(p)
     assert occupancy.counts == (34, 33, 33, 0, 0, 0, 0, 0)
     assert occupancy.dead == 5
     with caplog.at_level(logging.WARNING):
@@ -284,7 +286,9 @@ def test_dead_clusters_are_counted_and_said(caplog):
 
 
 def test_uniform_assignments_are_noticed_and_said(caplog):
-    occupancy = ClusterOccupancy.of(np.random.default_rng(0).dirichlet(np.full(4, 5000), size=200))
+    occupancy = ClusterOccupancy.from_assignments(
+        np.random.default_rng(0).dirichlet(np.full(4, 5000), size=200)
+    )
     assert occupancy.undecided
     with caplog.at_level(logging.WARNING):
         occupancy.warn()
@@ -292,7 +296,9 @@ def test_uniform_assignments_are_noticed_and_said(caplog):
 
 
 def test_a_healthy_clustering_is_not_warned_about(caplog):
-    occupancy = ClusterOccupancy.of(np.random.default_rng(0).dirichlet(np.full(4, 0.5), size=200))
+    occupancy = ClusterOccupancy.from_assignments(
+        np.random.default_rng(0).dirichlet(np.full(4, 0.5), size=200)
+    )
     with caplog.at_level(logging.WARNING):
         occupancy.warn()
     assert not caplog.records

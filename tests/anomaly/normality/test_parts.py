@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.data.normalisation import steady
+from anomaly.data.normalisation import smooth_joints
 from anomaly.data.windows import Windows, make_windows
 from anomaly.normality.gaussian import GaussianDensity
 from anomaly.normality.movement import movement_features
@@ -67,19 +67,19 @@ def test_speed_is_in_statures_a_second_near_and_far():
     for stature in (40, 160):
         points = figures(stature, (200, 150), frames=13)
         points[..., 0] += 0.05 * stature * np.arange(13)[None, :, None]
-        ways = movement_features(points, size, COCO18, 24.0)
-        np.testing.assert_allclose(ways.motion[0, :4], [1.2, 1.2, 0, 1.2], atol=1e-3)
-        assert abs(ways.motion[0, 4]) < 1e-3
-        np.testing.assert_allclose(ways.place[0, 2], np.log(stature / 360), atol=1e-3)
+        features = movement_features(points, size, COCO18, 24.0)
+        np.testing.assert_allclose(features.motion[0, :4], [1.2, 1.2, 0, 1.2], atol=1e-3)
+        assert abs(features.motion[0, 4]) < 1e-3
+        np.testing.assert_allclose(features.place[0, 2], np.log(stature / 360), atol=1e-3)
 
 
 def test_a_joint_that_comes_and_goes_is_no_motion():
     points = figures(100, (200, 150), frames=12)
     points[0, ::2, COCO18.index["left_wrist"]] = 0
     points[0, 1::3, COCO18.index["right_ankle"]] = 0
-    ways = movement_features(points, np.array([[640, 360]], np.float32), COCO18, 24.0)
-    assert np.abs(ways.motion).max() < 1e-3
-    assert np.nanmax(np.abs(ways.swing)) < 1e-3
+    features = movement_features(points, np.array([[640, 360]], np.float32), COCO18, 24.0)
+    assert np.abs(features.motion).max() < 1e-3
+    assert np.nanmax(np.abs(features.swing)) < 1e-3
 
 
 def test_in_statures_what_a_window_lacks_is_where_the_figure_has_it():
@@ -265,11 +265,11 @@ def test_smoothing_steadies_joints_and_leaves_a_steady_walk_and_what_is_missing(
     rng = np.random.default_rng(0)
     walk = np.cumsum(np.full((1, 12, 1, 2), 3.0), axis=1) + rng.uniform(0, 50, (1, 1, 18, 2))
     points = np.concatenate([walk, np.ones((1, 12, 18, 1))], axis=3).astype(np.float32)
-    np.testing.assert_allclose(steady(points, 1.0)[:, 4:8], points[:, 4:8], atol=0.01)
+    np.testing.assert_allclose(smooth_joints(points, 1.0)[:, 4:8], points[:, 4:8], atol=0.01)
     trembling = points.copy()
     trembling[..., :2] += rng.normal(0, 2, trembling[..., :2].shape)
     trembling[0, 3, 5] = 0
-    smooth = steady(trembling, 1.5)
+    smooth = smooth_joints(trembling, 1.5)
     assert (smooth[0, 3, 5] == 0).all()
     off = [np.abs(x[:, 4:8, :, :2] - points[:, 4:8, :, :2]).mean() for x in (smooth, trembling)]
     assert off[0] < 0.6 * off[1]

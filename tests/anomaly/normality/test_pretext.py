@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anomaly.data.windows import make_windows
-from anomaly.normality.pretext import CHANGES, Pretext, pose_features, pretext_shapes
+from anomaly.normality.pretext import TASKS, Pretext, pose_features, pretext_shapes
 from anomaly.settings import DensitySettings, WindowSettings
 from pose_extract.skeletons import get_skeleton
 from tests.helpers import walkers
@@ -28,7 +28,7 @@ def test_windows_that_were_tampered_with_are_told_from_those_of_other_walkers(pr
     points = points_of(walkers.clip(seed=60, people=4, frames=90))
     usual = pretext.anomaly(pose_features(points, COCO18))
     assert (usual >= 0).all()
-    for change in CHANGES[1:4]:  # these walkers' left and right leg are alike, half a step apart
+    for change in TASKS[1:4]:  # these walkers' left and right leg are alike, half a step apart
         assert (
             pretext.anomaly(pose_features(change(points, COCO18), COCO18)) > np.median(usual)
         ).mean() > 0.75, change.__name__
@@ -37,13 +37,13 @@ def test_windows_that_were_tampered_with_are_told_from_those_of_other_walkers(pr
 def test_changes_keep_shapes_and_what_is_missing():
     points = points_of(walkers.clip(people=2))
     points[:, 3, 5] = 0
-    for change in CHANGES:
+    for change in TASKS:
         changed = change(points, COCO18)
         assert changed.shape == points.shape
         gone = changed[..., 2] == 0
         assert gone.any()
         assert not gone.all(axis=(1, 2)).any()
-    backwards, legs = CHANGES[1](points, COCO18), CHANGES[4](points, COCO18)
+    backwards, legs = TASKS[1](points, COCO18), TASKS[4](points, COCO18)
     np.testing.assert_array_equal(backwards[:, 0], points[:, -1])
     knee, other = COCO18.index["left_knee"], COCO18.index["right_knee"]
     np.testing.assert_array_equal(legs[:, :, knee], points[:, :, other])

@@ -13,7 +13,7 @@ from anomaly.networks.st_gcae import Network
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
 from anomaly.settings import settings_from_dict
-from anomaly.training.train import batch_of_target, learn
+from anomaly.training.train import batch_of_target, fit_network
 from tests.helpers import walkers
 
 SETTINGS = {
@@ -117,7 +117,7 @@ def test_without_torchrun_there_is_one_process_with_everything():
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
     settings = settings_from_dict(SETTINGS)
-    alone = learn(clips(), settings, 4)
+    alone = fit_network(clips(), settings, 4)
     done = torchrun(tmp_path)
     assert done.returncode == 0, done.stderr
 

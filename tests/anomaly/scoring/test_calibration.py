@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from anomaly.scoring.calibration import Calibration, TailProbabilities, percentile, threshold
-from anomaly.settings import KINDS, MODES, CalibrationSettings
+from anomaly.settings import FRAME_MODES, SCORE_KINDS, CalibrationSettings
 from anomaly.training.held_out import split_held_out
 from pose_extract.errors import ConfigError, TrainingError
 from pose_extract.tracks.records import cut_frames
@@ -16,8 +16,8 @@ def calibration(frames, clip=None, rows=None):
     return Calibration(
         clip,
         np.arange(len(frames)) / 24,
-        np.tile(frames, (len(KINDS), len(MODES), 1)),
-        np.tile(rows, (len(KINDS), len(MODES), 1)),
+        np.tile(frames, (len(SCORE_KINDS), len(FRAME_MODES), 1)),
+        np.tile(rows, (len(SCORE_KINDS), len(FRAME_MODES), 1)),
         np.zeros((1, 1)),
     )
 
@@ -66,8 +66,8 @@ def test_each_kind_has_a_floor_and_a_spread_of_its_own():
     rows = np.stack([first + np.arange(5.0) for first in (0, 10, 100, 1000)])
     both = np.stack([rows] * 2, 1)
     c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, both, both, np.zeros((1, 1)))
-    assert [c.floor("online", by) for by in KINDS] == [0, 10, 100, 1000]
-    assert [c.spread(by)[0] for by in KINDS] == [2, 12, 102, 1002]
+    assert [c.floor("online", by) for by in SCORE_KINDS] == [0, 10, 100, 1000]
+    assert [c.spread(by)[0] for by in SCORE_KINDS] == [2, 12, 102, 1002]
 
 
 def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_the_scale():
@@ -85,7 +85,7 @@ def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_t
 
 
 def test_parts_of_a_sum_may_have_been_held_out_from_more_windows_than_others():
-    tails = TailProbabilities.of([np.arange(99.0), np.arange(9.0)])
+    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0)])
     assert tails.parts.shape == (2, 99)
     np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0]])), -np.log(2 / 100) - np.log(2 / 10))
     np.testing.assert_allclose(tails.sum(np.array([[-1.0], [-1.0]])), 0, atol=1e-12)

@@ -59,14 +59,14 @@ def test_shares_of_the_error_sum_to_one():
 
 def test_an_explanation_names_the_windows_own_words_component_and_worst_joints(trained):
     x = make_windows(walkers.clip(people=1), trained.settings.windows, 4).x
-    told = explain(trained, x)
+    explanation = explain(trained, x)
     p = np.exp(trained.assign(x)[:, 0].astype(float))
-    np.testing.assert_array_equal(told.words[:, 0], p.argmax(axis=1) + 1)
-    np.testing.assert_allclose(told.weights, -np.sort(-p, axis=1)[:, :3])
-    assert ((told.component >= 1) & (told.component <= 3)).all()
+    np.testing.assert_array_equal(explanation.words[:, 0], p.argmax(axis=1) + 1)
+    np.testing.assert_allclose(explanation.weights, -np.sort(-p, axis=1)[:, :3])
+    assert ((explanation.component >= 1) & (explanation.component <= 3)).all()
     errors = trained.joint_errors(x)
-    np.testing.assert_array_equal(told.joints[:, 0], errors.argmax(axis=1))
-    np.testing.assert_allclose(told.shares[:, 0], errors.max(axis=1) / errors.sum(axis=1))
+    np.testing.assert_array_equal(explanation.joints[:, 0], errors.argmax(axis=1))
+    np.testing.assert_allclose(explanation.shares[:, 0], errors.max(axis=1) / errors.sum(axis=1))
 
 
 def test_a_joint_that_moves_like_no_other_has_the_largest_share(trained):
@@ -74,9 +74,9 @@ def test_a_joint_that_moves_like_no_other_has_the_largest_share(trained):
     joint = 4
     odd = x.copy()
     odd[:, 0, ::2, joint] += 8
-    told = explain(trained, odd)
-    assert (told.joints[:, 0] == joint).mean() > 0.9
-    assert np.median(told.shares[:, 0]) > 0.3
+    explanation = explain(trained, odd)
+    assert (explanation.joints[:, 0] == joint).mean() > 0.9
+    assert np.median(explanation.shares[:, 0]) > 0.3
 
 
 @pytest.mark.parametrize("clusters", [2, 3])
@@ -90,11 +90,11 @@ def test_a_model_of_few_clusters_has_few_words(trained, clusters, monkeypatch):
         lambda self, log_p: np.eye(3)[[1] * len(log_p)],
         raising=False,
     )
-    told = explain(trained, np.zeros((2, 3, 12, 18), np.float32))
-    assert (told.words[:, clusters:] == 0).all()
-    assert (told.words[:, :clusters] > 0).all()
-    assert np.isnan(told.weights[:, clusters:]).all()
-    assert (told.component == 2).all()
+    explanation = explain(trained, np.zeros((2, 3, 12, 18), np.float32))
+    assert (explanation.words[:, clusters:] == 0).all()
+    assert (explanation.words[:, :clusters] > 0).all()
+    assert np.isnan(explanation.weights[:, clusters:]).all()
+    assert (explanation.component == 2).all()
 
 
 def test_a_model_that_cannot_reconstruct_explains_the_rest(trained, monkeypatch):
@@ -106,10 +106,10 @@ def test_a_model_that_cannot_reconstruct_explains_the_rest(trained, monkeypatch)
 
     monkeypatch.setattr(type(trained), "can_reconstruct", False)
     clip = walkers.clip(people=1, frames=20)
-    told = explain(trained, make_windows(clip, trained.settings.windows, 1).x)
-    assert (told.joints == -1).all()
-    assert np.isnan(told.shares).all()
-    assert (told.words > 0).all()
+    explanation = explain(trained, make_windows(clip, trained.settings.windows, 1).x)
+    assert (explanation.joints == -1).all()
+    assert np.isnan(explanation.shares).all()
+    assert (explanation.words > 0).all()
     table = io.StringIO()
     write_windows(csv.writer(table), trained, 100, score_clip(trained, clip).windows)
     rows = [dict(zip(WINDOW_COLUMNS, row, strict=True)) for row in csv.reader(io.StringIO(table.getvalue()))]

@@ -12,7 +12,7 @@ from anomaly.scoring.frame_scores import NOBODY, frame_scores, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import calibrate, context_s, score_clip
 from anomaly.scoring.torch_model import TrainedModel
-from anomaly.settings import KINDS, MODES, TRANSFORMS, ScoringSettings, WindowSettings
+from anomaly.settings import FRAME_MODES, SCORE_KINDS, TRANSFORMS, ScoringSettings, WindowSettings
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracks.records import cut_frames
@@ -253,7 +253,7 @@ def test_the_decoder_runs_only_where_it_is_asked_for(trained, monkeypatch):
 
 def test_a_model_with_another_network_scores_with_that_one(trained):
     x = make_windows(walkers.clip(people=1), trained.settings.windows, 5).x
-    before = trained.anomaly_of(x)  # from here on the network is folded
+    before = trained.anomaly_of(x)  # from here on the network is fused
     other = copy.deepcopy(trained.network)
     torch.nn.init.normal_(other.clustering.theta)
     changed = dataclasses.replace(trained, network=other)
@@ -277,21 +277,21 @@ def test_windows_are_scored_alike_in_any_batches(trained, monkeypatch):
 def test_both_is_the_mean_of_the_two_in_units_of_held_out_normal_windows(trained):
     x = make_windows(walkers.clip(kinds=("walk", "jump")), trained.settings.windows, 5).x
     parts = []
-    for number, by in enumerate(KINDS[:2]):
+    for number, by in enumerate(SCORE_KINDS[:2]):
         low, middle, high = np.nanquantile(trained.calibration.rows[number, 1], (0.25, 0.5, 0.75))
         parts.append((trained.anomaly_of(x, by) - middle) / (high - low))
     np.testing.assert_allclose(trained.anomaly_of(x, "both"), np.mean(parts, axis=0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("by", KINDS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("by", SCORE_KINDS)
+@pytest.mark.parametrize("mode", FRAME_MODES)
 def test_calibration_holds_the_scores_that_scoring_gives_by_every_kind_and_in_every_mode(trained, by, mode):
     clips = [walkers.clip("a", seed=5), walkers.clip("b", seed=6, frames=60)]
     fresh = dataclasses.replace(trained)
     fresh.calibration = calibrate(fresh, clips, lambda *told: None)
     scores = [score_clip(fresh, clip, ScoringSettings(frames=mode, by=by, smoothing_s=0)) for clip in clips]
     rows = np.sort(np.concatenate([s.row_score for s in scores]))
-    place = KINDS.index(by), MODES.index(mode)
+    place = SCORE_KINDS.index(by), FRAME_MODES.index(mode)
     np.testing.assert_allclose(fresh.calibration.rows[place], rows, rtol=1e-4, atol=1e-6)
     frames = np.concatenate([s.frames.score for s in scores])
     floor = fresh.calibration.floor(mode, by)
@@ -301,7 +301,7 @@ def test_calibration_holds_the_scores_that_scoring_gives_by_every_kind_and_in_ev
     assert fresh.calibration.clip.tolist() == [0] * 120 + [1] * 60
 
 
-@pytest.mark.parametrize("by", KINDS)
+@pytest.mark.parametrize("by", SCORE_KINDS)
 def test_people_whose_joints_fly_about_are_abnormal_by_every_kind(trained, by):
     settings, calm = ScoringSettings(by=by, smoothing_s=0), walkers.clip(seed=50)
     keypoints = calm.keypoints.copy()
@@ -322,7 +322,7 @@ def test_a_row_keeps_to_its_own_tracks_windows_whatever_their_order_in_time():
     clip = walkers.clip(people=3, frames=60)
     one = windows([2, 3, 40, 0, 48], track=[1, 1, 1, 3, 3])
     anomaly = np.arange(1.0, 6.0)
-    for mode in MODES:
+    for mode in FRAME_MODES:
         rows = row_scores(one, anomaly, clip, mode)
         expected = np.full(len(clip), np.nan)
         for track in (1, 2, 3):

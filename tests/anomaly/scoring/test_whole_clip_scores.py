@@ -80,13 +80,13 @@ def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
 
 
 def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
-    from pipeline.scoring import Scorer, score_parts
+    from pipeline.scoring import Scorer, score_chunks
     from pipeline.settings import Settings
     from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
 
     clip = walkers.clip(seed=31, people=2, frames=90)
     settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())
-    parts = list(score_parts(Scorer(clip_model, settings), clip, chunk_frames=20))
+    parts = list(score_chunks(Scorer(clip_model, settings), clip, chunk_frames=20))
     assert [begin for begin, _, _ in parts] == [0]
     whole = score_clip(clip_model, clean_tracks(clip, CleaningSettings()))
     np.testing.assert_array_equal(parts[0][2].frames.score, whole.frames.score)

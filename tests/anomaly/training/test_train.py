@@ -179,10 +179,10 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_mixed_precision_trains_on_a_cpu_and_keeps_losses_and_statistics_in_float32(
     walking_clips, tiny, trained
 ):
-    from anomaly.training.train import learn
+    from anomaly.training.train import fit_network
 
     settings = tiny(training={"precision": "bfloat16"})
-    learned = learn(walking_clips, settings, seed=0)
+    learned = fit_network(walking_clips, settings, seed=0)
     assert {t.dtype for t in learned.network.state_dict().values()} <= {torch.float32, torch.int64}
     assert learned.log_p.dtype == np.float32
     losses = [row["loss_rec"] for row in learned.history[:5]]
@@ -196,10 +196,10 @@ def test_a_clustering_that_collapses_is_said_once_while_it_trains_and_once_at_th
 ):
     from anomaly.networks.clustering import ClusterOccupancy
     from anomaly.training.curves import Curves
-    from anomaly.training.run import Run
+    from anomaly.training.run import TrainingRun
 
     collapsed = ClusterOccupancy(counts=(100, 0, 0), used=1.0, largest=1.0, saturated=0.2, entropy=0.1)
-    run = Run(None, None, "cpu", None, Curves(None, 3), None)
+    run = TrainingRun(None, None, "cpu", None, Curves(None, 3), None)
     for _ in range(3):
         run.watch(collapsed)
     assert caplog.text.count("collapsed") == 1

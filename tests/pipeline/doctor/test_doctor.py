@@ -228,7 +228,7 @@ def test_the_line_that_installs_openmmlab_asks_for_the_tested_versions():
 
 def test_a_machine_with_everything_can_run(answers, whole_weights):
     found = examine(Job())
-    assert found.of("gap") == []
+    assert found.in_state("gap") == []
     assert found.estimator == "blazepose"
 
 
@@ -287,12 +287,12 @@ def test_without_installed_metadata_it_says_so(answers, monkeypatch, whole_weigh
     monkeypatch.setattr(diagnosis, "packages", nothing)
     found = examine(Job())
     assert facts(found, "packages")["gepc-pipeline"].state == "note"
-    assert found.of("gap") == []
+    assert found.in_state("gap") == []
 
 
 def test_without_what_compares_versions_that_comes_first(answers, monkeypatch, whole_weights):
     monkeypatch.setitem(sys.modules, "packaging.requirements", None)
-    (gap,) = examine(Job()).of("gap")
+    (gap,) = examine(Job()).in_state("gap")
     assert gap.mend[0].endswith("install packaging")
 
 
@@ -347,9 +347,9 @@ def test_without_openmmlab_the_default_runs_and_openmmlab_does_not(answers, whol
     monkeypatch.setattr(compat, "missing_packages", lambda: ["mmdet", "mmpose"])
     monkeypatch.setattr(packages, "pip", lambda: "pip")
     found = examine(Job())
-    assert found.of("gap") == []
+    assert found.in_state("gap") == []
     assert facts(found, "estimator openmmlab")["runs"].state == "off"
-    (gap,) = examine(Job(overrides=["pose.estimator=openmmlab"])).of("gap")
+    (gap,) = examine(Job(overrides=["pose.estimator=openmmlab"])).in_state("gap")
     assert "mmdet, mmpose" in gap.text
     assert gap.mend == (compat.INSTALL,)
 
@@ -357,8 +357,8 @@ def test_without_openmmlab_the_default_runs_and_openmmlab_does_not(answers, whol
 @has_mmpose
 def test_an_openmmlab_that_crashes_is_a_gap_for_those_who_use_it(answers, whole_weights):
     answers.said["openmmlab"] = (None, "it crashes Python (SIGSEGV)")
-    assert examine(Job()).of("gap") == []
-    (gap,) = examine(Job(overrides=["pose.estimator=openmmlab"])).of("gap")
+    assert examine(Job()).in_state("gap") == []
+    (gap,) = examine(Job(overrides=["pose.estimator=openmmlab"])).in_state("gap")
     assert "SIGSEGV" in gap.text
     # Everything is installed in the versions asked for: installing it once more would do nothing.
     assert "--force-reinstall" in gap.mend[0]
@@ -417,13 +417,13 @@ def test_no_ffmpeg_at_all(answers, whole_weights, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("GEPC_FFMPEG", raising=False)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    (gap,) = examine(Job()).of("gap")
+    (gap,) = examine(Job()).in_state("gap")
     assert "imageio-ffmpeg" in gap.mend[0]
 
 
 def test_a_variable_that_names_no_ffmpeg_is_taken_away(answers, whole_weights, monkeypatch):
     monkeypatch.setenv("GEPC_FFMPEG", "/no/such/ffmpeg")
-    (gap,) = examine(Job()).of("gap")
+    (gap,) = examine(Job()).in_state("gap")
     assert gap.mend == ("unset GEPC_FFMPEG",)
 
 
@@ -457,7 +457,7 @@ def test_gpus_are_listed_with_their_memory(answers):
 
 def test_a_workspace_that_cannot_be_written_is_a_gap(answers, whole_weights, tmp_path):
     (tmp_path / "file").touch()
-    (gap,) = examine(Job(workspace=tmp_path / "file" / "workspace")).of("gap")
+    (gap,) = examine(Job(workspace=tmp_path / "file" / "workspace")).in_state("gap")
     assert "--workspace" in gap.mend[0]
 
 
@@ -470,7 +470,7 @@ def test_a_model_that_cannot_be_used_is_trained_again(answers, whole_weights, tm
     fact = facts(found, "workspace")["model"]
     assert "bundle version 1" in fact.text
     assert fact.mend == (f"gepc-pipeline train --workspace {workspace.root}",)
-    assert found.of("gap") == []  # training mends it
+    assert found.in_state("gap") == []  # training mends it
 
 
 def test_a_real_model_is_read(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anomaly.scoring.scores import clip_score
-from anomaly.training.train import learn
+from anomaly.training.train import fit_network
 from pipeline.experiments import figure5, published, table2
 from pipeline.experiments.data.clip_windows import ClipWindows
 from pipeline.experiments.data.splits import Split, pick_splits, random_splits, splits_of_config
@@ -45,7 +45,7 @@ def test_every_method_learns_from_the_windows_that_ours_learns_from(measured):
         clean_tracks(c.load(), CleaningSettings())
         for c in training_clips(Sticks().clips(0).train, task_of(its))
     ]
-    learned = learn(clips, its.settings.for_model(), seed=0)
+    learned = fit_network(clips, its.settings.for_model(), seed=0)
     np.testing.assert_array_equal(shared.methods.windows.x, learned.data.windows.x)
     held = [clip.clip for clip in learned.held_out]
     assert sorted(clip.name for clip in shared.spared) == sorted(held)
@@ -75,7 +75,7 @@ def test_every_method_scores_every_test_clip_and_most_tell_actions_apart(measure
 
 def test_a_clip_is_as_abnormal_as_its_highest_person_and_the_floor_without_people():
     clips = [stick_clip("a", 0, 1, people=2), stick_clip("nobody", 0, 1, people=0), stick_clip("b", 0, 2)]
-    windows = ClipWindows.of(clips, settings().windows)
+    windows = ClipWindows.from_clips(clips, settings().windows)
     assert windows.clip.tolist() == [0, 0, 2]
     assert windows.highest(np.array([1.0, 3.0, 2.0]), floor=-7.0).tolist() == [3.0, -7.0, 2.0]
 
@@ -287,7 +287,7 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path):
         while store.get(second, "reconstruction") is None:
             assert worker.is_alive()
         assert store.get(first, "reconstruction") is None
-        store.put(Result(first, "reconstruction", {"auc": 0.25}))  # the other process is done with it
+        store.save(Result(first, "reconstruction", {"auc": 0.25}))  # the other process is done with it
     worker.join()
     assert store.get(first, "reconstruction").figures == {"auc": 0.25}
 

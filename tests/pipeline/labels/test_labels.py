@@ -18,7 +18,7 @@ from anomaly.evaluation.intervals import runs_of
 from pipeline.cli import main
 from pipeline.commands.labels import add_arguments
 from pipeline.labels.formats import read_avenue, read_intervals, read_ubnormal
-from pipeline.labels.masks import KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
+from pipeline.labels.masks import MASK_KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
 from pipeline.settings.dataset import LABEL_KINDS
 from pipeline.workspace import Workspace, entry_of
 from pose_extract.errors import FormatError, OutputError, UsageError
@@ -423,8 +423,8 @@ def test_the_command_and_data_sets_know_every_kind():
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     kinds = next(action.choices for action in parser._actions if action.dest == "kind")
-    assert tuple(kinds or ()) == KINDS
-    assert (*KINDS, "actions") == LABEL_KINDS
+    assert tuple(kinds or ()) == MASK_KINDS
+    assert (*MASK_KINDS, "actions") == LABEL_KINDS
 
 
 @pytest.mark.parametrize("kind", ["intervals", "ubnormal", "masks"])

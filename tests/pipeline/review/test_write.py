@@ -124,7 +124,7 @@ def made_thresholds(normal: list[np.ndarray], rate: float = 0.05, fps: float = 2
     )
     scoring = ScoringSettings(smoothing_s=0.0)
     alarm = threshold(calibration.reference(scoring.frames, 0.0), rate)
-    return Thresholds.of(calibration, scoring, alarm, EventSettings(min_s=0.0))
+    return Thresholds.from_calibration(calibration, scoring, alarm, EventSettings(min_s=0.0))
 
 
 def test_the_models_own_threshold_is_a_stop_and_the_false_alarms_are_those_of_normal_video():

@@ -17,20 +17,20 @@ def meet(
     after: tuple[np.ndarray, np.ndarray], before: tuple[np.ndarray, np.ndarray] = (RED, BLUE)
 ) -> list[tuple[int, int | None]]:
     """Two people are apart for a second, overlap for half of one and are apart again; what was found to be wrong."""
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     mixed = np.array([RED + BLUE, RED + BLUE]) / 2
     keys, found = [7, 9], []
     for i in range(60):
         boxes, colours = APART, np.array(before if i < 20 else after)
         if 20 <= i < 30:
             boxes, colours = TOGETHER, mixed
-        for pair in wardrobe.look(list(keys), boxes, colours, i / FPS):
+        for pair in clothing.update(list(keys), boxes, colours, i / FPS):
             found.append(pair)
             if pair[1] is None:
-                wardrobe.part(pair[0], 10)
+                clothing.split(pair[0], 10)
                 keys[keys.index(pair[0])] = 10
             else:
-                wardrobe.exchange(pair[0], pair[1])
+                clothing.exchange(pair[0], pair[1])
     return found
 
 
@@ -53,51 +53,51 @@ def test_clothes_of_neither_are_somebody_else_s() -> None:
 
 
 def test_one_of_the_two_is_enough_if_the_other_one_is_gone() -> None:
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     found = []
     for i in range(60):
         if i < 30:
             boxes, colours, keys = (APART if i < 20 else TOGETHER), np.array([RED, BLUE]), [7, 9]
         else:
             boxes, colours, keys = APART[:1], BLUE[None], [7]
-        found += wardrobe.look(keys, boxes, colours, i / FPS)
+        found += clothing.update(keys, boxes, colours, i / FPS)
         if found:
             break
     assert found == [(7, 9)]
 
 
 def test_the_profile_of_an_overlapped_person_is_what_was_seen_before() -> None:
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     for i in range(10):
-        wardrobe.look([7, 9], APART, np.array([RED, BLUE]), i / FPS)
+        clothing.update([7, 9], APART, np.array([RED, BLUE]), i / FPS)
     for i in range(10, 30):
-        wardrobe.look([7, 9], TOGETHER, np.array([BLUE, BLUE]), i / FPS)
-    assert wardrobe.profile(7) == pytest.approx(RED)
+        clothing.update([7, 9], TOGETHER, np.array([BLUE, BLUE]), i / FPS)
+    assert clothing.profile(7) == pytest.approx(RED)
 
 
 def test_forgotten_tracklets_leave_nothing_behind() -> None:
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
-    wardrobe.look([7, 9], TOGETHER, np.array([RED, BLUE]), 0.0)
-    wardrobe.forget({9})
-    assert wardrobe.profile(7) is None
-    wardrobe.look([9], APART[1:], BLUE[None], 0.1)
-    assert set(wardrobe.clothes) == {9}
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing.update([7, 9], TOGETHER, np.array([RED, BLUE]), 0.0)
+    clothing.forget({9})
+    assert clothing.profile(7) is None
+    clothing.update([9], APART[1:], BLUE[None], 0.1)
+    assert set(clothing.clothes) == {9}
 
 
 def test_clothes_that_change_from_one_moment_to_the_next_are_somebody_else_s_even_without_an_encounter() -> (
     None
 ):
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     found = []
     for i in range(60):
-        found += wardrobe.look([7], APART[:1], (RED if i < 30 else BLUE)[None], i / FPS)
+        found += clothing.update([7], APART[:1], (RED if i < 30 else BLUE)[None], i / FPS)
         if found:
             break
     assert found == [(7, None)]
-    assert wardrobe.profile(7) == pytest.approx(RED)
+    assert clothing.profile(7) == pytest.approx(RED)
 
 
 def test_clothes_that_change_slowly_as_the_light_does_are_the_same_person_s() -> None:
-    wardrobe = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
+    clothing = ClothingMemory(FPS, margin=0.1, min_colour=0.4)
     for i in range(200):
-        assert wardrobe.look([7], APART[:1], (RED * (1 - i / 200) + BLUE * i / 200)[None], i / FPS) == []
+        assert clothing.update([7], APART[:1], (RED * (1 - i / 200) + BLUE * i / 200)[None], i / FPS) == []

@@ -1,4 +1,4 @@
-"""A clip scored part by part, so that memory does not grow with its length."""
+"""A clip scored chunk by chunk, so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from pose_extract.tracks.records import ClipTracks, cut_frames
 _CHUNK_FRAMES = 5000  # scored at once, so that memory does not grow with the length of the clip
 
 
-def score_parts(
+def score_chunks(
     scorer: Scorer, tracks: ClipTracks, chunk_frames: int = _CHUNK_FRAMES
 ) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
-    """Score a clip part by part, each with the context that makes its scores those of the whole.
+    """Score a clip chunk by chunk, each with the context that makes its scores those of the whole.
 
     Yields:
-        First frame of the part, its cleaned tracks, its scores. Frames in them count from the part's first.
+        First frame of the chunk, its cleaned tracks, its scores. Frames in them count from the chunk's first.
     """
-    for begin, [(part, scores)] in score_parts_in(scorer, tracks, [scorer.settings.scoring], chunk_frames):
-        yield begin, part, scores
+    for begin, [(chunk, scores)] in score_chunks_in(scorer, tracks, [scorer.settings.scoring], chunk_frames):
+        yield begin, chunk, scores
 
 
-def score_parts_in(
-    scorer: Scorer, tracks: ClipTracks, ways: Sequence[ScoringSettings], chunk_frames: int = _CHUNK_FRAMES
+def score_chunks_in(
+    scorer: Scorer, tracks: ClipTracks, scorings: Sequence[ScoringSettings], chunk_frames: int = _CHUNK_FRAMES
 ) -> Iterator[tuple[int, list[tuple[ClipTracks, ClipScores]]]]:
-    """Score a clip part by part in several ways, for one pass through the network.
+    """Score a clip chunk by chunk in several ways, in one pass through the network.
 
     Args:
         scorer: the model; its settings of scoring play no part.
         tracks: the clip, as extracted.
-        ways: how; all ``by`` the same.
-        chunk_frames: frames of a part.
+        scorings: how; all ``by`` the same.
+        chunk_frames: frames of a chunk.
 
     Yields:
-        First frame of the part, and for each way what `score_parts` yields.
+        First frame of the chunk, and for each way what `score_chunks` yields.
     """
     model, cleaning = scorer.model, scorer.settings.cleaning
     count = tracks.frame_count
@@ -52,7 +52,7 @@ def score_parts_in(
             tracks.clip,
             camera,
         )
-    context = max(context_s(model.settings, way, tracks.fps) for way in ways)
+    context = max(context_s(model.settings, scoring, tracks.fps) for scoring in scorings)
     if math.isinf(context):
         context, chunk_frames = 0.0, max(count, 1)
     margin = int(np.ceil(context * tracks.fps)) + 1
@@ -62,23 +62,23 @@ def score_parts_in(
         low, high = max(0, begin - margin), min(count, end + margin)
         base = max(0, begin - outer)
         cleaned = clean_tracks(cut_frames(tracks, base, min(count, end + outer)), cleaning)
-        part = cut_frames(cleaned, low - base, high - base)
+        chunk = cut_frames(cleaned, low - base, high - base)
         scored: list[ClipScores] = []
-        for way in ways:
+        for scoring in scorings:
             known = scored[0].windows if scored else None
-            scored.append(score_clip(model, part, way, scorer.rate_for(way), known))
-        yield begin, [_middle(part, scores, begin - low, end - low) for scores in scored]
+            scored.append(score_clip(model, chunk, scoring, scorer.rate_for(scoring), known))
+        yield begin, [_without_context(chunk, scores, begin - low, end - low) for scores in scored]
 
 
-def _middle(part: ClipTracks, scores: ClipScores, first: int, stop: int) -> tuple[ClipTracks, ClipScores]:
-    rows = slice(*np.searchsorted(part.frame, [first, stop]))
+def _without_context(chunk: ClipTracks, scores: ClipScores, first: int, stop: int) -> tuple[ClipTracks, ClipScores]:
+    rows = slice(*np.searchsorted(chunk.frame, [first, stop]))
     frames = {
         f.name: getattr(scores.frames, f.name)[first:stop]
         for f in dataclasses.fields(scores.frames)
         if f.name != "frame"
     }
     kept = dataclasses.replace(scores.frames, frame=np.arange(stop - first, dtype=np.int32), **frames)
-    return cut_frames(part, first, stop), dataclasses.replace(
+    return cut_frames(chunk, first, stop), dataclasses.replace(
         scores,
         frames=kept,
         row_score=scores.row_score[rows],
@@ -88,7 +88,7 @@ def _middle(part: ClipTracks, scores: ClipScores, first: int, stop: int) -> tupl
 
 
 def _windows_from(scores: WindowScores, first: int, stop: int) -> WindowScores:
-    """Those that begin in the frames first..stop-1, so that a clip's parts have each window once."""
+    """Those that begin in the frames first..stop-1, so that a clip's chunks have each window once."""
     inside = np.flatnonzero((scores.first_frame >= first) & (scores.first_frame < stop))
     return WindowScores(
         scores.windows.pick(inside),
