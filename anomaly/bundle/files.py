@@ -60,8 +60,7 @@ def write_bundle(
         OutputError: if the folder cannot be written.
         ModelError: if the model has no calibration.
     """
-    if model.calibration is None:
-        raise ModelError("the model has no calibration; train it again")
+    calibration = model.fitted_calibration
     folder = Path(folder)
     if folder.exists() and not _replaceable(folder):
         raise OutputError(f"{folder} exists and is not a model bundle; name another folder or remove it")
@@ -74,7 +73,7 @@ def write_bundle(
         (temporary / network_file).chmod(0o644)  # safetensors makes it private
         if patch_encoder is not None:
             (temporary / PATCH_ENCODER).write_bytes(patch_encoder)
-        np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, model.calibration))
+        np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, calibration))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
         notes = {
             **{key: value for key, value in (card or {}).items() if key != _MARKED},

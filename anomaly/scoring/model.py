@@ -15,7 +15,7 @@ from anomaly.normality.mixture import NormalityModel
 from anomaly.normality.parts import FittedParts
 from anomaly.scoring.calibration import Calibration, mean_in_robust_units
 from anomaly.scoring.threshold import MarkedThreshold
-from anomaly.settings import NETWORK_PARTS, SCORE_KINDS, ModelSettings
+from anomaly.settings import NETWORK_PARTS, ModelSettings
 from pose_extract.errors import ModelError
 from pose_extract.tracks.records import ClipTracks
 
@@ -51,6 +51,13 @@ class Model:
     patch_scale: PatchScale | None = None
     densities: FittedParts | None = None
 
+    @property
+    def fitted_calibration(self) -> Calibration:
+        """The calibration; raises ModelError where there is none, which only a model in training lacks."""
+        if self.calibration is None:
+            raise ModelError("the model has no calibration; train it again")
+        return self.calibration
+
     def windows_of(self, tracks: ClipTracks, stride: int | None = None) -> Windows:
         """The windows of a clip that are scored, or those at another ``stride``.
 
@@ -85,12 +92,23 @@ class Model:
         return self.normality.log_likelihood(log_p.reshape(-1, log_p.shape[2])).reshape(log_p.shape[:2])
 
     def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
-        """(N,) anomaly score of N windows of one or more clips, computed in batches: memory does not grow with N."""
+        """(N,) anomaly score of N windows; see `score_windows`."""
+        return self.score_windows(windows, by)[0]
+
+    def score_windows(
+        self, windows: Windows, by: str = "clustering"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score N windows of one or more clips, in batches: memory does not grow with N.
+
+        Returns:
+            (N,) anomaly score, higher being more abnormal; and (P, N) what "sum" is made of, P being 0 of other kinds.
+        """
         if by == "sum":
-            if self.calibration is None:
-                raise ModelError("the model has no calibration; train it again")
-            return self.calibration.tails.sum(self.parts(windows))
-        return np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in _batches(windows))])
+            tails = self.fitted_calibration.tails
+            parts = self.parts(windows)
+            return tails.sum(parts), parts
+        scores = np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in _batches(windows))])
+        return scores, np.zeros((0, len(windows)))
 
     def parts(
         self,
@@ -130,9 +148,7 @@ class Model:
             return -self.transforms_of(x).mean(axis=1)
         if by == "reconstruction":
             return self.joint_errors(x).mean(axis=1)
-        if self.calibration is None:
-            raise ModelError("the model has no calibration; train it again")
-        spreads = [self.calibration.spread(kind) for kind in SCORE_KINDS[:2]]
+        spreads = [self.fitted_calibration.spread(kind) for kind in NETWORK_PARTS]
         return mean_in_robust_units(
             self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,9 @@ from anomaly.scoring.calibration import (
 from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
-from anomaly.settings import FRAME_MODES, NETWORK_PARTS, ModelSettings
+from anomaly.settings import FRAME_MODES, NETWORK_PARTS, SCORE_KINDS, ModelSettings
 from anomaly.settings.scoring import ScoringSettings
-from pose_extract.errors import ModelError, TrainingError
+from pose_extract.errors import TrainingError
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,17 @@ class FrameScores:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @classmethod
+    def concatenate(cls, chunks: Iterable[FrameScores]) -> FrameScores:
+        """A clip's scores from those of its chunks, in order; its frames are numbered anew from 0."""
+        every = [_NO_FRAMES, *chunks]
+        joined = {f.name: np.concatenate([getattr(chunk, f.name) for chunk in every]) for f in fields(cls)}
+        return cls(**joined | {"frame": np.arange(len(joined["frame"]), dtype=np.int32)})
+
+
+_NUMBERS, _IDS = np.zeros(0), np.zeros(0, np.int32)
+_NO_FRAMES = FrameScores(_IDS, _NUMBERS, _NUMBERS, _NUMBERS, np.zeros(0, bool), _IDS, _IDS)
 
 
 @dataclass(frozen=True)
@@ -168,9 +179,7 @@ def _smoothing_s(model: Model, settings: ScoringSettings) -> float:
 
 
 def _reference(model: Model, settings: ScoringSettings) -> NDArray[np.float64]:
-    if model.calibration is None:
-        raise ModelError("the model has no calibration; train it again")
-    return model.calibration.reference(
+    return model.fitted_calibration.reference(
         settings.frames, _smoothing_s(model, settings), settings.tail, settings.by
     )
 
@@ -195,16 +204,13 @@ def score_clip(
         ModelError: if the tracks' skeleton is not the model's, they lack the patches that it needs, or the model has
             not been calibrated.
     """
-    if model.calibration is None:
-        raise ModelError("the model has no calibration; train it again")
     settings = settings or model.settings.scoring
-    mode, by, calibration = settings.frames, settings.by, model.calibration
+    mode, by, calibration = settings.frames, settings.by, model.fitted_calibration
     if known is not None:
         windows, anomaly, parts = known.windows, known.score, known.parts
     else:
         windows = model.windows_of(tracks)
-        parts = model.parts(windows) if by == "sum" else np.zeros((0, len(windows)))
-        anomaly = calibration.tails.sum(parts) if by == "sum" else model.anomaly(windows, by)
+        anomaly, parts = model.score_windows(windows, by)
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
@@ -242,10 +248,10 @@ def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | Non
         ModelError: as `score_clip` does.
     """
     scores = score_clip(model, tracks, settings).row_score
-    if model.calibration is None or not np.isnan(scores).all():
+    if not np.isnan(scores).all():
         return float(np.nanmax(scores))
     settings = settings or model.settings.scoring
-    return model.calibration.floor(settings.frames, settings.by)
+    return model.fitted_calibration.floor(settings.frames, settings.by)
 
 
 def calibrate(
@@ -279,20 +285,20 @@ def calibrate(
     tails = TailProbabilities.from_scores(
         [_thinned(scores) for scores in (known | dict(reference or {})).values()]
     )
-    rows = []
+    rows: list[dict[str, NDArray[np.float64]]] = []  # of each clip: kind -> (modes, rows)
     for (own, parts), tracks in zip(scored, held_out, strict=True):
         windows = model.windows_of(tracks)
-        by_kind = [*own.values(), tails.sum(parts)]
+        anomalies = own | {"sum": tails.sum(parts)}
         rows.append(
-            np.stack(
-                [
-                    [row_scores(windows, a, tracks, m, settings.score_stride) for m in FRAME_MODES]
-                    for a in by_kind
-                ]
-            )
+            {
+                kind: np.stack(
+                    [row_scores(windows, a, tracks, mode, settings.score_stride) for mode in FRAME_MODES]
+                )
+                for kind, a in anomalies.items()
+            }
         )
-    all_rows = np.concatenate(rows, axis=2)
-    if np.isnan(all_rows).all(axis=2).any():
+    all_rows = {kind: np.concatenate([clip[kind] for clip in rows], axis=1) for kind in rows[0]}
+    if any(np.isnan(scores).all(axis=1).any() for scores in all_rows.values()):
         raise TrainingError(
             f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
             f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
@@ -308,17 +314,19 @@ def calibrate(
             frame_count,
         )
     # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
-    spreads = [median_and_iqr(all_rows[kind, FRAME_MODES.index("online")]) for kind in (0, 1)]
-    rows = [np.stack([r[0], r[1], mean_in_robust_units(r[0], r[1], spreads), r[2]]) for r in rows]
+    spreads = [median_and_iqr(all_rows[kind][FRAME_MODES.index("online")]) for kind in NETWORK_PARTS]
+    for clip in rows:
+        clip["both"] = mean_in_robust_units(clip["clustering"], clip["reconstruction"], spreads)
+    every = [np.stack([clip[kind] for kind in SCORE_KINDS]) for clip in rows]
     frames = [
         np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
-        for by_kind, tracks in zip(rows, held_out, strict=True)
+        for by_kind, tracks in zip(every, held_out, strict=True)
     ]
     return Calibration(
         np.repeat(np.arange(len(held_out), dtype=np.int32), [tracks.frame_count for tracks in held_out]),
         np.concatenate([tracks.time_s for tracks in held_out]),
         np.concatenate(frames, axis=2),
-        np.sort(np.concatenate(rows, axis=2), axis=2),
+        np.sort(np.concatenate(every, axis=2), axis=2),
         tails.parts,
     )
 

@@ -22,7 +22,7 @@ from pipeline.review.playable import PageVideo, provide_video
 from pipeline.review.thresholds import Thresholds
 from pipeline.scoring import Scorer
 from pipeline.versions import versions
-from pose_extract.errors import GepcError, ModelError, OutputError
+from pose_extract.errors import GepcError, OutputError
 from pose_extract.files import write_atomically, writing
 from pose_extract.skeletons import SKELETONS, Skeleton
 from pose_extract.tracks.records import ClipTracks
@@ -113,10 +113,8 @@ def write_report(
     """
     check_folder(folder)
     model, settings = scorer.model, scorer.settings
-    if model.calibration is None:
-        raise ModelError("the model has no calibration; train it again")
     thresholds = Thresholds.from_calibration(
-        model.calibration,
+        model.fitted_calibration,
         settings.scoring,
         scorer.alarm_above(),
         settings.events,
@@ -201,7 +199,6 @@ def _describe(
     # In the precision of the curves, so that a frame is on the same side of a stop here and there.
     normal = thresholds.reference.astype(np.float32)
     above = [count - int(np.searchsorted(normal, stop, side="right")) for stop in thresholds.stops[:stops]]
-    assert model.calibration is not None
     middle, width = (
         np.median(thresholds.reference),
         np.subtract(*np.quantile(thresholds.reference, (0.75, 0.25))),

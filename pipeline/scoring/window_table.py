@@ -56,9 +56,12 @@ def strongest_parts(
     model: Model, scores: WindowScores, which: NDArray[np.integer]
 ) -> list[list[tuple[str, float]]]:
     """Of each of some windows, the parts of a score by "sum" that say most, and the share of normal windows below."""
-    if not len(scores.parts) or model.calibration is None:
+    if not len(scores.parts):
         return [[] for _ in which]
-    names, shares = model.settings.scoring.parts, model.calibration.tails.percentiles(scores.parts[:, which])
+    names, shares = (
+        model.settings.scoring.parts,
+        model.fitted_calibration.tails.percentiles(scores.parts[:, which]),
+    )
     order = np.argsort(-shares, axis=0, kind="stable")[:TOP]
     return [[(names[part], float(shares[part, n])) for part in order[:, n]] for n in range(len(which))]
 
