@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.overlay import OverlayArtist, OverlaySettings, write_overlay
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
@@ -57,7 +58,10 @@ def measure(video: Path, tracks: ClipTracks, folder: Path, repeats: int) -> None
     rng = np.random.default_rng(0)
     noise = np.convolve(rng.normal(0.6, 0.5, tracks.frame_count), np.ones(9) / 9, "same")
     percentile = np.clip(noise, 0, 1)
-    alarm, rows = percentile > 0.95, rng.uniform(0, 1, len(tracks))
+    rows = 100 * rng.uniform(0, 1, len(tracks))
+    timeline = ScoredTimeline(
+        tracks.time_s, percentile, 100 * percentile, percentile > 0.95, 0.95, 95.0, row_percentile=rows
+    )
     with VideoReader(video) as reader:
         size = reader.info.frame_size
     seconds = tracks.frame_count / tracks.fps
@@ -73,7 +77,7 @@ def measure(video: Path, tracks: ClipTracks, folder: Path, repeats: int) -> None
                     few.append(frame)
 
     def draw() -> None:
-        artist = OverlayArtist(tracks, size, percentile, alarm, rows, 0.95, OverlaySettings())
+        artist = OverlayArtist(tracks, size, timeline, OverlaySettings())
         for index in range(tracks.frame_count):
             frame = few[index % len(few)]
             picture = artist.draw(Frame(index, float(tracks.time_s[index]), frame.image.copy()))[1]
@@ -88,15 +92,7 @@ def measure(video: Path, tracks: ClipTracks, folder: Path, repeats: int) -> None
                 writer.write(pictures[49 - abs(index % 98 - 49)] if len(pictures) == 50 else pictures[0])
 
     def everything() -> None:
-        write_overlay(
-            video,
-            tracks,
-            folder / "overlay.mp4",
-            percentile=percentile,
-            alarm=alarm,
-            row_percentile=rows,
-            threshold=0.95,
-        )
+        write_overlay(video, tracks, folder / "overlay.mp4", timeline)
 
     for name, work in (("decode", decode), ("draw", draw), ("encode", encode)):
         wall, processor = timed(name, seconds, work)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from anomaly.scoring.scores import FrameScores
     from pipeline.events.events import Event
     from pipeline.extraction import ExtractReport
     from pipeline.training import TrainReport
@@ -27,12 +28,7 @@ class ScoredClip:
 
     Attributes:
         tracks: its people, cleaned: the M rows.
-        time_s: (F,) when each frame is shown, in seconds.
-        score: (F,) anomaly, higher is more abnormal.
-        percentile: (F,) share of held-out normal frames that score lower, 0 to 100.
-        alarm: (F,) whether the score is above the threshold.
-        people: (F,) people in the frame.
-        track_id: (F,) the person with the highest anomaly in the frame, 0 where nobody was scored.
+        frames: its F frames: when each is shown, its score, percentile, alarm, people, and who is to blame.
         row_score: (M,) anomaly of each person and frame; NaN where the track is shorter than a window.
         row_percentile: (M,) the same as a percentile, 0 to 100, among held-out normal people.
         events: the stretches of alarms, in order of time.
@@ -40,16 +36,41 @@ class ScoredClip:
     """
 
     tracks: ClipTracks
-    time_s: NDArray[np.float64]
-    score: NDArray[np.float64]
-    percentile: NDArray[np.float64]
-    alarm: NDArray[np.bool_]
-    people: NDArray[np.int32]
-    track_id: NDArray[np.int32]
+    frames: FrameScores
     row_score: NDArray[np.float64]
     row_percentile: NDArray[np.float64]
     events: tuple[Event, ...]
     threshold: float
+
+    @property
+    def time_s(self) -> NDArray[np.float64]:
+        """(F,) when each frame is shown, in seconds."""
+        return self.frames.time_s
+
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """(F,) anomaly, higher is more abnormal."""
+        return self.frames.score
+
+    @property
+    def percentile(self) -> NDArray[np.float64]:
+        """(F,) share of held-out normal frames that score lower, 0 to 100."""
+        return self.frames.percentile
+
+    @property
+    def alarm(self) -> NDArray[np.bool_]:
+        """(F,) whether the score is above the threshold."""
+        return self.frames.alarm
+
+    @property
+    def people(self) -> NDArray[np.int32]:
+        """(F,) people in the frame."""
+        return self.frames.people
+
+    @property
+    def track_id(self) -> NDArray[np.int32]:
+        """(F,) the person with the highest anomaly in the frame, 0 where nobody was scored."""
+        return self.frames.track_id
 
 
 def extract(
@@ -150,6 +171,7 @@ def score(
         VideoError: the video cannot be read.
         UsageError: ``source`` names several videos.
     """
+    from anomaly.scoring.scores import FrameScores
     from pipeline.events.events import EventFinder
     from pipeline.extraction import extract_all, find_all_sources
     from pipeline.scoring import load_scorer, score_chunks
@@ -173,17 +195,14 @@ def score(
     for begin, part, scores in score_chunks(scorer, tracks):
         events += finder.add(begin, part, scores)
         parts.append((begin, part, scores))
-    frames = {
-        name: np.concatenate([getattr(s.frames, name) for _, _, s in parts] or [np.zeros(0)])
-        for name in ("time_s", "score", "percentile", "alarm", "people", "track_id")
-    }
+    frames = FrameScores.concatenate(s.frames for _, _, s in parts)
     rows = {
         name: np.concatenate([getattr(s, name) for _, _, s in parts] or [np.zeros(0)])
         for name in ("row_score", "row_percentile")
     }
     cleaned = _joined(tracks, [(begin, part) for begin, part, _ in parts])
     return ScoredClip(
-        cleaned, **frames, **rows, events=(*events, *finder.finish()), threshold=scorer.alarm_above()
+        cleaned, frames, **rows, events=(*events, *finder.finish()), threshold=scorer.alarm_above()
     )
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from anomaly.evaluation.intervals import frame_seconds
 from pipeline.events.events import Event
 from pipeline.events.files import SUFFIXES, EventList, check_events_file, write_events
-from pipeline.pictures.plot import MOST_THUMBNAILS, PERCENTILES, check_picture, save_figure, score_figure
+from pipeline.events.timeline import ScoredTimeline
+from pipeline.pictures.plot import MOST_THUMBNAILS, check_picture, save_figure, score_figure
 from pipeline.progress import stage
-from pipeline.scoring import Curve, Scorer, score_tracks
+from pipeline.scoring import Scorer, score_tracks
 from pose_extract.errors import OutputError
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
@@ -95,7 +96,7 @@ def write_outputs(
     source: VideoSource | None = None,
     labelled: Sequence[tuple[float, float, str]] = (),
     quiet: bool = False,
-) -> Curve:
+) -> ScoredTimeline:
     """Score a clip and write what is asked for.
 
     Args:
@@ -109,9 +110,9 @@ def write_outputs(
     outputs.check(None if source is None else source.path)
     with tempfile.TemporaryDirectory(prefix="gepc-") as scratch:
         keep = Path(scratch) / "cleaned.npz" if outputs.overlay is not None else None
-        curve = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
+        timeline = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
         if outputs.plot is not None:
-            _plot(outputs.plot, scorer, tracks, curve, source, labelled)
+            _plot(outputs.plot, scorer, tracks, timeline, source, labelled)
         if outputs.overlay is not None and source is not None and keep is not None:
             from pipeline.pictures.overlay import write_overlay
 
@@ -120,78 +121,63 @@ def write_outputs(
                     source,
                     load_tracks(keep),
                     outputs.overlay,
-                    percentile=curve.percentile / 100,
-                    alarm=curve.alarm,
-                    row_percentile=curve.row_percentile / 100,
-                    threshold=scorer.alarm_percentile / 100,
+                    timeline,
                     video=_video_settings(source, tracks, scorer),
                     skeleton=scorer.model.settings.windows.person,
                     progress=lambda done: progress.update(done),
                 )
     for path in outputs.events:
-        write_events(path, event_list(scorer, tracks, curve))
+        write_events(path, event_list(scorer, tracks, timeline))
     wanted = outputs.thumbnails is not None or outputs.event_clips is not None
-    if wanted and curve.events and source is not None:
+    if wanted and timeline.events and source is not None:
         from pipeline.pictures.event_pictures import write_event_pictures
 
         with stage(f"events {tracks.clip}", "frames", tracks.frame_count, quiet) as progress:
             write_event_pictures(
                 source,
                 tracks,
-                curve.events,
+                timeline.events,
                 outputs.thumbnails,
                 outputs.event_clips,
                 scorer.settings.events,
                 _video_settings(source, tracks, scorer),
                 lambda done: progress.update(done),
             )
-    return curve
+    return timeline
 
 
 def _plot(
     path: Path,
     scorer: Scorer,
     tracks: ClipTracks,
-    curve: Curve,
+    timeline: ScoredTimeline,
     source: VideoSource | None,
     labelled: Sequence[tuple[float, float, str]],
 ) -> None:
     thumbnails = {}
-    if source is not None and curve.events:
+    if source is not None and timeline.events:
         from pipeline.pictures.event_pictures import read_peaks
 
         thumbnails = read_peaks(
-            source, tracks, curve.events, MOST_THUMBNAILS, 480, _video_settings(source, tracks, scorer)
+            source, tracks, timeline.events, MOST_THUMBNAILS, 480, _video_settings(source, tracks, scorer)
         )
-    figure = score_figure(
-        tracks.clip,
-        curve.time_s,
-        curve.score,
-        curve.alarm,
-        scorer.alarm_above(),
-        scorer.alarm_percentile,
-        scorer.score_at(*PERCENTILES),
-        labelled,
-        curve.events,
-        thumbnails,
-    )
-    save_figure(figure, path)
+    save_figure(score_figure(tracks.clip, timeline, labelled, thumbnails), path)
 
 
-def event_list(scorer: Scorer, tracks: ClipTracks, curve: Curve) -> EventList:
+def event_list(scorer: Scorer, tracks: ClipTracks, timeline: ScoredTimeline) -> EventList:
     """A scored clip's events with what they were found in."""
     return EventList(
-        tracks.clip,
-        str(tracks.provenance.get("source") or ""),
-        tracks.fps,
-        tracks.frame_size,
-        tracks.frame_count,
-        float(frame_seconds(tracks.time_s, tracks.fps).sum()),
-        scorer.alarm_above(),
-        scorer.alarm_percentile,
-        scorer.rate_for() is None,
-        scorer.settings.events,
-        curve.events,
+        clip=tracks.clip,
+        source=str(tracks.provenance.get("source") or ""),
+        fps=tracks.fps,
+        frame_size=tracks.frame_size,
+        frames=tracks.frame_count,
+        seconds=float(frame_seconds(tracks.time_s, tracks.fps).sum()),
+        threshold=timeline.threshold,
+        threshold_percentile=scorer.alarm_percentile,
+        from_marks=scorer.rate_for() is None,
+        settings=scorer.settings.events,
+        events=timeline.events,
     )
 
 

@@ -231,15 +231,15 @@ def _report(
     from pipeline.outputs import events_text, write_outputs
 
     labelled = _labelled(args, tracks, source, several) if args.labels is not None else []
-    curve = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
-    share = curve.alarm.mean() if len(curve.alarm) else 0.0
+    timeline = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
+    share = timeline.alarm.mean() if len(timeline.alarm) else 0.0
     print(
         f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"
     )
-    for line in events_text(curve.events):
+    for line in events_text(timeline.events):
         print(line)
     for name, path in outputs.files():
         print(f"  {name}: {path}")
     for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
-        if folder is not None and curve.events:
+        if folder is not None and timeline.events:
             print(f"  {name}: {folder}")

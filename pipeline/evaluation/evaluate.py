@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.bundle.files import CARD, read_card
 from anomaly.evaluation.figures import (
@@ -23,6 +22,7 @@ from anomaly.evaluation.figures import (
     evaluate,
     legacy,
 )
+from anomaly.scoring.scores import FrameScores
 from anomaly.settings import FRAME_MODES, ScoringSettings
 from pipeline.labels.masks import Mask, match_masks, read_masks
 from pipeline.progress import stage
@@ -269,21 +269,22 @@ def score_labelled(
     with stage(title, "frames", clips.frames, quiet) as progress:
         for clip in clips.paths:
             tracks = clips.load(clip, scorer)
-            parts: list[list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = [[] for _ in scorings]
+            chunks: list[list[FrameScores]] = [[] for _ in scorings]
             for _, scored in score_chunks_in(scorer, tracks, scorings):
-                for part, (_, scores) in zip(parts, scored, strict=True):
-                    part.append((scores.frames.score, scores.frames.alarm))
+                for chunk, (_, scores) in zip(chunks, scored, strict=True):
+                    chunk.append(scores.frames)
                 progress.advance(len(scored[0][1].frames))
-            for each, part in zip(scorings, parts, strict=True):
+            for each, chunk in zip(scorings, chunks, strict=True):
+                frames = FrameScores.concatenate(chunk)
                 curves[each.frames].append(
                     LabelledScores(
-                        clip,
-                        np.asarray(tracks.time_s),
-                        np.concatenate([np.zeros(0), *(score for score, _ in part)]),
-                        clips.abnormal[clip],
-                        clips.kept[clip],
-                        np.concatenate([np.zeros(0, bool), *(alarm for _, alarm in part)]),
-                        tracks.fps,
+                        clip=clip,
+                        time_s=np.asarray(tracks.time_s),
+                        score=frames.score,
+                        abnormal=clips.abnormal[clip],
+                        kept=clips.kept[clip],
+                        alarm=frames.alarm,
+                        fps=tracks.fps,
                     )
                 )
     if settings.protocol == "legacy":

@@ -1,6 +1,6 @@
 """The overlay video: skeletons and boxes coloured by anomaly, and in a strip below the picture the running score.
 
-Knows nothing of models: it draws plain arrays, percentiles 0..1 among normal behaviour and alarms.
+Knows nothing of models: it draws a timeline of percentiles among normal behaviour, and alarms.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.drawing import draw_people
 from pipeline.pictures.score_panel import ALARM, ScorePanel
 from pose_extract.errors import ConfigError
@@ -59,11 +60,8 @@ def write_overlay(
     source: VideoSource | str | Path,
     tracks: ClipTracks,
     path: str | Path,
+    timeline: ScoredTimeline,
     *,
-    percentile: NDArray[np.floating],
-    alarm: NDArray[np.bool_],
-    row_percentile: NDArray[np.floating],
-    threshold: float | None = None,
     video: VideoSettings | None = None,
     settings: OverlaySettings | None = None,
     skeleton: Skeleton | None = None,
@@ -75,10 +73,7 @@ def write_overlay(
         source: the clip that the tracks come from.
         tracks: its people; M rows, F frames.
         path: the mp4 to write.
-        percentile: (F,) each frame's score as a percentile 0..1 of normal frames.
-        alarm: (F,) bool, whether each frame raises the alarm.
-        row_percentile: (M,) the same scale for each person and frame; NaN: not scored.
-        threshold: percentile 0..1 above which a frame raises the alarm, for the line in the strip.
+        timeline: the clip's scores, those of its M rows too.
         video: the settings that the tracks were extracted with; ``fps`` must be the same, ``max_side`` may differ.
         settings: how it looks.
         skeleton: the tracks' own, if it does not come with the package. Of one that nobody knows, joints are drawn
@@ -94,18 +89,16 @@ def write_overlay(
         ValueError: an array has another length than the tracks.
     """
     settings = settings or OverlaySettings()
-    percentile, row_percentile = np.asarray(percentile, np.float64), np.asarray(row_percentile, np.float64)
-    alarm = np.asarray(alarm, bool)
     for name, array, length in (
-        ("percentile", percentile, tracks.frame_count),
-        ("alarm", alarm, tracks.frame_count),
-        ("row_percentile", row_percentile, len(tracks)),
+        ("percentile", timeline.percentile, tracks.frame_count),
+        ("alarm", timeline.alarm, tracks.frame_count),
+        ("row_percentile", timeline.row_percentile, len(tracks)),
     ):
         if array.shape != (length,):
             raise ValueError(f"write_overlay: expected {name} of shape ({length},), got {array.shape}")
     with VideoReader(source, video) as reader:
         size = reader.info.frame_size
-        artist = OverlayArtist(tracks, size, percentile, alarm, row_percentile, threshold, settings, skeleton)
+        artist = OverlayArtist(tracks, size, timeline, settings, skeleton)
         sound = reader.source.path if settings.audio and reader.info.has_audio else None
         with (
             VideoWriter(
@@ -137,10 +130,7 @@ class OverlayArtist:
     Args:
         tracks: the clip's people.
         size: (width, height) in pixels of the frames that will come; tracks may be those of a smaller reading.
-        percentile: (F,) as in `write_overlay`, like all that follows.
-        alarm: (F,).
-        row_percentile: (M,).
-        threshold: 0..1.
+        timeline: the clip's scores.
         settings: how it looks.
         skeleton: of the tracks, if it is not one of the package's.
 
@@ -152,26 +142,20 @@ class OverlayArtist:
         self,
         tracks: ClipTracks,
         size: tuple[int, int],
-        percentile: NDArray[np.floating],
-        alarm: NDArray[np.bool_],
-        row_percentile: NDArray[np.floating],
-        threshold: float | None,
+        timeline: ScoredTimeline,
         settings: OverlaySettings,
         skeleton: Skeleton | None = None,
     ) -> None:
         if skeleton is None or skeleton.name != tracks.skeleton:
             skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
-        self._tracks, self._anomalies, self._alarm = tracks, row_percentile, alarm
+        self._tracks, self._alarm = tracks, timeline.alarm
+        self._row_percentile = np.asarray(timeline.row_percentile, np.float64) / 100
         self._skeleton, self._settings = skeleton, settings
         self._starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
         self._ratio = np.array((size[0] / tracks.frame_size[0], size[1] / tracks.frame_size[1]))
         strip = 2 * round(min(size) * settings.panel / 2) if tracks.frame_count else 0
         self.size = (size[0], size[1] + strip)
-        self._panel = (
-            ScorePanel(size[0], strip, tracks.time_s, percentile, alarm, threshold, settings.seconds_shown)
-            if strip
-            else None
-        )
+        self._panel = _panel(size[0], strip, timeline, settings) if strip else None
 
     def draw(self, frame: Frame) -> tuple[float, NDArray[np.uint8]]:
         """Time of the frame and its picture with the strip below it. Without a strip, the frame's own array."""
@@ -202,10 +186,18 @@ class OverlayArtist:
             keypoints,
             boxes,
             ids,
-            self._anomalies[rows],
+            self._row_percentile[rows],
             self._skeleton,
             self._settings.min_confidence,
         )
+
+
+def _panel(width: int, height: int, timeline: ScoredTimeline, settings: OverlaySettings) -> ScorePanel:
+    shares = np.asarray(timeline.percentile, np.float64) / 100
+    threshold = None if timeline.threshold_percentile is None else timeline.threshold_percentile / 100
+    return ScorePanel(
+        width, height, timeline.time_s, shares, timeline.alarm, threshold, settings.seconds_shown
+    )
 
 
 def _frame_rate(tracks: ClipTracks) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.events.events import Event
+from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.fonts import drawable
 from pipeline.pictures.score_panel import STEPS_S, clock_text
 from pose_extract.errors import OutputError
@@ -28,28 +29,16 @@ _BENT = 6.0  # where scores reach so many times the threshold's height above the
 
 def score_figure(
     title: str,
-    time_s: NDArray[np.float64],
-    score: NDArray[np.floating],
-    alarm: NDArray[Any],
-    threshold: float,
-    alarm_percentile: float | None = None,
-    percentiles: Mapping[float, float] | None = None,
+    timeline: ScoredTimeline,
     labelled: Sequence[tuple[float, float, str]] = (),
-    events: Sequence[Event] = (),
     thumbnails: Mapping[int, NDArray[np.uint8]] | None = None,
 ) -> Any:
     """Draw the score over time with its threshold and alarms and, where known, what is labelled abnormal.
 
     Args:
         title: heading: the clip's name, in any script.
-        time_s: (F,) seconds.
-        score: (F,) anomaly, higher is more abnormal.
-        alarm: (F,) 0 or 1.
-        threshold: score above which a frame raises the alarm.
-        alarm_percentile: the threshold's percentile, 0..100, for the legend.
-        percentiles: percentile 0..100 among held-out normal frames -> score, for the axis on the right.
+        timeline: the clip's scores; peaks of its events are numbered from 1 in their order; of many, the worst.
         labelled: (start_s, end_s, name) of what is known to be abnormal; the name may be empty.
-        events: their peaks are numbered from 1 in this order; of many, the worst.
         thumbnails: number of an event -> (H, W, 3) BGR picture of its peak; at most `MOST_THUMBNAILS`.
 
     Returns:
@@ -58,6 +47,8 @@ def score_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    time_s, score, threshold, events = timeline.time_s, timeline.score, timeline.threshold, timeline.events
+    alarm = np.asarray(timeline.alarm, bool)
     shown = dict(sorted((thumbnails or {}).items()))
     figure = Figure(figsize=(13, 6.0 if shown else 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -67,14 +58,16 @@ def score_figure(
     end_s = float(time_s[-1]) if len(time_s) else 0.0
     axes.set_xlim(float(time_s[0]) if len(time_s) else 0.0, max(end_s, 1e-3))
     keep = thin(np.asarray(score), _MAX_POINTS)
-    _draw_scale(axes, np.asarray(score), threshold, percentiles or {})
-    _draw_stretches(axes, _stretches(time_s, np.asarray(alarm, bool)), (0, 1), _ALARM, 0.16, "alarm")
+    _draw_scale(axes, np.asarray(score), threshold, timeline.score_at)
+    _draw_stretches(axes, _stretches(time_s, alarm), (0, 1), _ALARM, 0.16, "alarm")
     _draw_labels(axes, labelled)
     x, y = time_s[keep], np.asarray(score, float)[keep]
     axes.fill_between(x, threshold, y, where=y > threshold, interpolate=True, color=_ALARM, alpha=0.35, lw=0)
     axes.plot(x, y, color=_CURVE, lw=1.3, label="anomaly score", gid="score")
     named = "alarm threshold" + (
-        "" if alarm_percentile is None else f" ({alarm_percentile:.4g} % of normal frames)"
+        ""
+        if timeline.threshold_percentile is None
+        else f" ({timeline.threshold_percentile:.4g} % of normal frames)"
     )
     axes.axhline(threshold, color=_ALARM, lw=1.0, ls=(0, (5, 3)), label=named, gid="threshold")
     _draw_peaks(axes, events, shown)
@@ -86,7 +79,7 @@ def score_figure(
     if shown:
         top.set_axis_off()
     top.set_title(heading, loc="left", family=list(families), parse_math=False, fontweight="bold")
-    top.set_title(_summary(time_s, np.asarray(alarm, bool), events), loc="right", fontsize=10, color=_GREY)
+    top.set_title(_summary(time_s, alarm, events), loc="right", fontsize=10, color=_GREY)
     for slot, (number, picture) in zip(
         _slots([events[number - 1].peak_s for number in shown], end_s), shown.items(), strict=True
     ):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scoring.explanation import explain
-from anomaly.scoring.scores import ClipScores, WindowScores
+from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from pipeline.review.files import packed, write_script
 from pipeline.review.poses import PoseFiles, levels
 from pipeline.review.thresholds import Thresholds
@@ -187,14 +187,14 @@ def write_clip_data(
     lanes = _Lanes(_LANE_S[0] if duration <= _SHORT_S else _LANE_S[1])
     poses = PoseFiles(folder, name, tracks)
     explanation = _Explanations(scorer, float(thresholds.stops[0]))
-    curve = []
+    curve: list[FrameScores] = []
     for begin, part, scores in score_chunks(scorer, tracks, poses.part_frames):
-        curve.append(scores.frames.score.astype(np.float32))
+        curve.append(scores.frames)
         poses.add(begin, part, scores.row_percentile)
         lanes.add(part, scores.row_percentile)
         explanation.add(begin, scores)
         advance(len(scores.frames))
-    score = np.concatenate([np.zeros(0, np.float32), *curve])
+    score = FrameScores.concatenate(curve).score.astype(np.float32)
     time_s = np.asarray(tracks.time_s, np.float64)
     counts, worst = thresholds.count(time_s, tracks.fps, score)
     people = lanes.finish()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anomaly.bundle.files import write_marked
 from anomaly.evaluation.intervals import frame_seconds
-from anomaly.scoring.scores import alarm_percentile, alarm_threshold
+from anomaly.scoring.scores import FrameScores, alarm_percentile, alarm_threshold
 from anomaly.scoring.threshold import MarkedThreshold
 from pipeline.events.events import EventSettings
 from pipeline.progress import stage
@@ -224,8 +224,8 @@ def _score_clips(
             loaded = scorer.load(paths[clip])
             for mark in own:
                 _check(mark, loaded)
-            parts = [scores.frames.score for _, _, scores in score_chunks(scorer, loaded)]
-            found.append(_Scored(loaded, paths[clip], tuple(own), np.concatenate([np.zeros(0), *parts])))
+            frames = FrameScores.concatenate(scores.frames for _, _, scores in score_chunks(scorer, loaded))
+            found.append(_Scored(loaded, paths[clip], tuple(own), frames.score))
             progress.advance(1, clip)
     known = [(s.peak(m), m.score) for s in found for m in s.marks if m.score is not None]
     off = sum(abs(now - then) > max(_SCORES_DIFFER * _spread(scorer), 1e-4) for now, then in known)

@@ -2,6 +2,6 @@
 
 from pipeline.scoring.chunks import score_chunks, score_chunks_in
 from pipeline.scoring.scorer import Scorer, load_scorer
-from pipeline.scoring.tables import Curve, score_tracks
+from pipeline.scoring.tables import score_tracks
 
-__all__ = ["Curve", "Scorer", "load_scorer", "score_chunks", "score_chunks_in", "score_tracks"]
+__all__ = ["Scorer", "load_scorer", "score_chunks", "score_chunks_in", "score_tracks"]

@@ -70,7 +70,9 @@ def score_chunks_in(
         yield begin, [_without_context(chunk, scores, begin - low, end - low) for scores in scored]
 
 
-def _without_context(chunk: ClipTracks, scores: ClipScores, first: int, stop: int) -> tuple[ClipTracks, ClipScores]:
+def _without_context(
+    chunk: ClipTracks, scores: ClipScores, first: int, stop: int
+) -> tuple[ClipTracks, ClipScores]:
     rows = slice(*np.searchsorted(chunk.frame, [first, stop]))
     frames = {
         f.name: getattr(scores.frames, f.name)[first:stop]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scoring.scores import ClipScores, FrameScores
-from pipeline.events.events import Event, EventFinder
+from pipeline.events.events import EventFinder
+from pipeline.events.timeline import ScoredTimeline
+from pipeline.pictures.plot import PERCENTILES
 from pipeline.progress import stage
 from pipeline.scoring.chunks import score_chunks
 from pipeline.scoring.scorer import Scorer
@@ -27,28 +28,6 @@ FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "t
 PEOPLE_COLUMNS = ("frame", "time_s", "track_id", "score", "percentile", "x1", "y1", "x2", "y2")
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A clip's frame scores, thin enough to keep for a clip of any length: some 20 bytes a frame.
-
-    Attributes:
-        time_s: (F,) seconds.
-        score: (F,) float32.
-        percentile: (F,) 0..100, float32.
-        alarm: (F,) bool.
-        row_percentile: (M,) 0..100, float32, of each row of the cleaned tracks, NaN where not scored; empty unless
-            the cleaned tracks are kept.
-        events: the stretches of alarms.
-    """
-
-    time_s: NDArray[np.float64]
-    score: NDArray[np.float32]
-    percentile: NDArray[np.float32]
-    alarm: NDArray[np.bool_]
-    row_percentile: NDArray[np.float32]
-    events: tuple[Event, ...] = ()
-
-
 def score_tracks(
     scorer: Scorer,
     tracks: ClipTracks,
@@ -57,7 +36,7 @@ def score_tracks(
     explain: Path | None = None,
     keep: Path | None = None,
     quiet: bool = False,
-) -> Curve:
+) -> ScoredTimeline:
     """Score a clip and write its CSVs; a file appears when it is complete.
 
     Args:
@@ -68,8 +47,12 @@ def score_tracks(
         explain: CSV with a row for every window of every person: what its score rests on.
         keep: tracks file to write the cleaned tracks to, for the overlay.
         quiet: no progress.
+
+    Returns:
+        The clip's scores in float32: some 40 bytes a frame, so that a clip of any length is no matter.
     """
-    curves, row_percentiles = [], []
+    curve: list[FrameScores] = []
+    row_percentiles: list[NDArray[np.float32]] = []
     finder, events = EventFinder(tracks.fps, scorer.settings.events), []
     with ExitStack() as stack:
         frame_file = stack.enter_context(complete_or_absent(out))
@@ -95,26 +78,22 @@ def score_tracks(
             if cleaned is not None:
                 cleaned.add_part(dataclasses.replace(part, features=None), begin)
                 row_percentiles.append(scores.row_percentile.astype(np.float32))
-            curves.append(
-                Curve(
-                    frames.time_s,
-                    frames.score.astype(np.float32),
-                    frames.percentile.astype(np.float32),
-                    frames.alarm,
-                    np.zeros(0, np.float32),
-                )
-            )
+            curve.append(frames)
             events += finder.add(begin, part, scores)
             progress.advance(len(frames))
         if cleaned is not None:
             cleaned.finish_like(tracks)
-    return Curve(
-        np.concatenate([c.time_s for c in curves]),
-        np.concatenate([c.score for c in curves]),
-        np.concatenate([c.percentile for c in curves]),
-        np.concatenate([c.alarm for c in curves]),
-        np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
-        (*events, *finder.finish()),
+    whole = FrameScores.concatenate(curve)
+    return ScoredTimeline(
+        time_s=whole.time_s,
+        score=whole.score.astype(np.float32),
+        percentile=whole.percentile.astype(np.float32),
+        alarm=whole.alarm,
+        threshold=scorer.alarm_above(),
+        threshold_percentile=scorer.alarm_percentile,
+        score_at=scorer.score_at(*PERCENTILES),
+        row_percentile=np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
+        events=(*events, *finder.finish()),
     )
 
 

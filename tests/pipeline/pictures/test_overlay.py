@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.drawing import anomaly_colour, draw_people, level, text_width, write_text
 from pipeline.pictures.overlay import OverlaySettings, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
@@ -188,18 +189,18 @@ def tracks_of(frames, size=(160, 120), fps=25.0, people=((40, 0, 25),)):
     )
 
 
-def overlay(source, path, tracks, percentile=0.5, alarm=(), row=0.2, **options):
-    alarms = np.zeros(tracks.frame_count, bool)
+def timeline_of(tracks, percentile=0.5, alarm=(), row=0.2, threshold=None):
+    """The same score throughout; shares of 0..1."""
+    alarms, scores = np.zeros(tracks.frame_count, bool), np.full(tracks.frame_count, 100 * percentile)
     alarms[list(alarm)] = True
-    count = write_overlay(
-        source,
-        tracks,
-        path,
-        percentile=np.full(tracks.frame_count, percentile),
-        alarm=alarms,
-        row_percentile=np.full(len(tracks), row),
-        **options,
-    )
+    line = None if threshold is None else 100 * threshold
+    rows = np.full(len(tracks), 100 * row)
+    return ScoredTimeline(tracks.time_s, scores, scores, alarms, 0.0, line, row_percentile=rows)
+
+
+def overlay(source, path, tracks, percentile=0.5, alarm=(), row=0.2, threshold=None, **options):
+    timeline = timeline_of(tracks, percentile, alarm, row, threshold)
+    count = write_overlay(source, tracks, path, timeline, **options)
     return count, [frame.image for frame in VideoReader(path)]
 
 
@@ -441,10 +442,10 @@ def test_the_sound_is_kept_unless_told_otherwise(make_video, tmp_path):
 
 def test_scores_of_another_length_are_refused(grey_video, tmp_path):
     tracks = tracks_of(25)
-    good = {"percentile": np.zeros(25), "alarm": np.zeros(25, bool), "row_percentile": np.zeros(len(tracks))}
-    for name in good:
+    good = timeline_of(tracks)
+    for name in ("percentile", "alarm", "row_percentile"):
         with pytest.raises(ValueError, match=rf"expected {name} of shape \(25,\), got \(24,\)"):
-            write_overlay(grey_video, tracks, tmp_path / "out.mp4", **{**good, name: np.zeros(24)})
+            write_overlay(grey_video, tracks, tmp_path / "out.mp4", replace(good, **{name: np.zeros(24)}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.events.events import Event
+from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures import fonts
 from pipeline.pictures.plot import MOST_THUMBNAILS, _slots, save_figure, score_figure, thin
 from pose_extract.errors import OutputError
@@ -27,7 +28,9 @@ class Picture:
     def __init__(self, folder, time_s, score, alarm=None, threshold=5.0, **options):
         score = np.asarray(score, np.float32)
         alarm = score > threshold if alarm is None else alarm
-        self.figure = score_figure("a clip", np.asarray(time_s, float), score, alarm, threshold, **options)
+        drawn = {name: options.pop(name) for name in ("labelled", "thumbnails") if name in options}
+        timeline = ScoredTimeline(np.asarray(time_s, float), score, score, alarm, threshold, **options)
+        self.figure = score_figure("a clip", timeline, **drawn)
         save_figure(self.figure, folder / "plot.png")
         self.pixels = cv2.imread(str(folder / "plot.png"))[:, :, ::-1].astype(int)
         self.axes = next(axes for axes in self.figure.axes if axes.get_xlabel())
@@ -212,7 +215,10 @@ def test_a_short_curve_is_kept_whole():
 @pytest.mark.parametrize("frames", [0, 1])
 def test_a_clip_of_one_frame_or_none_is_drawn_too(tmp_path, frames):
     empty = np.zeros(frames)
-    save_figure(score_figure("clip", empty, empty, np.zeros(frames, bool), 5.0), tmp_path / "p.svg")
+    save_figure(
+        score_figure("clip", ScoredTimeline(empty, empty, empty, np.zeros(frames, bool), 5.0)),
+        tmp_path / "p.svg",
+    )
     assert "<svg" in (tmp_path / "p.svg").read_text()
 
 
@@ -224,7 +230,7 @@ def test_names_of_any_script_are_drawn_without_a_word(tmp_path, name):
         warnings.simplefilter("error")
         time_s, score = wave(50)
         labelled = [(0.5, 1.0, name)]
-        figure = score_figure(name, time_s, score, score > 5, 5.0, labelled=labelled)
+        figure = score_figure(name, ScoredTimeline(time_s, score, score, score > 5, 5.0), labelled)
         save_figure(figure, tmp_path / "p.png")
 
 
