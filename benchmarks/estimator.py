@@ -36,7 +36,10 @@ class Still:
 
     def __init__(self, folder: Path, entry: dict, annotations: list[dict], posetrack: bool) -> None:
         self.name = entry["file_name"]
-        self.image = cv2.imread(str(folder / self.name))
+        image = cv2.imread(str(folder / self.name))
+        if image is None:
+            raise SystemExit(f"{folder / self.name}: cannot be read")
+        self.image: np.ndarray = image
         self.ignore = np.zeros(self.image.shape[:2], np.uint8)
         boxes, joints, areas = [], [], []
         for one in annotations:

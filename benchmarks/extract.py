@@ -89,7 +89,8 @@ class Bench:
             if not path.exists():
                 print(f"{source.name}: no weights in the cache, random ones are used")
                 save_random(source.config, "mmpose" if key == "checkpoint" else "mmdet", path, self.images[0])
-            chosen = replace(chosen, **{key: str(path)})
+            weights: dict[str, Any] = {key: str(path)}
+            chosen = replace(chosen, **weights)
         if chosen.detector_checkpoint:
             chosen = replace(chosen, max_people=5)
         settings = load_settings()

@@ -148,7 +148,7 @@ def _inject(
         rows = rows[: len(changed)]
         seen = np.isfinite(changed).all(axis=2, keepdims=True)
         keypoints[rows] = np.concatenate([np.where(seen, changed, 0), seen], axis=2)
-        keep[rows[~seen.any(axis=(1, 2))]] = False
+        keep[rows[~np.any(seen, axis=(1, 2))]] = False
         mask[clip.frame[rows]] = 1 + kind
     kept = {name: getattr(clip, name)[keep] for name in ("frame", "track", "boxes")}
     return replace(clip, keypoints=keypoints[keep], **kept), mask

@@ -46,12 +46,12 @@ def _numbers(windows: Windows, size: tuple[int, int]) -> dict[str, Array]:
 
 
 def _of(pixels: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Array]:
-    points = np.where(pixels[..., 2:] > 0, pixels[..., :2], np.nan).astype(np.float64)
+    points: np.ndarray = np.where(pixels[..., 2:] > 0, pixels[..., :2], np.nan).astype(np.float64)
     with np.errstate(all="ignore"):
         height = np.nanmedian(np.nanmax(points[..., 1], axis=2) - np.nanmin(points[..., 1], axis=2), axis=1)
         height = np.maximum(np.nan_to_num(height), 8)
         whole, trunk = np.nanmean(points, axis=2), np.nanmean(points[:, :, _TRUNK], axis=2)
-        centre = np.where(np.isfinite(trunk), trunk, whole)
+        centre: np.ndarray = np.where(np.isfinite(trunk), trunk, whole)
         steps = np.diff(centre, axis=1) / height[:, None, None]
         velocity = np.nan_to_num(np.nanmean(steps, axis=1))
         speed = np.nan_to_num(np.nanmean(np.linalg.norm(steps, axis=2), axis=1))

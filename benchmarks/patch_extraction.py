@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.extract import Bench
 from pipeline import extraction
@@ -27,7 +28,7 @@ from pose_extract.tracks.cache import load_tracks
 def seconds_of(bench: Bench, settings: Settings) -> tuple[float, Any]:
     """Processor seconds of one extraction without loading, and the tracks."""
     spent = []
-    original = extraction._extract_clip
+    original = extraction.ExtractionRun._extract
 
     def timed(*args: Any) -> Any:
         begin = time.process_time()
@@ -35,11 +36,8 @@ def seconds_of(bench: Bench, settings: Settings) -> tuple[float, Any]:
         spent.append(time.process_time() - begin)
         return made
 
-    extraction._extract_clip = timed
-    try:
+    with mock.patch.object(extraction.ExtractionRun, "_extract", timed):
         entry = bench.run(settings, bench.video).made[0]
-    finally:
-        extraction._extract_clip = original
     tracks = load_tracks(bench.scratch / f"workspace{bench.runs}" / "tracks" / f"{entry.clip}.npz")
     return spent[0], tracks
 

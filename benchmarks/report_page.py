@@ -15,12 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
 
 from anomaly.data.windows import Windows
 from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.model import Model
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from anomaly.settings import ModelSettings
 from pipeline.review.write import Report, ReportClip, write_report
@@ -33,18 +35,13 @@ CHROMIUM = ("--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--
             "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
 
 
-class MadeUpModel:
-    """A calibrated model without a network: `made_up_parts` scores in its place."""
-
-    can_reconstruct = False
-    words = None
-    marked = None
+class MadeUpModel(Model):
+    """A calibrated model without a network or a mixture: `made_up_parts` scores in its place."""
 
     def __init__(self) -> None:
-        self.settings = ModelSettings()
-        self.facts: dict = {}
         rng = np.random.default_rng(0)
         frames = made_up_curve(90_000, rng)
+        super().__init__(ModelSettings(), cast(Any, None))
         self.calibration = Calibration(
             np.zeros(len(frames), np.int32),
             np.arange(len(frames)) / FPS,
@@ -82,10 +79,10 @@ def made_up_parts(
     scorer: Scorer, tracks: ClipTracks, part_frames: int
 ) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
     """What `score_chunks` yields, but made up."""
-    none = np.zeros(0)
+    none, ids, places = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64)
     windows = WindowScores(
-        Windows(scorer.model.settings.windows, np.zeros((0, 18, 3), np.float32), *([none.astype(int)] * 4)),
-        none, none, none.astype(int), none.astype(int),
+        Windows(scorer.model.settings.windows, np.zeros((0, 18, 3), np.float32), places, ids, places, ids, ids, ()),
+        none, none, places, places,
     )  # fmt: skip
     rng = np.random.default_rng(tracks.frame_count + len(tracks.clip))
     for begin in range(0, tracks.frame_count, part_frames):
@@ -107,7 +104,7 @@ def write(folder: Path, clips: int, frames: int, people: int) -> tuple[Report, f
     )
     start = time.monotonic()
     with patch("pipeline.review.clip.score_parts", made_up_parts):
-        report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)  # type: ignore[arg-type]
+        report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)
     return report, time.monotonic() - start
 
 

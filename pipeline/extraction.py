@@ -110,28 +110,22 @@ def extract_all(
     """
     start = time.monotonic()
     watch = Stopwatch()
-    made, reused, failed = [], [], []
+    made: list[ClipEntry] = []
+    reused: list[ClipEntry] = []
+    failed: list[tuple[str, GepcError]] = []
     name = settings.pose.estimator
     with show_downloads(quiet):
         estimator = create_estimator(name, getattr(settings, name))
     watch.lap("loading")
-    room = FeatureDiskBudget(estimator, settings)
-    room.announce()
+    budget = FeatureDiskBudget(estimator, settings)
+    budget.announce()
+    run = ExtractionRun(workspace, settings, estimator, watch, budget, train, quiet)
     with workspace.writing_tracks(), closing(estimator):
         for number, source in enumerate(sources, 1):
             title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
             try:
-                key = clip_key(content_hash(source), settings, estimator)
-                entry = workspace.find(key)
-                if entry is None:
-                    entry = _extract_clip(
-                        source, key, workspace, settings, estimator, watch, train, title, quiet, room
-                    )
-                    made.append(entry)
-                else:
-                    entry = workspace.promote(entry) if train else entry
-                    reused.append(entry)
-                    logger.info("%s: its tracks are there already", source.name)
+                entry, is_new = run.clip(source, title)
+                (made if is_new else reused).append(entry)
                 if json_too:
                     path = workspace.tracks_path(entry.clip)
                     gepc.write([load_tracks(path, features=False)], path.with_suffix(".json"))
@@ -152,106 +146,123 @@ def _with_stages_of(estimator: PoseEstimator, seconds: dict[str, float]) -> dict
     return {**seconds, **own, "estimating": rest}
 
 
-def _extract_clip(
-    source: VideoSource,
-    key: str,
-    workspace: Workspace,
-    settings: Settings,
-    estimator: PoseEstimator,
-    watch: Stopwatch,
-    train: bool,
-    title: str,
-    quiet: bool,
-    room: FeatureDiskBudget,
-) -> ClipEntry:
-    skeleton = get_skeleton(estimator.skeleton)
-    location = str(Path(source.path).resolve())
-    clip = workspace.name_for(source.name, location, key)
-    path = workspace.tracks_path(clip)
-    with VideoReader(source, settings.video) as reader, TracksWriter(path) as writer:
-        with stage(title, "frames", reader.info.frame_count, quiet) as progress:
-            room.announce_clip(source.name, reader.info.frame_count)
-            tracks, covered = _find_people(reader, writer, settings, estimator, watch, progress, room)
-        times = writer.read_times()
-        frames = len(times)
-        if frames == 0:
-            raise VideoError(f"{source.path}: not one frame could be read")
-        fps = (
-            (frames - 1) / (times[-1] - times[0]) if frames > 1 and times[-1] > times[0] else reader.info.fps
+@dataclass
+class ExtractionRun:
+    """What all clips of one run share: the estimator with its networks loaded, the time spent, the disk taken.
+
+    Attributes:
+        workspace: where the tracks are kept.
+        settings: how to decode, find people and track them.
+        estimator: its networks loaded.
+        watch: time spent by stage.
+        budget: disk that the joints' features may take.
+        train: whether `train` shall learn from these clips.
+        quiet: no progress.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    estimator: PoseEstimator
+    watch: Stopwatch
+    budget: FeatureDiskBudget
+    train: bool
+    quiet: bool
+
+    def clip(self, source: VideoSource, title: str) -> tuple[ClipEntry, bool]:
+        """The workspace's entry of a video, extracted unless it is there; and whether it was extracted now.
+
+        Raises:
+            VideoError: the video cannot be used.
+            OutputError: the tracks cannot be written.
+        """
+        key = clip_key(content_hash(source), self.settings, self.estimator)
+        entry = self.workspace.find(key)
+        if entry is None:
+            return self._extract(source, key, title), True
+        logger.info("%s: its tracks are there already", source.name)
+        return self.workspace.promote(entry) if self.train else entry, False
+
+    def _extract(self, source: VideoSource, key: str, title: str) -> ClipEntry:
+        skeleton = get_skeleton(self.estimator.skeleton)
+        location = str(Path(source.path).resolve())
+        clip = self.workspace.name_for(source.name, location, key)
+        path = self.workspace.tracks_path(clip)
+        with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
+            with stage(title, "frames", reader.info.frame_count, self.quiet) as progress:
+                self.budget.announce_clip(source.name, reader.info.frame_count)
+                tracks, covered = self._find_people(reader, writer, progress)
+            times = writer.read_times()
+            frames = len(times)
+            if frames == 0:
+                raise VideoError(f"{source.path}: not one frame could be read")
+            moving = frames > 1 and times[-1] > times[0]
+            fps = (frames - 1) / (times[-1] - times[0]) if moving else reader.info.fps
+            damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
+            for text in damage:
+                logger.warning("%s: damaged at %s; its readable frames are used", source.name, text)
+            provenance = {
+                "source": location,
+                "key": key,
+                "train": self.train,
+                "settings": self.settings.for_tracks(),
+                "estimator": self.estimator.identity,
+                "versions": versions(),
+                "summary": {
+                    "frames": frames,
+                    "rows": writer.rows,
+                    "tracks": tracks,
+                    "seconds": round(float(times[-1] - times[0] + 1 / fps), 3),
+                    "coverage": round(covered / frames, 4),
+                    "damage": damage,
+                },
+            }
+            writer.finish(
+                clip=clip,
+                skeleton=skeleton.name,
+                num_joints=skeleton.num_joints,
+                fps=float(fps),
+                frame_size=reader.info.frame_size,
+                provenance=provenance,
+            )
+        entry = entry_of(provenance, clip)
+        self.workspace.record(entry)
+        self.watch.lap("writing")
+        return entry
+
+    def _find_people(self, reader: VideoReader, writer: TracksWriter, progress: Progress) -> tuple[int, int]:
+        """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
+        info, estimator, watch = reader.info, self.estimator, self.watch
+        estimator.start(info.fps, info.frame_size)
+        tracker = PeopleTracker(
+            self.settings.tracking, info.fps, info.frame_size, get_skeleton(estimator.skeleton)
         )
-        damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
-        for text in damage:
-            logger.warning("%s: damaged at %s; its readable frames are used", source.name, text)
-        provenance = {
-            "source": location,
-            "key": key,
-            "train": train,
-            "settings": settings.for_tracks(),
-            "estimator": estimator.identity,
-            "versions": versions(),
-            "summary": {
-                "frames": frames,
-                "rows": writer.rows,
-                "tracks": tracks,
-                "seconds": round(float(times[-1] - times[0] + 1 / fps), 3),
-                "coverage": round(covered / frames, 4),
-                "damage": damage,
-            },
-        }
-        writer.finish(
-            clip=clip,
-            skeleton=skeleton.name,
-            num_joints=skeleton.num_joints,
-            fps=float(fps),
-            frame_size=reader.info.frame_size,
-            provenance=provenance,
-        )
-    entry = entry_of(provenance, clip)
-    workspace.record(entry)
-    watch.lap("writing")
-    return entry
+        ids: set[int] = set()
+        covered = 0
 
+        def write(emitted: list[TrackedPeople]) -> None:
+            nonlocal covered
+            watch.lap("tracking")
+            for people in emitted:
+                self.budget.reserve(len(people.ids))
+                writer.add_people(people.frame, people.ids, people.people)
+                ids.update(people.ids.tolist())
+                covered += len(people.ids) > 0
+            watch.lap("writing")
 
-def _find_people(
-    reader: VideoReader,
-    writer: TracksWriter,
-    settings: Settings,
-    estimator: PoseEstimator,
-    watch: Stopwatch,
-    progress: Progress,
-    room: FeatureDiskBudget,
-) -> tuple[int, int]:
-    """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
-    info = reader.info
-    estimator.start(info.fps, info.frame_size)
-    tracker = PeopleTracker(settings.tracking, info.fps, info.frame_size, get_skeleton(estimator.skeleton))
-    ids: set[int] = set()
-    covered = 0
-
-    def write(emitted: list[TrackedPeople]) -> None:
-        nonlocal covered
-        watch.lap("tracking")
-        for people in emitted:
-            room.reserve(len(people.ids))
-            writer.add_people(people.frame, people.ids, people.people)
-            ids.update(people.ids.tolist())
-            covered += len(people.ids) > 0
-        watch.lap("writing")
-
-    watch.lap("opening")
-    with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
-        while batch := list(islice(frames, estimator.batch_size)):
+        watch.lap("opening")
+        with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
+            while batch := list(islice(frames, estimator.batch_size)):
+                watch.lap("decoding")
+                found = estimator.estimate(batch)
+                watch.lap("estimating")
+                for frame, people in zip(batch, found, strict=True):
+                    writer.add_frame(frame.time_s)
+                    write(tracker.update(frame, people))
+                progress.advance(len(batch), f"{len(ids)} tracks")
+                batch.clear()  # its pictures make room for the next ones
             watch.lap("decoding")
-            found = estimator.estimate(batch)
-            watch.lap("estimating")
-            for frame, people in zip(batch, found, strict=True):
-                writer.add_frame(frame.time_s)
-                write(tracker.update(frame, people))
-            progress.advance(len(batch), f"{len(ids)} tracks")
-            batch.clear()  # its pictures make room for the next ones
-        watch.lap("decoding")
-    write(tracker.finish())
-    return len(ids), covered
+        write(tracker.finish())
+        return len(ids), covered
 
 
 def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:

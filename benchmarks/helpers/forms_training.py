@@ -24,7 +24,7 @@ from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import Checkpoint
 from anomaly.training.curves import Curves
 from anomaly.training.held_out import split_held_out
-from anomaly.training.run import Run
+from anomaly.training.run import TrainingRun
 from anomaly.training.steps import assign_all
 from anomaly.training.train import finetune, initialise, pretrain
 from pose_extract.tracks.records import ClipTracks
@@ -148,9 +148,9 @@ class Shared:
         }
         return model
 
-    def _run(self, network: Network, settings: ModelSettings, rng: np.random.Generator) -> Run:
+    def _run(self, network: Network, settings: ModelSettings, rng: np.random.Generator) -> TrainingRun:
         nothing_kept = Curves(None, settings.clustering.clusters)
-        return Run(network, rng, "cpu", Checkpoint(None, ""), nothing_kept, _silent)
+        return TrainingRun(network, rng, "cpu", Checkpoint(None, ""), nothing_kept, _silent)
 
 
 def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:

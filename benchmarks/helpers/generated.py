@@ -18,8 +18,8 @@ def wandering_clip(name: str, people: int, frames: int, seed: int, fps: float = 
     keypoints = np.empty((frames, people, joints, 3), np.float32)
     keypoints[..., :2] = body + limbs + rng.uniform(100, 400, (people, 1, 2)).astype(np.float32)
     keypoints[..., 2] = rng.uniform(0.5, 1, (frames, people, joints))
-    keypoints = keypoints.reshape(-1, joints, 3)
-    boxes = np.concatenate([keypoints[..., :2].min(axis=1), keypoints[..., :2].max(axis=1)], axis=1)
+    rows = keypoints.reshape(-1, joints, 3)
+    boxes = np.concatenate([rows[..., :2].min(axis=1), rows[..., :2].max(axis=1)], axis=1)
     return ClipTracks(
         clip=name,
         skeleton=COCO18.name,
@@ -28,6 +28,6 @@ def wandering_clip(name: str, people: int, frames: int, seed: int, fps: float = 
         time_s=np.arange(frames) / fps,
         frame=np.repeat(np.arange(frames, dtype=np.int32), people),
         track=np.tile(np.arange(1, people + 1, dtype=np.int32), frames),
-        keypoints=keypoints,
+        keypoints=rows,
         boxes=boxes,
     )

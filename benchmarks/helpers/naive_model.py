@@ -117,7 +117,8 @@ class NaiveNetwork(nn.Module):
         model, windows = settings.model, settings.windows
         static = torch.from_numpy(static_adjacency(windows.body, model.partition))
         common = {"static": static, "kernel": model.temporal_kernel}
-        width, blocks = windows.channels, []
+        width = windows.channels
+        blocks: list[nn.Module] = []
         for factor, stride in zip(model.encoder, model.strides, strict=True):
             blocks.append(Block(width, factor * model.width, stride=stride, dropout=model.dropout, **common))
             width = factor * model.width
