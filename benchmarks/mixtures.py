@@ -51,7 +51,7 @@ def _of(pixels: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Array]:
         height = np.nanmedian(np.nanmax(points[..., 1], axis=2) - np.nanmin(points[..., 1], axis=2), axis=1)
         height = np.maximum(np.nan_to_num(height), 8)
         whole, trunk = np.nanmean(points, axis=2), np.nanmean(points[:, :, _TRUNK], axis=2)
-        centre: np.ndarray = np.where(np.isfinite(trunk), trunk, whole)
+        centre = np.asarray(np.where(np.isfinite(trunk), trunk, whole))
         steps = np.diff(centre, axis=1) / height[:, None, None]
         velocity = np.nan_to_num(np.nanmean(steps, axis=1))
         speed = np.nan_to_num(np.nanmean(np.linalg.norm(steps, axis=2), axis=1))

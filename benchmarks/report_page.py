@@ -103,7 +103,7 @@ def write(folder: Path, clips: int, frames: int, people: int) -> tuple[Report, f
         for n in range(clips)
     )
     start = time.monotonic()
-    with patch("pipeline.review.clip.score_parts", made_up_parts):
+    with patch("pipeline.review.clip.score_chunks", made_up_parts):
         report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)
     return report, time.monotonic() - start
 

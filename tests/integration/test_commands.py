@@ -425,7 +425,7 @@ def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path,
     tables = []
     original = module.score_chunks
     for chunk in (10**9, 37):
-        monkeypatch.setattr(module, "score_parts", lambda s, t, chunk=chunk: original(s, t, chunk))
+        monkeypatch.setattr(module, "score_chunks", lambda s, t, chunk=chunk: original(s, t, chunk))
         path = tmp_path / f"{chunk}.csv"
         module.score_tracks(scorer, tracks, tmp_path / "s.csv", explain=path, quiet=True)
         tables.append({(r["track_id"], r["first_frame"], r["last_frame"]): r for r in read_csv(path)})

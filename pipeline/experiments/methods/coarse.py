@@ -167,7 +167,7 @@ class Coarse:
         task, clips, settings = self.tasks[cell.name], self.actions.clips(cell.seed), self.settings
         picked = training_clips(clips.train, task)
         tracks = [self._cleaned(clip) for clip in picked]
-        # As `anomaly.training.train.learn` divides them, so that all methods learn from the same windows.
+        # As `anomaly.training.train.fit_network` divides them, so that all methods learn from the same windows.
         rng = np.random.default_rng(task.seed)
         fit, held_out = split_held_out(tracks, settings.calibration.held_out, rng, whole=True)
         held = {id(clip) for clip in held_out}

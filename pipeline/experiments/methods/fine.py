@@ -208,7 +208,7 @@ class Fine:
             clean_tracks(load_tracks(workspace.tracks_path(entry.clip), features=False), settings.cleaning)
             for entry in workspace.training_clips()
         ]
-        # As `anomaly.training.train.learn` divides them, so that all methods learn from the same windows.
+        # As `anomaly.training.train.fit_network` divides them, so that all methods learn from the same windows.
         rng = np.random.default_rng(cell.seed)
         fit, held_out = split_held_out(tracks, settings.calibration.held_out, rng)
         stride = settings.windows.train_stride
