@@ -46,8 +46,9 @@ from pipeline.synthetic.street.errors import estimated
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.errors import TrainingError
 from pose_extract.files import write_atomically
-from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.settings import CleaningSettings
 
 MEASURES = {"micro_auc": "micro AUC", "macro_auc": "macro AUC", "ap": "AP", "eer": "EER"}
 

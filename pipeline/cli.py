@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from keyword import iskeyword
 
+from pipeline.versions import package_version
 from pose_extract.errors import GepcError
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
@@ -51,14 +51,6 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     return parser
-
-
-def package_version() -> str:
-    """The installed version of gepc-pipeline."""
-    try:
-        return version("gepc-pipeline")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 _PACKAGES = ("gepc-pipeline", "numpy", "opencv-python", "torch", "scikit-learn", "ai-edge-litert", "trackers")
 
 
+def package_version() -> str:
+    """The installed version of gepc-pipeline."""
+    try:
+        return version("gepc-pipeline")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
 def versions() -> dict[str, str]:
     """Version of Python and of each package that shapes a result; those not installed are left out."""
     found = {"python": platform.python_version()}

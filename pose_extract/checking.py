@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -77,6 +78,40 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return value
     name = getattr(kind, "__name__", str(kind))
     raise ConfigError(f"config: {path}: expected {name}, got {value!r}")
+
+
+def expect_between(
+    section: str,
+    settings: object,
+    low: float,
+    high: float,
+    *keys: str,
+    above: bool = False,
+    below: bool = False,
+) -> None:
+    """Raise ConfigError unless settings of a section are finite numbers of ``low`` to ``high``.
+
+    Args:
+        section: the config section's name.
+        settings: the section's dataclass.
+        low: the lowest value; with ``above``, the value itself is not allowed.
+        high: the highest value, infinity for any; with ``below``, the value itself is not allowed.
+        keys: the settings to check, each a number.
+        above: whether values must be above ``low``.
+        below: whether values must be below ``high``.
+    """
+    for key in keys:
+        value = getattr(settings, key)
+        enough = value > low if above else value >= low
+        if enough and value != math.inf and (value < high if below else value <= high):
+            continue
+        if high == math.inf:
+            want = f"above {low:g}" if above else f"{low:g} or more"
+        elif above or below:
+            want = f"{'above' if above else 'at least'} {low:g} and {'below' if below else 'up to'} {high:g}"
+        else:
+            want = f"{low:g} to {high:g}"
+        raise ConfigError(f"config: {section}.{key}: expected a number {want}, got {value!r}")
 
 
 def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:

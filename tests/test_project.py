@@ -1,5 +1,7 @@
 """The project's own promises: layout, dependencies with reasons, docker steps that are the Makefile's."""
 
+import ast
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -42,9 +44,154 @@ def test_compose_runs_makefile_targets_in_images_that_exist():
             assert set(service["command"]) <= makefile_targets()
 
 
-def test_layers_import_only_downwards():
-    """`pose_extract` knows nothing of `anomaly`; both know nothing of `pipeline`."""
-    for package, forbidden in (("pose_extract", ("anomaly", "pipeline")), ("anomaly", ("pipeline",))):
-        for path in (ROOT / package).rglob("*.py"):
-            found = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
-            assert not set(found) & set(forbidden), path
+PACKAGES = ("pose_extract", "anomaly", "pipeline", "benchmarks")
+
+# The floors of the house, lowest first: rooms of a floor import only from floors below it. See ARCHITECTURE.md.
+FLOORS = {
+    "pose_extract": (
+        ("errors",),
+        ("checking", "files", "devices"),
+        ("skeletons",),
+        ("tracks",),
+        ("video", "tracking", "patches", "estimators"),
+        ("formats",),
+    ),
+    "anomaly": (
+        ("settings", "runtime", "evaluation"),
+        ("data", "networks"),
+        ("normality",),
+        ("scoring",),
+        ("training", "bundle"),
+        ("baselines",),
+    ),
+    "pipeline": (
+        ("versions", "workspace", "progress", "events", "labels", "synthetic"),
+        ("settings", "pictures", "patches"),
+        ("scoring", "extraction", "training", "doctor"),
+        ("io", "evaluation", "review", "outputs", "api"),
+        ("datasets", "demo"),
+        ("experiments",),
+        ("commands",),
+        ("cli",),
+    ),
+    "benchmarks": (("helpers",),),
+}
+
+MOST_LINES, MOST_FILES = 350, 12
+
+
+@functools.cache
+def sources() -> dict[str, Path]:
+    """Module -> its file, of everything but the tests."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+    }
+
+
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Module -> the project's modules that it imports anywhere: lazily and for the type checker only, too."""
+    found: dict[str, set[str]] = {}
+    for module, path in sources().items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {
+                    inner if (inner := f"{node.module}.{alias.name}") in sources() else node.module
+                    for alias in node.names
+                }
+        found[module] = {name for name in names if name in sources() and name != module}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The sets of modules each of which leads back to itself (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for other in sorted(graph.get(module, ())):
+            if other not in index:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], index[other])
+        if low[module] == index[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for module in sorted(graph):
+        if module not in index:
+            visit(module)
+    return found
+
+
+def floor_of(module: str) -> tuple[int, int, str]:
+    """The package's number, the floor within it (a package's own face is on its roof), and the room."""
+    package, *rest = module.split(".")
+    floors = FLOORS[package]
+    room = rest[0] if rest else ""
+    for number, rooms in enumerate(floors):
+        if room in rooms:
+            return PACKAGES.index(package), number, room
+    if package == "benchmarks" or not room:
+        return PACKAGES.index(package), len(floors), room
+    raise AssertionError(f"{module} stands on no floor: add its folder to FLOORS and to ARCHITECTURE.md")
+
+
+def test_no_module_imports_itself_by_a_detour():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    found = circles(imports())
+    arrows = [f"{a} -> {b}" for circle in found for a in circle for b in sorted(imports()[a] & set(circle))]
+    assert not found, "modules import each other:\n" + "\n".join(arrows)
+
+
+def test_imports_lead_to_lower_floors_only():
+    wrong = []
+    for module, others in imports().items():
+        here = floor_of(module)
+        for other in sorted(others):
+            there = floor_of(other)
+            if here[0] == there[0] == PACKAGES.index("benchmarks"):
+                continue  # measurements use each other
+            if there[::2] != here[::2] and there[:2] >= here[:2]:
+                wrong.append(f"{module} -> {other}")
+    assert not wrong, "imports that lead upwards or sideways:\n" + "\n".join(wrong)
+
+
+def test_a_file_is_read_in_one_go():
+    long = {m: n for m, path in sources().items() if (n := len(path.read_text().splitlines())) > MOST_LINES}
+    assert not long, f"more than {MOST_LINES} lines: {long}"
+
+
+def test_a_folder_with_many_files_says_why():
+    for folder in {path.parent for path in sources().values()}:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        purpose = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+        assert purpose, f"{folder.relative_to(ROOT)}: its __init__.py says nothing of what it is for"
+        assert len(files) <= MOST_FILES or "Many files:" in purpose, (
+            f"{folder.relative_to(ROOT)} has {len(files)} files; divide it, or say why in its __init__.py"
+        )
+
+
+def test_architecture_names_every_room_and_only_files_that_exist():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = {module.split(".")[1] for module in sources() if module.count(".") and "benchmarks" not in module}
+    missing = {room for room in rooms if f"`{room}`" not in text and f"{room}/" not in text}
+    assert not missing, f"ARCHITECTURE.md says nothing of {sorted(missing)}"
+    for paths in re.findall(r"`((?:anomaly|pipeline|pose_extract|tests|benchmarks)/[\w/{},.*]+)`", text):
+        head, brace, rest = paths.partition("{")
+        inner, _, tail = rest.partition("}")
+        for name in inner.split(",") if brace else [""]:
+            path = f"{head}{name}{tail}"
+            assert list(ROOT.glob(path)), f"ARCHITECTURE.md: there is no {path}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError
 
 _MOST_BLOCKS, _MOST_CHANNELS = 64, 2048  # a config from elsewhere must not be able to ask for all memory
@@ -57,15 +58,8 @@ class ClassifierSettings:
             raise ConfigError(
                 f"classifier: expected an odd temporal_kernel of 1 to 99, got {self.temporal_kernel}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"classifier: expected a dropout of at least 0 and below 1, got {self.dropout}")
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ConfigError(
-                "classifier: expected epochs of 1 or above and a batch_size of 2 or above, got "
-                f"{self.epochs} and {self.batch_size}"
-            )
-        if not 0 < self.rate < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(
-                "classifier: expected a rate above 0 and a weight_decay of 0 or above, got "
-                f"{self.rate} and {self.weight_decay}"
-            )
+        expect_between("classifier", self, 0, 1, "dropout", below=True)
+        expect_between("classifier", self, 1, math.inf, "epochs")
+        expect_between("classifier", self, 2, math.inf, "batch_size")
+        expect_between("classifier", self, 0, math.inf, "rate", above=True)
+        expect_between("classifier", self, 0, math.inf, "weight_decay")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 KERNEL_WIDTHS = ("neighbours", "scale")
@@ -40,16 +41,12 @@ class OneClassSvmSettings:
     def __post_init__(self) -> None:
         if isinstance(self.gamma, str):
             expect_one_of("one_class_svm.gamma", self.gamma, KERNEL_WIDTHS)
-        elif self.gamma <= 0:
-            raise ConfigError(f"one_class_svm: expected a gamma above 0, got {self.gamma}")
-        if not 0 < self.nu <= 1:
-            raise ConfigError(f"one_class_svm: expected a nu above 0 and up to 1, got {self.nu}")
-        if min(self.exact_up_to, self.approximate_up_to) < 2 or self.components < 1:
-            raise ConfigError(
-                "one_class_svm: expected exact_up_to and approximate_up_to of 2 or above and components of 1 or "
-                f"above, got {self.exact_up_to}, {self.approximate_up_to} and {self.components}"
-            )
-        _check_principal("one_class_svm", self.principal)
+        else:
+            expect_between("one_class_svm", self, 0, math.inf, "gamma", above=True)
+        expect_between("one_class_svm", self, 0, 1, "nu", above=True)
+        expect_between("one_class_svm", self, 2, math.inf, "exact_up_to", "approximate_up_to")
+        expect_between("one_class_svm", self, 1, math.inf, "components")
+        expect_between("one_class_svm", self, 0, math.inf, "principal")
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,9 @@ class NeighboursSettings:
     principal: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.neighbours <= self.up_to:
-            raise ConfigError(
-                f"neighbours: expected neighbours of 1 to up_to, got {self.neighbours} and {self.up_to}"
-            )
+        expect_between("neighbours", self, 1, self.up_to, "neighbours")
         expect_one_of("neighbours.distance", self.distance, NEIGHBOUR_DISTANCES)
-        _check_principal("neighbours", self.principal)
+        expect_between("neighbours", self, 0, math.inf, "principal")
 
 
 @dataclass(frozen=True)
@@ -107,18 +101,11 @@ class GaussianMixtureSettings:
     principal: int = 16
 
     def __post_init__(self) -> None:
-        if self.components < 1 or self.starts < 1 or self.max_iterations < 1:
-            raise ConfigError(
-                "gaussian_mixture: expected components, starts and max_iterations of 1 or above, got "
-                f"{self.components}, {self.starts} and {self.max_iterations}"
-            )
+        expect_between("gaussian_mixture", self, 1, math.inf, "components", "starts", "max_iterations")
         expect_one_of("gaussian_mixture.covariance", self.covariance, COVARIANCES)
-        if self.regularisation < 0 or self.up_to < 2 * self.components:
-            raise ConfigError(
-                "gaussian_mixture: expected a regularisation of 0 or above and up_to of at least twice the "
-                f"components, got {self.regularisation} and {self.up_to}"
-            )
-        _check_principal("gaussian_mixture", self.principal)
+        expect_between("gaussian_mixture", self, 0, math.inf, "regularisation")
+        expect_between("gaussian_mixture", self, 2 * self.components, math.inf, "up_to")
+        expect_between("gaussian_mixture", self, 0, math.inf, "principal")
 
 
 def _check_principal(section: str, principal: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 ASSIGNMENTS = ("softmax", "student")
@@ -66,32 +67,16 @@ class ClusteringSettings:
     kmeans_windows: int = 50_000
 
     def __post_init__(self) -> None:
-        if not 2 <= self.clusters <= 1000:
-            raise ConfigError(f"clustering: expected 2 to 1000 clusters, got {self.clusters}")
+        expect_between("clustering", self, 2, 1000, "clusters")
         expect_one_of("clustering.assignment", self.assignment, ASSIGNMENTS)
         expect_one_of("clustering.target", self.target, TARGETS)
         expect_one_of("clustering.divergence", self.divergence, DIVERGENCES)
         expect_one_of("clustering.reduction", self.reduction, REDUCTIONS)
         expect_one_of("clustering.start", self.start, STARTS)
-        if self.freedom <= 0:
-            raise ConfigError(f"clustering: expected a freedom above 0, got {self.freedom}")
-        if self.temperature < 0:
-            raise ConfigError(
-                f"clustering: expected a temperature of 0 (automatic) or above, got {self.temperature}"
-            )
-        if not 0 < self.start_entropy < 1:
-            raise ConfigError(
-                f"clustering: expected a start_entropy between 0 and 1, got {self.start_entropy}"
-            )
-        if self.weight < 0 or not 0 <= self.stop_share <= 1:
-            raise ConfigError(
-                f"clustering: expected a weight of 0 or above and a stop_share of 0 to 1, got {self.weight} "
-                f"and {self.stop_share}"
-            )
-        if self.target_every < 1 or self.stop_after < 0 or self.kmeans_starts < 1:
-            raise ConfigError(
-                "clustering: expected target_every and kmeans_starts of 1 or above and stop_after of 0 or above, got "
-                f"{self.target_every}, {self.kmeans_starts} and {self.stop_after}"
-            )
+        expect_between("clustering", self, 0, math.inf, "freedom", above=True)
+        expect_between("clustering", self, 0, math.inf, "temperature", "weight", "stop_after")
+        expect_between("clustering", self, 0, 1, "start_entropy", above=True, below=True)
+        expect_between("clustering", self, 0, 1, "stop_share")
+        expect_between("clustering", self, 1, math.inf, "target_every", "kmeans_starts")
         if self.kmeans_windows < self.clusters:
             raise ConfigError(f"clustering: expected kmeans_windows of at least K, got {self.kmeans_windows}")

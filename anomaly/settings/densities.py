@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 NETWORK_PARTS = ("clustering", "reconstruction")
@@ -44,24 +44,14 @@ class DensitySettings:
 
     def __post_init__(self) -> None:
         expect_one_of("densities.camera", self.camera, CAMERAS)
-        most = max(self.components, self.pose_components)
-        if (
-            min(self.components, self.pose_components) < 1
-            or most > _MOST_COMPONENTS
-            or self.windows < 2 * most
-        ):
+        expect_between("densities", self, 1, _MOST_COMPONENTS, "components", "pose_components")
+        if self.windows < 2 * max(self.components, self.pose_components):
             raise ConfigError(
-                f"densities: expected components of 1 to {_MOST_COMPONENTS} and windows of at least twice as many, got "
-                f"{self.components}, {self.pose_components} and {self.windows}"
+                f"densities: expected windows of at least twice the components, got {self.windows}"
             )
-        epochs = self.predictor_epochs, self.pretext_epochs
-        if not 1 <= self.width <= _MOST_WIDTH or min(epochs) < 1 or max(epochs) > _MOST_EPOCHS:
-            raise ConfigError(
-                f"densities: expected a width of 1 to {_MOST_WIDTH} and predictor_epochs and pretext_epochs of 1 to "
-                f"{_MOST_EPOCHS}, got {self.width}, {epochs[0]} and {epochs[1]}"
-            )
-        if not 2 <= self.folds <= _MOST_FOLDS:
-            raise ConfigError(f"densities: expected 2 to {_MOST_FOLDS} folds, got {self.folds}")
+        expect_between("densities", self, 1, _MOST_WIDTH, "width")
+        expect_between("densities", self, 1, _MOST_EPOCHS, "predictor_epochs", "pretext_epochs")
+        expect_between("densities", self, 2, _MOST_FOLDS, "folds")
 
     def components_of(self, part: str) -> int:
         """Components of the mixture of one of `FITTED_PARTS`."""

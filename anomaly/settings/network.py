@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 ADJACENCIES = ("static", "global", "inferred")
@@ -68,8 +68,7 @@ class NetworkSettings:
             raise ConfigError(
                 f"model: expected an odd temporal_kernel of 1 to 99, got {self.temporal_kernel}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"model: expected a dropout of at least 0 and below 1, got {self.dropout}")
+        expect_between("model", self, 0, 1, "dropout", below=True)
         unknown = set(self.adjacencies) - set(ADJACENCIES)
         if unknown or not self.adjacencies or len(set(self.adjacencies)) != len(self.adjacencies):
             raise ConfigError(f"model: expected adjacencies out of {ADJACENCIES}, got {self.adjacencies}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 FORMS = ("gaussian", "logratio", "dirichlet")
@@ -36,17 +37,12 @@ class NormalitySettings:
     regularisation: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not 1 <= self.components <= 1000 or self.max_iterations < 1 or self.every < 1:
-            raise ConfigError(
-                "normality: expected 1 to 1000 components and max_iterations and every of 1 or above, got "
-                f"{self.components}, {self.max_iterations} and {self.every}"
-            )
+        expect_between("normality", self, 1, 1000, "components")
+        expect_between("normality", self, 1, math.inf, "max_iterations", "every")
         expect_one_of("normality.form", self.form, FORMS)
-        if not 0 <= self.shrinkage < 1 or self.regularisation < 0:
-            raise ConfigError(
-                "normality: expected a shrink of at least 0 and below 1 and a regularisation of 0 or above, got "
-                f"{self.shrink} and {self.regularisation}"
-            )
+        if self.shrink is not None:
+            expect_between("normality", self, 0, 1, "shrink", below=True)
+        expect_between("normality", self, 0, math.inf, "regularisation")
         if self.form == "dirichlet" and self.shrinkage < 1e-9:
             raise ConfigError(
                 f"normality: expected a shrink above 1e-9 for the form dirichlet, got {self.shrink}: a Dirichlet "

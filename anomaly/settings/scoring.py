@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly.settings.densities import NETWORK_PARTS, PARTS
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 FRAME_MODES = ("backtracked", "online")
@@ -29,12 +29,7 @@ class CalibrationSettings:
     false_alarm_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1:
-            raise ConfigError(f"calibration: expected held_out between 0 and 1, got {self.held_out}")
-        if not 0 < self.false_alarm_rate < 1:
-            raise ConfigError(
-                f"calibration: expected a false_alarm_rate between 0 and 1, got {self.false_alarm_rate}"
-            )
+        expect_between("calibration", self, 0, 1, "held_out", "false_alarm_rate", above=True, below=True)
 
 
 @dataclass(frozen=True)
@@ -69,8 +64,7 @@ class ScoringSettings:
         expect_one_of("scoring.tail", self.tail, TAIL_FORMS)
         if not self.parts or set(self.parts) - set(PARTS) or len(set(self.parts)) != len(self.parts):
             raise ConfigError(f"scoring: expected parts out of {PARTS}, got {self.parts}")
-        if not 0 <= self.smoothing_s <= 3600:
-            raise ConfigError(f"scoring: expected a smoothing_s of 0 to 3600, got {self.smoothing_s}")
+        expect_between("scoring", self, 0, 3600, "smoothing_s")
 
     @property
     def needs_decoder(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 # name -> (mirrored first, rotation in degrees)
@@ -58,22 +59,12 @@ class TrainingSettings:
             raise ConfigError(
                 f"training: expected transforms out of {tuple(TRANSFORMS)}, got {self.transforms}"
             )
-        if (
-            self.batch_size < 2
-            or self.pretrain_epochs < 0
-            or self.finetune_epochs < 0
-            or self.pretrain_swings < 1
-        ):
-            raise ConfigError(
-                "training: expected a batch_size of 2 or above, epochs of 0 or above and pretrain_swings of 1 or "
-                f"above, got {self.batch_size}, {self.pretrain_epochs}, {self.finetune_epochs}, {self.pretrain_swings}"
-            )
-        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1]:
+        expect_between("training", self, 2, math.inf, "batch_size")
+        expect_between("training", self, 0, math.inf, "pretrain_epochs", "finetune_epochs", "weight_decay")
+        expect_between("training", self, 1, math.inf, "pretrain_swings")
+        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1] < math.inf:
             raise ConfigError(
                 f"training: expected pretrain_rate as [lowest, highest], above 0, got {self.pretrain_rate}"
             )
-        if self.finetune_rate <= 0 or not 0 < self.finetune_decay <= 1 or self.weight_decay < 0:
-            raise ConfigError(
-                "training: expected a finetune_rate above 0, a finetune_decay of up to 1 and a weight_decay of 0 or "
-                f"above, got {self.finetune_rate}, {self.finetune_decay} and {self.weight_decay}"
-            )
+        expect_between("training", self, 0, math.inf, "finetune_rate", above=True)
+        expect_between("training", self, 0, 1, "finetune_decay", above=True)

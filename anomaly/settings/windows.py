@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import SKELETONS, Skeleton, SkeletonDeclaration, get_skeleton
 from pose_extract.skeletons.skeleton import two_people
@@ -95,22 +96,12 @@ class WindowSettings:
                 "windows: expected patch_channels of 0 to 65536, and 0 without patch features, got "
                 f"{self.patch_channels}"
             )
-        if not 2 <= self.frames <= 1000 or not 0 < self.fps <= 1000:
-            raise ConfigError(
-                f"windows: expected 2 to 1000 frames at a frame rate of up to 1000, got {self.frames} at {self.fps}"
-            )
-        if self.train_stride < 1 or self.score_stride < 1:
-            raise ConfigError(
-                f"windows: expected strides of 1 or above, got {self.train_stride} and {self.score_stride}"
-            )
-        if not 0 <= self.max_missing <= self.frames - 2:
-            raise ConfigError(
-                f"windows: expected max_missing of 0 to {self.frames - 2}, got {self.max_missing}"
-            )
-        if self.shortest and not 2 <= self.shortest <= self.frames:
-            raise ConfigError(
-                f"windows: expected shortest of 0 or of 2 to {self.frames} frames, got {self.shortest}"
-            )
+        expect_between("windows", self, 2, 1000, "frames")
+        expect_between("windows", self, 0, 1000, "fps", above=True)
+        expect_between("windows", self, 1, math.inf, "train_stride", "score_stride")
+        expect_between("windows", self, 0, self.frames - 2, "max_missing")
+        if self.shortest:
+            expect_between("windows", self, 2, self.frames, "shortest")
         if self.scale == "stature" and (
             self.depth or self.people != 1 or standing_joints(self.person) < FEWEST_STANDING
         ):
@@ -122,17 +113,9 @@ class WindowSettings:
                 "windows: expected a smoothing_s of 0 to 10, and 0 with extent clip, got "
                 f"{self.smoothing_s} with extent {self.extent}"
             )
-        if self.min_frames < 2:
-            raise ConfigError(f"windows: expected min_frames of 2 or above, got {self.min_frames}")
-        if not 0 <= self.min_confidence < 1 or not 1 <= self.min_joints <= joints:
-            raise ConfigError(
-                "windows: expected a min_confidence of at least 0 and below 1 and min_joints of 1 to V, got "
-                f"{self.min_confidence} and {self.min_joints}"
-            )
-        if not 0 <= self.min_certainty < 1:
-            raise ConfigError(
-                f"windows: expected a min_certainty of at least 0 and below 1, got {self.min_certainty}"
-            )
+        expect_between("windows", self, 2, math.inf, "min_frames")
+        expect_between("windows", self, 1, joints, "min_joints")
+        expect_between("windows", self, 0, 1, "min_confidence", "min_certainty", below=True)
 
     @cached_property
     def person(self) -> Skeleton:

@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     import platform
     import sys
 
-    from pipeline.cli import package_version
     from pipeline.doctor.diagnosis import examine
     from pipeline.doctor.facts import Job
+    from pipeline.versions import package_version
 
     if sys.stderr.isatty() and not args.quiet:
         print("trying every import, ten seconds or so ...", file=sys.stderr)

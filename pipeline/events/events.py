@@ -9,48 +9,10 @@ from numpy.typing import NDArray
 
 from anomaly.evaluation.intervals import runs_of
 from anomaly.scoring.scores import ClipScores, FrameScores
-from pose_extract.errors import ConfigError
+from pipeline.events.settings import EventSettings
 from pose_extract.tracks.records import ClipTracks
 
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
-
-
-@dataclass(frozen=True)
-class EventSettings:
-    """How alarms become events (config section ``events``).
-
-    Attributes:
-        merge_gap_s: alarms no more seconds apart are one event.
-        min_s: an event that is shorter, in seconds, is left out; judged after merging.
-        most_people: so many of an event's people are named, the worst ones.
-        margin_s: an event's video begins so many seconds before it and ends so many after it.
-        most_clip_s: seconds of an event's video; of a longer event, the part around its peak.
-        most_pictures: so many events of a clip get a thumbnail and a video, the worst ones.
-    """
-
-    merge_gap_s: float = 1.0
-    min_s: float = 0.2
-    most_people: int = 10
-    margin_s: float = 2.0
-    most_clip_s: float = 60.0
-    most_pictures: int = 500
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.merge_gap_s <= 86_400 and 0 <= self.min_s <= 86_400):
-            raise ConfigError(
-                "events: expected merge_gap_s and min_s of 0 to 86400 seconds, got "
-                f"{self.merge_gap_s} and {self.min_s}"
-            )
-        if not (0 <= self.margin_s <= 3600 and 1 <= self.most_clip_s <= 86_400):
-            raise ConfigError(
-                "events: expected a margin_s of 0 to 3600 and a most_clip_s of 1 to 86400 seconds, got "
-                f"{self.margin_s} and {self.most_clip_s}"
-            )
-        if not (0 <= self.most_people <= 1000 and 0 <= self.most_pictures <= 100_000):
-            raise ConfigError(
-                "events: expected most_people of 0 to 1000 and most_pictures of 0 to 100000, got "
-                f"{self.most_people} and {self.most_pictures}"
-            )
 
 
 @dataclass(frozen=True)

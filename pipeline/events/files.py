@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.events.events import Event, EventSettings
+from pipeline.events.events import Event
+from pipeline.events.settings import EventSettings
 from pose_extract.errors import UsageError
 from pose_extract.files import write_atomically
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pipeline.synthetic.motion.behaviours import ABNORMAL, APPEARANCE
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 DIRECTIONS = ("few-vs-many", "many-vs-few")
@@ -96,14 +97,8 @@ class ExperimentOptions:
             )
         if self.train_videos and not self.videos:
             raise ConfigError("experiment.train_videos: expected videos too, for the test clips")
-        if self.random_splits < 0 or self.split_actions < 1:
-            raise ConfigError(
-                "experiment: expected random_splits of 0 or above and split_actions of 1 or above, got "
-                f"{self.random_splits} and {self.split_actions}"
-            )
-        if min(self.street_normal_clips, self.street_test_clips) < 1:
-            raise ConfigError(
-                "experiment: expected at least one street clip to learn from and one to test on"
-            )
-        if not all(1 <= s <= 3600 for s in (self.street_normal_s, self.street_test_s)):
-            raise ConfigError("experiment: expected street clips of 1 to 3600 seconds")
+        expect_between("experiment", self, 0, math.inf, "random_splits")
+        expect_between(
+            "experiment", self, 1, math.inf, "split_actions", "street_normal_clips", "street_test_clips"
+        )
+        expect_between("experiment", self, 1, 3600, "street_normal_s", "street_test_s")

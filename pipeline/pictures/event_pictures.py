@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.events.events import Event, EventSettings
+from pipeline.events.events import Event
+from pipeline.events.settings import EventSettings
 from pipeline.pictures.drawing import anomaly_colour, write_text
 from pose_extract.files import write_atomically
 from pose_extract.tracks.records import ClipTracks

@@ -5,6 +5,7 @@ Knows nothing of models: it draws a timeline of percentiles among normal behavio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.drawing import draw_people
 from pipeline.pictures.score_panel import ALARM, ScorePanel
-from pose_extract.errors import ConfigError
+from pose_extract.checking import expect_between
 from pose_extract.skeletons import SKELETONS, Skeleton
 from pose_extract.tracks.records import ClipTracks, Frame
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
@@ -46,14 +47,8 @@ class OverlaySettings:
     audio: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_confidence <= 1:
-            raise ConfigError(f"overlay.min_confidence: expected 0..1, got {self.min_confidence}")
-        if not self.seconds_shown > 0:
-            raise ConfigError(
-                f"overlay.seconds_shown: expected more than 0 seconds, got {self.seconds_shown}"
-            )
-        if not 0 <= self.panel <= 1:
-            raise ConfigError(f"overlay.panel: expected a share of 0..1, got {self.panel}")
+        expect_between("overlay", self, 0, 1, "min_confidence", "panel")
+        expect_between("overlay", self, 0, math.inf, "seconds_shown", above=True)
 
 
 def write_overlay(

@@ -19,7 +19,7 @@ from anomaly.bundle.files import write_marked
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores, alarm_percentile, alarm_threshold
 from anomaly.scoring.threshold import MarkedThreshold
-from pipeline.events.events import EventSettings
+from pipeline.events.settings import EventSettings
 from pipeline.progress import stage
 from pipeline.review.marks import FALSE, RIGHT, Mark, write_marks
 from pipeline.review.thresholds import spans

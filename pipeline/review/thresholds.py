@@ -12,7 +12,7 @@ from anomaly.evaluation.intervals import frame_seconds, runs_of
 from anomaly.scoring.calibration import Calibration, threshold
 from anomaly.scoring.smoothing import smooth
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ScoringSettings
-from pipeline.events.events import EventSettings
+from pipeline.events.settings import EventSettings
 
 LOWEST_SHARE = 0.2  # of normal frames above the lowest stop: nobody looks through more
 _BELOW, _ABOVE = 40, 40  # stops among the normal scores, and beyond them

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from anomaly.settings import ModelSettings
-from pipeline.events.events import EventSettings
+from pipeline.events.settings import EventSettings
 from pipeline.settings.dataset import DatasetSettings
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError
@@ -24,7 +24,7 @@ from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 from pose_extract.patches.settings import PatchSettings
 from pose_extract.tracking import TrackingSettings
-from pose_extract.tracks.cleaning import CleaningSettings
+from pose_extract.tracks.settings import CleaningSettings
 from pose_extract.video import VideoSettings
 
 # Sections that only `pipeline.experiments.settings` has; a config with them is one of the pipeline too.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, field
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 LABEL_KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad", "actions")
@@ -86,8 +87,7 @@ class DatasetSettings:
             )
         if self.test and not self.labels and self.label_kind != "actions":
             raise ConfigError("dataset.labels: expected the file or folder of the test clips' labels")
-        if self.tolerance < 0:
-            raise ConfigError(f"dataset: expected a tolerance of 0 or above, got {self.tolerance}")
+        expect_between("dataset", self, 0, math.inf, "tolerance")
         for clip, first, end in self.excluded_frames:
             if not 0 <= first < end:
                 raise ConfigError(

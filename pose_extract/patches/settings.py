@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import expect_between, expect_one_of
 
 SOURCES = ("crops", "network")
 
@@ -45,16 +44,11 @@ class PatchSettings:
 
     def __post_init__(self) -> None:
         expect_one_of("patches.source", self.source, SOURCES)
-        for name, low, high in (
-            ("size", 4, 128),
-            ("relative", 0, 2),
-            ("min_confidence", 0, 0.999),
-            ("width", 1, 256),
-            ("blocks", 1, 18),
-            ("crops", 100, 10_000_000),
-            ("epochs", 1, 1000),
-            ("most_gb", 0, 1e6),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"patches.{name}: expected {low} to {high}, got {value}")
+        expect_between("patches", self, 4, 128, "size")
+        expect_between("patches", self, 0, 2, "relative")
+        expect_between("patches", self, 0, 0.999, "min_confidence")
+        expect_between("patches", self, 1, 256, "width")
+        expect_between("patches", self, 1, 18, "blocks")
+        expect_between("patches", self, 100, 10_000_000, "crops")
+        expect_between("patches", self, 1, 1000, "epochs")
+        expect_between("patches", self, 0, 1e6, "most_gb")

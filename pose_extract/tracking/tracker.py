@@ -14,74 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import ConfigError
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracking.association import PoseAssociator, PoseSimilarity
 from pose_extract.tracking.clothing import clothing_histograms
 from pose_extract.tracking.crossings import ClothingMemory
 from pose_extract.tracking.linking import LEFT_S, Tracklet, link
+from pose_extract.tracking.settings import TrackingSettings
 from pose_extract.tracks.records import Frame, PoseDetections
-
-
-@dataclass(frozen=True)
-class TrackingSettings:
-    """How detections become people.
-
-    Attributes:
-        min_score: detections with a lower person score are dropped, 0..1.
-        min_similarity: least similarity (box overlap and pose) at which a detection continues a track, 0..1;
-            proportionally less below 10 frames a second.
-        pose_weight: share of keypoint similarity in that similarity, 0..1; the rest is box overlap.
-        pose_tolerance: COCO's joint tolerances are multiplied by it: people move between two frames.
-        colour_weight: how much entirely different clothes take off the similarity, 0..1.
-        min_colour: least similarity of clothing colours at which a track goes on, 0..1.
-        exchange_margin: after two people overlapped, they are taken to have been exchanged if that fits their clothes
-            better by this much, 0..1; 1 turns it off.
-        direction_weight: weight of OC-SORT's direction consistency.
-        coast_s: a track without detections is carried on by its motion alone for this long, seconds; at least 3 frames.
-        reattach_s: a lost person who comes back within this time keeps the id, seconds.
-        reattach_distance: how far from the expected place a person may come back after a second, in body heights.
-        delay_s: ids are given this long after the frame, seconds: the tracker's lag.
-        min_hits: detections that a new track needs within the delay; before, its detections are dropped.
-    """
-
-    min_score: float = 0.0
-    min_similarity: float = 0.3
-    pose_weight: float = 0.5
-    pose_tolerance: float = 2.0
-    colour_weight: float = 0.4
-    min_colour: float = 0.4
-    exchange_margin: float = 0.1
-    direction_weight: float = 0.2
-    coast_s: float = 0.3
-    reattach_s: float = 3.0
-    reattach_distance: float = 0.8
-    delay_s: float = 0.5
-    min_hits: int = 2
-
-    def __post_init__(self) -> None:
-        for name in (
-            "min_score",
-            "min_similarity",
-            "pose_weight",
-            "colour_weight",
-            "min_colour",
-            "exchange_margin",
-        ):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(
-                    f"tracking.{name}: expected a number from 0 to 1, got {getattr(self, name)}"
-                )
-        for name in ("pose_tolerance", "coast_s", "reattach_distance"):
-            if not 0.0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"tracking.{name}: expected a number above 0, got {getattr(self, name)}")
-        for name in ("direction_weight", "reattach_s", "delay_s"):
-            if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(
-                    f"tracking.{name}: expected a number of 0 or more, got {getattr(self, name)}"
-                )
-        if self.min_hits < 1:
-            raise ConfigError(f"tracking.min_hits: expected 1 or more, got {self.min_hits}")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Videos in and out, by ffmpeg in a process of its own."""
 
 from pose_extract.video.decoder import Damage
-from pose_extract.video.reader import VideoInfo, VideoReader, VideoSettings
+from pose_extract.video.reader import VideoInfo, VideoReader
+from pose_extract.video.settings import VideoSettings
 from pose_extract.video.sources import VideoSource, content_hash, find_sources
 from pose_extract.video.writer import VideoWriter
 

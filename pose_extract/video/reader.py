@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import ConfigError, VideoError
+from pose_extract.errors import VideoError
 from pose_extract.tracks.records import Frame
 from pose_extract.video.decoder import Damage, DamageLog, Decoder
 from pose_extract.video.ffmpeg import probe
+from pose_extract.video.settings import VideoSettings
 from pose_extract.video.sources import VideoSource, content_hash, find_sources
 from pose_extract.video.writer import VideoWriter
 
@@ -37,27 +38,6 @@ __all__ = [
 
 DEFAULT_IMAGE_FPS = 24.0
 """Frame rate of numbered images where the settings give none."""
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-    """How videos are read.
-
-    Attributes:
-        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. For
-            numbered images it is the rate at which they were taken (None: 24).
-        max_side: longest side of the frames in pixels; larger ones are scaled down, smaller ones are left as they are.
-            None keeps the size.
-    """
-
-    fps: float | None = None
-    max_side: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise ConfigError(f"video.fps: expected frames a second above 0 and up to 1000, got {self.fps}")
-        if self.max_side is not None and not 16 <= self.max_side <= 16384:
-            raise ConfigError(f"video.max_side: expected pixels from 16 to 16384, got {self.max_side}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.errors import estimated
 from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.cleaning import clean_tracks
+from pose_extract.tracks.settings import CleaningSettings
 
 pytestmark = pytest.mark.slow
 

@@ -117,7 +117,8 @@ def test_the_time_that_somebody_is_hidden_makes_no_windows(truth_workspace):
     """Cleaning bridges it with boxes, for the eye; the model must not see movements that nobody saw."""
 
     from anomaly.data.windows import make_windows
-    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+    from pose_extract.tracks.cleaning import clean_tracks
+    from pose_extract.tracks.settings import CleaningSettings
 
     whole = load_tracks(truth_workspace / "tracks" / "normal_0.npz")
     seen = ~((whole.frame >= 60) & (whole.frame < 90))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from anomaly.bundle import load_bundle
-from pipeline.events.events import EventSettings
+from pipeline.events.settings import EventSettings
 from pipeline.review.marks import COLUMNS
 from pipeline.scoring import load_scorer, score_chunks
 from pipeline.workspace import Workspace

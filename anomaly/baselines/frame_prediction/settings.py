@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError
 
 
@@ -57,35 +59,23 @@ class FramePredictionSettings:
     score_every: int = 1
 
     def __post_init__(self) -> None:
-        def check(ok: bool, key: str, want: str) -> None:
-            if not ok:
-                raise ConfigError(f"frame_prediction.{key}: expected {want}, got {getattr(self, key)!r}")
-
-        check(1 <= self.scales <= 6, "scales", "1 to 6")
+        expect_between("frame_prediction", self, 1, 6, "scales")
+        expect_between("frame_prediction", self, 16, 1024, "size")
         whole = 2 ** (self.scales - 1)
-        check(
-            16 <= self.size <= 1024 and self.size % whole == 0,
-            "size",
-            f"16 to 1024 pixels, divisible by {whole} for {self.scales} scales",
-        )
-        for key, most in (
-            ("past", 32),
-            ("width", 256),
-            ("discriminator_width", 256),
-            ("batch_size", 1024),
-            ("flow_levels", 8),
-            ("flow_iterations", 20),
-            ("score_every", 1000),
-        ):
-            check(1 <= getattr(self, key) <= most, key, f"1 to {most}")
-        check(self.steps >= 1, "steps", "1 or more")
-        check(
-            1 <= self.flow_window <= 31 and self.flow_window % 2 == 1,
-            "flow_window",
-            "an odd number of 1 to 31",
-        )
-        for key in ("learning_rate", "discriminator_rate"):
-            check(0 < getattr(self, key) <= 1, key, "above 0, up to 1")
-        for key in ("gradient", "flow", "adversarial"):
-            check(0 <= getattr(self, key) < float("inf"), key, "0 or more")
-        check(0 < self.intensity < float("inf"), "intensity", "above 0")
+        if self.size % whole:
+            raise ConfigError(
+                f"frame_prediction.size: expected pixels divisible by {whole} for {self.scales} scales, got {self.size}"
+            )
+        expect_between("frame_prediction", self, 1, 32, "past")
+        expect_between("frame_prediction", self, 1, 256, "width", "discriminator_width")
+        expect_between("frame_prediction", self, 1, 1024, "batch_size")
+        expect_between("frame_prediction", self, 1, 8, "flow_levels")
+        expect_between("frame_prediction", self, 1, 20, "flow_iterations")
+        expect_between("frame_prediction", self, 1, 1000, "score_every")
+        expect_between("frame_prediction", self, 1, math.inf, "steps")
+        expect_between("frame_prediction", self, 1, 31, "flow_window")
+        if self.flow_window % 2 == 0:
+            raise ConfigError(f"frame_prediction.flow_window: expected an odd number, got {self.flow_window}")
+        expect_between("frame_prediction", self, 0, 1, "learning_rate", "discriminator_rate", above=True)
+        expect_between("frame_prediction", self, 0, math.inf, "gradient", "flow", "adversarial")
+        expect_between("frame_prediction", self, 0, math.inf, "intensity", above=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pose_extract.errors import ConfigError
+from pose_extract.checking import expect_between
 
 _MOST_HIDDEN = 1024  # a config from elsewhere must not be able to ask for all memory
 
@@ -46,31 +47,15 @@ class MpedRnnSettings:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 1 <= self.input <= 1000 or not 1 <= self.prediction <= 1000:
-            raise ConfigError(
-                f"mped_rnn: expected input and prediction of 1 to 1000 frames, got {self.input} and {self.prediction}"
-            )
-        if not (1 <= self.stride <= self.input and 1 <= self.score_stride <= self.input):
-            raise ConfigError(
-                f"mped_rnn: expected strides of 1 to input ({self.input}), so that segments leave no frame out, got "
-                f"{self.stride} and {self.score_stride}"
-            )
-        if not (1 <= self.hidden_global <= _MOST_HIDDEN and 1 <= self.hidden_local <= _MOST_HIDDEN):
-            raise ConfigError(
-                f"mped_rnn: expected hidden_global and hidden_local of 1 to {_MOST_HIDDEN}, got {self.hidden_global} "
-                f"and {self.hidden_local}"
-            )
-        weights = (self.weight_global, self.weight_local, self.weight_perceptual)
-        if min(weights[:2]) < 0 or self.weight_perceptual <= 0:
-            raise ConfigError(
-                "mped_rnn: expected weight_global and weight_local of 0 or above and a weight_perceptual above 0, "
-                f"which is what scores are made of, got {weights}"
-            )
-        if self.batch_size < 1 or self.epochs < 1 or self.learning_rate <= 0:
-            raise ConfigError(
-                "mped_rnn: expected batch_size and epochs of 1 or above and a learning_rate above 0, got "
-                f"{self.batch_size}, {self.epochs} and {self.learning_rate}"
-            )
+        expect_between("mped_rnn", self, 1, 1000, "input", "prediction")
+        expect_between(
+            "mped_rnn", self, 1, self.input, "stride", "score_stride"
+        )  # segments leave no frame out
+        expect_between("mped_rnn", self, 1, _MOST_HIDDEN, "hidden_global", "hidden_local")
+        expect_between("mped_rnn", self, 0, math.inf, "weight_global", "weight_local")
+        # What scores are made of.
+        expect_between("mped_rnn", self, 0, math.inf, "weight_perceptual", "learning_rate", above=True)
+        expect_between("mped_rnn", self, 1, math.inf, "batch_size", "epochs")
 
     def lengths(self, frames: int) -> tuple[int, int]:
         """(T, P) of the segments in windows of ``frames`` frames.

@@ -21,6 +21,7 @@ from pipeline.synthetic.motion.gait import Moment, Style, random_style
 from pipeline.synthetic.street.plan import Person, Visit, random_body
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.synthetic.street.truth import Sight, look_at
+from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks
 
@@ -117,14 +118,14 @@ class ActionSettings:
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
             raise ConfigError(f"actions.dimensions: expected 2 or 3, got {self.dimensions}")
-        limits = {
-            "clips": (1, 100_000), "performers": (2, 10_000), "train_share": (0.01, 0.99), "seconds": (0.5, 60),
-            "fps": (4, 240), "noise": (0, 3), "view": (0, 180), "width": (64, 8192), "height": (64, 8192),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"actions.{name}: expected {low} to {high}, got {value}")
+        expect_between("actions", self, 1, 100_000, "clips")
+        expect_between("actions", self, 2, 10_000, "performers")
+        expect_between("actions", self, 0.01, 0.99, "train_share")
+        expect_between("actions", self, 0.5, 60, "seconds")
+        expect_between("actions", self, 4, 240, "fps")
+        expect_between("actions", self, 0, 3, "noise")
+        expect_between("actions", self, 0, 180, "view")
+        expect_between("actions", self, 64, 8192, "width", "height")
 
     @property
     def train_performers(self) -> tuple[int, ...]:

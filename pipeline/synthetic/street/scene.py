@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.synthetic.motion.body import Array
+from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError
 
 WALL = 20.5  # metres from the camera to the houses
@@ -48,24 +50,18 @@ class StreetSettings:
     noise: float = 2.5
 
     def __post_init__(self) -> None:
-        def check(ok: bool, key: str, want: str) -> None:
-            if not ok:
-                raise ConfigError(f"street.{key}: expected {want}, got {getattr(self, key)!r}")
-
-        check(self.width >= 64, "width", "at least 64 pixels")
-        check(self.height >= 64, "height", "at least 64 pixels")
-        check(1 <= self.fps <= 240, "fps", "1 to 240 frames a second")
-        check(0 < self.seconds <= 36000, "seconds", "more than 0, at most 36000")
-        check(
-            len(self.people) == 2 and 1 <= self.people[0] <= self.people[1],
-            "people",
-            "two numbers, 1 <= fewest <= most",
-        )
-        check(self.camera_height > 0, "camera_height", "more than 0 metres")
-        check(0 <= self.camera_pitch < 80, "camera_pitch", "0 to 80 degrees")
-        check(self.focal > 0, "focal", "more than 0")
-        check(2 <= self.near < self.far < WALL - 1, "near", f"2 <= near < far < {WALL - 1} metres")
-        check(0 <= self.noise <= 64, "noise", "0 to 64 grey levels")
+        expect_between("street", self, 64, math.inf, "width", "height")
+        expect_between("street", self, 1, 240, "fps")
+        expect_between("street", self, 0, 36_000, "seconds", above=True)
+        if len(self.people) != 2 or not 1 <= self.people[0] <= self.people[1]:
+            raise ConfigError(
+                f"street.people: expected two numbers, 1 <= fewest <= most, got {self.people!r}"
+            )
+        expect_between("street", self, 0, math.inf, "camera_height", "focal", above=True)
+        expect_between("street", self, 0, 80, "camera_pitch", below=True)
+        if not 2 <= self.near < self.far < WALL - 1:
+            raise ConfigError(f"street.near: expected 2 <= near < far < {WALL - 1} metres, got {self.near!r}")
+        expect_between("street", self, 0, 64, "noise")
 
     @property
     def frames(self) -> int:

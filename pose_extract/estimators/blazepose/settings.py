@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
 
 
@@ -35,13 +34,8 @@ class BlazePoseSettings:
     def __post_init__(self) -> None:
         expect_one_of("blazepose.features", self.features, ("", "heatmaps"))
         expect_one_of("blazepose.skeleton", self.skeleton, (COCO17.name, BLAZEPOSE33.name))
-        for name, low, high in (
-            ("min_height", 8, 10_000),
-            ("min_score", 0, 1),
-            ("max_people", 1, 1000),
-            ("search_interval_s", 0.01, 3600),
-            ("threads", 0, 64),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"blazepose.{name}: expected {low} to {high}, got {value}")
+        expect_between("blazepose", self, 8, 10_000, "min_height")
+        expect_between("blazepose", self, 0, 1, "min_score")
+        expect_between("blazepose", self, 1, 1000, "max_people")
+        expect_between("blazepose", self, 0.01, 3600, "search_interval_s")
+        expect_between("blazepose", self, 0, 64, "threads")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_one_of
+from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, COCO18, HALPE26
 
@@ -65,15 +65,9 @@ class OpenMMLabSettings:
             raise ConfigError(
                 "openmmlab.model: expected a preset, a published name or the path of a config, got nothing"
             )
-        for name, low, high in (
-            ("person_label", 0, 10_000),
-            ("min_score", 0, 1),
-            ("nms", 0, 1),
-            ("max_people", 1, 1000),
-            ("detect_every", 1, 100),
-            ("frames_per_batch", 0, 256),
-            ("people_per_batch", 0, 4096),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"openmmlab.{name}: expected {low} to {high}, got {value}")
+        expect_between("openmmlab", self, 0, 10_000, "person_label")
+        expect_between("openmmlab", self, 0, 1, "min_score", "nms")
+        expect_between("openmmlab", self, 1, 1000, "max_people")
+        expect_between("openmmlab", self, 1, 100, "detect_every")
+        expect_between("openmmlab", self, 0, 256, "frames_per_batch")
+        expect_between("openmmlab", self, 0, 4096, "people_per_batch")

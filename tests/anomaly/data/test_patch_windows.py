@@ -14,9 +14,10 @@ from anomaly.scoring.scores import score_clip
 from anomaly.settings import WindowSettings, settings_from_dict
 from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError
-from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.feature_rows import FeatureRows
 from pose_extract.tracks.records import cut_frames
+from pose_extract.tracks.settings import CleaningSettings
 from tests.helpers import walkers
 
 D = 5

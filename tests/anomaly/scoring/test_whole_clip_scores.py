@@ -82,7 +82,8 @@ def test_a_person_of_a_fresh_normal_clip_is_not_called_abnormal(clip_model):
 def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model):
     from pipeline.scoring import Scorer, score_chunks
     from pipeline.settings import Settings
-    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+    from pose_extract.tracks.cleaning import clean_tracks
+    from pose_extract.tracks.settings import CleaningSettings
 
     clip = walkers.clip(seed=31, people=2, frames=90)
     settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())

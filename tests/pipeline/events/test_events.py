@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anomaly.scoring.scores import FrameScores
-from pipeline.events.events import EventFinder, EventSettings, find_events
+from pipeline.events.events import EventFinder, find_events
+from pipeline.events.settings import EventSettings
 from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks, cut_frames
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.events.events import Event, EventSettings
+from pipeline.events.events import Event
 from pipeline.events.files import (
     COLUMNS,
     EventList,
@@ -21,6 +21,7 @@ from pipeline.events.files import (
     vtt_time,
     write_events,
 )
+from pipeline.events.settings import EventSettings
 from pipeline.pictures.event_pictures import write_event_pictures
 from pose_extract.errors import UsageError
 from pose_extract.tracks.records import ClipTracks

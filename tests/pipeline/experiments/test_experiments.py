@@ -22,7 +22,8 @@ from pipeline.experiments.settings import ExperimentSettings, load_experiment
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.config import OF_EXPERIMENTS
 from pose_extract.errors import ConfigError, TrainingError, UsageError
-from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.cleaning import clean_tracks
+from pose_extract.tracks.settings import CleaningSettings
 from tests.helpers.stick_actions import SPLIT, TINY, Sticks, experiment, settings, stick_clip
 
 

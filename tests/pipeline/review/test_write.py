@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores, WindowScores
-from pipeline.events.events import EventSettings, find_events
+from pipeline.events.events import find_events
+from pipeline.events.settings import EventSettings
 from pipeline.review.clip import highest, time_knots
 from pipeline.review.files import packed, plain_text, script
 from pipeline.review.playable import browser_plays, provide_video, relative_url

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_extract.errors import ConfigError
-from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.feature_rows import FeatureRows
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.settings import CleaningSettings
 from tests.helpers.generated_people import Walker, true_tracks
 
 FPS = 25.0

@@ -34,7 +34,8 @@ def tiny(checkpoints):
 def test_tracks_in_the_cache_hold_each_persons_own_features(tiny, picture, tmp_path):
     from pipeline.cli import main
     from pose_extract.tracks.cache import load_tracks
-    from pose_extract.tracks.cleaning import CleaningSettings, clean_tracks
+    from pose_extract.tracks.cleaning import clean_tracks
+    from pose_extract.tracks.settings import CleaningSettings
 
     folder, root = tmp_path / "clip", tmp_path / "workspace"
     folder.mkdir()

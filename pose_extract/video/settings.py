@@ -1,0 +1,28 @@
+"""How videos are read: the config section ``video``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_extract.checking import expect_between
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How videos are read.
+
+    Attributes:
+        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. For
+            numbered images it is the rate at which they were taken (None: 24).
+        max_side: longest side of the frames in pixels; larger ones are scaled down, smaller ones are left as they are.
+            None keeps the size.
+    """
+
+    fps: float | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None:
+            expect_between("video", self, 0, 1000, "fps", above=True)
+        if self.max_side is not None:
+            expect_between("video", self, 16, 16384, "max_side")
