@@ -23,8 +23,8 @@ from anomaly.data.patch_features import PatchScale
 from anomaly.normality.mixture import normality_from_arrays, normality_shapes
 from anomaly.normality.parts import fitted_parts_from_arrays, fitted_parts_shapes
 from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.marked_threshold import MarkedThreshold, marked_from_json
 from anomaly.scoring.model import Model
-from anomaly.scoring.threshold import MarkedThreshold, marked_from_json
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError, OutputError
 from pose_extract.files import write_atomically

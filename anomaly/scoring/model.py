@@ -14,7 +14,7 @@ from anomaly.data.windows import Windows, make_windows
 from anomaly.normality.mixture import NormalityModel
 from anomaly.normality.parts import FittedParts
 from anomaly.scoring.calibration import Calibration, mean_in_robust_units
-from anomaly.scoring.threshold import MarkedThreshold
+from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.settings import NETWORK_PARTS, ModelSettings
 from pose_extract.errors import ModelError
 from pose_extract.tracks.records import ClipTracks

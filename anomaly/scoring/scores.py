@@ -18,11 +18,11 @@ from anomaly.scoring.calibration import (
     mean_in_robust_units,
     median_and_iqr,
     percentile,
-    threshold,
 )
 from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
+from anomaly.scoring.threshold import alarm_threshold, reference_of, smoothing_of
 from anomaly.settings import FRAME_MODES, NETWORK_PARTS, SCORE_KINDS, ModelSettings
 from anomaly.settings.scoring import ScoringSettings
 from pose_extract.errors import TrainingError
@@ -138,52 +138,6 @@ def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, f
     return settings.windows.frames / settings.windows.fps + REACH_SIGMAS * scoring.smoothing_s + slack
 
 
-def alarm_threshold(
-    model: Model,
-    settings: ScoringSettings | None = None,
-    false_alarm_rate: float | None = None,
-) -> float:
-    """The score above which a frame raises the alarm.
-
-    Args:
-        model: a calibrated model.
-        settings: how it scores; the model's own settings if left out.
-        false_alarm_rate: share of held-out normal frames that may raise an alarm. Left out: the threshold that marks
-            have set, if there is one on the scale of such scores; otherwise the model's own rate.
-    """
-    settings = settings or model.settings.scoring
-    if false_alarm_rate is None:
-        if model.marked is not None and model.marked.fits(settings):
-            return model.marked.score
-        false_alarm_rate = model.settings.calibration.false_alarm_rate
-    return threshold(_reference(model, settings), false_alarm_rate)
-
-
-def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:
-    """Share of held-out normal frames that score no higher, 0 to 100: what raises no alarm at this threshold."""
-    reference = _reference(model, settings or model.settings.scoring)
-    return float(100 * np.searchsorted(reference, score, side="right") / max(len(reference), 1))
-
-
-def score_at(
-    model: Model, percentiles: NDArray[np.floating], settings: ScoringSettings | None = None
-) -> NDArray[np.float64]:
-    """(N,) frame scores that N percentiles, 0 to 100, of the held-out normal frames do not exceed."""
-    reference = _reference(model, settings or model.settings.scoring)
-    return np.quantile(reference, np.asarray(percentiles) / 100, method="inverted_cdf")
-
-
-def _smoothing_s(model: Model, settings: ScoringSettings) -> float:
-    """A whole clip has one score a person: there is nothing to smooth."""
-    return 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
-
-
-def _reference(model: Model, settings: ScoringSettings) -> NDArray[np.float64]:
-    return model.fitted_calibration.reference(
-        settings.frames, _smoothing_s(model, settings), settings.tail, settings.by
-    )
-
-
 def score_clip(
     model: Model,
     tracks: ClipTracks,
@@ -214,8 +168,8 @@ def score_clip(
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
-    score = smooth(raw, tracks.time_s, _smoothing_s(model, settings), causal=mode == "online")
-    reference = _reference(model, settings)
+    score = smooth(raw, tracks.time_s, smoothing_of(model, settings), causal=mode == "online")
+    reference = reference_of(model, settings)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
         time_s=tracks.time_s,

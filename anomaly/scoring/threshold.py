@@ -1,64 +1,57 @@
-"""An alarm threshold that an operator's marks have set, kept with the model in place of the false alarm rate's."""
+"""The score above which a frame raises the alarm, and what percentiles of normal frames score."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import Any
+import numpy as np
+from numpy.typing import NDArray
 
-from anomaly.settings import FRAME_MODES, SCORE_KINDS, TAIL_FORMS, ScoringSettings
+from anomaly.scoring.calibration import threshold
+from anomaly.scoring.model import Model
+from anomaly.settings import ScoringSettings
 
-_SCORING = ("frames", "by", "tail", "smoothing_s")  # what makes another scale of the scores
 
+def alarm_threshold(
+    model: Model,
+    settings: ScoringSettings | None = None,
+    false_alarm_rate: float | None = None,
+) -> float:
+    """The score above which a frame raises the alarm.
 
-@dataclass(frozen=True)
-class MarkedThreshold:
-    """The score above which a frame raises the alarm, and what it rests on.
-
-    Attributes:
-        score: the threshold, on the scale of scores made as the next four fields say.
-        frames: as `ScoringSettings`.
-        by: as `ScoringSettings`.
-        tail: as `ScoringSettings`.
-        smoothing_s: as `ScoringSettings`.
-        facts: where it comes from, as JSON can hold it: date, numbers of marks, what it costs.
+    Args:
+        model: a calibrated model.
+        settings: how it scores; the model's own settings if left out.
+        false_alarm_rate: share of held-out normal frames that may raise an alarm. Left out: the threshold that marks
+            have set, if there is one on the scale of such scores; otherwise the model's own rate.
     """
-
-    score: float
-    frames: str
-    by: str
-    tail: str
-    smoothing_s: float
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def from_score(cls, score: float, scoring: ScoringSettings, facts: dict[str, Any]) -> MarkedThreshold:
-        """A threshold for scores that are made in this way."""
-        return cls(score, **{name: getattr(scoring, name) for name in _SCORING}, facts=facts)
-
-    def fits(self, scoring: ScoringSettings) -> bool:
-        """Whether scores made in this way are on the threshold's scale."""
-        return all(getattr(self, name) == getattr(scoring, name) for name in _SCORING)
+    settings = settings or model.settings.scoring
+    if false_alarm_rate is None:
+        if model.marked is not None and model.marked.fits(settings):
+            return model.marked.score
+        false_alarm_rate = model.settings.calibration.false_alarm_rate
+    return threshold(reference_of(model, settings), false_alarm_rate)
 
 
-def marked_from_json(value: Any) -> MarkedThreshold | None:
-    """What a bundle's card holds, which may come from somebody else; None stays.
+def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:
+    """Share of held-out normal frames that score no higher, 0 to 100: what raises no alarm at this threshold."""
+    reference = reference_of(model, settings or model.settings.scoring)
+    return float(100 * np.searchsorted(reference, score, side="right") / max(len(reference), 1))
 
-    Raises:
-        ValueError: it is something else.
-    """
-    if value is None:
-        return None
-    names = ("score", *_SCORING, "facts")
-    if not isinstance(value, dict) or not set(names) <= value.keys():
-        raise ValueError(f"expected an object with {', '.join(names)}")
-    for name, kinds in (("frames", FRAME_MODES), ("by", SCORE_KINDS), ("tail", TAIL_FORMS)):
-        if value[name] not in kinds:
-            raise ValueError(f"expected {name} as one of {', '.join(kinds)}, got {value[name]!r:.40}")
-    for name in ("score", "smoothing_s"):
-        number = value[name]
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-            raise ValueError(f"expected {name} as a number, got {number!r:.40}")
-    if not isinstance(value["facts"], dict):
-        raise ValueError("expected facts as an object")
-    return MarkedThreshold(**{name: value[name] for name in names})
+
+def score_at(
+    model: Model, percentiles: NDArray[np.floating], settings: ScoringSettings | None = None
+) -> NDArray[np.float64]:
+    """(N,) frame scores that N percentiles, 0 to 100, of the held-out normal frames do not exceed."""
+    reference = reference_of(model, settings or model.settings.scoring)
+    return np.quantile(reference, np.asarray(percentiles) / 100, method="inverted_cdf")
+
+
+def smoothing_of(model: Model, settings: ScoringSettings) -> float:
+    """A whole clip has one score a person: there is nothing to smooth."""
+    return 0.0 if model.settings.windows.extent == "clip" else settings.smoothing_s
+
+
+def reference_of(model: Model, settings: ScoringSettings) -> NDArray[np.float64]:
+    """Sorted scores of the held-out normal frames, made as ``settings`` say."""
+    return model.fitted_calibration.reference(
+        settings.frames, smoothing_of(model, settings), settings.tail, settings.by
+    )

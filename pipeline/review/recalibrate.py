@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from anomaly.bundle.files import write_marked
 from anomaly.evaluation.intervals import frame_seconds
-from anomaly.scoring.scores import FrameScores, alarm_percentile, alarm_threshold
-from anomaly.scoring.threshold import MarkedThreshold
+from anomaly.scoring.marked_threshold import MarkedThreshold
+from anomaly.scoring.scores import FrameScores
+from anomaly.scoring.threshold import alarm_percentile, alarm_threshold
 from pipeline.events.settings import EventSettings
 from pipeline.progress import stage
 from pipeline.review.marks import FALSE, RIGHT, Mark, write_marks

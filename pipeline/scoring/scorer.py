@@ -13,7 +13,7 @@ import numpy as np
 from anomaly.bundle import load_bundle
 from anomaly.bundle.files import ENCODER, read_card
 from anomaly.scoring.model import Model
-from anomaly.scoring.scores import alarm_percentile, alarm_threshold, score_at
+from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, score_at
 from anomaly.settings import ScoringSettings
 from pipeline.patches.features import PatchKind, has_patches, load_with_patches
 from pipeline.settings import Settings, override
