@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers import ROOT
 
 
 def makefile_targets() -> set[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly.data.training_set import TrainingSet
-from anomaly.data.windows import Windows, make_windows
+from anomaly.data.windows import Windows
 from anomaly.networks.clustering import ClusterOccupancy, batch_target, divergence, target_distribution
 from anomaly.networks.losses import reconstruction_loss
 from anomaly.networks.st_gcae import Network
 from anomaly.normality.mixture import fit_normality
-from anomaly.normality.parts import FittedParts, assign_folds_to_clips, assign_folds_to_windows
+from anomaly.normality.parts import FittedParts
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
 from anomaly.scoring.explanation import typical_windows
@@ -28,7 +28,8 @@ from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import Checkpoint, fingerprint
 from anomaly.training.curves import Curves
-from anomaly.training.held_out import holds_out_whole_clips, split_held_out
+from anomaly.training.held_out import split_held_out
+from anomaly.training.preparation import check_amount, training_windows, with_patch_channels
 from anomaly.training.run import TrainingRun
 from anomaly.training.steps import (
     LossSums,
@@ -38,7 +39,6 @@ from anomaly.training.steps import (
     mixed_precision,
     optimizer_step,
 )
-from pose_extract.errors import TrainingError
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -119,10 +119,10 @@ def fit_network(
     )
     del clips  # each is let go when its windows have been made
     people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
-    settings = _with_patch_channels(settings, fit)
+    settings = with_patch_channels(settings, fit)
     folds: list[NDArray[np.int64]] = []
-    windows = Windows.concatenate(_windows_of(fit, settings, progress, folds))
-    _check_amount(len(windows), people, len(names), settings)
+    windows = Windows.concatenate(training_windows(fit, settings, progress, folds))
+    check_amount(len(windows), people, len(names), settings)
     windows = windows.scaled()
 
     with seeded(seed, device):
@@ -297,56 +297,5 @@ def _densities(
     return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
 
 
-def _with_patch_channels(settings: ModelSettings, clips: list[ClipTracks]) -> ModelSettings:
-    """The settings with the length of the clips' appearance vectors, on which the first layer's width depends."""
-    found = [clip.features.shape[2] for clip in clips if clip.features is not None]
-    if not settings.windows.patches or settings.windows.patch_channels or not found:
-        return settings
-    return replace(settings, windows=replace(settings.windows, patch_channels=int(found[0])))
-
-
 def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
     """Progress that nobody wants."""
-
-
-def _windows_of(
-    clips: list[ClipTracks], settings: ModelSettings, progress: Progress, folds: list[NDArray[np.int64]]
-) -> Iterator[Windows]:
-    """Training windows, clip after clip, which are taken out of the list; their folds are put behind ``folds``."""
-    found, total = 0, len(clips)
-    whole = assign_folds_to_clips(clips, settings.densities) if holds_out_whole_clips(total) else None
-    for number in range(total):
-        clip = clips.pop(0)
-        camera = settings.densities.camera_of(clip.clip)
-        windows = make_windows(clip, settings.windows, settings.windows.train_stride, camera)
-        if whole is None:
-            folds.append(assign_folds_to_windows(windows, clip.time_s, settings.densities.folds))
-        else:
-            folds.append(np.full(len(windows), whole[number]))
-        found += len(windows)
-        progress("windows", number + 1, total, {"windows": found})
-        yield windows
-
-
-def _check_amount(windows: int, people: int, clips: int, settings: ModelSettings) -> None:
-    """Raise TrainingError unless there are enough windows for the clusters and the mixture."""
-    per_window = len(settings.training.transforms)
-    mixture = -(-2 * settings.normality.components * settings.normality.every // per_window)
-    needed = max(5 * settings.clustering.clusters, mixture)
-    if windows >= needed:
-        return
-    sizes = settings.windows
-    held_out = f"besides the {100 * settings.calibration.held_out:.0f} % held out"
-    if sizes.extent == "clip":
-        raise TrainingError(
-            f"too little to train on: at least {needed} windows are needed, one for a person or two in a clip, got "
-            f"{windows} from {people} tracks in {clips} clips. Add normal clips, {held_out}, or lower "
-            "windows.min_frames"
-        )
-    window_s = sizes.frames / sizes.fps
-    needed_s = needed * sizes.train_stride / sizes.fps + window_s
-    raise TrainingError(
-        f"too little to train on: at least {needed} windows of {window_s:g} s are needed, got {windows} from "
-        f"{people} tracks. That is {needed_s:.0f} s or more of people in view without a gap, {held_out}: add normal "
-        "video, or lower windows.train_stride"
-    )

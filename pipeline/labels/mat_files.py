@@ -53,7 +53,7 @@ def read_cells(files: Sequence[Path], name: str) -> list[list[Cell]]:
     ]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     # Started where this package lies: elsewhere there may be another folder called pipeline.
-    place = Path(__file__).resolve().parent.parent
+    place = Path(__file__).resolve().parents[2]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, env=environment, cwd=place)
     except subprocess.TimeoutExpired:

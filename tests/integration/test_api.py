@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ import pytest
 from pose_extract.errors import GepcError, UsageError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.tracks.records import PoseDetections
+from tests.helpers import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = ROOT / "docs" / "api.md"
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import ROOT
+
 _CHILD = """
 import contextlib, hashlib, io, json, resource, shutil, sys, time
 from pathlib import Path
@@ -57,7 +59,7 @@ def test_damaged_files_end_in_errors_and_change_nothing(tmp_path, truth_workspac
     (tmp_path / "scratch").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, str(tmp_path / "scratch"), str(tmp_path / "workspace")],
-        capture_output=True, text=True, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr[-3000:]

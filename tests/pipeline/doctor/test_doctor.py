@@ -25,8 +25,8 @@ from pose_extract.estimators.base import ESTIMATORS
 from pose_extract.estimators.blazepose import weights
 from pose_extract.estimators.openmmlab import compat
 from pose_extract.video import ffmpeg
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[2]
 TORCH = {
     "version": "2.13.0",
     "cuda": "",

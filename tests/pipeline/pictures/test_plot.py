@@ -76,7 +76,7 @@ def test_alarms_are_shaded_over_their_time_and_nowhere_else(tmp_path):
 
 def test_the_threshold_stands_at_its_score(tmp_path):
     time_s, _ = wave()
-    picture = Picture(tmp_path, time_s, np.zeros(1000), threshold=5.0, alarm_percentile=99.0)
+    picture = Picture(tmp_path, time_s, np.zeros(1000), threshold=5.0, threshold_percentile=99.0)
     row = picture.at(0, 5.0)[1]
     left, right = picture.at(0, 0)[0] + 3, picture.at(time_s[-1], 0)[0] - 3
     line = (np.abs(picture.pixels[row - 1 : row + 2, left:right] - ALARM).max(axis=2) < 60).any(axis=0)
@@ -88,14 +88,14 @@ def test_the_threshold_stands_at_its_score(tmp_path):
 def test_percentiles_stand_on_the_right_at_their_scores(tmp_path):
     time_s, score = wave()
     marks = {50.0: 1.0, 90.0: 3.0, 99.0: 5.0}
-    picture = Picture(tmp_path, time_s, score, percentiles=marks)
+    picture = Picture(tmp_path, time_s, score, score_at=marks)
     heights = {t.get_text(): t.get_position()[1] for t in picture.axes.texts}
     assert {name: heights[name] for name in ("50 %", "90 %", "99 %")} == {"50 %": 1, "90 %": 3, "99 %": 5}
 
 
 def test_percentiles_too_close_to_be_read_are_left_out(tmp_path):
     time_s, score = wave()
-    picture = Picture(tmp_path, time_s, score, percentiles={50.0: 1.0, 90.0: 1.01, 99.0: 5.0})
+    picture = Picture(tmp_path, time_s, score, score_at={50.0: 1.0, 90.0: 1.01, 99.0: 5.0})
     assert {"99 %", "90 %"} <= set(picture.texts())
     assert "50 %" not in picture.texts()
 
@@ -193,7 +193,7 @@ def test_a_few_scores_far_above_the_rest_do_not_flatten_the_others(tmp_path):
     time_s = np.arange(1000) / 25
     score = np.where(np.arange(1000) % 2, 0.0, 1.0)
     score[500] = 1e6
-    picture = Picture(tmp_path, time_s, score, threshold=3.0, percentiles={50.0: 0.5})
+    picture = Picture(tmp_path, time_s, score, threshold=3.0, score_at={50.0: 0.5})
     heights = [picture.at(0, value)[1] for value in (0.0, 1.0, 3.0, 1e6)]
     assert np.all(-np.diff(heights) > 4)
     assert picture.near(time_s[500], 1e6, CURVE)

@@ -18,6 +18,7 @@ import pytest
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.openmmlab import compat
 from pose_extract.estimators.openmmlab.compat import INSTALL, import_openmmlab, missing_packages, quiet
+from tests.helpers import ROOT
 
 pytestmark = pytest.mark.openmmlab
 
@@ -194,7 +195,7 @@ def test_several_threads_may_import_at_once_and_nothing_is_printed():
 
 
 def test_the_line_to_install_names_the_version_of_mmpose_that_is_tested():
-    constraints = Path(__file__).parents[3] / "constraints.txt"
+    constraints = ROOT / "constraints.txt"
     pinned = re.search(r"^mmpose==(\S+)$", constraints.read_text(), re.MULTILINE)
     assert pinned is not None
     assert INSTALL.endswith(f"mmpose=={pinned[1]}")
