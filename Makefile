@@ -41,6 +41,7 @@ test-quick: install openmmlab
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell .
 	$(BIN)/mypy
 
 # Needs GEPC_SAMPLE_DATA; ends with hr_avenue_micro_auc and hr_avenue_macro_auc.

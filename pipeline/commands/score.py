@@ -30,7 +30,7 @@ example:
 
 The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id.
 An event is a stretch of alarms, short gaps included (--set events.merge_gap_s=1, events.min_s=0.2).
-A second score of the same video re-uses its tracks."""
+A second score of the same video reuses its tracks."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
-from pose_extract.formats.clip_builder import Rows, make_clip
+from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import box_from_size, finite_joints, frame_number, joints_of, stack_joints
@@ -47,12 +47,14 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     for name, rows in clips.items():
         yield make_clip(
             rows,
-            where=part,
-            clip=name or _name(part),
-            format_name="alphapose",
-            fps=options.rate(),
-            frame_size=options.size(),
-            options=options,
+            ClipSource(
+                where=part,
+                clip=name or _name(part),
+                format_name="alphapose",
+                fps=options.rate(),
+                frame_size=options.size(),
+            ),
+            options,
         )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.formats.base import files_in
-from pose_extract.formats.clip_builder import Rows, make_clip
+from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import frame_number, numbers
 from pose_extract.formats.safe_pickle import load_plain_pickle
@@ -60,13 +60,15 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     match = _NAME.fullmatch(part.stem)
     yield make_clip(
         rows,
-        where=part,
-        clip=part.stem,
-        format_name="chad",
-        fps=options.rate(_FPS),
-        frame_size=options.size((1280, 720) if match and match["camera"] == "4" else (1920, 1080)),
-        options=options,
-        facts={key: int(value) for key, value in match.groupdict().items()} if match else {},
+        ClipSource(
+            where=part,
+            clip=part.stem,
+            format_name="chad",
+            fps=options.rate(_FPS),
+            frame_size=options.size((1280, 720) if match and match["camera"] == "4" else (1920, 1080)),
+            facts={key: int(value) for key, value in match.groupdict().items()} if match else {},
+        ),
+        options,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -103,45 +104,46 @@ class Rows:
         )
 
 
-def make_clip(
-    rows: Rows,
-    *,
-    where: Path,
-    clip: str,
-    format_name: str,
-    fps: float,
-    frame_size: tuple[int, int],
-    options: ImportOptions,
-    skeleton: Skeleton | None = None,
-    first_frame: int = 0,
-    frame_count: int = 0,
-    facts: dict[str, Any] | None = None,
-) -> ClipTracks:
+@dataclass(frozen=True)
+class ClipSource:
+    """What a file, or its format, tells of a clip besides its rows.
+
+    Attributes:
+        where: the file, for messages.
+        clip: name of the clip.
+        format_name: of the file, for the provenance.
+        fps: frames a second.
+        frame_size: (width, height) in pixels.
+        skeleton: of the keypoints, whose first joints are taken; by their number if None.
+        first_frame: the format's usual number of the first frame.
+        frame_count: least number of frames, if the file tells.
+        facts: what else the file tells, for the provenance.
+    """
+
+    where: Path
+    clip: str
+    format_name: str
+    fps: float
+    frame_size: tuple[int, int]
+    skeleton: Skeleton | None = None
+    first_frame: int = 0
+    frame_count: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTracks:
     """Put a clip's rows into a record; ``rows`` is used up.
 
     A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks are drawn
     around the joints; rows without a joint and without a box are dropped. Of several rows of one person in one frame,
     the one with the most confidence stays. Where somebody has no id, people are followed by our own tracker.
 
-    Args:
-        rows: of the clip.
-        where: the file, for messages.
-        clip: name of the clip.
-        format_name: of the file, for the provenance.
-        fps: frames a second.
-        frame_size: (width, height) in pixels.
-        options: see `ImportOptions`.
-        skeleton: of the keypoints, whose first joints are taken; by their number if None.
-        first_frame: the format's usual number of the first frame.
-        frame_count: least number of frames, if the file tells.
-        facts: what else the file tells, for the provenance.
-
     Raises:
         FormatError: a frame number or coordinate is out of all bounds, or no skeleton has so many joints.
     """
-    clip = clip_name(clip)
-    start = first_frame if options.first_frame is None else options.first_frame
-    skeleton = skeleton or skeleton_of(rows.joints if len(rows) else 17, str(where))
+    clip, where = clip_name(source.clip), source.where
+    start = source.first_frame if options.first_frame is None else options.first_frame
+    skeleton = source.skeleton or skeleton_of(rows.joints if len(rows) else 17, str(where))
     frames, joints, corners = rows.arrays()
     frames = _counted(frames, start, where)
     if not len(rows):
@@ -168,10 +170,10 @@ def make_clip(
     if len(keep) < len(rows):
         frames, joints, corners = frames[keep], joints[keep], corners[keep]
         people = [people[row] for row in keep.tolist()]
-    count = max(frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
+    count = max(source.frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
     if count > MOST_FRAMES:
         raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
-    imported: dict[str, Any] = {"format": format_name, **(facts or {})}
+    imported: dict[str, Any] = {"format": source.format_name, **source.facts}
     if len(keep) < len(rows):
         imported["rows_without_joints"] = len(rows) - len(keep)
     if above:
@@ -179,7 +181,7 @@ def make_clip(
     if None in people:
         imported["followed"] = "by boxes and joints"
         frames, tracks, joints, corners = _follow(
-            frames, joints, corners, fps, frame_size, skeleton, options, count
+            frames, joints, corners, source.fps, source.frame_size, skeleton, options, count
         )
         imported["rows_not_followed"] = len(people) - len(frames)
     else:
@@ -188,9 +190,9 @@ def make_clip(
     return ClipTracks(
         clip=clip,
         skeleton=skeleton.name,
-        fps=fps,
-        frame_size=frame_size,
-        time_s=np.arange(count) / fps,
+        fps=source.fps,
+        frame_size=source.frame_size,
+        time_s=np.arange(count) / source.fps,
         frame=frames[order].astype(np.int32),
         track=tracks[order],
         keypoints=joints[order],

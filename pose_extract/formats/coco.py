@@ -22,7 +22,7 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
-from pose_extract.formats.clip_builder import Rows, make_clip
+from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import JsonItems, load_json
 from pose_extract.formats.options import ImportOptions
@@ -64,12 +64,14 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     for name, rows in (clips or {"": Rows()}).items():
         yield make_clip(
             rows,
-            where=part,
-            clip=name or part.stem,
-            format_name="coco",
-            fps=options.rate(),
-            frame_size=options.size(),
-            options=options,
+            ClipSource(
+                where=part,
+                clip=name or part.stem,
+                format_name="coco",
+                fps=options.rate(),
+                frame_size=options.size(),
+            ),
+            options,
         )
 
 

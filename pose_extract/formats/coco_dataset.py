@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
-from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
+from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import box_from_size, frame_number, joints_of, numbers, skeleton_of
 from pose_extract.skeletons import POSETRACK17, Skeleton
@@ -141,14 +141,16 @@ def _clip(
     counts = [min(number - start + 1, MOST_FRAMES) for number, _ in pictures if number >= 0]
     return make_clip(
         rows,
-        where=part,
-        clip=clip,
-        format_name=format_name,
-        skeleton=skeleton,
-        fps=options.rate(),
-        frame_size=options.size(_size(pictures[0][1])),
-        options=options,
-        frame_count=max([1, *told, *counts]),
+        ClipSource(
+            where=part,
+            clip=clip,
+            format_name=format_name,
+            skeleton=skeleton,
+            fps=options.rate(),
+            frame_size=options.size(_size(pictures[0][1])),
+            frame_count=max([1, *told, *counts]),
+        ),
+        options,
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
-from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
+from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import finite_joints, numbers
@@ -76,16 +76,18 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     last = frames[-1]["frame_index"] if frames else 0
     yield make_clip(
         rows,
-        where=part,
-        clip=part.stem,
-        format_name="kinetics-skeleton",
-        skeleton=COCO18,
-        fps=options.rate(_FPS),
-        frame_size=size,
-        options=options,
-        first_frame=1,
-        frame_count=max(0, min(last - start + 1, MOST_FRAMES)),
-        facts=facts,
+        ClipSource(
+            where=part,
+            clip=part.stem,
+            format_name="kinetics-skeleton",
+            skeleton=COCO18,
+            fps=options.rate(_FPS),
+            frame_size=size,
+            first_frame=1,
+            frame_count=max(0, min(last - start + 1, MOST_FRAMES)),
+            facts=facts,
+        ),
+        options,
     )
 
 

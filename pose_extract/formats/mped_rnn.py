@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
-from pose_extract.formats.clip_builder import Rows, make_clip
+from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, finite_joints, skeleton_of
 from pose_extract.tracks.records import ClipTracks
@@ -54,12 +54,14 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatErro
     camera = folder.parent.name
     yield make_clip(
         rows,
-        where=part,
-        clip=f"{camera}_{folder.name}" if re.fullmatch(r"\d+", camera) else folder.name,
-        format_name="mped-rnn",
-        fps=options.rate(),
-        frame_size=options.size(),
-        options=options,
+        ClipSource(
+            where=part,
+            clip=f"{camera}_{folder.name}" if re.fullmatch(r"\d+", camera) else folder.name,
+            format_name="mped-rnn",
+            fps=options.rate(),
+            frame_size=options.size(),
+        ),
+        options,
     )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
-from pose_extract.formats.clip_builder import Rows, make_clip
+from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import boxes_around
 from pose_extract.skeletons import NTU25
@@ -70,15 +70,17 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     rows.size = 4
     yield make_clip(
         rows,
-        where=part,
-        clip=part.stem,
-        format_name="ntu",
-        skeleton=NTU25,
-        fps=options.rate(_FPS),
-        frame_size=options.size(_SIZE),
-        options=options,
-        frame_count=int(values[0]),
-        facts={**parse_name(part.stem), "bodies": order},
+        ClipSource(
+            where=part,
+            clip=part.stem,
+            format_name="ntu",
+            skeleton=NTU25,
+            fps=options.rate(_FPS),
+            frame_size=options.size(_SIZE),
+            frame_count=int(values[0]),
+            facts={**parse_name(part.stem), "bodies": order},
+        ),
+        options,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
-from pose_extract.formats.clip_builder import MOST_FRAMES, Rows, make_clip
+from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, finite_joints, joints_of, skeleton_of
@@ -80,14 +80,16 @@ def _read_video(
         return
     yield make_clip(
         rows,
-        where=part,
-        clip=video,
-        format_name="openpose",
-        skeleton=None if len(rows) else BODY25,
-        fps=fps,
-        frame_size=size,
-        options=options,
-        frame_count=min(files[-1][0] - start + 1, MOST_FRAMES),
+        ClipSource(
+            where=part,
+            clip=video,
+            format_name="openpose",
+            skeleton=None if len(rows) else BODY25,
+            fps=fps,
+            frame_size=size,
+            frame_count=min(files[-1][0] - start + 1, MOST_FRAMES),
+        ),
+        options,
     )
 
 
