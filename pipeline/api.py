@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.defaults import DEFAULT_WORKSPACE
+
 if TYPE_CHECKING:
     from anomaly.scoring.scores import FrameScores
     from pipeline.events.events import Event
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from pose_extract.tracks.records import ClipTracks
 
 PathLike = str | os.PathLike[str]
-WORKSPACE = "gepc-workspace"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ScoredClip:
 
 def extract(
     videos: PathLike | Iterable[PathLike],
-    workspace: PathLike = WORKSPACE,
+    workspace: PathLike = DEFAULT_WORKSPACE,
     *,
     config: str = "default",
     overrides: Sequence[str] = (),
@@ -110,7 +111,7 @@ def extract(
 
 
 def train(
-    workspace: PathLike = WORKSPACE,
+    workspace: PathLike = DEFAULT_WORKSPACE,
     *,
     config: str = "default",
     overrides: Sequence[str] = (),
@@ -149,7 +150,7 @@ def train(
 
 def score(
     source: PathLike,
-    workspace: PathLike = WORKSPACE,
+    workspace: PathLike = DEFAULT_WORKSPACE,
     *,
     model: PathLike | None = None,
     overrides: Sequence[str] = (),

@@ -16,6 +16,7 @@ from anomaly.runtime import distributed
 from anomaly.runtime.memory import keep_memory
 from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
 from anomaly.training.train import fit_network, fit_normality_and_calibrate
+from pipeline.defaults import workspace_option
 from pipeline.patches.features import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
 from pipeline.settings import Settings
@@ -76,7 +77,7 @@ def train(
     keep_memory()
     entries = workspace.training_clips()
     if not entries:
-        option = "" if str(workspace.root) == "gepc-workspace" else f" --workspace {workspace.root}"
+        option = workspace_option(workspace.root)
         raise TrainingError(
             f"nothing to train on: {workspace.tracks} holds no extracted video. "
             f"First run: gepc-pipeline extract VIDEOS{option} (or import, to take in poses of other tools)"

@@ -26,7 +26,6 @@ except ImportError:  # Windows: no lock there
 logger = logging.getLogger(__name__)
 
 MANIFEST_VERSION = 1
-DEFAULT_WORKSPACE = Path("gepc-workspace")
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ FLOORS = {
         ("baselines",),
     ),
     "pipeline": (
-        ("versions", "workspace", "progress", "events", "labels", "synthetic"),
+        ("versions", "defaults", "workspace", "progress", "events", "labels", "synthetic"),
         ("settings", "pictures", "patches"),
         ("scoring", "extraction", "training", "doctor"),
         ("io", "evaluation", "review", "outputs", "api"),

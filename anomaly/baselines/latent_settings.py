@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
 
 KERNEL_WIDTHS = ("neighbours", "scale")
 NEIGHBOUR_DISTANCES = ("mean", "farthest")
@@ -106,8 +105,3 @@ class GaussianMixtureSettings:
         expect_between("gaussian_mixture", self, 0, math.inf, "regularisation")
         expect_between("gaussian_mixture", self, 2 * self.components, math.inf, "up_to")
         expect_between("gaussian_mixture", self, 0, math.inf, "principal")
-
-
-def _check_principal(section: str, principal: int) -> None:
-    if principal < 0:
-        raise ConfigError(f"{section}: expected principal of 0 (keep z) or above, got {principal}")

@@ -40,11 +40,6 @@ def apply_each(x: Tensor, which: Tensor, names: Sequence[str], skeleton: Skeleto
     return _turn(x.gather(3, order), x.new_tensor(matrices)[which])
 
 
-def apply_transform(name: str, x: Tensor, skeleton: Skeleton) -> Tensor:
-    """One transform of windows (N, C, T, V); see `apply_transforms`."""
-    return apply_transforms(x, (name,), skeleton)[:, 0]
-
-
 def tables(names: Sequence[str], skeleton: Skeleton) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """What G transforms do: (G, 2, 2) matrices of x and y, (G, V) the joint that each joint is taken from."""
     matrices, orders = [], []

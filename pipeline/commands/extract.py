@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
+from pipeline.defaults import workspace_option
 
 HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
 EXAMPLE = """\
@@ -73,4 +74,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _workspace_option(args: argparse.Namespace) -> str:
-    return "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    return workspace_option(args.workspace)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.commands.options import add_config, add_workspace
+from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +166,7 @@ def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks
     from anomaly.data.windows import model_joints
     from pose_extract.errors import ModelError
 
-    option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    option = workspace_option(args.workspace)
     if args.scoring:
         return [f"next: gepc-pipeline score --tracks CLIP.npz --out scores.csv{option}"]
     try:

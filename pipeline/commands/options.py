@@ -6,13 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
+from pipeline.defaults import DEFAULT_WORKSPACE
+
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
     """``--workspace``: where tracks and model live."""
     parser.add_argument(
         "--workspace",
         type=Path,
-        default=Path("gepc-workspace"),
+        default=DEFAULT_WORKSPACE,
         metavar="DIR",
         help="folder of the tracks and the model (default: ./gepc-workspace)",
     )

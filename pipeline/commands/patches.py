@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.options import add_config, add_device, add_workspace
+from pipeline.defaults import workspace_option
 
 HELP = "make features of the joints' appearance out of the clips' videos (for windows.features=patch)"
 EXAMPLE = """\
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         Workspace(args.workspace),
         pick_device(args.device),
     )
-    place = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    place = workspace_option(args.workspace)
     training = {entry.clip for entry in workspace.training_clips()}
     paths = args.tracks or [workspace.tracks_path(entry.clip) for entry in workspace.entries()]
     if not paths:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.commands.options import add_config, add_device, add_workspace
+from pipeline.defaults import workspace_option
 
 HELP = "learn what is normal from the extracted videos"
 EXAMPLE = """\
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     for line in summary(report):
         print(line)
     print(f"model is in {workspace.model}, the curves of its training in {workspace.training}")
-    option = "" if str(args.workspace) == "gepc-workspace" else f" --workspace {args.workspace}"
+    option = workspace_option(args.workspace)
     if workspace.marks.is_file():
         print(f"your marks can set this model's alarm threshold: gepc-pipeline recalibrate{option}")
     print(f"next: gepc-pipeline score video.mp4 --out scores.csv{option}")

@@ -61,10 +61,6 @@ class Dataset:
     actions: Mapping[str, int]
     train_actions: Mapping[str, int]
 
-    def train_clips(self) -> Iterator[ClipTracks]:
-        """Read the training clips, one by one; what is damaged is logged and left out."""
-        return self._read(self.train, self.train_options)
-
     def test_clips(self) -> Iterator[ClipTracks]:
         """Read the test clips, one by one; what is damaged is logged and left out, and `masks` then reports it."""
         return self._read(self.test, self.test_options)

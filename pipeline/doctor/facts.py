@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.defaults import DEFAULT_WORKSPACE
+
 State = Literal["ok", "note", "fetch", "off", "gap"]
 
 
@@ -25,7 +27,7 @@ class Job:
     config: str = "default"
     overrides: Sequence[str] = ()
     device: str = ""
-    workspace: Path = Path("gepc-workspace")
+    workspace: Path = DEFAULT_WORKSPACE
     offline: bool = False
 
 

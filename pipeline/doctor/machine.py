@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.defaults import workspace_option
 from pipeline.doctor.facts import Fact, Job
 from pipeline.doctor.packages import pip
 
@@ -112,7 +113,7 @@ def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
     workspace = Workspace(job.workspace)
     if not workspace.root.is_dir():
         return
-    option = "" if str(job.workspace) == "gepc-workspace" else f" --workspace {job.workspace}"
+    option = workspace_option(job.workspace)
     clips = workspace.entries()
     training = [clip for clip in clips if clip.train]
     if training:

@@ -51,24 +51,6 @@ class Event:
         return self.end_s - self.start_s
 
 
-def find_events(
-    tracks: ClipTracks,
-    scores: ClipScores,
-    settings: EventSettings | None = None,
-    alarm: NDArray[np.bool_] | None = None,
-) -> list[Event]:
-    """The events of a clip in order of time.
-
-    Args:
-        tracks: the clip as it was scored (cleaned), for the boxes.
-        scores: its scores.
-        settings: how alarms become events; the defaults if left out.
-        alarm: (F,) to be used in place of the scores' own alarms, for another threshold.
-    """
-    finder = EventFinder(tracks.fps, settings)
-    return [*finder.add(0, tracks, scores, alarm), *finder.finish()]
-
-
 class EventFinder:
     """Finds events in a clip that comes part by part, as `pipeline.scoring.chunks.score_chunks` gives it.
 

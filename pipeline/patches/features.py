@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.defaults import workspace_option
 from pipeline.workspace import Workspace
 from pose_extract.errors import CacheError, ModelError, TrainingError
 from pose_extract.patches.settings import PatchSettings
@@ -76,7 +77,7 @@ def describe(kind: PatchKind | None) -> str:
 
 def make_command(kind: PatchKind, model: Path | None = None, workspace: Path | None = None) -> str:
     """The command that makes features of a kind."""
-    place = "" if workspace is None or str(workspace) == "gepc-workspace" else f" --workspace {workspace}"
+    place = "" if workspace is None else workspace_option(workspace)
     if kind["source"] == "network":
         name = kind["name"]
         return f"gepc-pipeline extract VIDEO --pose {name} --set {name}.features={kind['features']}{place}"
@@ -136,7 +137,7 @@ def patches_for_training(
     Raises:
         TrainingError: some have none, or others; the message names the command that makes the right ones.
     """
-    own = f" --workspace {workspace.root}" if str(workspace.root) != "gepc-workspace" else ""
+    own = workspace_option(workspace.root)
     remake = (
         f"gepc-pipeline patches{own}"
         if settings.source == "crops"

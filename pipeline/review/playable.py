@@ -16,7 +16,6 @@ from pose_extract.files import complete_or_absent
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
 from pose_extract.video.ffmpeg import find_ffmpeg, input_stream
 
-WAYS = ("link", "copy", "none")
 _MAX_SIDE = 1280  # of a transcoded video: it is to be looked at beside its curve
 
 

@@ -60,12 +60,6 @@ class PatchStore:
             write_atomically(self.folder / _HEADER, json.dumps(self._header(), sort_keys=True).encode())
         return next((i for i in range(self.chunks) if not self._chunk(i).is_file()), self.chunks)
 
-    def is_complete(self) -> bool:
-        """Whether everything is there."""
-        return read_header(self.folder) == self._header() and all(
-            self._chunk(i).is_file() for i in range(self.chunks)
-        )
-
     def write(self, number: int, features: NDArray[np.float16]) -> None:
         """Write chunk ``number``: rows number * CHUNK_ROWS and on."""
         rows = min(CHUNK_ROWS, self.shape[0] - number * CHUNK_ROWS)

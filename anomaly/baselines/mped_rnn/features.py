@@ -18,8 +18,7 @@ _LEAST_RANGE = (
 def decompose(joints: NDArray, known: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
     """Joints (..., V, 2) -> the box's centre, width and height (..., 4) and joints relative to it (..., V, 2).
 
-    Equations 1 to 3. The box is that of the ``known`` joints (..., V); the others lie at its centre. `compose` undoes
-    it.
+    Equations 1 to 3. The box is that of the ``known`` joints (..., V); the others lie at its centre.
     """
     among = known[..., None]
     lowest = np.where(among, joints, np.inf).min(axis=-2)
@@ -29,11 +28,6 @@ def decompose(joints: NDArray, known: NDArray[np.bool_]) -> tuple[NDArray, NDArr
     centre, size = (lowest + highest) / 2, highest - lowest
     local = (joints - centre[..., None, :]) / np.where(size > 0, size, 1)[..., None, :]
     return np.concatenate([centre, size], axis=-1), np.where(among, local, 0)
-
-
-def compose(body: NDArray, local: NDArray) -> NDArray:
-    """The joints (..., V, 2) of what `decompose` makes of them."""
-    return body[..., None, :2] + local * body[..., None, 2:]
 
 
 def person_features(windows: Windows) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

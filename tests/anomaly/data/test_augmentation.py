@@ -1,10 +1,15 @@
 import pytest
 import torch
 
-from anomaly.data.augmentation import apply_each, apply_transform, apply_transforms
+from anomaly.data.augmentation import apply_each, apply_transforms
 from anomaly.settings import TRANSFORMS
 from pose_extract.skeletons import COCO17, COCO18, NTU25
 from pose_extract.skeletons.skeleton import two_people
+
+
+def apply_transform(name, x, skeleton):
+    """One transform of windows (N, C, T, V)."""
+    return apply_transforms(x, (name,), skeleton)[:, 0]
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, COCO18])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly.data.augmentation import apply_transform
+from anomaly.data.augmentation import apply_transforms
 from anomaly.data.windows import View, Windows, make_windows
 from anomaly.evaluation.metrics import frame_auc
 from anomaly.scoring.frame_scores import NOBODY, frame_scores, row_scores
@@ -227,7 +227,7 @@ def test_reconstruction_is_the_autoencoders_squared_error_over_a_windows_own_tra
         for window in torch.from_numpy(x):
             errors = []
             for name in TRANSFORMS:
-                copy = apply_transform(name, window[None], skeleton)
+                copy = apply_transforms(window[None], (name,), skeleton)[:, 0]
                 _, reconstruction = trained_on_five.network.autoencoder(copy)
                 errors.append(float(((reconstruction - copy) ** 2).mean()))
             expected.append(np.mean(errors))

@@ -100,7 +100,7 @@ def test_the_settings_refuse_what_cannot_be():
 
 def test_clips_and_masks_of_a_data_set(shanghaitech):
     dataset = prepare(settings_of("shanghaitech", shanghaitech))
-    assert [clip.clip for clip in dataset.train_clips()] == ["01_001", "02_002"]
+    assert list(map(clip_of, dataset.train)) == ["01_001", "02_002"]
     clips = list(dataset.test_clips())
     assert [clip.clip for clip in clips] == ["01_0014", "01_0015", "01_0130"]
     assert [clip.frame_count for clip in clips] == [
@@ -276,7 +276,7 @@ def test_chads_pickles_are_refused_until_they_are_trusted(chad):
     dataset = prepare(settings_of("chad", chad))
     assert (list(map(clip_of, dataset.train)), list(map(clip_of, dataset.test))) == (["1_001_0"], ["1_002_1"])
     with pytest.raises(UsageError, match="pickle"):
-        list(dataset.train_clips())
+        list(dataset.test_clips())
 
 
 def test_masks_of_clips_that_are_not_tested_do_not_matter(chad, tmp_path):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from anomaly.scoring.scores import FrameScores
-from pipeline.events.events import EventFinder, find_events
+from pipeline.events.events import EventFinder
 from pipeline.events.settings import EventSettings
 from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks, cut_frames
+from tests.helpers.events import find_events
 
 FPS = 10.0
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores, WindowScores
-from pipeline.events.events import find_events
 from pipeline.events.settings import EventSettings
 from pipeline.review.clip import highest, time_knots
 from pipeline.review.files import packed, plain_text, script
@@ -27,6 +26,7 @@ from pose_extract.errors import OutputError
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg, probe
+from tests.helpers.events import find_events
 from tests.helpers.videos import X264
 
 NASTY = "<img src=x onerror=alert(1)>\"'&</script><!-- \u2028 \udcff"

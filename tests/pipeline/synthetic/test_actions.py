@@ -10,10 +10,11 @@ import pytest
 from pipeline.synthetic.actions.clips import ACTIONS, ActionSettings, make_action_clips, meaningful_splits
 from pipeline.synthetic.actions.pictures import follow, render_action
 from pipeline.synthetic.actions.tracks import ntu_joints
-from pipeline.synthetic.motion.body import BONES, INDEX
+from pipeline.synthetic.motion.body import INDEX
 from pipeline.synthetic.street.scene import Camera
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17, NTU25
+from tests.helpers.street_body import BONES
 
 FEW = ActionSettings(clips=8, performers=8)
 

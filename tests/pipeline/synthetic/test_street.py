@@ -11,12 +11,13 @@ from pipeline.synthetic.clips import render_clip, simulate_clip, write_clip
 from pipeline.synthetic.drawing.clothes import random_look
 from pipeline.synthetic.drawing.render import Renderer
 from pipeline.synthetic.motion.behaviours import ABNORMAL, APPEARANCE, BEHAVIOURS, NORMAL
-from pipeline.synthetic.motion.body import BONES, INDEX
+from pipeline.synthetic.motion.body import INDEX
 from pipeline.synthetic.street.plan import Visit, carry_out, plan_visits
 from pipeline.synthetic.street.scene import Camera, StreetSettings, background
 from pipeline.synthetic.street.truth import COCO, exact_tracks, look_at
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17
+from tests.helpers.street_body import BONES
 
 SHORT = StreetSettings(seconds=6.0)
 
