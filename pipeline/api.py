@@ -1,4 +1,4 @@
-"""The commands as functions: `extract`, `train`, `score`, to be imported from `pipeline`; docs/api.md has examples."""
+"""Run the commands as functions: `extract`, `train`, `score`, to be imported from `pipeline`; see docs/api.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: parser and dispatch only. Nothing heavy is imported before a command runs."""
+"""Parse the command line and run a command. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a workspace is if nobody says otherwise. Nothing is imported: the command line's help needs it."""
+"""Name the default workspace. Imports nothing: the command line's help needs it."""
 
 from __future__ import annotations
 

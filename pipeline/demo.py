@@ -1,4 +1,4 @@
-"""The whole product on a synthetic street: render clips, extract, train, score, compare with the labels."""
+"""Run the whole product on a synthetic street: render clips, extract, train, score, compare with the labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos to cached tracks: decode, estimate, track, write; one clip after another, resumable."""
+"""Extract videos to cached tracks: decode, estimate, track, write; one clip after another, resumable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that can be written about one scored clip, under the names that the user asked for."""
+"""Write everything that is asked for of one scored clip, under the names that the user gave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress with rate and remaining time: a bar in a terminal, a plain line now and then elsewhere."""
+"""Show progress with rate and remaining time: a bar in a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cached tracks to a model bundle."""
+"""Train a model bundle on cached tracks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions made an artefact."""
+"""Tell which versions made an artefact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workspace: the folder that holds the tracks and the model, with a manifest of its clips.
+"""Keep the workspace: the folder that holds the tracks and the model, with a manifest of its clips.
 
 A clip is done when its NPZ is in place. The NPZ's own header says what made it, so the manifest is an index that can
 be rebuilt, and a process may be killed at any moment.

@@ -1,4 +1,4 @@
-"""Plain nested mappings, as YAML and JSON hold them, checked into frozen dataclasses."""
+"""Check plain nested mappings, as YAML and JSON hold them, into frozen dataclasses."""
 
 from __future__ import annotations
 

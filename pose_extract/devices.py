@@ -1,4 +1,4 @@
-"""Which device networks run on."""
+"""Pick the device that networks run on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one family of errors that reaches a user; the command line prints the message and exits with the code."""
+"""The errors that reach a user; the command line prints the message and exits with the code."""
 
 
 class GepcError(Exception):

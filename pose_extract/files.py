@@ -1,4 +1,4 @@
-"""Writing files so that they are complete or absent, and so that what stands in the way is said."""
+"""Write files so that they are complete or absent, and say what stands in the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every baseline is: it learns from normal windows, and then says how abnormal others are."""
+"""Define what every baseline does: learn from normal windows, then score others."""
 
 from __future__ import annotations
 

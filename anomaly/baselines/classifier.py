@@ -1,4 +1,4 @@
-"""The supervised baseline: an ST-GCN classifier of the normal classes, which is unsure of others (section 4.2.2).
+"""Classify normal actions with an ST-GCN; uncertainty is the anomaly score (supervised baseline, section 4.2.2).
 
 It is the only method that sees class labels; the paper lists it for reference.
 """

@@ -1,4 +1,4 @@
-"""Settings of the supervised classifier."""
+"""Settings of the supervised classifier: the config section ``classifier``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Baselines on the trained ST-GCAE alone (paper, section 4.2.2): its reconstruction error, and densities of its z.
+"""Score by the trained ST-GCAE alone: reconstruction error, and densities of its latent z (paper, section 4.2.2).
 
 A window has one latent vector z in each of the model's transforms. A baseline learns from the training windows' vectors
 in all transforms; a window's anomaly is the mean over its own, as that of the method itself is. Nothing here imports

@@ -1,4 +1,4 @@
-"""Settings of the baselines on the latent vectors z."""
+"""Settings of the baselines on the latent vectors z: ``one_class_svm``, ``neighbours``, ``gaussian_mixture``."""
 
 from __future__ import annotations
 

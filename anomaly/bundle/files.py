@@ -1,4 +1,4 @@
-"""The files of a model bundle but for the network's weights, and how a bundle is put in place. Nothing imports torch.
+"""Read and write a model bundle's files, but for the network's weights, and put a bundle in place. Imports no torch.
 
 A bundle may come from somebody else: nothing in it is believed before it has been checked, and nothing in it can run.
 """

@@ -1,4 +1,4 @@
-"""The model bundle: a folder with weights.safetensors, normality.npz, config.yaml and card.json. No pickle anywhere.
+"""Save and load a model bundle: weights.safetensors, normality.npz, config.yaml and card.json. No pickle anywhere.
 
 An exported bundle has encoder.onnx in the place of weights.safetensors, and is read without torch.
 """

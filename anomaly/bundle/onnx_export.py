@@ -1,4 +1,4 @@
-"""A trained model as an ONNX file: transforms, encoder and clustering layer in one graph, batch norm fused."""
+"""Export a trained model to ONNX: transforms, encoder and clustering layer in one graph, batch norm fused."""
 
 from __future__ import annotations
 

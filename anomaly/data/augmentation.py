@@ -1,4 +1,4 @@
-"""The fixed transforms of a window that training adds and a test window's score is averaged over."""
+"""Transform windows (mirror, rotate): what training adds and what a test window's score is averaged over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows of joints made comparable: missing joints filled in, the body's place (and size) taken out (supplement)."""
+"""Normalise windows of joints: fill in missing joints, take out the body's place and size (paper, supplement)."""
 
 from __future__ import annotations
 

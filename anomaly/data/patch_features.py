@@ -1,4 +1,4 @@
-"""Appearance vectors of joints as features of windows: from rows of tracks to (N, D, T, V) (paper, section 4.1)."""
+"""Make patch features (N, D, T, V) of windows from the appearance vectors of joints (paper, section 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracks on a grid of evenly spaced times: holes, missing joints, and pieces that hang together."""
+"""Resample tracks to evenly spaced times and cut them into segments without holes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training set: windows in their transforms, in shuffled batches or in order."""
+"""Serve the training set: windows in their transforms, in shuffled batches or in order."""
 
 from __future__ import annotations
 

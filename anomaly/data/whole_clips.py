@@ -1,4 +1,4 @@
-"""Whole clips in one window a person, or one of two people (the coarse-grained setting, section 4.2)."""
+"""Make one window of a person's whole clip, or of two people's (coarse-grained setting, section 4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From tracks to windows, which are views of the tracks' resampled joints (paper, sections 3.1 and 4.1)."""
+"""Cut tracks into windows, which are views of the tracks' resampled joints (paper, sections 3.1 and 4.1)."""
 
 from __future__ import annotations
 

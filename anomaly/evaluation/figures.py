@@ -1,4 +1,4 @@
-"""Figures of frame scores against frame labels, as the field reports them and as its older literature did."""
+"""Compute figures of frame scores against frame labels, as the field reports them and as older literature did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of frames and how long each frame lasts."""
+"""Find runs of frames, and how long each frame lasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well scores tell abnormal frames from normal ones."""
+"""Compute frame AUC (micro, macro), average precision and equal error rate."""
 
 from __future__ import annotations
 

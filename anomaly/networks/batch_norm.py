@@ -1,4 +1,4 @@
-"""Batch norm over all processes, or with what follows it in one step; dropout whose mask costs little on a CPU."""
+"""Normalise batches over all processes, or fused with what follows; drop out with a cheap mask."""
 
 from __future__ import annotations
 

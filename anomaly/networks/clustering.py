@@ -1,4 +1,4 @@
-"""Deep embedded clustering: the soft assignment, its target and its loss (paper, section 3.3, equations 1 to 3)."""
+"""Assign latent vectors to clusters and refine both: soft assignment, target, loss (section 3.3, equations 1 to 3)."""
 
 from __future__ import annotations
 

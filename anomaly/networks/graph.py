@@ -1,4 +1,4 @@
-"""The static adjacency A: a skeleton's bones, split into subsets with weights of their own (paper, section 3.2)."""
+"""Build the static adjacency A: a skeleton's bones, split into subsets with weights of their own (section 3.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph convolution sum_s A_s x W_s as matrix products that stay in the processor's cache."""
+"""Compute the graph convolution sum_s A_s x W_s as matrix products that stay in the processor's cache."""
 
 from __future__ import annotations
 

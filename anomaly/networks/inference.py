@@ -1,4 +1,4 @@
-"""The network as scoring runs it: encoder and clustering layer only, batch norms fused into their neighbours' weights.
+"""Run the network for scoring: encoder and clustering layer only, batch norms fused into their neighbours' weights.
 
 In evaluation mode a batch norm is a fixed scale and shift of each channel, which the weights before it can carry. The
 fused network says the same as `Network.assign` up to rounding, in fewer passes over memory.

@@ -1,4 +1,4 @@
-"""The network's parts: spatial attention graph convolution and the spatio-temporal block (paper, section 3.2).
+"""The network's layers: spatially attentive graph convolution and the spatio-temporal block (paper, section 3.2).
 
 Tensors are (N, C, T, V): windows, channels, frames, joints.
 """

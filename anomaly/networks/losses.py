@@ -1,4 +1,4 @@
-"""The reconstruction loss (paper, section 3.5, equation 4)."""
+"""Compute the reconstruction loss (paper, section 3.5, equation 4)."""
 
 from __future__ import annotations
 

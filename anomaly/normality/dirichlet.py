@@ -1,4 +1,4 @@
-"""A Dirichlet-process mixture of Dirichlet distributions over vectors on the simplex, by variational inference.
+"""Fit a Dirichlet-process mixture of Dirichlet distributions on the simplex, by variational inference.
 
 The model (Blei and Jordan, Variational inference for Dirichlet process mixtures, 2006): sticks v_t ~ Beta(1, gamma),
 truncated at G components (v_G = 1); z_n ~ pi(v); x_n | z_n = t ~ Dirichlet(alpha_t). The posterior factorises into

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians over numbers on scales of their own, some of them missing."""
+"""Fit a mixture of Gaussians to numbers on scales of their own, some of them missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normality: a Dirichlet-process mixture over soft assignments (paper, section 3.4).
+"""Fit the Dirichlet-process mixture over soft assignments and score by it (paper, section 3.4).
 
 Mixtures of Gaussians are scikit-learn's, that of Dirichlet distributions is `anomaly.normality.dirichlet`'s. What was
 learned is kept as plain arrays and evaluated here, so that a saved model needs no pickle and no version of

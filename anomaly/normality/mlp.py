@@ -1,4 +1,4 @@
-"""A network with two hidden layers over plain numbers: torch trains it, and numpy runs it."""
+"""Fit a network with two hidden layers to plain numbers: torch trains it, NumPy runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What normalisation takes out of a window: how a person moves through the picture, and where."""
+"""Compute what normalisation takes out of a window: how a person moves through the picture, and where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is usual, learned beside the graph's clusters: how people move, where they are, and what they do next.
+"""Fit the parts of the score beside the clusters, cross-fitted: movement, place, prediction, pretext task.
 
 The window that the network sees says nothing of where somebody is (paper, supplement: the mean is subtracted), and
 little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.normality.movement`), a prediction of

@@ -1,4 +1,4 @@
-"""How well the next frames of a person follow from those before.
+"""Predict the end of a person's window from its beginning; the error is an anomaly score.
 
 The autoencoder of the paper reconstructs what it has seen. Here the last third of a window is told from what comes
 before it, joints and the way through the picture together: nothing is normalised away but place and size.

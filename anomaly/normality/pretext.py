@@ -1,4 +1,4 @@
-"""Whether a window looks as if somebody had tampered with it: a self-supervised (pretext) task.
+"""Tell windows from tampered copies of themselves (a self-supervised pretext task); doubt is an anomaly score.
 
 A network learns to tell normal windows from the same windows played backwards, with two thirds swapped, in slow motion,
 and with left and right leg swapped. What it takes for one of these moves as nobody normal does.

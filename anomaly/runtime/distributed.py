@@ -1,4 +1,4 @@
-"""Training by several processes that torchrun started: each takes its share of every batch.
+"""Share training among processes that torchrun started: each takes its share of every batch.
 
 Without torchrun there is one process, and everything here does nothing.
 """

@@ -1,4 +1,4 @@
-"""How the process holds its memory."""
+"""Tell the C library to keep freed memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers that repeat."""
+"""Seed torch's random numbers for a while, so that they repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a score means: percentiles and a threshold from held-out normal video."""
+"""Calibrate scores on held-out normal video: percentiles, tail probabilities, thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a window has its score, and what the model takes for normal: action words, mixture components, joints.
+"""Explain scores: action words, mixture components and joints of a window, and what the model takes for normal.
 
 An action word is a cluster of the training windows (paper, sections 3.3 and 3.4: a dictionary of underlying actions).
 Words and components are numbered from 1.

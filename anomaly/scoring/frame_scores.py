@@ -1,4 +1,4 @@
-"""Which people and frames a window's score belongs to (paper, section 4.1)."""
+"""Give windows' scores to people and frames (paper, section 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An alarm threshold that an operator's marks have set, kept with the model in place of the false alarm rate's."""
+"""Keep an alarm threshold that an operator's marks have set, in place of the false alarm rate's."""
 
 from __future__ import annotations
 

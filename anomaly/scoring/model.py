@@ -1,4 +1,4 @@
-"""What every trained model can do, whatever runs its network. Nothing here imports torch."""
+"""Score windows with a trained model, whatever runs its network. Imports no torch."""
 
 from __future__ import annotations
 

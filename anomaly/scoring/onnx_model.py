@@ -1,4 +1,4 @@
-"""A model whose network onnxruntime runs. Nothing here imports torch.
+"""Run a model's network by onnxruntime. Imports no torch.
 
 The ONNX file may come from somebody else: it is read as data of a known shape, and refused if it holds anything that an
 exported network does not need: other files' data, operators of other domains, functions, control flow.

@@ -1,4 +1,4 @@
-"""From windows' anomalies to the scores of people and frames (paper, section 4.1)."""
+"""Score people and frames of a clip from its windows' anomalies, and calibrate a model (paper, section 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaussian smoothing of a clip's scores over its own clock."""
+"""Smooth a clip's frame scores with a Gaussian over its own clock."""
 
 from __future__ import annotations
 

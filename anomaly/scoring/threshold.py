@@ -1,4 +1,4 @@
-"""The score above which a frame raises the alarm, and what percentiles of normal frames score."""
+"""Find the score above which a frame raises the alarm, and the scores at percentiles of normal frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model whose network torch runs."""
+"""Run a model's network by torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clustering layer and its optimisation: the config section ``clustering``."""
+"""Settings of the clustering layer and its optimisation: the config section ``clustering``."""
 
 from __future__ import annotations
 

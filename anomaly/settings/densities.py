@@ -1,4 +1,4 @@
-"""How parts of the kind "sum" are fitted beside the network: the config section ``densities``."""
+"""Settings of the parts that are fitted beside the network: the config section ``densities``."""
 
 from __future__ import annotations
 

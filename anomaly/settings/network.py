@@ -1,4 +1,4 @@
-"""Shape of the network: the config section ``model``."""
+"""Settings of the network's shape: the config section ``model``."""
 
 from __future__ import annotations
 

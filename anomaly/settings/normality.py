@@ -1,4 +1,4 @@
-"""Settings of the normality mixture."""
+"""Settings of the normality mixture: the config section ``normality``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How scores are made and calibrated: the config sections ``scoring`` and ``calibration``."""
+"""Settings of scores and their calibration: the config sections ``scoring`` and ``calibration``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two phases of training: the config section ``training``."""
+"""Settings of the two phases of training: the config section ``training``."""
 
 from __future__ import annotations
 

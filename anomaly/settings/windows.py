@@ -1,4 +1,4 @@
-"""How tracks become windows: the config section ``windows``."""
+"""Settings of windows: the config section ``windows``."""
 
 from __future__ import annotations
 

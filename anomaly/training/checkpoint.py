@@ -1,4 +1,4 @@
-"""Where training stands, on disk: one safetensors file, replaced as a whole after every epoch. No pickle."""
+"""Save and load the state of training: one safetensors file, replaced as a whole after every epoch. No pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curves of a training run: one row an epoch, as CSV and, where tensorboard is installed, for TensorBoard.
+"""Write the curves of a training run: one row an epoch, as CSV and, where tensorboard is installed, for TensorBoard.
 
 Both are written from the run's history, so a run that goes on after a kill has every epoch once.
 """

@@ -1,4 +1,4 @@
-"""Which normal video is held out of training to calibrate the scores."""
+"""Choose the normal video that is held out of training to calibrate the scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normal clips to training windows, and an error that says how much is missing where there are too few."""
+"""Turn normal clips into training windows, or say how much is missing."""
 
 from __future__ import annotations
 

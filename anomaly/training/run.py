@@ -1,4 +1,4 @@
-"""A training run: everything that changes from epoch to epoch, so that it can be left and taken up again."""
+"""Hold the state of a training run that changes from epoch to epoch, and resume it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the phases of training are made of: passes of the whole set, steps, sums of losses."""
+"""Take optimisation steps, run passes over the training set, and sum up losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training, as section 3.5 of the paper has it: pre-training, k-means, fine-tuning; and then the normality mixture."""
+"""Train a model (paper, section 3.5): pre-training, k-means, fine-tuning; then fit the mixture and calibrate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public data sets by config: finds the user's copy, checks its layout, and hands over clips and labels.
+"""Prepare public data sets by config: find the user's copy, check its layout, hand over clips and labels.
 
 `prepare` needs nothing but the config's section ``dataset``; `into_workspace` then brings the clips into a workspace
 and gives what `pipeline.evaluation.evaluate.evaluate_model` takes:

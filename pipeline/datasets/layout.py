@@ -1,4 +1,4 @@
-"""How a data set's files lie in the user's copy: found by patterns, selected by lists and actions."""
+"""Find and select a data set's files in the user's copy, by patterns, lists and actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed, what can run, and the line that mends each gap. Looks only: fetches nothing, changes nothing."""
+"""Find what is installed, what can run, and the line that mends each gap. Fetches nothing, changes nothing."""
 
 from __future__ import annotations
 

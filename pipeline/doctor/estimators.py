@@ -1,4 +1,4 @@
-"""The pose estimators: which of them can run, and whether their weights are there."""
+"""Check the pose estimators: which of them can run, and whether their weights are there."""
 
 from __future__ import annotations
 

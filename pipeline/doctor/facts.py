@@ -1,4 +1,4 @@
-"""What `doctor` finds out, as records."""
+"""Records of what `doctor` finds out."""
 
 from __future__ import annotations
 

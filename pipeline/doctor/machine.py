@@ -1,4 +1,4 @@
-"""The machine: devices, ffmpeg, the cache folder and the workspace."""
+"""Check the machine: devices, ffmpeg, the cache folder and the workspace."""
 
 from __future__ import annotations
 

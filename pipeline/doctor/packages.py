@@ -1,4 +1,4 @@
-"""Which of the packages that gepc-pipeline asks for are installed, in which versions, and whether they work."""
+"""Check the packages that gepc-pipeline asks for: installed or not, which version, whether they work."""
 
 from __future__ import annotations
 

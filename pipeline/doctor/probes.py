@@ -1,4 +1,4 @@
-"""Questions whose answer needs an import that may crash, asked in a process of their own.
+"""Ask questions whose answer needs an import that may crash, in a process of their own.
 
 A package whose binary part does not fit ends the process that imports it; here that is an answer, not an end.
 """

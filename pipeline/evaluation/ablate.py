@@ -1,4 +1,4 @@
-"""Ablations: one model for each setting that is varied and each seed, trained and evaluated on the same clips."""
+"""Run ablations: one model for each setting that is varied and each seed, evaluated on the same clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of an ablation: for the terminal, as Markdown, CSV and JSON."""
+"""Write the table of an ablation: for the terminal, as Markdown, CSV and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models against labelled clips: scores, and the figures that they come to."""
+"""Evaluate models on labelled clips: scores, and the figures that they come to."""
 
 from __future__ import annotations
 

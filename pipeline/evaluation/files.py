@@ -1,4 +1,4 @@
-"""What an evaluation leaves in its folder: evaluation.json, the curves of every frame, and pictures."""
+"""Write an evaluation's folder: evaluation.json, the curves of every frame, and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation as tables for the terminal and as JSON."""
+"""Show an evaluation as tables for the terminal and as JSON."""
 
 from __future__ import annotations
 

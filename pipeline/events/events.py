@@ -1,4 +1,4 @@
-"""What an operator looks at: events, the stretches of alarms of a clip, each with its peak and its people."""
+"""Find events, the stretches of alarms of a clip, each with its peak and its people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events on disk: JSON and CSV with everything, WebVTT for any video player. docs/events.md has the formats."""
+"""Write events: JSON and CSV with everything, WebVTT for any video player. docs/events.md has the formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip's scores over time, with the alarms and events that they raise: what is drawn and listed of a clip."""
+"""Hold a clip's scores over time with the alarms and events that they raise: what is drawn and listed of a clip."""
 
 from __future__ import annotations
 

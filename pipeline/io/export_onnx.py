@@ -1,4 +1,4 @@
-"""The workspace's trained model as an ONNX bundle."""
+"""Export the workspace's trained model as an ONNX bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frame scores and people as two Parquet tables; docs/events.md has the columns."""
+"""Export frame scores and people as two Parquet tables; docs/events.md has the columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracks with their scores for other programs: COCO-video JSON, which FiftyOne reads, and Parquet, for pandas.
+"""Export tracks with their scores: COCO-video JSON, which FiftyOne reads, and Parquet, for pandas.
 
 docs/events.md has the columns and keys.
 """

@@ -1,4 +1,4 @@
-"""Cached tracks to the files of other tools."""
+"""Export cached tracks to the files of other tools."""
 
 from __future__ import annotations
 

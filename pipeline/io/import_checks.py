@@ -1,4 +1,4 @@
-"""What an import may take in: options as users write them, and clips that will not break what comes after."""
+"""Check what an import may take in: options as users write them, and clips that break nothing later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses of other tools and data sets into the workspace, and its tracks out to other formats."""
+"""Import poses of other tools and data sets into the workspace."""
 
 from __future__ import annotations
 

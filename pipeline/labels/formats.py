@@ -1,4 +1,4 @@
-"""Labels that are told as stretches of frames: a CSV of intervals, UBnormal's track files, Avenue's .mat files."""
+"""Read labels that are stretches of frames: a CSV of intervals, UBnormal's track files, Avenue's .mat files."""
 
 from __future__ import annotations
 

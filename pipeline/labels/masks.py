@@ -1,4 +1,4 @@
-"""Which frames of a clip are abnormal, from everything in which that is told: masks, intervals, data sets' own files.
+"""Read which frames of clips are abnormal, from masks, intervals and data sets' own files.
 
 Inside the program a clip's labels are a boolean array (F,), True where a frame is abnormal.
 """

@@ -1,4 +1,4 @@
-"""MATLAB files, read by SciPy in a process of its own: there are damaged ones that crash SciPy's reader.
+"""Read MATLAB files by SciPy in a process of its own: there are damaged ones that crash SciPy's reader.
 
 ``python -m pipeline.labels.mat_files NAME FILE …`` prints a line of JSON a file: ``{"cells": [...]}`` or ``{"error":
 ...}``.

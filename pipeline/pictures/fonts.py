@@ -1,4 +1,4 @@
-"""Names in any script in pictures: fonts that have their letters, and a box for letters that no font has."""
+"""Choose fonts for names in any script, and a box for letters that no font has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The overlay video: skeletons and boxes coloured by anomaly, and in a strip below the picture the running score.
+"""Write the overlay video: skeletons and boxes coloured by anomaly, and the running score in a strip below.
 
 Knows nothing of models: it draws a timeline of percentiles among normal behaviour, and alarms.
 """

@@ -1,4 +1,4 @@
-"""The score of a video over time, as a picture: alarms, labels, and what the peaks look like."""
+"""Draw the score of a video over time: alarms, labels, and what the peaks look like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strip below the overlay's picture: time, alarm state, the curve of the last seconds, and a bar."""
+"""Draw the strip below the overlay's picture: time, alarm state, the curve of the last seconds, and a bar."""
 
 from __future__ import annotations
 

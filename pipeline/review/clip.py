@@ -1,4 +1,4 @@
-"""What the page needs of one clip, gathered part by part: memory grows by some twenty bytes a frame."""
+"""Gather what the page needs of one clip, chunk by chunk: memory grows by some forty bytes a frame."""
 
 from __future__ import annotations
 

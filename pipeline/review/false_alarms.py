@@ -1,4 +1,4 @@
-"""Marked false alarms as normal training clips of the workspace: their people's tracks, cut out of the clip."""
+"""Add marked false alarms to the workspace as normal training clips: their people's tracks, cut out of the clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's data as JavaScript files: what a page opened from a disk may load without a network."""
+"""Write the page's data as JavaScript files: what a page opened from a disk may load without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator's marks of events: which alarms were right and which were false. docs/events.md has the formats."""
+"""Read and match an operator's marks of events: which alarms were right and which were false. See docs/events.md."""
 
 from __future__ import annotations
 

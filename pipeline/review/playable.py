@@ -1,4 +1,4 @@
-"""Which videos browsers play, and how the page gets one of the others."""
+"""Tell which videos browsers play, and provide the page with one of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People's poses for the page, in pieces of some seconds that it loads as it needs them."""
+"""Write people's poses for the page, in pieces of some seconds that it loads as it needs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alarm threshold set from an operator's marks."""
+"""Set the alarm threshold from an operator's marks."""
 
 from __future__ import annotations
 

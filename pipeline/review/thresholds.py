@@ -1,4 +1,4 @@
-"""The stops of the page's threshold slider, and what each costs in false alarms."""
+"""Compute the stops of the page's threshold slider, and what each costs in false alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing the review page: its own files, the data of every clip, and the list of them."""
+"""Write the review page: its own files, the data of every clip, and the list of them."""
 
 from __future__ import annotations
 

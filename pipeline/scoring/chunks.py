@@ -1,4 +1,4 @@
-"""A clip scored chunk by chunk, so that memory does not grow with its length."""
+"""Score a clip chunk by chunk, so that memory does not grow with its length."""
 
 from __future__ import annotations
 

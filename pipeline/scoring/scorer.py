@@ -1,4 +1,4 @@
-"""A video, or its cached tracks, to scores: the frame CSV, the people CSV, the plot and the overlay."""
+"""Open a trained model for scoring, with the settings of its tracks and the threshold of its alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip's scores as CSV tables: a row a frame, a row a person."""
+"""Write a clip's scores as CSV tables: a row a frame, a row a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of windows: what each window's score rests on."""
+"""Write the table of windows: what each window's score rests on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs: YAML files, inherited with ``_base_``, overridden with ``--set a.b=c``, checked into dataclasses.
+"""Load configs: YAML files, inherited with ``_base_``, overridden with ``--set a.b=c``, checked into dataclasses.
 
 Only plain YAML is read (`yaml.safe_load`): a config is data, it cannot run code. mmengine's own YAML reader could.
 """

@@ -1,4 +1,4 @@
-"""Where a data set lies and what is what in it: the config section ``dataset``."""
+"""Settings of a data set, where it lies and what is what in it: the config section ``dataset``."""
 
 from __future__ import annotations
 

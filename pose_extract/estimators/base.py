@@ -1,4 +1,4 @@
-"""What a pose estimator is to the rest of the program, and how one is made by name."""
+"""Define what a pose estimator is to the rest of the program, and make one by name."""
 
 from __future__ import annotations
 

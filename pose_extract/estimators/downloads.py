@@ -1,4 +1,4 @@
-"""Published weights, fetched on first use into the user's cache folder: resumed after a cut, and checked.
+"""Fetch published weights on first use into the user's cache folder: resumed after a cut, and checked.
 
 A file is put in place by renaming when it is whole: whoever finds it may use it. Files put there by hand are as good.
 """

@@ -1,4 +1,4 @@
-"""AlphaPose: results, and the tracked-person JSON in which ShanghaiTech's, UBnormal's and Avenue's poses circulate.
+"""Read and write AlphaPose: results, and the tracked-person JSON of ShanghaiTech's, UBnormal's and Avenue's poses.
 
 Results are a list of people, each with ``image_id``, ``keypoints`` (x, y, confidence of each joint), ``score``, ``box``
 (x, y, width, height) and, if they were tracked, ``idx``. Tracked persons are an object person -> frame -> keypoints; in

@@ -1,4 +1,4 @@
-"""The way in and out: tracks of other tools and data sets by the name of their format.
+"""Read and write tracks of other tools and data sets by the name of their format.
 
 A format is a module with three functions: ``find(path)`` lists the files or folders that hold a clip (or several) each;
 ``read(part, options)`` gives the clips of one of them, and an error for each piece that is damaged and left out;

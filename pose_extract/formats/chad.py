@@ -1,4 +1,4 @@
-"""CHAD: a pickle a video, frame -> person -> array of a bounding box and keypoints.
+"""Read and write CHAD: a pickle a video, frame -> person -> array of a bounding box and keypoints.
 
 Pickle is a program, and a file from elsewhere can make it do anything. These files are refused unless the user says
 that they are to be trusted, and even then only numbers, text, lists, dictionaries and NumPy arrays are made from them

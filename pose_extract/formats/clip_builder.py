@@ -1,4 +1,4 @@
-"""From the rows of any file to `ClipTracks`: confidences, boxes and order made good, people numbered or followed."""
+"""Build `ClipTracks` from the rows of any file: confidences, boxes and order made good, people numbered or followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO and MMPose: keypoint results, MMPose's predictions, and data sets of annotated pictures.
+"""Read and write COCO and MMPose: keypoint results, MMPose's predictions, and data sets of annotated pictures.
 
 Three layouts, told apart by their keys:
 

@@ -1,4 +1,4 @@
-"""Data sets of annotated pictures in COCO's layout, PoseTrack18's among them: ``images`` and ``annotations``."""
+"""Read data sets of annotated pictures in COCO's layout, PoseTrack18's among them: ``images`` and ``annotations``."""
 
 from __future__ import annotations
 

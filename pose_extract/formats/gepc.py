@@ -1,4 +1,4 @@
-"""Our own tracks: the NPZ of the cache and the same as JSON, lossless both ways, features and NaN included.
+"""Read and write our own tracks: the NPZ of the cache and the same as JSON, lossless, features and NaN included.
 
 In the JSON, null is NaN and 1e999 (which every reader takes for infinity) is infinity, so that it is plain JSON.
 """

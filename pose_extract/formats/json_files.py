@@ -1,4 +1,4 @@
-"""JSON files of unknown length and quality, item by item."""
+"""Read JSON files of unknown length and quality, item by item."""
 
 from __future__ import annotations
 

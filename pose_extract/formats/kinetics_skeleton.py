@@ -1,4 +1,4 @@
-"""Kinetics-skeleton, as ST-GCN uses it: a JSON file a clip, OpenPose's 18 joints, coordinates as shares of the frame.
+"""Read and write Kinetics-skeleton, as ST-GCN uses it: a JSON file a clip, coordinates as shares of the frame.
 
 ``data`` is a list of frames (``frame_index`` from 1), each with a list ``skeleton`` of people (``pose`` x1, y1, …;
 ``score`` of each joint), ``label`` and ``label_index`` the clip's action. People have no ids, so they are followed,

@@ -1,4 +1,4 @@
-"""What has to be said about a file, because its format does not say it."""
+"""Options of an import: what the format itself does not say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single values of a file may be, and what they become: numbers, joints, boxes, frame numbers, names."""
+"""Parse single values of a file: numbers, joints, boxes, frame numbers, names."""
 
 from __future__ import annotations
 

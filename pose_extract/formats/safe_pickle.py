@@ -1,4 +1,4 @@
-"""Data out of a pickle file without letting it do anything.
+"""Read data out of a pickle file without letting it do anything.
 
 A pickle names functions to be called. Here it may name those by which NumPy stores arrays, types and numbers, and even
 these are not called: stand-ins take their arguments, check them and make the arrays themselves. Anything else ends

@@ -1,4 +1,4 @@
-"""Square pieces of a picture around people's joints."""
+"""Crop square pieces of a picture around people's joints."""
 
 from __future__ import annotations
 

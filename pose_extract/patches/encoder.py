@@ -1,4 +1,4 @@
-"""The small residual network that turns a crop into a vector (He et al., CVPR 2016, the form for CIFAR-10)."""
+"""Encode crops as vectors by a small residual network (He et al., CVPR 2016, the form for CIFAR-10)."""
 
 from __future__ import annotations
 

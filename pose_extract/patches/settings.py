@@ -1,4 +1,4 @@
-"""What patches are and where they come from: the config section ``patches``; imports nothing heavy."""
+"""Settings of patches: the config section ``patches``; imports nothing heavy."""
 
 from __future__ import annotations
 

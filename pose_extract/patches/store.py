@@ -1,4 +1,4 @@
-"""A clip's crop features on disk, beside its tracks: float16, in chunks, mapped into memory.
+"""Store a clip's crop features on disk, beside its tracks: float16, in chunks, mapped into memory.
 
 ``<clip>.patches/`` holds ``header.json`` and chunks ``00000.npy``, ... of (rows, V, D), a row for each row of the
 tracks, in their order. A chunk is complete or absent; what is there when a run is cut off is kept.

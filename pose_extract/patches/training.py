@@ -1,4 +1,4 @@
-"""The residual network's training on the user's own crops, without labels: which joint is it, how is it turned?"""
+"""Train the residual network on the user's own crops, without labels: which joint is it, how is it turned?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike two people are, by box and by joints; all pairs at once."""
+"""Compare people by box and by joints; all pairs at once."""
 
 from __future__ import annotations
 

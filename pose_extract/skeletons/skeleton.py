@@ -1,4 +1,4 @@
-"""What a skeleton is: joints as a graph. How one declares one's own, and how joints change from one to another."""
+"""Define skeletons, joints as a graph: declare one's own, and convert joints from one to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tall a person is in the picture and where they stand, from whichever joints are seen.
+"""Estimate how tall a person is in the picture and where they stand, from whichever joints are seen.
 
 A box about the joints that are seen shrinks when the feet are hidden, and the mean of the joints jumps when a wrist
 comes and goes. A standing figure laid over the seen joints by least squares does neither.

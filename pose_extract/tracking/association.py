@@ -1,4 +1,4 @@
-"""Frame-to-frame association: OC-SORT of the `trackers` package, with the similarity of poses and clothes in its cost.
+"""Associate detections from frame to frame: OC-SORT of the `trackers` package, with poses and clothes in its cost.
 
 The package lets a caller replace the measure that compares predicted boxes with detections (``iou=``); ours blends box
 overlap, keypoint similarity and clothing colour. Its motion model (a Kalman filter with observation-centric re-update),

@@ -1,4 +1,4 @@
-"""Clothing colours of people: a small histogram of shirt and trousers, to tell apart people who cross."""
+"""Describe people's clothing by colour histograms of shirt and trousers, to tell apart people who cross."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After people were in each other's way: does everybody still wear the clothes that they wore before?
+"""Detect identities exchanged in a crossing: does everybody still wear the clothes that they wore before?
 
 While two people overlap, detections are merged, missed and taken for one another, and the association may come out of
 it with the two exchanged. Each tracklet therefore keeps a profile of its colours that is frozen while it overlaps

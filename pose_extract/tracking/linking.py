@@ -1,4 +1,4 @@
-"""Re-attaching lost people: which tracklet that has just begun goes on with which person who went out of sight."""
+"""Link tracklets across the times when nobody was detected: who has just come back?"""
 
 from __future__ import annotations
 

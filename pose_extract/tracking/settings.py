@@ -1,4 +1,4 @@
-"""How detections become people: the config section ``tracking``."""
+"""Settings of tracking: the config section ``tracking``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People over time: gives every detection the id of its person.
+"""Track people over time: give every detection the id of its person.
 
 Two stages. `pose_extract.tracking.association` joins detections from frame to frame into tracklets (OC-SORT, with
 poses and clothes in its cost). `pose_extract.tracking.linking` joins tracklets across the times when nobody was

@@ -1,4 +1,4 @@
-"""Tracks on disk: one NPZ a clip, written as a stream, complete or absent, read without loading it.
+"""Cache tracks on disk: one NPZ a clip, written as a stream, complete or absent, read without loading it.
 
 The members are uncompressed ``.npy`` files, so that they can be mapped into memory: a 24-hour clip costs no
 more to open than a short one. ``header`` is JSON in a uint8 array. No member is ever unpickled.

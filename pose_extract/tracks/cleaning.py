@@ -1,4 +1,4 @@
-"""Cleaning of tracks when they are read: gaps filled, outliers removed, jitter smoothed, with no lag.
+"""Clean tracks when they are read: fill gaps, remove outliers, smooth jitter, with no lag.
 
 The cache keeps what the tracker gave; nothing here is ever written back. Everything works on a finite window of frames
 on both sides, so that a slice of a long clip that is read with `CleaningSettings.context_frames` of margin comes out

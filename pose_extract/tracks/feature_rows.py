@@ -1,4 +1,4 @@
-"""Feature vectors of joints on disk, picked without being read: what is read is what is asked for."""
+"""Pick feature vectors of joints on disk without reading them: what is read is what is asked for."""
 
 from __future__ import annotations
 

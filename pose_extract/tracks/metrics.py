@@ -1,4 +1,4 @@
-"""How good extracted people are, measured against the truth: joints, boxes and identities."""
+"""Measure extracted people against the truth: joints, boxes and identities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is mended in tracks: the config section ``cleaning``."""
+"""Settings of cleaning: the config section ``cleaning``."""
 
 from __future__ import annotations
 

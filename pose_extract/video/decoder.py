@@ -1,4 +1,4 @@
-"""One ffmpeg child process that decodes a video: pictures, their times, and what is damaged."""
+"""Decode a video by one ffmpeg child process: pictures, their times, and what is damaged."""
 
 from __future__ import annotations
 

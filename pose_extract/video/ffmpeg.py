@@ -1,4 +1,4 @@
-"""The ffmpeg binary: where it is, what it can do, and what it says about a file.
+"""Find the ffmpeg binary, what it can do, and what it says about a file.
 
 Only ``ffmpeg`` itself is needed, no ``ffprobe``: the wheel `imageio-ffmpeg` carries none. ffmpeg 4.3 and newer will do.
 """

@@ -1,4 +1,4 @@
-"""One step ahead: a thread fetches what comes next while the caller works on what came last."""
+"""Prefetch one step ahead: a thread fetches what comes next while the caller works on what came last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video in: frames with the container's timestamps, streamed from a video file or a folder of numbered images.
+"""Read video frames with the container's timestamps, from a video file or a folder of numbered images.
 
 ffmpeg decodes in a child process and hands raw pictures over a pipe, so that a crashing decoder is no crash here and
 memory does not grow with the length of the video. Its ``showinfo`` filter tells each picture's timestamp on the second

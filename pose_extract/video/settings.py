@@ -1,4 +1,4 @@
-"""How videos are read: the config section ``video``."""
+"""Settings of video reading: the config section ``video``."""
 
 from __future__ import annotations
 

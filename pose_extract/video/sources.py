@@ -1,4 +1,4 @@
-"""From what the user names (a file, a folder, images, a glob) to a list of clips, and the hash of a clip's content."""
+"""Find the clips that a user names (a file, a folder, images, a glob), and hash their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single frames out of a video, without reading all that comes before them."""
+"""Read single frames out of a video, without reading all that comes before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video out: frames streamed into an mp4 file that browsers play."""
+"""Write frames as a stream into an mp4 file that browsers play."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dense optical flow that can be differentiated: Lucas and Kanade's method, in a pyramid, in torch.
+"""Estimate dense optical flow, differentiably: Lucas and Kanade's method in a pyramid, in torch.
 
 The paper takes a pre-trained FlowNet, which is a download, and which only serves to compare two flows. Here both flows
 come from this routine, which has nothing to learn. It works on grey levels of 0..1 in pixels.

@@ -1,4 +1,4 @@
-"""The losses of future-frame prediction, and PSNR (Liu et al., CVPR 2018, equations 4 to 8 and 10).
+"""Compute the losses of future-frame prediction, and PSNR (Liu et al., CVPR 2018, equations 4 to 8 and 10).
 
 The paper writes sums over a frame's pixels; these are means, so that a loss does not depend on the frame's size.
 Frames are (B, 3, H, W) of -1..1.

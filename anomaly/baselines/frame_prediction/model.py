@@ -1,4 +1,4 @@
-"""Future-frame prediction: a frame that cannot be predicted from those before it is abnormal.
+"""Train and score future-frame prediction: a frame that cannot be predicted from those before it is abnormal.
 
 Liu, Luo, Lian and Gao, "Future Frame Prediction for Anomaly Detection - A New Baseline", CVPR 2018, from the paper. It
 differs in the optical flow (`frame_prediction_flow`, where the paper has a pre-trained FlowNet), in the losses' means

@@ -1,4 +1,4 @@
-"""The networks of future-frame prediction: the U-Net that predicts, and the discriminator of patches."""
+"""Networks of future-frame prediction: the U-Net that predicts, and the patch discriminator."""
 
 from __future__ import annotations
 

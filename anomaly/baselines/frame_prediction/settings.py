@@ -1,4 +1,4 @@
-"""Settings of future-frame prediction. Nothing here imports torch: configs are checked without it."""
+"""Settings of future-frame prediction: the config section ``frame_prediction``. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skeletons as MPED-RNN sees them: decomposed into where the body is and how it is held, robustly scaled."""
+"""Decompose skeletons into global and local components, robustly scaled (Morais et al., section 3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MPED-RNN: regularity of skeleton trajectories (Morais et al., CVPR 2019), from the paper's equations."""
+"""Train and score MPED-RNN: regularity of skeleton trajectories (Morais et al., CVPR 2019)."""
 
 from __future__ import annotations
 

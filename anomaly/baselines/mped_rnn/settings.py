@@ -1,4 +1,4 @@
-"""Settings of the recurrent baseline; nothing here imports torch."""
+"""Settings of MPED-RNN: the config section ``mped_rnn``. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skeletons of BlazePose as people: COCO's joints, boxes, and which of them cannot be true."""
+"""Turn BlazePose's skeletons into people: COCO's joints, boxes, and which of them cannot be true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded estimator: several people by BlazePose's networks, on any machine without a download from elsewhere.
+"""Estimate poses of several people by BlazePose's networks, on any machine without a download from elsewhere.
 
 Each frame: last frame's people are followed by the landmark network itself; what moves outside them is tried as new
 people; from time to time, and on the first frame, the person detector and HOG look for those who stand still.

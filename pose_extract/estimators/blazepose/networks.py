@@ -1,4 +1,4 @@
-"""BlazePose's two networks, run on square regions of a picture.
+"""Run BlazePose's two networks on square regions of a picture.
 
 A region is (x, y, size, angle): centre and side in pixels, and the angle in radians by which the square is turned
 (clockwise as seen), so that the person in it stands upright. Arrays of regions are (R, 4) float32.

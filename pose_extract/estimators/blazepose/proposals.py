@@ -1,4 +1,4 @@
-"""Where people might be: moving regions, HOG's people detector, and tiles for BlazePose's own detector.
+"""Propose where people might be: moving regions, HOG's people detector, and tiles for BlazePose's own detector.
 
 A proposal is a region (x, y, size, angle) as `networks` defines it. Too many do no harm but cost time; what none of
 them covers is lost.

@@ -1,4 +1,4 @@
-"""Where to look for last frame's people in this one; no identities, those are the tracker's."""
+"""Follow last frame's people into this one to know where to look; identities are the tracker's."""
 
 from __future__ import annotations
 

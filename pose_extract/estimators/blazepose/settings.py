@@ -1,4 +1,4 @@
-"""What can be set of the estimator `blazepose`; importing this needs no network."""
+"""Settings of the estimator `blazepose`; importing this needs no network."""
 
 from __future__ import annotations
 

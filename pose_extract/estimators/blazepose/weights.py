@@ -1,4 +1,4 @@
-"""BlazePose's two TFLite networks: taken out of one published wheel, checked, and kept in the user's cache folder.
+"""Fetch BlazePose's two TFLite networks out of one published wheel, check them, keep them in the user's cache folder.
 
 The wheel serves as a container only; the package in it is neither imported nor installed. It is fetched with the user's
 own pip, so a mirror or a proxy that pip is configured for is honoured.

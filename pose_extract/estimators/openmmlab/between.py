@@ -1,4 +1,4 @@
-"""Boxes between detections: the detector looks at every n-th frame, people move on straight lines between."""
+"""Interpolate boxes between detections: the detector looks at every n-th frame, people move on straight lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads checkpoints of OpenMMLab's models and other torch models, without running what may be in them."""
+"""Read checkpoints of OpenMMLab's models and other torch models, without running what may be in them."""
 
 from __future__ import annotations
 

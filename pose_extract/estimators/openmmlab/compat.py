@@ -1,4 +1,4 @@
-"""Imports OpenMMLab where its packages ask for what current ones, or a machine without a compiler, do not have.
+"""Import OpenMMLab where its packages ask for what current ones, or a machine without a compiler, do not have.
 
 What stands in for them lives only while they are imported; afterwards the process is as it was, except that the
 packages are loaded.

@@ -1,4 +1,4 @@
-"""People's boxes by any detector of mmdet."""
+"""Detect people's boxes by any detector of mmdet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quality estimator: a person detector of mmdet with a top-down model of mmpose, or a one-stage model alone."""
+"""Estimate poses by a person detector of mmdet with a top-down model of mmpose, or a one-stage model alone."""
 
 from __future__ import annotations
 

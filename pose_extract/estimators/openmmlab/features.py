@@ -1,4 +1,4 @@
-"""What a hidden layer of the pose network says about each joint, at no second pass through the network."""
+"""Take features of each joint out of a hidden layer of the pose network, at no second pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the joints of a model's data set to those of a skeleton of ours, by their names."""
+"""Map the joints of a model's data set to those of our skeletons, by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the names of models to their configs and published weights, by the indices inside mmpose's and mmdet's wheels.
+"""Find configs and published weights of models by name, in the indices inside mmpose's and mmdet's wheels.
 
 Needs neither torch nor OpenMMLab in memory: the packages' folders are looked up and their indices read as plain YAML.
 """

@@ -1,4 +1,4 @@
-"""One of OpenMMLab's models, built from its config and filled with its weights: pictures in, data samples out."""
+"""Build one of OpenMMLab's models from its config and weights: pictures in, data samples out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands in for mmcv's compiled operators, which need a compiler to install: person detectors call only one of them."""
+"""Stand in for mmcv's compiled operators, which need a compiler to install: person detectors call only one of them."""
 
 from __future__ import annotations
 

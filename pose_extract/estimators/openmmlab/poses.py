@@ -1,4 +1,4 @@
-"""People's joints by mmpose's models: top-down ones in given boxes, one-stage ones in whole frames."""
+"""Estimate joints by mmpose's models: top-down ones in given boxes, one-stage ones in whole frames."""
 
 from __future__ import annotations
 

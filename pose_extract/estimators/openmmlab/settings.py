@@ -1,4 +1,4 @@
-"""What can be set of the estimator `openmmlab`; importing this needs neither torch nor OpenMMLab."""
+"""Settings of the estimator `openmmlab`; importing this needs neither torch nor OpenMMLab."""
 
 from __future__ import annotations
 
