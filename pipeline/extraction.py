@@ -42,7 +42,7 @@ class ExtractReport:
         reused: clips that were done before.
         failed: name of each video that could not be used, with its error.
         seconds: wall-clock time spent.
-        timings: the same by stage, in seconds: "loading" the estimator, "opening" videos (and finding out whether they
+        timings: wall-clock seconds by stage: "loading" the estimator, "opening" videos (and finding out whether they
             are done), "decoding" (only the time waited for frames: decoding goes on meanwhile), the estimator's own
             stages ("blazepose.network", say), "estimating" (what those do not cover), "tracking" and "writing".
     """

@@ -26,7 +26,7 @@ class View(NamedTuple):
 
     Attributes:
         width: of the picture in pixels.
-        height: the same.
+        height: of the picture in pixels.
         camera: its name; "" where there is one only.
     """
 

@@ -38,7 +38,7 @@ class WindowSettings:
         frames: T, frames of a window.
         fps: the model's frame rate; tracks are resampled to it.
         train_stride: frames from one training window of a person to the next.
-        score_stride: the same when scoring.
+        score_stride: frames from one window of a person to the next when scoring.
         max_missing: at most this many of a window's frames may be missing from its track.
         shortest: unbroken pieces of a track that are shorter than a window, but have this many frames, are one window
             whose first frames are missing; 0: they are left out.

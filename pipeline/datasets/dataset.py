@@ -46,11 +46,11 @@ class Dataset:
     Attributes:
         settings: its config section.
         train: files or folders of poses to train on, as the format's ``find`` lists them; normal ones only.
-        test: the same to test on.
+        test: the files or folders of the clips to test on.
         train_options: how they are read.
-        test_options: the same, with the clips' lengths where the labels tell them.
+        test_options: how test clips are read, with their lengths where the labels tell them.
         actions: test clip -> its action, if clips are labelled as wholes.
-        train_actions: the same of training clips. Training makes no use of it.
+        train_actions: training clip -> its action. Training makes no use of it.
     """
 
     settings: DatasetSettings

@@ -52,7 +52,7 @@ class Cell:
 
     Attributes:
         name: what differs from the base, for instance ``clustering.clusters=16``.
-        overrides: the same as ``section.key=value`` texts.
+        overrides: what the cell changes, as ``section.key=value`` texts.
         settings: all settings.
     """
 

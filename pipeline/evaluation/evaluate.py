@@ -186,9 +186,9 @@ class ModelEvaluation:
         identity: what it is: hash of its card, seed, versions that trained it.
         settings: of scoring and calibration, in use.
         curves: "backtracked" or "online" -> scores of each clip.
-        figures: the same -> figures over all clips.
-        scenes: the same -> scene -> figures.
-        clips: the same -> clip -> figures.
+        figures: mode -> figures over all clips.
+        scenes: mode -> scene -> figures.
+        clips: mode -> clip -> figures.
     """
 
     folder: Path

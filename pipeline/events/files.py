@@ -37,7 +37,7 @@ class EventList:
         frames: number of frames.
         seconds: how long it is.
         threshold: the score above which a frame raises the alarm.
-        threshold_percentile: the same as a percentile, 0 to 100.
+        threshold_percentile: the threshold as a percentile, 0 to 100.
         from_marks: whether marks have set it; otherwise a false alarm rate.
         settings: how alarms became events.
         events: in order of time.

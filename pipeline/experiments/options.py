@@ -39,7 +39,8 @@ class ExperimentOptions:
         shares: figure 5's shares of abnormal clips in the training set.
         videos: path of a clip's video or folder of frames, ``{clip}`` standing for the name of its file of poses, for
             methods that look at pixels; empty: these are left out.
-        train_videos: the same of training clips, where they lie elsewhere.
+        train_videos: path of a training clip's video or folder of frames, with ``{clip}`` in it, where these lie
+            elsewhere.
         random_splits: random splits that are drawn for synthetic actions.
         split_actions: actions in each of them.
         street_normal_clips: clips of the synthetic street to learn from, in table 1 and the ablation.

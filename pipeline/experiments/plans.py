@@ -59,7 +59,7 @@ class Request:
 
     Attributes:
         config: nested mappings, as `pipeline.settings.config.load_config` gives them.
-        settings: the same, checked.
+        settings: the config, checked.
         folder: of the results.
         workspace: where a data set's tracks are.
         device: where networks run.

@@ -38,7 +38,7 @@ class Mark:
         end_s: when its last frame is no longer shown.
         peak_s: when its highest score was.
         score: that score then; None if unknown.
-        percentile: the same as a percentile, 0 to 100; None if unknown.
+        percentile: the highest score as a percentile, 0 to 100; None if unknown.
         verdict: "right" or "false".
     """
 

@@ -22,10 +22,11 @@ class DatasetSettings:
         root: folder of the user's copy; empty: no data set.
         format: of the poses, as `gepc-pipeline import` calls it.
         train: pattern (as of a shell, ``**`` for folders of any depth) of the files or folders of poses to train on.
-        test: the same of those to test on.
+        test: pattern of the files or folders of poses to test on.
         train_list: text file that names the clips to train on, a line each, out of those that ``train`` finds; empty:
             all of them.
-        test_list: the same for ``test``.
+        test_list: text file that names the clips to test on, a line each, out of those that ``test`` finds; empty: all of
+            them.
         fps: frames a second of the poses, where their format does not tell.
         frame_size: (width, height) in pixels, likewise.
         first_frame: number of a clip's first frame; the format's own custom if None.
@@ -47,7 +48,7 @@ class DatasetSettings:
         normal: "split", these classes are normal and all others abnormal, or "rest", the other way round.
         train_people: NTU's subjects to train on; the others are tested on. Empty: ``train`` and ``test`` tell.
         train_actions: JSON file with the ``label_index`` of each training clip, where clips do not tell themselves.
-        test_actions: the same of test clips.
+        test_actions: JSON file with the ``label_index`` of each test clip, where clips do not tell themselves.
     """
 
     name: str = ""

@@ -30,7 +30,7 @@ class Clothes:
     Attributes:
         profile: clothing histogram from times when nobody overlapped it; None until then.
         sightings: how many detections are in the profile.
-        fresh: the same since it was last overlapped, while that has not been compared yet.
+        fresh: its colours since it was last overlapped, while that has not been compared yet.
         fresh_sightings: how many detections are in ``fresh``.
         met: keys of the tracklets that it overlapped since its profile was last confirmed.
         apart_since: when it was first seen alone again, seconds.

@@ -21,7 +21,7 @@ class Pck:
 
     Attributes:
         all: share of the true joints of all people looked for that were found; joints of people missed are missed.
-        matched: the same over the people who were found at all.
+        matched: share of the true joints of the people who were found at all that were found.
         people: share of the people looked for who were found at all.
         joints: number of true joints that ``all`` is a share of.
     """

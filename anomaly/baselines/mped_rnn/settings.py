@@ -22,7 +22,7 @@ class MpedRnnSettings:
         input: T, frames of a segment that are encoded and reconstructed.
         prediction: P, frames after it that are predicted, at most.
         stride: s of equation 13, frames from one segment's begin to the next in training.
-        score_stride: the same when scoring.
+        score_stride: frames from one segment of a person to the next when scoring.
         hidden_global: size of the global branch's states. They are the bottleneck.
         hidden_local: size of the local branch's states.
         weight_global: lambda_g of equation 15.

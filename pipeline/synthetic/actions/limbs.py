@@ -64,7 +64,7 @@ def hands_to(
         chest: (T, 3, 3) its rotation.
         strong: (T, 3) place of the preferred hand's wrist as shares of the body's height from the middle of the
             shoulders: forward, outward, up along the chest.
-        weak: the same of the other.
+        weak: (T, 3) place of the other hand's wrist, as shares of the body's height in the same directions.
         elbows: direction in which the elbows point, forward, outward, up.
     """
     body = m.body

@@ -41,7 +41,7 @@ class ErrorSettings:
             sight are lost always.
         lost: standard deviation of a lost joint's error.
         dropped: share of the joints in sight that are not found at all (confidence 0).
-        dropped_hidden: the same for joints out of sight.
+        dropped_hidden: share of the joints out of sight that are not found at all (confidence 0).
         doubt: how much lower, in log odds, the confidence of a lost joint is.
         flipped: share of the time in which left and right legs are confused, the same for arms, and for all joints.
         missed: factor on the measured share of people who are missed, which grows with what is out of sight.
