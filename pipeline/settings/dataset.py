@@ -25,8 +25,8 @@ class DatasetSettings:
         test: pattern of the files or folders of poses to test on.
         train_list: text file that names the clips to train on, a line each, out of those that ``train`` finds; empty:
             all of them.
-        test_list: text file that names the clips to test on, a line each, out of those that ``test`` finds; empty: all of
-            them.
+        test_list: text file that names the clips to test on, a line each, out of those that ``test`` finds; empty:
+            all of them.
         fps: frames a second of the poses, where their format does not tell.
         frame_size: (width, height) in pixels, likewise.
         first_frame: number of a clip's first frame; the format's own custom if None.
