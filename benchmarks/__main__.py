@@ -11,7 +11,7 @@ QUICK = (
     ("pedestrians",),
     ("model", "--quick"),
     ("extract", "--quick"),
-    ("overlay",),
+    ("overlay", "--seconds", "5"),
 )
 
 

@@ -12,7 +12,6 @@ the same. jhmdb: 609 clips of films, 14 actions, 2-D. Training and test clips ar
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.helpers.real_data import sample_data
+from benchmarks.helpers.command import data_or_skip, option_parser
 from pipeline.experiments.data.action_sets import ActionSet, LabelledClip
 from pipeline.experiments.data.splits import Split, random_splits
 from pose_extract.skeletons import SkeletonDeclaration
@@ -258,7 +257,7 @@ def overrides(name: str) -> list[str]:
     ]
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure; the tables go to the folder."""
     from pipeline.experiments import table2
     from pipeline.experiments.data.splits import pick_splits
@@ -268,9 +267,7 @@ def main() -> int:
     from pipeline.experiments.running.processes import run
     from pipeline.experiments.settings import load_experiment
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--data", choices=tuple(SOURCES), default="utd_mhad")
     parser.add_argument("--config", default="actions")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
@@ -279,10 +276,9 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    data = sample_data()
+    args = parser.parse_args(arguments)
+    data = data_or_skip("action_data")
     if data is None:
-        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
     settings = load_experiment(args.config, [*overrides(args.data), *args.set])
     actions = RealActions(args.data, data)

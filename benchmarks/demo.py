@@ -5,25 +5,25 @@ python -m benchmarks.demo [--seeds 3] [--out DIR]
 
 from __future__ import annotations
 
-import argparse
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.helpers.command import option_parser
 from pipeline.demo import DemoSettings, run_demo
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.metrics import id_switches, idf1, pck
 
 
-def measure(folder: Path, seeds: list[int]) -> None:
-    settings = load_settings("default")
+def measure(folder: Path, seeds: list[int], demo: DemoSettings, settings: Settings) -> None:
     rows = []
     for seed in seeds:
         out = folder / f"seed_{seed}"
-        result = run_demo(out, settings, DemoSettings(), seed, quiet=True)
+        result = run_demo(out, settings, demo, seed, quiet=True)
         workspace = Workspace(out / "workspace")
         quality = []
         for truth_path in sorted((out / "videos").glob("*/*.truth.npz")):
@@ -39,20 +39,25 @@ def measure(folder: Path, seeds: list[int]) -> None:
             flush=True,
         )
         rows.append((result.auc, means[0], means[2]))
-    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
+    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=min(1, len(rows) - 1))
     for name, m, d in zip(("demo_frame_auc", "demo_pck", "demo_idf1"), mean, deviation, strict=True):
         print(f"{name} = {m:.3f}   (deviation {d:.3f} over {len(rows)} seeds)")
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = option_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each clip")
+    parser.add_argument("--clips", type=int, default=5, help="clips to learn from")
+    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the config")
     parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
-    if args.out is not None:
-        measure(args.out, list(range(args.seeds)))
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            measure(Path(scratch), list(range(args.seeds)))
+    args = parser.parse_args(arguments)
+    demo = DemoSettings(args.clips, args.seconds, args.seconds)
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(args.out or Path(scratch), list(range(args.seeds)), demo, load_settings("default", args.set))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.real_data import sample_data
 from pipeline.synthetic.clips import render_clip, simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
@@ -196,23 +198,28 @@ def measure_street(estimator: BlazePoseEstimator, seconds: float) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS)
+def _part(name: str) -> str:
+    """One of the parts. argparse's ``choices`` would refuse the default of an argument that may be left out."""
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(PARTS)}, got {name!r}")
+    return name
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
+    parser.add_argument("parts", nargs="*", type=_part, default=PARTS, help=f"out of {', '.join(PARTS)}")
     parser.add_argument(
         "--warm-up", type=int, help="frames before each annotated one; default: the whole clip"
     )
     parser.add_argument("--street-seconds", type=float, default=8.0)
-    arguments = parser.parse_args()
+    args = parser.parse_args(arguments)
     data = sample_data()
     if data is None:
-        print("GEPC_SAMPLE_DATA is not set: only the street is measured")
+        print("benchmarks.estimator: GEPC_SAMPLE_DATA is not set, only the street is measured")
     estimator = BlazePoseEstimator()
-    for part in arguments.parts:
+    for part in args.parts:
         if part == "street":
-            measure_street(estimator, arguments.street_seconds)
+            measure_street(estimator, args.street_seconds)
         elif data is None:
             continue
         elif part == "landmarks":
@@ -220,9 +227,10 @@ def main() -> None:
         elif part == "stills":
             measure_stills(data, estimator)
         else:
-            measure_clip(data, estimator, arguments.warm_up)
+            measure_clip(data, estimator, args.warm_up)
     estimator.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,7 +11,6 @@ figures are of CPU time, which other programs on the machine disturb less; the s
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.helpers.command import option_parser
 
 _CHILD = """
 import json, resource, sys, time
@@ -100,12 +101,12 @@ def importing(folder: str, scratch: str) -> int:
     return sum(entry.rows for entry in report.made)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--frames", type=int, default=500, help="that each person is seen in")
     parser.add_argument("--files", type=int, default=1)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     results = {}
     with tempfile.TemporaryDirectory(prefix="gepc-formats-") as scratch:
         folder = Path(scratch) / "in"

@@ -11,7 +11,6 @@ other streets too, which nothing was chosen on. Prints tables in Markdown: means
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
 import hashlib
@@ -38,6 +37,7 @@ from anomaly.evaluation.metrics import (
     micro_auc,
 )
 from anomaly.settings import ModelSettings, settings_to_dict
+from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, QUICK, Form
 from benchmarks.helpers.forms_training import Shared
 from pipeline.synthetic.clips import simulate_clip
@@ -233,9 +233,7 @@ def write_csv(path: Path, cells: Cells, jobs: list[tuple[Form, int]]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=4, help="number of streets to choose on")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--held-out", type=int, default=100, help="first of as many other streets")

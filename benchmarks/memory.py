@@ -28,6 +28,7 @@ from anomaly.runtime.memory import keep_memory
 from anomaly.scoring.scores import Progress
 from anomaly.settings import ModelSettings, settings_from_dict
 from anomaly.settings.normality import FORMS
+from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.generated import wandering_clip
 
 PARTS = ("training", "step", "kmeans", *FORMS)
@@ -122,31 +123,29 @@ def mixture(form: str, windows: int) -> int:
     return peak()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
     parser.add_argument("--windows", type=int, default=1_000_000)
     parser.add_argument("--stride", type=int, default=ModelSettings().windows.train_stride)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.here:
+    args = parser.parse_args(arguments)
+    if args.here:
         import torch
 
-        torch.set_num_threads(arguments.threads)
-        (part,) = arguments.part
+        torch.set_num_threads(args.threads)
+        (part,) = args.part
         known = {"training": training, "step": step, "kmeans": kmeans}
-        sizes = (arguments.windows, arguments.stride)
-        used = known[part](*sizes) if part in known else mixture(part, arguments.windows)
+        sizes = (args.windows, args.stride)
+        used = known[part](*sizes) if part in known else mixture(part, args.windows)
         print(f"memory_{part}_gib = {used / GIB:.2f}")
         return int(used > LIMIT_GIB * GIB)
     failed = 0
-    for part in arguments.part:
+    for part in args.part:
         command = [sys.executable, "-m", "benchmarks.memory", "--here", "--part", part]
         for option in ("windows", "stride", "threads"):
-            command += [f"--{option}", str(getattr(arguments, option))]
+            command += [f"--{option}", str(getattr(args, option))]
         failed |= subprocess.run(command).returncode
     return failed
 

@@ -4,7 +4,7 @@
 
 Same weights, same windows, same batch, same machine, one run. Each form lives in a process of its own, as a user's
 would, and they are told in turn to run a repetition, so that whatever else the machine does hits all of them; a ratio
-is that of the fastest repetitions. What is timed:
+is the median of the ratios of repetitions that follow each other. What is timed:
 
 - training: the steps of fine-tuning (equation 4), forward, backward, Adam, with the data path that makes the batches;
 - scoring: from windows on tracks (naive: copied windows) to anomalies, five transforms each. The product runs encoder
@@ -15,7 +15,7 @@ FLOPs are those of the method, the same for both forms: as `torch.utils.flop_cou
 products of the naive form (graph convolutions with the weights first), forward and backward of the whole autoencoder
 for a training step, forward of encoder and clustering layer for five transforms for a score. Their share of the rate of
 a float32 product of two 2048 x 2048 matrices, measured in the same run with the same threads, is the gemm share. The
-quick form has fewer repetitions of a smaller batch. On a GPU (or with --alone) the product is timed by itself, in
+quick form has smaller batches. On a GPU (or with --alone) the product is timed by itself, in
 float32 and in bfloat16.
 """
 
@@ -33,6 +33,7 @@ import numpy as np
 import torch
 
 from anomaly.runtime.memory import keep_memory
+from benchmarks.helpers.command import option_parser, range_of_pairs, ratio_of_pairs
 from benchmarks.helpers.model_forms import CHECKED, Fast, Form, Naive, make_settings
 
 
@@ -74,6 +75,10 @@ class Worker:
         result = json.loads(answer)
         self.results.setdefault(name, []).append(result)
         return result
+
+    def seconds(self, name: str) -> list[float]:
+        """Of each repetition."""
+        return [result["seconds"] for result in self.results[name]]
 
     def best(self, name: str, key: str = "seconds") -> float:
         """The fastest repetition."""
@@ -149,18 +154,14 @@ def report(forms: dict[str, Worker], flops: dict, arguments: argparse.Namespace)
             flush=True,
         )
     for what in done:
-        ratios = [
-            one["seconds"] / two["seconds"]
-            for one, two in zip(naive.results[what], fast.results[what], strict=True)
-        ]
         print(
             f"{what}: same allocator setting {kept.best(what) / fast.best(what):.2f}, ratio of the medians "
             f"{naive.median(what) / fast.median(what):.2f}, of CPU time "
             f"{naive.best(what, 'cpu') / fast.best(what, 'cpu'):.2f}, of single repetitions "
-            f"{min(ratios):.2f} to {max(ratios):.2f}"
+            f"{range_of_pairs(naive.seconds(what), fast.seconds(what))}"
         )
-    print(f"train_step_ratio = {naive.best('train') / fast.best('train'):.2f}")
-    print(f"score_ratio = {naive.best('score') / fast.best('score'):.2f}")
+    for what, name in (("train", "train_step_ratio"), ("score", "score_ratio")):
+        print(f"{name} = {ratio_of_pairs(naive.seconds(what), fast.seconds(what)):.2f}")
     print(f"train_gemm_share = {flops['train'] * done['train'] / fast.best('train') / rate:.3f}")
     print(f"score_gemm_share = {flops['score'] * done['score'] / fast.best('score') / rate:.3f}")
 
@@ -182,11 +183,9 @@ def alone(arguments: argparse.Namespace) -> None:
         print(f"{kind}_waits_{precision} = {worker.do('idle', arguments.steps)['share']:.3f}", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
+    parser.add_argument("--quick", action="store_true", help="batches of 256")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--alone", action="store_true", help="the product by itself; always so on a GPU")
@@ -196,18 +195,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="no further repetition after this time")
     parser.add_argument("--worker", choices=("naive", "fast", "scorer", "kept"), help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="float32", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.batch = arguments.batch or 512
-    arguments.repeat = arguments.repeat or (2 if arguments.quick else 5)
-    arguments.seconds = arguments.seconds or (45 if arguments.quick else 1800)
-    arguments.steps = arguments.steps or (1 if arguments.device == "cpu" else 20)
-    if arguments.worker:
-        work(arguments)
-    elif arguments.device == "cpu" and not arguments.alone:
-        compare(arguments)
+    args = parser.parse_args(arguments)
+    args.batch = args.batch or (256 if args.quick else 512)
+    args.repeat = args.repeat or 5
+    args.seconds = args.seconds or (75 if args.quick else 1800)
+    args.steps = args.steps or (1 if args.device == "cpu" else 20)
+    if args.worker:
+        work(args)
+    elif args.device == "cpu" and not args.alone:
+        compare(args)
     else:
-        alone(arguments)
+        alone(args)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,13 +8,13 @@ Without --video a clip of the synthetic street is rendered.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.helpers.command import option_parser
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
@@ -41,9 +41,9 @@ def run(video: Path, workspace: Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(video: Path | None, scratch: Path) -> None:
+def measure(video: Path | None, seconds: float, scratch: Path) -> None:
     if video is None:
-        video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=4)), scratch / "video")
+        video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=seconds)), scratch / "video")
     looped = scratch / "looped.mp4"
     command = [find_ffmpeg(), "-v", "error", "-stream_loop", "9", "-i", str(video), "-c", "copy", str(looped)]
     subprocess.run(command, check=True)
@@ -61,11 +61,16 @@ def measure(video: Path | None, scratch: Path) -> None:
     print(f"extract_memory_ratio_10x = {long['peak_mib'] / short['peak_mib']:.3f}")
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = option_parser(__doc__)
     parser.add_argument("--video", type=Path)
-    args = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the street's clip")
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        measure(args.video, Path(folder))
+        measure(args.video, args.seconds, Path(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

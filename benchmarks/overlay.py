@@ -9,9 +9,9 @@ them. Processor time is that of this process and of ffmpeg together: what does n
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.helpers.command import option_parser
 from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.overlay import OverlayArtist, OverlaySettings, write_overlay
 from pipeline.synthetic.clips import simulate_clip, write_clip
@@ -104,16 +105,14 @@ def measure(video: Path, tracks: ClipTracks, folder: Path, repeats: int) -> None
     print(f"overlay_times_real_time = {seconds / wall:.2f}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--tracks", type=Path)
     parser.add_argument("--processors", type=int, help="use only so many (Linux)")
     parser.add_argument("--repeats", type=int, default=3, help="the quickest counts")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if (args.video is None) != (args.tracks is None):
         parser.error("--video and --tracks belong together")
     if args.processors is not None:
@@ -125,7 +124,8 @@ def main() -> None:
         else:
             video, tracks = args.video, load_tracks(args.tracks)
         measure(video, tracks, folder, args.repeats)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.extract import Bench
+from benchmarks.helpers.command import lacks_extra, option_parser
 from pipeline import extraction
 from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.cache import load_tracks
@@ -43,13 +44,14 @@ def seconds_of(bench: Bench, settings: Settings) -> tuple[float, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of the street's clip")
     parser.add_argument("--estimators", nargs="+", default=["blazepose", "openmmlab"])
     args = parser.parse_args(arguments)
     args = argparse.Namespace(**vars(args), quick=True, video=None, device="cpu", precision="fp32")
+    if "openmmlab" in args.estimators and lacks_extra("patch_extraction", "openmmlab", "mmpose"):
+        return 0
     values = {}
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(args, Path(scratch))

@@ -11,7 +11,6 @@ what was measured is kept, and a run that was cut off goes on.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import numpy as np
 
 from anomaly.bundle.files import read_card
 from anomaly.evaluation.metrics import concatenated, frame_auc
+from benchmarks.helpers.command import option_parser
 from pipeline.evaluation.ablate import trained
 from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
 from pipeline.experiments.data.street_clips import StreetClips
@@ -66,9 +66,7 @@ def spread(values: list[float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, help="keep clips, models and figures here")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")

@@ -7,7 +7,6 @@ The people counted are those of the cleaned tracks, which is what a model sees.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.helpers.real_data import sample_data
+from benchmarks.helpers.command import beginning, data_or_skip, option_parser
 from pipeline.extraction import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
@@ -25,10 +24,14 @@ from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.cleaning import clean_tracks
 
 
-def measure(data: Path, workspace: Workspace) -> None:
+def measure(data: Path, workspace: Workspace, frames: int | None, scratch: Path) -> None:
     truth = json.loads((data / "clips" / "pedestrians_480x360.boxes.json").read_text())["frames"]
     settings = load_settings("default")
-    sources = find_all_sources([str(data / "clips" / "pedestrians_480x360.avi")])
+    video = data / "clips" / "pedestrians_480x360.avi"
+    if frames is not None:
+        video = beginning(video, frames, scratch)
+        truth = {frame: boxes for frame, boxes in truth.items() if int(frame) < frames}
+    sources = find_all_sources([str(video)])
     report = extract_all(sources, workspace, settings, quiet=True)
     entry = (*report.made, *report.reused)[0]
     raw = load_tracks(workspace.tracks_path(entry.clip))
@@ -50,18 +53,16 @@ def measure(data: Path, workspace: Workspace) -> None:
         print(f"pedestrians_fps = {entry.frames / report.seconds:.1f}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
+    parser.add_argument("--frames", type=int, help="only so many, from the beginning")
     parser.add_argument("--workspace", type=Path, help="use, or keep, the tracks in this workspace")
-    args = parser.parse_args()
-    data = sample_data()
+    args = parser.parse_args(arguments)
+    data = data_or_skip("pedestrians")
     if data is None:
-        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        measure(data, Workspace(args.workspace or Path(scratch)))
+        measure(data, Workspace(args.workspace or Path(scratch)), args.frames, Path(scratch))
     return 0
 
 

@@ -10,11 +10,11 @@ measured in the same turns. With one thread on a CPU the clock is the process's 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.helpers.command import lacks_extra, option_parser
 from benchmarks.helpers.random_weights import save_random
 from pose_extract.estimators.openmmlab.compat import import_openmmlab
 from pose_extract.estimators.openmmlab.names import pose_source
@@ -33,13 +34,15 @@ MANY = 8
 GEMM_SIZE = 1024
 
 
-def compare(scratch: Path, image: np.ndarray, quick: bool, device: str = "cpu") -> dict[str, float]:
+def compare(
+    scratch: Path, image: np.ndarray, quick: bool, device: str = "cpu", poses: Sequence[str] = POSES
+) -> dict[str, float]:
     """Print times and rates of each network and number of threads; returns the figures of one thread."""
     import_openmmlab()
     values: dict[str, float] = {}
     for threads in (1, 2) if device == "cpu" else (1,):
         with _threads(threads):
-            for pose in POSES:
+            for pose in poses:
                 if quick and (threads > 1 or pose == "hrnet-w32"):
                     continue
                 found = _compare(pose, scratch, image, repeat=2 if quick else 4, device=device)
@@ -129,14 +132,21 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = option_parser(__doc__)
+    parser.add_argument("--quick", action="store_true", help="one thread, without HRNet")
+    parser.add_argument("--poses", nargs="+", choices=POSES, default=POSES)
     parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
+    args = parser.parse_args(arguments)
+    if lacks_extra("pose_batches", "openmmlab", "mmpose"):
+        return 0
     picture = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        for name, value in compare(Path(folder), picture, arguments.quick, arguments.device).items():
+        for name, value in compare(Path(folder), picture, args.quick, args.device, args.poses).items():
             print(f"{name} = {value:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -36,6 +36,7 @@ from anomaly.scoring.scores import calibrate, score_clip
 from anomaly.scoring.smoothing import smooth
 from anomaly.training.held_out import split_held_out
 from anomaly.training.train import fit_network, fit_normality_and_calibrate
+from benchmarks.helpers.command import data_or_skip, option_parser
 from benchmarks.helpers.real_data import AVENUE, read, sample_data
 from benchmarks.injected import CHANGES, inject
 from benchmarks.mixtures import baselines
@@ -210,6 +211,9 @@ def measure(seed: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
     data = sample_data()
     assert data is not None
     task = selection(data) if args.select else avenue(data)
+    if args.clips:
+        few = slice(args.clips)
+        task = Task(task.normal[few], task.test[few], task.labels[few], task.kept[few])
     out = {}
     for name, scores in rows_of(task, seed, args):
         out[name] = figures(task, scores)
@@ -217,20 +221,18 @@ def measure(seed: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
     return out
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3])
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
+    parser.add_argument("--clips", type=int, help="learn from and score only so many")
     parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml and its parts")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
     parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
-    if sample_data() is None:
-        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
+    args = parser.parse_args(arguments)
+    if data_or_skip("real") is None:
         return 0
     begun = time.perf_counter()
     found: dict[str, list[dict[str, float]]] = {}

@@ -7,47 +7,32 @@ It has no labels: look at the overlay. What is printed shows that it ran, and ho
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.helpers.real_data import sample_data
-from pose_extract.video.ffmpeg import find_ffmpeg
+from benchmarks.helpers.command import beginning, data_or_skip, option_parser
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
     parser.add_argument("--out", type=Path, default=Path("real-clip"))
     parser.add_argument("--clip", default="clips/pedestrians_480x360.avi")
     parser.add_argument("--frames", type=int, default=500, help="train on so many frames from the beginning")
-    args = parser.parse_args()
-    data = sample_data()
+    parser.add_argument("--score-frames", type=int, help="score only so many; all by default")
+    args = parser.parse_args(arguments)
+    data = data_or_skip("real_clip")
     if data is None:
-        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
     clip = data / args.clip
     args.out.mkdir(parents=True, exist_ok=True)
-    beginning = args.out / f"{clip.stem}_beginning{clip.suffix}"
-    command = [
-        find_ffmpeg(),
-        "-v",
-        "error",
-        "-y",
-        "-i",
-        str(clip),
-        "-frames:v",
-        str(args.frames),
-        "-c",
-        "copy",
-    ]
-    subprocess.run([*command, str(beginning)], check=True)
+    if args.score_frames is not None:
+        clip = beginning(clip, args.score_frames, args.out / "scored")
+    first = beginning(clip, args.frames, args.out)
     results = args.out / clip.stem
     workspace = ["--workspace", str(args.out / "workspace")]
     gepc = [sys.executable, "-m", "pipeline.cli"]
-    subprocess.run([*gepc, "extract", str(beginning), *workspace], check=True)
+    subprocess.run([*gepc, "extract", str(first), *workspace], check=True)
     subprocess.run([*gepc, "train", *workspace], check=True)
     files = ["--out", f"{results}.csv", "--plot", f"{results}.png", "--overlay", f"{results}.mp4"]
     subprocess.run(

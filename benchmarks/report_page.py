@@ -8,9 +8,9 @@ Playwright; times are the browser's own, of a page opened from the disk with an 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from anomaly.settings import ModelSettings
+from benchmarks.helpers.command import option_parser
 from pipeline.review.write import Report, ReportClip, write_report
 from pipeline.scoring import Scorer
 from pipeline.settings import Settings
@@ -150,15 +151,16 @@ def measure(page: Path, runs: int = 5) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seen.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
+    parser.add_argument("--videos", type=int, default=100)
+    parser.add_argument("--frames", type=int, default=10_000, help="of each video")
+    parser.add_argument("--day", type=int, default=24 * 3600 * 25, help="frames of the long video")
     parser.add_argument("--keep", type=Path, help="write the pages here and keep them")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gepc-") as scratch:
         root = args.keep or Path(scratch)
-        for name, clips, frames, people in (("many", 100, 10_000, 3), ("day", 1, 24 * 3600 * 25, 1)):
+        for name, clips, frames, people in (("many", args.videos, args.frames, 3), ("day", 1, args.day, 1)):
             report, seconds = write(root / name, clips, frames, people)
             folder = report.page.parent
             own = size(p for p in folder.iterdir() if p.is_file())
@@ -172,7 +174,8 @@ def main() -> None:
             for what, value in measure(report.page.resolve()).items():
                 print(f"report_{name}_{what}_s = {value:.3f}")
             print(f"report_{name}_first_mb = {first:.2f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,6 @@ that stays is that of the estimators. Two clips are little to measure with: 698 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -26,8 +25,10 @@ from anomaly.bundle import load_bundle, save_bundle
 from anomaly.evaluation.figures import LabelledScores, evaluate
 from anomaly.runtime.memory import keep_memory
 from anomaly.scoring.scores import score_clip
+from anomaly.scoring.torch_model import TrainedModel
 from anomaly.training.train import train_model
-from benchmarks.helpers.real_data import SHANGHAITECH, read, sample_data, tracks_of
+from benchmarks.helpers.command import data_or_skip, option_parser
+from benchmarks.helpers.real_data import SHANGHAITECH, read, tracks_of
 from benchmarks.memory import GIB, peak, stages
 from pipeline.api import extract
 from pipeline.settings import load_settings
@@ -41,11 +42,11 @@ QUICK = ("windows.train_stride=24", "training.pretrain_epochs=2", "training.fine
 SEEN = 0.5  # confidence
 
 
-def learn(data: Path, overrides: list[str], seed: int):
+def learn(data: Path, overrides: list[str], seed: int, most: int | None = None) -> TrainedModel:
     """The model, and how long and how much memory it took."""
     keep_memory()  # as `gepc-pipeline train` does
     settings = load_settings("default", overrides).for_model()
-    clips = read(data, SHANGHAITECH, "train")
+    clips = read(data, SHANGHAITECH, "train")[:most]
     print(f"{len(clips)} clips, {sum(map(len, clips))} poses", flush=True)
     begun = time.perf_counter()
     model = train_model(clips, settings, seed, progress=stages())
@@ -77,31 +78,35 @@ def supplied_tracks(data: Path, clip: str, frames: int) -> ClipTracks:
     return tracks_of(clip, points, missing, person, frame, frames, SHANGHAITECH, str(path))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--clips", type=int, help="learn from only so many")
+    parser.add_argument("--tracks", nargs="+", choices=("own", "supplied"), default=["own", "supplied"])
     parser.add_argument("--model", type=Path, help="kept there, and used again if it is there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the model")
-    args = parser.parse_args()
-    data = sample_data()
+    args = parser.parse_args(arguments)
+    data = data_or_skip("shanghaitech")
     if data is None:
-        print("GEPC_SAMPLE_DATA is not set: nothing to measure on")
         return 0
     if args.model and args.model.exists():
         model = load_bundle(args.model)
     else:
-        model = learn(data, [*SETTINGS, *(QUICK if args.quick else ()), *args.set], args.seed)
+        model = learn(data, [*SETTINGS, *(QUICK if args.quick else ()), *args.set], args.seed, args.clips)
         if args.model:
             save_bundle(model, args.model)
     labels = {clip: np.load(data / f"clips/shanghaitech_{clip}.mask.npy") > 0 for clip in CLIPS}
     with tempfile.TemporaryDirectory() as scratch:
         sources = {
-            "own": [own_tracks(data, clip, Path(scratch)) for clip in CLIPS],
-            "supplied": [supplied_tracks(data, clip, len(labels[clip])) for clip in CLIPS],
+            source: [
+                own_tracks(data, clip, Path(scratch))
+                if source == "own"
+                else supplied_tracks(data, clip, len(labels[clip]))
+                for clip in CLIPS
+            ]
+            for source in args.tracks
         }
     for source, clips in sources.items():
         scored = []

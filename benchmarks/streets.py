@@ -9,29 +9,28 @@ on streets 100 and up.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 
 from anomaly.scoring.scores import score_clip
 from anomaly.training.train import train_model
-from benchmarks.forms import FULL, Street, measure
+from benchmarks.forms import FULL, LITTLE, Street, measure
+from benchmarks.helpers.command import option_parser
 from benchmarks.real import table
 from pipeline.settings import load_settings
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--configs", nargs="+", default=["clustering", "default", "anywhere"])
     parser.add_argument("--streets", nargs="+", type=int, default=[100, 101, 102, 103])
+    parser.add_argument("--quick", action="store_true", help="little of the street, to try whether it runs")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of every config")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     found: dict[str, list[dict[str, float]]] = {config: [] for config in args.configs}
     for number in args.streets:
-        street = Street(number, FULL)
+        street = Street(number, LITTLE if args.quick else FULL)
         for config in args.configs:
             model = train_model(list(street.normal), load_settings(config, args.set), seed=number)
             scores = [score_clip(model, test.tracks).frames.score for test in street.tests]

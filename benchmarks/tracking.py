@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.real_data import sample_data
 from pose_extract.estimators.base import create_estimator
 from pose_extract.skeletons import get_skeleton
@@ -98,13 +99,16 @@ def report(result: Tracked, truth: ClipTracks | None = None) -> None:
         print(f"{name}_{figure} = {value}", flush=True)
 
 
-def main(arguments: list[str]) -> None:
-    for video in arguments:
-        path = Path(video)
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = option_parser(__doc__)
+    parser.add_argument("videos", nargs="*", type=Path)
+    videos = parser.parse_args(arguments).videos
+    for path in videos:
         truth = path.with_suffix(".truth.npz")
         report(track_video(path), load_tracks(truth) if truth.exists() else None)
-    if arguments:
-        return
+    if videos:
+        return 0
     from pipeline.synthetic.clips import simulate_clip, write_clip
 
     with tempfile.TemporaryDirectory() as folder:
@@ -116,8 +120,9 @@ def main(arguments: list[str]) -> None:
         for name in clips:
             report(track_video(data / "clips" / name))
     else:
-        print("GEPC_SAMPLE_DATA is not set: no real clips")
+        print("benchmarks.tracking: GEPC_SAMPLE_DATA is not set, no real clips")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -7,10 +7,11 @@ import pytest
 
 from anomaly.data.windows import make_windows
 from benchmarks import action_data
+from benchmarks.helpers.real_data import sample_data
 from pipeline.experiments.methods.coarse import Coarse, Task
 from pipeline.experiments.settings import load_experiment
 
-DATA = action_data.sample_data()
+DATA = sample_data()
 pytestmark = pytest.mark.skipif(
     DATA is None or not (DATA / "actions").is_dir(), reason="GEPC_SAMPLE_DATA names no real clips of actions"
 )

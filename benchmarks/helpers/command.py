@@ -1,0 +1,55 @@
+"""Say what a measurement takes and needs: its options, and what is absent here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.helpers.real_data import sample_data
+from pose_extract.video.ffmpeg import find_ffmpeg
+
+
+def option_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose help is the module's docstring."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def data_or_skip(name: str) -> Path | None:
+    """The folder of real data; None, and a line that says so, where there is none."""
+    data = sample_data()
+    if data is None:
+        print(f"benchmarks.{name}: skipped, GEPC_SAMPLE_DATA is not set")
+    return data
+
+
+def lacks_extra(name: str, extra: str, module: str) -> bool:
+    """Whether an extra is not installed, which is said in a line."""
+    if importlib.util.find_spec(module) is not None:
+        return False
+    print(f"benchmarks.{name}: skipped, the extra {extra} is not installed (make {extra})")
+    return True
+
+
+def beginning(video: Path, frames: int, folder: Path) -> Path:
+    """A video of the first frames of another, not encoded anew, in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / f"{video.stem}_beginning{video.suffix}"
+    command = [find_ffmpeg(), "-v", "error", "-y", "-i", str(video), "-frames:v", str(frames), "-c", "copy"]
+    subprocess.run([*command, str(out)], check=True)
+    return out
+
+
+def ratio_of_pairs(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """How many times as fast: the median over pairs of runs that took turns, so that a load meets both of a pair."""
+    return float(np.median([a / b for a, b in zip(slow, fast, strict=True)]))
+
+
+def range_of_pairs(slow: Sequence[float], fast: Sequence[float]) -> str:
+    """The lowest and the highest ratio of such pairs, as text."""
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    return f"{min(ratios):.2f} to {max(ratios):.2f}"

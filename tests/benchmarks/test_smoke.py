@@ -1,0 +1,117 @@
+"""Every benchmark runs, at the smallest sizes: its figures mean nothing here, but they are there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.helpers.command import ratio_of_pairs
+from benchmarks.helpers.real_data import sample_data
+from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.scene import StreetSettings
+from tests.helpers import ROOT
+from tests.helpers.commands import TINY
+
+TINY_SET = [option.removeprefix("--set=") for option in TINY]
+DATA, EXTRA, BROWSER = "GEPC_SAMPLE_DATA", "openmmlab", "browser"
+
+# Benchmark -> what it needs, its arguments, and a figure that it prints.
+SMOKE: dict[str, tuple[str, list[str], str]] = {
+    "demo": ("", ["--seeds", "1", "--clips", "1", "--seconds", "3", "--set", *TINY_SET], "demo_frame_auc"),
+    "estimator": ("", ["street", "--street-seconds", "0.5"], "street_pck"),
+    "extract": (EXTRA, ["--quick", "--seconds", "0.25", "--pose", "rtmpose-t"], "openmmlab_overlap_speedup"),
+    "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
+    "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
+    "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
+    "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
+    "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),
+    "overlay": ("", ["--seconds", "1", "--repeats", "1"], "overlay_"),
+    "patch_extraction": ("", ["--repeat", "1", "--seconds", "0.25", "--estimators", "blazepose"], "patch_features_"),
+    "pedestrians": (DATA, ["--frames", "101"], "pedestrians_recall"),
+    "pose_batches": (EXTRA, ["--quick", "--poses", "rtmpose-t"], "rtmpose_t_batch_speedup"),
+    "real": (
+        DATA, ["--quick", "--final", "--seeds", "0", "--clips", "2", "--set", *TINY_SET[:-3]], "hr_avenue_micro_auc",
+    ),
+    "report_page": (BROWSER, ["--videos", "2", "--frames", "200", "--day", "500"], "report_day_curve_s"),
+    "shanghaitech": (
+        DATA, ["--quick", "--clips", "4", "--tracks", "supplied", "--set", *TINY_SET[:-3], "densities.camera=one"],
+        "shanghaitech_supplied_micro_auc",
+    ),
+    "streets": ("", ["--quick", "--streets", "0", "--configs", "clustering", "--set", *TINY_SET[:-3]], ""),
+}  # fmt: skip
+
+# Tested elsewhere: forms' training by test_forms.py, actions by tests/pipeline/experiments/test_real_actions.py, patch
+# features by tests/integration/test_patches_command.py; real_clip runs the three commands that test_demo runs.
+ELSEWHERE = {"action_data", "injected", "mixtures", "patches", "real_clip", "tracking"}
+
+
+def absent(need: str) -> bool:
+    if need == DATA:
+        return sample_data() is None
+    if need == EXTRA:
+        return importlib.util.find_spec("mmpose") is None
+    return need == BROWSER and not (shutil.which("chromium") or shutil.which("chromium-browser"))
+
+
+def test_no_benchmark_is_forgotten():
+    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__", "__main__"}
+    assert names == SMOKE.keys() | ELSEWHERE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMOKE)
+def test_its_quick_form_runs_and_prints_its_figures(name, capfd, monkeypatch):
+    need, arguments, figure = SMOKE[name]
+    if need == BROWSER and absent(need):
+        pytest.skip("there is no Chromium")
+    monkeypatch.chdir(ROOT)
+    assert importlib.import_module(f"benchmarks.{name}").main(arguments) == 0
+    out = capfd.readouterr().out
+    if absent(need):
+        assert out.count("\n") == 1
+        assert f"benchmarks.{name}: skipped" in out
+    else:
+        assert re.search(rf"^{figure}\w* = -?[\d.]+", out, re.MULTILINE) or not figure, out
+
+
+@pytest.mark.slow
+def test_tracking_is_measured_on_any_video(tmp_path, capsys):
+    from benchmarks import tracking
+
+    video = write_clip(simulate_clip("street", 1, StreetSettings(seconds=0.5)), tmp_path)
+    assert tracking.main([str(video)]) == 0
+    assert "IDF1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name, (need, _, _) in SMOKE.items() if need == DATA])
+def test_without_real_data_a_benchmark_says_so_and_is_skipped(name, capsys, monkeypatch):
+    monkeypatch.delenv("GEPC_SAMPLE_DATA", raising=False)
+    assert importlib.import_module(f"benchmarks.{name}").main([]) == 0
+    assert capsys.readouterr().out == f"benchmarks.{name}: skipped, GEPC_SAMPLE_DATA is not set\n"
+
+
+@pytest.mark.parametrize("name", [name for name, (need, _, _) in SMOKE.items() if need == EXTRA])
+def test_without_the_extra_a_benchmark_says_so_and_is_skipped(name, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    module = pytest.importorskip(f"benchmarks.{name}", reason="imports of mmpose are lazy, torch is there")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda wanted: None if wanted == "mmpose" else find(wanted)
+    )
+    assert module.main([]) == 0
+    assert "the extra openmmlab is not installed" in capsys.readouterr().out
+
+
+def test_a_ratio_is_the_median_of_pairs_that_took_turns():
+    # The machine was slow in the second turn and quick for one half of the third.
+    assert ratio_of_pairs([4.0, 40.0, 4.0], [2.0, 20.0, 1.0]) == 2.0
+
+
+def test_the_readmes_and_docs_name_benchmarks_that_exist():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for name in re.findall(r"python -m benchmarks\.(\w+)", path.read_text()):
+            assert Path(ROOT / "benchmarks" / f"{name}.py").is_file(), f"{path.name}: benchmarks.{name}"
