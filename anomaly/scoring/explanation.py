@@ -7,13 +7,16 @@ Words and components are numbered from 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.data.training_set import TrainingSet
 from anomaly.data.windows import Windows
 from anomaly.scoring.model import Model
+
+if TYPE_CHECKING:
+    from anomaly.data.training_set import TrainingSet
 
 TOP = 3  # words and joints that an explanation names
 EXAMPLES = 3  # typical windows kept of each word

@@ -122,7 +122,7 @@ def test_a_data_sets_config_is_trained_and_evaluated_on(cli, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--vary", "clustering.clusters=1"), 3, "expected 2 to 1000 clusters"),
+        (("--vary", "clustering.clusters=1"), 3, "clustering.clusters: expected a number 2 to 1000"),
         (("--vary", "video.fps=5"), 2, "share the same tracks"),
         (("--vary", "model.width=2", "--seeds", 1, 1), 2, "different numbers"),
     ],

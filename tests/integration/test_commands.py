@@ -416,7 +416,7 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
 @pytest.mark.parametrize("stride", [1, 5])
 def test_explanations_in_parts_are_those_of_the_whole(truth_workspace, tmp_path, monkeypatch, stride):
 
-    from pipeline.scoring import scorer as module
+    from pipeline.scoring import tables as module
 
     scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.2"])
     settings = scorer.model.settings
@@ -455,7 +455,7 @@ def test_explanations_of_several_videos_go_into_a_folder(tmp_path):
 
 
 def test_an_interrupted_table_of_windows_is_absent(truth_workspace, tmp_path, monkeypatch):
-    from pipeline.scoring import scorer as module
+    from pipeline.scoring import tables as module
 
     def fail(*args):
         raise RuntimeError("stopped in the middle")

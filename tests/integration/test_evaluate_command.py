@@ -112,13 +112,13 @@ def test_both_modes_take_one_pass_through_the_network(labelled, truth_workspace,
     from anomaly.scoring.torch_model import TrainedModel
 
     passes = []
-    anomaly = TrainedModel.anomaly
+    score_windows = TrainedModel.score_windows
 
     def counted(self, windows, *options):
         passes.append(len(windows))
-        return anomaly(self, windows, *options)
+        return score_windows(self, windows, *options)
 
-    monkeypatch.setattr(TrainedModel, "anomaly", counted)
+    monkeypatch.setattr(TrainedModel, "score_windows", counted)
     scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.1"])
     tracks = load_tracks(labelled / "tracks" / "01_0001.npz")
     scorings = [replace(scorer.settings.scoring, frames=mode) for mode in ("backtracked", "online")]

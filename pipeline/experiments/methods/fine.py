@@ -126,12 +126,16 @@ class WindowScorer(Model):
     score: Score | None = None
     _last: tuple[Windows, NDArray[np.float64]] | None = None
 
-    def anomaly(self, windows: Windows, by: str = "clustering") -> NDArray[np.float64]:
-        """(N,) anomaly of N windows; there is only one kind of it, whatever it is asked ``by``."""
+    def score_windows(
+        self, windows: Windows, by: str = "clustering"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `Model.score_windows`; there is only one kind of anomaly beside "sum", whatever is asked for."""
+        if by == "sum":
+            return super().score_windows(windows, by)
         assert self.score is not None
         if self._last is None or self._last[0] is not windows:
             self._last = windows, self.score(windows)
-        return self._last[1]
+        return self._last[1], np.zeros((0, len(windows)))
 
 
 @dataclass

@@ -229,10 +229,10 @@ def test_the_published_classifier_uses_the_static_adjacency_alone():
         ({"width": 0}, "width 0"),
         ({"temporal_kernel": 4}, "odd temporal_kernel"),
         ({"dropout": 1.0}, "dropout"),
-        ({"epochs": 0}, "epochs of 1"),
-        ({"batch_size": 1}, "batch_size of 2"),
-        ({"rate": 0}, "rate above 0"),
-        ({"weight_decay": -1}, "weight_decay of 0"),
+        ({"epochs": 0}, r"epochs: expected a number 1 or more, got 0"),
+        ({"batch_size": 1}, "batch_size: expected a number 2 or more, got 1"),
+        ({"rate": 0}, "rate: expected a number above 0, got 0"),
+        ({"weight_decay": -1}, "weight_decay: expected a number 0 or more, got -1"),
     ],
 )
 def test_settings_out_of_range_are_errors(values, message):

@@ -237,16 +237,20 @@ def test_an_unknown_name_and_anothers_settings_are_errors(trained):
 @pytest.mark.parametrize(
     ("section", "values", "message"),
     [
-        (OneClassSvmSettings, {"nu": 0}, "nu above 0"),
-        (OneClassSvmSettings, {"gamma": -1}, "gamma above 0"),
+        (OneClassSvmSettings, {"nu": 0}, "nu: expected a number above 0 and up to 1, got 0"),
+        (OneClassSvmSettings, {"gamma": -1}, "gamma: expected a number above 0, got -1"),
         (OneClassSvmSettings, {"gamma": "scales"}, "did you mean 'scale'"),
-        (OneClassSvmSettings, {"exact_up_to": 1}, "2 or above"),
-        (OneClassSvmSettings, {"principal": -1}, "principal of 0"),
-        (NeighboursSettings, {"neighbours": 0}, "neighbours of 1"),
+        (OneClassSvmSettings, {"exact_up_to": 1}, "exact_up_to: expected a number 2 or more, got 1"),
+        (OneClassSvmSettings, {"principal": -1}, "principal: expected a number 0 or more, got -1"),
+        (NeighboursSettings, {"neighbours": 0}, "neighbours.neighbours: expected a number 1 to"),
         (NeighboursSettings, {"distance": "max"}, "neighbours.distance"),
-        (GaussianMixtureSettings, {"components": 0}, "of 1 or above"),
+        (
+            GaussianMixtureSettings,
+            {"components": 0},
+            "gaussian_mixture.components: expected a number 1 or more",
+        ),
         (GaussianMixtureSettings, {"covariance": "whole"}, "gaussian_mixture.covariance"),
-        (GaussianMixtureSettings, {"up_to": 5}, "twice the"),
+        (GaussianMixtureSettings, {"up_to": 5}, "gaussian_mixture.up_to: expected a number"),
     ],
 )
 def test_settings_out_of_range_are_errors(section, values, message):

@@ -433,5 +433,5 @@ def test_scores_need_a_fitted_model_and_windows_of_its_kind(fitted, walking):
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(ConfigError, match="mped_rnn: expected"):
+    with pytest.raises(ConfigError, match=rf"mped_rnn\.{next(iter(wrong))}: expected"):
         MpedRnnSettings(**wrong)

@@ -34,11 +34,11 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-import test_distributed
+from tests.anomaly.runtime import test_distributed
 from tests.helpers import walkers
-from anomaly import distributed
+from anomaly.runtime import distributed
 from anomaly.settings.model import settings_from_dict
-from anomaly.training.train import learn
+from anomaly.training.train import fit_network
 from pose_extract.errors import GepcError
 
 settings, folder, fail = settings_from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
@@ -53,7 +53,7 @@ try:
     with distributed.joined("cpu") as device:
         if not fail:
             gradients = test_distributed.gradients(settings)
-        learned = learn(test_distributed.clips(), settings, 4, device, tell, folder)
+        learned = fit_network(test_distributed.clips(), settings, 4, device, tell, folder)
         if distributed.is_main():
             weights = {name: tensor.numpy() for name, tensor in learned.network.state_dict().items()}
             np.savez(folder / "weights.npz", log_p=learned.log_p, **weights)

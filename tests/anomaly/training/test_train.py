@@ -86,7 +86,7 @@ def test_fine_tuning_stops_when_labels_no_longer_change(walking_clips, tiny):
 
 def test_calibration_windows_share_no_frame_with_training_windows(walking_clips, tiny, monkeypatch):
     from anomaly.scoring import model
-    from anomaly.training import train as training
+    from anomaly.training import preparation as training
 
     spans = []
     original = training.make_windows

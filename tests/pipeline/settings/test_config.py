@@ -100,3 +100,17 @@ def test_every_shipped_config_is_valid(name):
 def test_a_typo_in_an_override_names_the_nearest_key():
     with pytest.raises(ConfigError, match="did you mean 'max_side'"):
         load_settings("default", ["video.maxside=5"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "training.weight_decay", "training.finetune_rate", "clustering.temperature", "clustering.weight",
+        "clustering.freedom", "normality.regularisation", "tracking.reattach_s", "cleaning.smooth_s",
+        "scoring.smoothing_s", "video.fps",
+    ],
+)  # fmt: skip
+def test_what_is_no_finite_number_is_refused_everywhere(key, value):
+    with pytest.raises(ConfigError, match=rf"{key}: expected a number .*, got {value}"):
+        load_settings("default", [f"{key}=.nan" if value != value else f"{key}={'-' * (value < 0)}.inf"])
