@@ -48,6 +48,7 @@ def _digest(code: Sequence[str], facts: tuple[object, ...]) -> str:
     hashed = hashlib.sha256(repr(facts).encode())
     for name in sorted(code):
         place = ROOT / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        files = [p for p in place.rglob("*") if p.suffix in (".py", ".yaml")] if place.is_dir() else [place]
+        for path in sorted(files):
             hashed.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return hashed.hexdigest()[:16]

@@ -21,6 +21,23 @@ def config_path(name: str, package: str = "mmpose") -> Path:
     return Path(found.origin).parent / ".mim" / name
 
 
+def slim(config: Path, folder: Path) -> Path:
+    """A config like another, but an HRNet has a quarter of the channels and one module a stage: built in a second."""
+    from mmengine.config import Config
+
+    loaded = Config.fromfile(config)
+    backbone = loaded.model.backbone
+    if backbone.type != "HRNet":
+        return config
+    for stage in ("stage2", "stage3", "stage4"):
+        backbone.extra[stage].num_modules = 1
+        backbone.extra[stage].num_channels = tuple(n // 4 for n in backbone.extra[stage].num_channels)
+    loaded.model.head.in_channels //= 4
+    path = folder / config.name
+    loaded.dump(path)
+    return path
+
+
 def save_random(config: Path, scope: str, path: Path, seed: int = 0, box_gain: float = 0.0) -> Path:
     """Build a config's model, fill it with random weights that make it say something, save it as a checkpoint."""
     import torch

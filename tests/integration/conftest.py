@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace
 from tests.helpers.commands import TINY, Cli, add_street_clip
+from tests.helpers.kept import kept
 
 
 @pytest.fixture
@@ -21,11 +23,16 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
 @pytest.fixture(scope="session")
 def truth_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tracks of three normal clips and a tiny model trained on them. Not to be changed."""
+
+    def make(folder: Path) -> None:
+        workspace = Workspace(folder / "workspace")
+        for i in range(3):
+            add_street_clip(workspace, simulate_clip(f"normal_{i}", i, StreetSettings(seconds=8)))
+        assert main(["train", "--workspace", str(workspace.root), "--quiet", *TINY]) == 0
+
+    code = ("anomaly", "pipeline", "pose_extract", "configs", "tests/helpers/commands.py")
     root = tmp_path_factory.mktemp("truth") / "workspace"
-    workspace = Workspace(root)
-    for i in range(3):
-        add_street_clip(workspace, simulate_clip(f"normal_{i}", i, StreetSettings(seconds=8)))
-    assert main(["train", "--workspace", str(root), "--quiet", *TINY]) == 0
+    shutil.copytree(kept("truth-workspace", make, code, TINY) / "workspace", root)
     return root
 
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
 from anomaly.evaluation.metrics import frame_auc
-from pipeline.demo import DemoSettings, run_demo
+from pipeline.demo import DemoSettings, make_clips, run_demo
+from pipeline.extraction import extract_all
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.metrics import idf1, pck
+from pose_extract.video import find_sources
+from tests.helpers.kept import kept
 
 SMALL = DemoSettings(normal_clips=4, normal_seconds=12, test_seconds=18)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
+    """The demo's folder and result; rendered videos and extracted tracks are kept between runs of the same code."""
+
+    def make(folder):
+        make_clips(folder / "videos", SMALL, seed=7, quiet=True)
+        workspace = Workspace(folder / "workspace")
+        for part, train in (("normal", True), ("test", False)):
+            sources = find_sources(folder / "videos" / part)
+            extract_all(sources, workspace, load_settings(), train=train, quiet=True)
+
+    code = (
+        "pose_extract", "pipeline/synthetic", "pipeline/demo.py", "pipeline/extraction.py", "pipeline/workspace.py",
+        "pipeline/settings", "configs",
+    )  # fmt: skip
     folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(kept("small-demo", make, code, SMALL), folder, dirs_exist_ok=True)
     return folder, run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
 
 

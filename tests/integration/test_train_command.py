@@ -25,6 +25,10 @@ OPTIONS = (
     "--set=model.upsampling=[6]",
     "--set=windows.train_stride=12",
     "--set=windows.score_stride=4",
+    "--set=densities.components=3",
+    "--set=densities.pose_components=2",
+    "--set=densities.predictor_epochs=2",
+    "--set=densities.pretext_epochs=1",
     "--device=cpu",
 )
 
