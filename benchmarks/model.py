@@ -76,6 +76,14 @@ class Worker:
         self.results.setdefault(name, []).append(result)
         return result
 
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
     def seconds(self, name: str) -> list[float]:
         """Of each repetition."""
         return [result["seconds"] for result in self.results[name]]
@@ -130,6 +138,8 @@ def compare(arguments: argparse.Namespace) -> None:
         if time.perf_counter() - begun > arguments.seconds:
             break
     report(forms, flops, arguments)
+    for worker in (*forms.values(), scorer):
+        worker.close()
 
 
 def report(forms: dict[str, Worker], flops: dict, arguments: argparse.Namespace) -> None:
@@ -181,6 +191,7 @@ def alone(arguments: argparse.Namespace) -> None:
         print(f"{kind}_train_{precision} = {train:.0f}")
         print(f"{kind}_score_{precision} = {score:.0f}")
         print(f"{kind}_waits_{precision} = {worker.do('idle', arguments.steps)['share']:.3f}", flush=True)
+        worker.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

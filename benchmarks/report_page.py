@@ -156,6 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=100)
     parser.add_argument("--frames", type=int, default=10_000, help="of each video")
     parser.add_argument("--day", type=int, default=24 * 3600 * 25, help="frames of the long video")
+    parser.add_argument("--runs", type=int, default=5, help="times that each page is opened")
     parser.add_argument("--keep", type=Path, help="write the pages here and keep them")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gepc-") as scratch:
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"page itself {own:.2f} MB, with the list {first:.2f} MB, curves {curves:.1f} MB, "
                 f"poses {poses:.1f} MB"
             )
-            for what, value in measure(report.page.resolve()).items():
+            for what, value in measure(report.page.resolve(), args.runs).items():
                 print(f"report_{name}_{what}_s = {value:.3f}")
             print(f"report_{name}_first_mb = {first:.2f}")
     return 0

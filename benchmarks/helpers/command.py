@@ -36,10 +36,22 @@ def lacks_extra(name: str, extra: str, module: str) -> bool:
 
 
 def beginning(video: Path, frames: int, folder: Path) -> Path:
-    """A video of the first frames of another, not encoded anew, in a folder."""
+    """A video of the first frames of another, not encoded anew, without its sound, in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{video.stem}_beginning{video.suffix}"
-    command = [find_ffmpeg(), "-v", "error", "-y", "-i", str(video), "-frames:v", str(frames), "-c", "copy"]
+    command = [
+        find_ffmpeg(),
+        "-v",
+        "error",
+        "-y",
+        "-i",
+        str(video),
+        "-frames:v",
+        str(frames),
+        "-an",
+        "-c",
+        "copy",
+    ]
     subprocess.run([*command, str(out)], check=True)
     return out
 

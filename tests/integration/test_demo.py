@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from anomaly.evaluation.metrics import frame_auc
+from benchmarks.demo import measure
 from pipeline.demo import DemoSettings, make_clips, run_demo
 from pipeline.extraction import extract_all
 from pipeline.settings import load_settings
@@ -35,7 +36,7 @@ def demo(tmp_path_factory):
         "pose_extract", "pipeline/synthetic", "pipeline/demo.py", "pipeline/extraction.py", "pipeline/workspace.py",
         "pipeline/settings", "configs",
     )  # fmt: skip
-    folder = tmp_path_factory.mktemp("demo")
+    folder = tmp_path_factory.mktemp("demo") / "seed_7"
     shutil.copytree(kept("small-demo", make, code, SMALL), folder, dirs_exist_ok=True)
     return folder, run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
 
@@ -66,13 +67,14 @@ def test_joints_and_identities_are_those_of_the_people_in_the_video(demo):
 
 
 @pytest.mark.slow
-def test_a_second_run_uses_what_is_there_and_gives_the_same_scores(demo):
+def test_a_second_run_uses_what_is_there_and_the_benchmark_prints_the_same_figures(demo, capsys):
     folder, result = demo
     before = [outputs.scores.read_bytes() for outputs in result.outputs]
     tracks = {p: p.stat().st_mtime_ns for p in (folder / "workspace" / "tracks").glob("*.npz")}
-    again = run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
-    assert [outputs.scores.read_bytes() for outputs in again.outputs] == before
+    measure(folder.parent, [7], SMALL, load_settings())
+    assert f"demo_frame_auc = {result.auc:.3f}" in capsys.readouterr().out
+    assert [outputs.scores.read_bytes() for outputs in result.outputs] == before
     assert {p: p.stat().st_mtime_ns for p in tracks} == tracks
     labels = [np.load(p) for p in sorted((folder / "videos" / "test").glob("*.labels.npy"))]
-    scores = [np.loadtxt(o.scores, delimiter=",", skiprows=1, usecols=2) for o in again.outputs]
-    assert frame_auc(np.concatenate(scores), np.concatenate(labels)) == again.auc
+    scores = [np.loadtxt(o.scores, delimiter=",", skiprows=1, usecols=2) for o in result.outputs]
+    assert frame_auc(np.concatenate(scores), np.concatenate(labels)) == result.auc
