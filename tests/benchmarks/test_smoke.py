@@ -27,7 +27,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
     "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
-    "model": ("", ["--batch", "4", "--repeat", "1", "--threads", "1"], "score_ratio"),
+    "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
     "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),
     "overlay": ("", ["--seconds", "1", "--repeats", "1"], "overlay_"),
     "patch_extraction": ("", ["--repeat", "1", "--seconds", "0.25", "--estimators", "blazepose"], "patch_features_"),

@@ -161,7 +161,7 @@ def start(out, *options):
     )
 
 
-SEVERAL = ("--seeds", "0", "--splits", "gait", "--methods", "reconstruction", "knn", "classifier-max", "ours")
+SEVERAL = ("--seeds", "0", "--splits", "gait", "--methods", "reconstruction", "knn", "ours")
 
 
 def finished(process, timeout=300):
@@ -196,7 +196,7 @@ def test_two_commands_on_one_folder_share_the_work(tmp_path):
     for process in both:
         finished(process)
     results = table(out)["results"]
-    assert len(results) == 2 * 4
+    assert len(results) == 2 * 3
     assert len(list((out / "cells").glob("*.json"))) == len(results)
 
 
