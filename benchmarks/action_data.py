@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = option_parser(__doc__)
     parser.add_argument("--data", choices=tuple(SOURCES), default="utd_mhad")
     parser.add_argument("--config", default="actions")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="A.B=C")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--splits", nargs="+", default=[])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

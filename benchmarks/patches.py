@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = option_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, help="keep clips, models and figures here")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="A.B=C")
     args = parser.parse_args(arguments)
     seeds = range(args.seeds)
     with tempfile.TemporaryDirectory() as scratch:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -236,7 +237,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     begun = time.perf_counter()
     found: dict[str, list[dict[str, float]]] = {}
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(args.seeds))) as pool:
+    fresh = multiprocessing.get_context("spawn")  # a fork of a process whose torch has run may wait for ever
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(args.seeds)), fresh) as pool:
         for rows in pool.map(measure, args.seeds, [args] * len(args.seeds)):
             for name, row in rows.items():
                 found.setdefault(name, []).append(row)

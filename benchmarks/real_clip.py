@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("real-clip"))
     parser.add_argument("--clip", default="clips/pedestrians_480x360.avi")
     parser.add_argument("--frames", type=int, default=500, help="train on so many frames from the beginning")
+    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of training")
     parser.add_argument("--score-frames", type=int, help="score only so many; all by default")
     args = parser.parse_args(arguments)
     data = data_or_skip("real_clip")
@@ -26,14 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     clip = data / args.clip
     args.out.mkdir(parents=True, exist_ok=True)
+    first = beginning(clip, args.frames, args.out)
     if args.score_frames is not None:
         clip = beginning(clip, args.score_frames, args.out / "scored")
-    first = beginning(clip, args.frames, args.out)
     results = args.out / clip.stem
     workspace = ["--workspace", str(args.out / "workspace")]
     gepc = [sys.executable, "-m", "pipeline.cli"]
     subprocess.run([*gepc, "extract", str(first), *workspace], check=True)
-    subprocess.run([*gepc, "train", *workspace], check=True)
+    subprocess.run([*gepc, "train", *workspace, *(f"--set={change}" for change in args.set)], check=True)
     files = ["--out", f"{results}.csv", "--plot", f"{results}.png", "--overlay", f"{results}.mp4"]
     subprocess.run(
         [*gepc, "score", str(clip), *files, "--people", f"{results}.people.csv", *workspace], check=True

@@ -17,11 +17,18 @@ from pipeline.synthetic.street.scene import StreetSettings
 from tests.helpers import ROOT
 from tests.helpers.commands import TINY
 
+SHORT = [
+    "training.pretrain_epochs=1", "training.finetune_epochs=1", "clustering.clusters=4", "normality.components=3",
+    "model.width=2",
+]  # fmt: skip
 TINY_SET = [option.removeprefix("--set=") for option in TINY]
 DATA, EXTRA, BROWSER = "GEPC_SAMPLE_DATA", "openmmlab", "browser"
 
 # Benchmark -> what it needs, its arguments, and a figure that it prints.
 SMOKE: dict[str, tuple[str, list[str], str]] = {
+    "action_data": (
+        DATA, ["--data", "jhmdb", "--methods", "knn", "--splits", "legs", "--out", "{tmp}", "--set", *SHORT], "",
+    ),
     "estimator": ("", ["street", "--street-seconds", "0.5"], "street_pck"),
     "extract": (EXTRA, ["--quick", "--seconds", "0.25", "--pose", "rtmpose-t"], "openmmlab_overlap_speedup"),
     "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
@@ -31,8 +38,19 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),
     "overlay": ("", ["--seconds", "1", "--repeats", "1"], "overlay_"),
     "patch_extraction": ("", ["--repeat", "1", "--seconds", "0.25", "--estimators", "blazepose"], "patch_features_"),
+    "patches": (
+        "",
+        [
+            "--seeds", "1", "--set", *SHORT, "experiment.street_size=[160, 90]", "experiment.street_acts=[costumed]",
+            "experiment.street_normal_clips=2", "experiment.street_normal_s=4", "experiment.street_test_clips=1",
+            "experiment.street_test_s=3", "patches.width=2", "patches.epochs=1", "patches.crops=1000",
+            "windows.score_stride=12",
+        ],
+        "patches_waiting",
+    ),
     "pedestrians": (DATA, ["--frames", "101"], "pedestrians_recall"),
     "pose_batches": (EXTRA, ["--quick", "--poses", "rtmpose-t"], "rtmpose_t_batch_speedup"),
+    "real_clip": (DATA, ["--frames", "100", "--score-frames", "20", "--out", "{tmp}", "--set", *TINY_SET], ""),
     "real": (
         DATA, ["--quick", "--final", "--seeds", "0", "--clips", "2", "--set", *TINY_SET[:-3]], "hr_avenue_micro_auc",
     ),
@@ -44,10 +62,9 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "streets": ("", ["--quick", "--streets", "0", "--configs", "clustering", "--set", *TINY_SET[:-3]], ""),
 }  # fmt: skip
 
-# Tested elsewhere: training of forms by test_forms.py, actions by tests/pipeline/experiments/test_real_actions, patch
-# features by tests/integration/test_patches_command.py, the demo's figures by tests/integration/test_demo.py; real_clip
-# runs the three commands, which those of tests/integration do.
-ELSEWHERE = {"action_data", "demo", "injected", "mixtures", "patches", "real_clip", "tracking"}
+# The demo's by tests/integration/test_demo.py, on clips that are there already; two are used by `real` only; tracking
+# takes a video.
+ELSEWHERE = {"demo", "injected", "mixtures", "tracking"}
 
 
 def absent(need: str) -> bool:
@@ -65,8 +82,9 @@ def test_no_benchmark_is_forgotten():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMOKE)
-def test_its_quick_form_runs_and_prints_its_figures(name, capfd, monkeypatch):
+def test_its_quick_form_runs_and_prints_its_figures(name, capfd, monkeypatch, tmp_path):
     need, arguments, figure = SMOKE[name]
+    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
     if need == BROWSER and absent(need):
         pytest.skip("there is no Chromium")
     monkeypatch.chdir(ROOT)
@@ -89,9 +107,12 @@ def test_tracking_is_measured_on_any_video(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", [name for name, (need, _, _) in SMOKE.items() if need == DATA])
-def test_without_real_data_a_benchmark_says_so_and_is_skipped(name, capsys, monkeypatch):
+def test_without_real_data_a_benchmark_says_so_and_is_skipped(name, capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("GEPC_SAMPLE_DATA", raising=False)
-    assert importlib.import_module(f"benchmarks.{name}").main([]) == 0
+    assert (
+        importlib.import_module(f"benchmarks.{name}").main(["--out", str(tmp_path)] * (name == "action_data"))
+        == 0
+    )
     assert capsys.readouterr().out == f"benchmarks.{name}: skipped, GEPC_SAMPLE_DATA is not set\n"
 
 
