@@ -123,14 +123,17 @@ class TailProbabilities:
     def sum(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) sum over parts of minus the logarithm of the share of held-out windows that score as high.
 
+        A part that says nothing of a window (of a camera that it has not learned, say) does not lower the sum: it
+        counts as the mean of those that do. Where none does, the sum is 0.
+
         Args:
-            parts: (P, N) scores; minus infinity where a part says nothing, which adds 0.
+            parts: (P, N) scores; minus infinity where a part says nothing.
         """
         out = np.zeros(parts.shape[1])
         for part, reference in zip(parts, self._sorted, strict=True):
             lower = np.searchsorted(reference, part, side="left")
             out -= np.log((len(reference) - lower + 1) / (len(reference) + 1))
-        return out
+        return out * (len(parts) / np.maximum((parts > -np.inf).sum(axis=0), 1))
 
     def percentiles(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(P, N) share, 0 to 100, of held-out windows that score lower than ``parts`` (P, N)."""

@@ -84,6 +84,16 @@ def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_t
     assert (np.diff(order) >= 0).all()
 
 
+def test_a_part_that_says_nothing_counts_as_the_mean_of_those_that_speak():
+    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0), np.arange(19.0)])
+    all_three = tails.sum(np.array([[98.0], [8.0], [18.0]]))
+    first, second = -np.log(2 / 100), -np.log(2 / 10)
+    np.testing.assert_allclose(all_three, first + second - np.log(2 / 20))
+    np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0], [-np.inf]])), 1.5 * (first + second))
+    np.testing.assert_allclose(tails.sum(np.array([[98.0], [-np.inf], [-np.inf]])), 3 * first)
+    assert tails.sum(np.full((3, 1), -np.inf)) == 0
+
+
 def test_parts_of_a_sum_may_have_been_held_out_from_more_windows_than_others():
     tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0)])
     assert tails.parts.shape == (2, 99)

@@ -13,6 +13,7 @@ from anomaly.scoring.model import Model
 from anomaly.scoring.scores import calibrate, context_s, score_clip
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, TRANSFORMS, ScoringSettings, WindowSettings
+from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracks.records import cut_frames
@@ -347,3 +348,22 @@ def test_a_model_without_calibration_does_not_score(trained):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         ScoringSettings(**wrong)
+
+
+def test_a_camera_that_training_has_not_seen_does_not_score_low_by_construction(tiny):
+    """The same people under a known and an unknown camera's name: the parts that know both tell what is unusual."""
+    clips = [walkers.clip(f"0{c}_{i}", seed=9 * c + i, people=8, frames=90) for c in (1, 2) for i in range(4)]
+    settings = tiny(
+        windows={"scale": "stature"},
+        scoring={"by": "sum", "parts": ["motion", "pose", "place"], "smoothing_s": 0.2},
+        densities={"components": 2, "pose_components": 2, "camera": "prefix", "folds": 2},
+    )
+    model = train_model(clips, settings, seed=0)
+    known = walkers.clip("01_9", seed=77, people=8, frames=90)
+    unknown = dataclasses.replace(known, clip="07_9")
+    scores = {clip.clip: score_clip(model, clip).windows for clip in (known, unknown)}
+    motion, pose, place = scores["07_9"].parts
+    np.testing.assert_array_equal(scores["01_9"].parts[:2], np.stack([motion, pose]))
+    assert np.isneginf(place).all()
+    middle = {name: float(np.median(windows.score)) for name, windows in scores.items()}
+    assert 0.75 < middle["07_9"] / middle["01_9"] < 1.33, middle
