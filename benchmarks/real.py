@@ -1,12 +1,15 @@
 """Frame scores on real surveillance poses: HR-Avenue, as released with MPED-RNN, from GEPC_SAMPLE_DATA.
 
-    GEPC_SAMPLE_DATA=... python -m benchmarks.real [--seeds 0 1 2 3] [--out DIR] [--select] [--final] [--quick]
-        [--set A.B=C]
+    GEPC_SAMPLE_DATA=... python -m benchmarks.real [--data avenue|cameras] [--seeds 0 1 2 3] [--out DIR] [--select]
+        [--final] [--quick] [--set A.B=C]
 
 Trains on the training clips, a fifth of which is held out to calibrate, and scores the test clips: the frames of
 HR-Avenue, micro AUC (all frames together), macro AUC (mean over clips), AP, EER, mean and deviation over the seeds. A
 seed is another start of training and other held-out clips; seeds are measured side by side, one on each core. Ends
 with the figures of configs/default.yaml.
+
+--data cameras trains on all of HR-ShanghaiTech's training clips, places learned for each camera, and scores the test
+clips of six of its twelve cameras, which are there to see what transfers; the other six are kept apart.
 
 --select looks at no test clip: it trains on some of the training clips and finds abnormal motions put into the others
 (`benchmarks.injected`). Settings are chosen by that.
@@ -38,7 +41,7 @@ from anomaly.scoring.smoothing import smooth
 from anomaly.training.held_out import split_held_out
 from anomaly.training.train import fit_network, fit_normality_and_calibrate
 from benchmarks.helpers.command import data_or_skip, option_parser
-from benchmarks.helpers.real_data import AVENUE, read, sample_data
+from benchmarks.helpers.real_data import AVENUE, SHANGHAITECH, read, sample_data
 from benchmarks.injected import CHANGES, inject
 from benchmarks.mixtures import baselines
 from pipeline.settings import Settings, load_settings
@@ -73,12 +76,17 @@ Row = tuple[str, list[NDArray[np.float64]]]  # frame scores of each clip
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Clips to learn from, and clips with labels: 0 normal, above 0 abnormal; kept: what counts."""
+    """Clips to learn from, and clips with labels: 0 normal, above 0 abnormal; kept: what counts.
+
+    Attributes:
+        overrides: of every config: the poses' frame rate, and whether there are several cameras.
+    """
 
     normal: list[ClipTracks]
     test: list[ClipTracks]
     labels: list[NDArray[np.int64]]
     kept: list[NDArray[np.bool_]]
+    overrides: tuple[str, ...] = ("windows.fps=25",)
 
 
 def avenue(data: Path) -> Task:
@@ -90,6 +98,17 @@ def avenue(data: Path) -> Task:
     return Task(
         read(data, AVENUE, "train"), test, [labels[c.clip] for c in test], [kept[c.clip] for c in test]
     )
+
+
+def cameras(data: Path) -> Task:
+    """HR-ShanghaiTech: all training clips, and the test clips of six cameras with their labels."""
+    with np.load(data / "hr-shanghaitech/dev_masks.npz") as masks:
+        labels = {name: masks[name].astype(np.int64) for name in masks.files}
+    test = read(data, SHANGHAITECH, "dev", {name: len(label) for name, label in labels.items()})
+    kept = [np.ones(len(labels[clip.clip]), bool) for clip in test]
+    overrides = ("windows.fps=24.97", "densities.camera=prefix")
+    train = read(data, SHANGHAITECH, "train")
+    return Task(train, test, [labels[clip.clip] for clip in test], kept, overrides)
 
 
 def selection(data: Path) -> Task:
@@ -122,12 +141,12 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
         ("paper's form, small network", "clustering", PAPER),
         ("configs/clustering.yaml", "clustering", ()),
     ):
-        model = _train(task, load_settings(config, ["windows.fps=25", *extra, *short]), seed)[0]
+        model = _train(task, load_settings(config, [*task.overrides, *extra, *short]), seed)[0]
         yield name, _by_product(model, task.test)
 
 
 def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
-    every = ("windows.fps=25", *short, f"scoring.parts=[{','.join(ALL)}]")
+    every = (*task.overrides, *short, f"scoring.parts=[{','.join(ALL)}]")
     settings = load_settings("default", every)
     model, held_out = _train(task, settings, seed)
     scored = []
@@ -136,7 +155,7 @@ def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
         scored.append((clip, windows, model.parts(windows)))
     for name, parts in [*((f"{part} alone", (part,)) for part in ALL), *SUMS.items()]:
         yield name, _sum(model, scored, parts)
-    wanted = load_settings("default", ["windows.fps=25", *short])
+    wanted = load_settings("default", [*task.overrides, *short])
     final = _with_parts(model, wanted.scoring.parts)
     assert model.calibration is not None
     known = dict(zip(ALL, model.calibration.parts, strict=True))
@@ -211,10 +230,10 @@ def measure(seed: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Figures of every row for one seed, which are printed as they come."""
     data = sample_data()
     assert data is not None
-    task = selection(data) if args.select else avenue(data)
+    task = selection(data) if args.select else cameras(data) if args.data == "cameras" else avenue(data)
     if args.clips:
         few = slice(args.clips)
-        task = Task(task.normal[few], task.test[few], task.labels[few], task.kept[few])
+        task = Task(task.normal[few], task.test[few], task.labels[few], task.kept[few], task.overrides)
     out = {}
     for name, scores in rows_of(task, seed, args):
         out[name] = figures(task, scores)
@@ -225,6 +244,7 @@ def measure(seed: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = option_parser(__doc__)
+    parser.add_argument("--data", choices=("avenue", "cameras"), default="avenue")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3])
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
@@ -247,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
                 (args.out / "real.json").write_text(json.dumps(found, indent=1))
     print(f"measured in {(time.perf_counter() - begun) / 60:.0f} min")
     print(table(found))
-    prefix = "injected" if args.select else "hr_avenue"
+    prefix = "injected" if args.select else "hr_avenue" if args.data == "avenue" else "shanghaitech_dev"
     for key in ("micro", "macro"):
         print(f"{prefix}_{key}_auc = {np.mean([one[key] for one in found[FINAL]]):.3f}")
     return 0
