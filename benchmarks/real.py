@@ -257,20 +257,28 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     begun = time.perf_counter()
     found: dict[str, list[dict[str, float]]] = {}
-    fresh = multiprocessing.get_context("spawn")  # a fork of a process whose torch has run may wait for ever
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(args.seeds)), fresh) as pool:
-        for rows in pool.map(measure, args.seeds, [args] * len(args.seeds)):
-            for name, row in rows.items():
-                found.setdefault(name, []).append(row)
-            if args.out:
-                args.out.mkdir(parents=True, exist_ok=True)
-                (args.out / "real.json").write_text(json.dumps(found, indent=1))
+    for rows in _each_seed(args):
+        for name, row in rows.items():
+            found.setdefault(name, []).append(row)
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            (args.out / "real.json").write_text(json.dumps(found, indent=1))
     print(f"measured in {(time.perf_counter() - begun) / 60:.0f} min")
     print(table(found))
     prefix = "injected" if args.select else "hr_avenue" if args.data == "avenue" else "shanghaitech_dev"
     for key in ("micro", "macro"):
         print(f"{prefix}_{key}_auc = {np.mean([one[key] for one in found[FINAL]]):.3f}")
     return 0
+
+
+def _each_seed(args: argparse.Namespace) -> Iterator[dict[str, dict[str, float]]]:
+    """What `measure` gives for each seed; several seeds side by side, a process each."""
+    if len(args.seeds) == 1:
+        yield measure(args.seeds[0], args)
+        return
+    fresh = multiprocessing.get_context("spawn")  # a fork of a process whose torch has run may wait for ever
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(args.seeds)), fresh) as pool:
+        yield from pool.map(measure, args.seeds, [args] * len(args.seeds))
 
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
