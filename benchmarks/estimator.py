@@ -20,9 +20,11 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.real_data import sample_data
+from pipeline.commands.options import add_pose, add_set, pose_overrides
+from pipeline.settings import load_settings
 from pipeline.synthetic.clips import render_clip, simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
+from pose_extract.estimators.base import PoseEstimator, create_estimator
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
 from pose_extract.tracks.metrics import box_recall, pck
@@ -77,7 +79,7 @@ def stills(data: Path) -> list[Still]:
     return found
 
 
-def measure_landmarks(data: Path, estimator: BlazePoseEstimator) -> None:
+def measure_landmarks(data: Path, estimator: PoseEstimator) -> None:
     every = []
     for still in stills(data):
         keypoints = estimator.estimate_in_boxes(still.image, still.boxes)
@@ -85,7 +87,7 @@ def measure_landmarks(data: Path, estimator: BlazePoseEstimator) -> None:
     print(f"landmarks_oks = {np.concatenate(every).mean():.3f}")
 
 
-def measure_stills(data: Path, estimator: BlazePoseEstimator) -> None:
+def measure_stills(data: Path, estimator: PoseEstimator) -> None:
     hits = people = false = 0
     for still in stills(data):
         height, width = still.image.shape[:2]
@@ -117,7 +119,7 @@ def frames_of(path: Path) -> Iterable[Frame]:
         index += 1
 
 
-def measure_clip(data: Path, estimator: BlazePoseEstimator, warm_up: int | None) -> None:
+def measure_clip(data: Path, estimator: PoseEstimator, warm_up: int | None) -> None:
     truth = json.loads((data / "clips/pedestrians_480x360.boxes.json").read_text())["frames"]
     boxes = {int(frame): np.array(people, float) for frame, people in truth.items()}
     hits = people = false = frames = rows = 0
@@ -165,7 +167,7 @@ def cut(tracks: ClipTracks, rows: np.ndarray) -> ClipTracks:
     )  # fmt: skip
 
 
-def measure_street(estimator: BlazePoseEstimator, seconds: float) -> None:
+def measure_street(estimator: PoseEstimator, seconds: float) -> None:
     shares, joints, cpu, frames, boxes, precision = 0.0, 0, 0.0, 0, [], []
     acts: dict[str, list[tuple[float, int]]] = {}
     for seed, abnormal in STREET:
@@ -212,11 +214,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--warm-up", type=int, help="frames before each annotated one; default: the whole clip"
     )
     parser.add_argument("--street-seconds", type=float, default=8.0)
+    add_pose(parser)
+    add_set(parser)
     args = parser.parse_args(arguments)
     data = sample_data()
     if data is None:
         print("benchmarks.estimator: GEPC_SAMPLE_DATA is not set, only the street is measured")
-    estimator = BlazePoseEstimator()
+    settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
+    estimator = create_estimator(settings.pose.estimator, getattr(settings, settings.pose.estimator))
     for part in args.parts:
         if part == "street":
             measure_street(estimator, args.street_seconds)

@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
 from pose_extract.errors import GepcError, OutputError, VideoError
-from pose_extract.estimators.base import PoseEstimator, create_estimator
+from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create_estimator
 from pose_extract.formats import gepc
 from pose_extract.patches.store import disk_bytes
 from pose_extract.skeletons import get_skeleton
@@ -113,9 +113,9 @@ def extract_all(
     made: list[ClipEntry] = []
     reused: list[ClipEntry] = []
     failed: list[tuple[str, GepcError]] = []
-    name = settings.pose.estimator
     with show_downloads(quiet):
-        estimator = create_estimator(name, getattr(settings, name))
+        settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
+        estimator = create_estimator(settings.pose.estimator, *settings.of_estimator())
     watch.lap("loading")
     budget = FeatureDiskBudget(estimator, settings)
     budget.announce()
@@ -276,13 +276,13 @@ class FeatureDiskBudget:
 
     Args:
         estimator: whose features they are.
-        settings: with the bound, ``patches.most_gb``, and the most people a frame.
+        settings: with the bound, ``patches.most_gb``.
     """
 
     def __init__(self, estimator: PoseEstimator, settings: Settings) -> None:
         channels = estimator.feature_channels
         self._each = disk_bytes(1, get_skeleton(estimator.skeleton).num_joints, channels) if channels else 0
-        self._people = getattr(settings, settings.pose.estimator).max_people
+        self._people = estimator.max_people
         self._most_gb, self._taken = settings.patches.most_gb, 0
 
     def announce(self) -> None:

@@ -65,7 +65,11 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         )
     if origin is dict and isinstance(value, Mapping):
         name, item = typing.get_args(kind)
-        return {_convert(name, k, path): _convert(item, v, f"{path}.{k}") for k, v in value.items()}
+        # Values of any kind are another package's to check.
+        free = item is Any
+        return {
+            _convert(name, k, path): v if free else _convert(item, v, f"{path}.{k}") for k, v in value.items()
+        }
     if origin is typing.Literal:
         if value in typing.get_args(kind):
             return value

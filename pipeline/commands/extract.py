@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_config(parser)
     add_pose(parser)
-    add_device(parser, None, "where openmmlab's networks run (blazepose always runs on the CPU)")
+    add_device(parser, None, "where openmmlab's networks run (movenet and blazepose always run on the CPU)")
     parser.add_argument("--fps", type=float, help="decode at this frame rate (default: every frame)")
     parser.add_argument(
         "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"

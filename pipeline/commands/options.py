@@ -47,8 +47,8 @@ def add_pose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose",
         metavar="NAME[:MODEL]",
-        help="pose estimator (default: blazepose), with its model if it has several: openmmlab, "
-        "openmmlab:lightweight, openmmlab:rtmpose-m",
+        help="pose estimator (default: auto, which is movenet, or blazepose where the weights of that cannot be had), "
+        "with its model if it has several: openmmlab, openmmlab:lightweight, openmmlab:rtmpose-m",
     )
 
 

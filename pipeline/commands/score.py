@@ -101,7 +101,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workspace(parser)
     add_set(parser)
     add_device(
-        parser, "auto", "where the model runs, and openmmlab's networks (blazepose always runs on the CPU)"
+        parser,
+        "auto",
+        "where the model runs, and openmmlab's networks (movenet and blazepose always run on the CPU)",
     )
 
 

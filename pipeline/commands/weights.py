@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipeline.commands.options import add_config, add_pose, pose_overrides
@@ -16,6 +17,7 @@ HELP = "fetch the weights of a pose estimator, for machines that will be offline
 EXAMPLE = """\
 example:
   gepc-pipeline weights
+  gepc-pipeline weights --pose movenet
   gepc-pipeline weights --pose openmmlab
   gepc-pipeline weights --pose openmmlab:rtmpose-m --set openmmlab.skeleton=halpe26
 
@@ -32,12 +34,20 @@ def run(args: argparse.Namespace) -> int:
     """Fetch, check, and print where the files are."""
     from pipeline.progress import show_downloads
     from pipeline.settings import load_settings
-    from pose_extract.estimators.blazepose.weights import ensure_weights
+    from pose_extract.errors import ConfigError
+    from pose_extract.estimators.base import chosen_estimator
 
     settings = load_settings(args.config, [*args.set, *pose_overrides(args.pose)])
     with show_downloads(args.quiet):
-        openmmlab = settings.pose.estimator == "openmmlab"
-        paths = _openmmlab_weights(settings.openmmlab) if openmmlab else ensure_weights()
+        name = chosen_estimator(settings.pose.estimator)
+        if name == "openmmlab":
+            paths = _openmmlab_weights(settings.openmmlab)
+        elif name in ("blazepose", "movenet"):
+            paths = import_module(f"pose_extract.estimators.{name}.weights").ensure_weights()
+        else:
+            raise ConfigError(
+                f"{name} is another package's estimator, which says itself where its weights come from"
+            )
     for name, path in sorted(paths.items()):
         print(f"{name}: {path}")
     return 0

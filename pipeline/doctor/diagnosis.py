@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING, Any
 
 from pipeline.doctor import probes
-from pipeline.doctor.estimators import blazepose_facts, openmmlab_facts
+from pipeline.doctor.estimators import embedded_facts, job_estimator, openmmlab_facts
 from pipeline.doctor.facts import Diagnosis, Fact, Job, Section, State
 from pipeline.doctor.machine import device_facts, ffmpeg_facts, folder_facts, workspace_facts
 from pipeline.doctor.packages import Package, extra_facts, needed_facts, packages, pip
@@ -41,7 +41,7 @@ def examine(job: Job) -> Diagnosis:
         asked, odd = _asked_packages()
         trials = probes.try_imports([*(p.module for p in asked if not p.extra), *_COMMANDS.values()])
         settings = _settings(job, trials)
-        estimator = settings.pose.estimator if settings else _named_estimator(job)
+        estimator = job_estimator(settings.pose.estimator if settings else _named_estimator(job), job.offline)
         models = settings.openmmlab if settings else None
         device = job.device or (models.device if models and estimator == "openmmlab" else "auto")
         torch = pool.submit(probes.ask, "torch", list(dict.fromkeys(("auto", device))))
@@ -58,7 +58,10 @@ def examine(job: Job) -> Diagnosis:
             ),
             _section("devices", lambda: device_facts(device, *torch.result())),
             _section("ffmpeg", ffmpeg_facts),
-            _section("estimator blazepose", lambda: blazepose_facts(job, bad("blazepose")), bad("blazepose")),
+            *(
+                _section(f"estimator {name}", partial(embedded_facts, name, job, bad(name)), bad(name))
+                for name in ("movenet", "blazepose")
+            ),
             _section(
                 "estimator openmmlab",
                 lambda: openmmlab_facts(
@@ -118,7 +121,7 @@ def _settings(job: Job, trials: dict[str, Trial]) -> Settings | None:
 def _named_estimator(job: Job) -> str:
     """The estimator that the job's overrides name, where its config cannot be read."""
     named = [text.partition("=")[2] for text in job.overrides if text.startswith("pose.estimator=")]
-    return named[-1].strip("'\"") if named else "blazepose"
+    return named[-1].strip("'\"") if named else "auto"
 
 
 def _command_facts(trials: dict[str, Trial]) -> Iterator[Fact]:

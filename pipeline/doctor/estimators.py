@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.doctor import probes
 from pipeline.doctor.facts import Fact, Job, State
@@ -17,24 +18,38 @@ if TYPE_CHECKING:
     from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 
 
-def blazepose_facts(job: Job, bad: State) -> Iterator[Fact]:
-    """The embedded estimator; ``bad`` is what it means if it cannot run."""
-    from pose_extract.estimators.blazepose.weights import FILES, weights_states
+def job_estimator(name: str, offline: bool) -> str:
+    """What the name of a job's estimator stands for, as far as one can tell without fetching anything."""
+    from pose_extract.estimators.base import AUTO, BEST, FALLBACK
+
+    if name != AUTO:
+        return name
+    here = {state == "present" for state in _weights_module(BEST).weights_states().values()}
+    return BEST if here == {True} or not offline else FALLBACK
+
+
+def embedded_facts(name: str, job: Job, bad: State) -> Iterator[Fact]:
+    """An estimator whose weights come out of a registry; ``bad`` is what it means if it cannot run."""
     from pose_extract.estimators.downloads import weights_folder
 
-    states = weights_states()
-    if wrong := {name: state for name, state in states.items() if state != "present"}:
-        damaged = [name for name, state in wrong.items() if state == "damaged"]
+    weights = _weights_module(name)
+    line = f"gepc-pipeline weights --pose {name}"
+    states = weights.weights_states()
+    if wrong := {key: state for key, state in states.items() if state != "present"}:
+        damaged = [key for key, state in wrong.items() if state == "damaged"]
         what = f"{' and '.join(damaged)} damaged" if damaged else "not there yet"
-        files = " and ".join(FILES[name].name for name in wrong)
-        origin = f"; bring {files} from a machine that ran `gepc-pipeline weights`" if job.offline else ""
-        yield _to_fetch(
-            "weights", f"{what}, in {weights_folder()}{origin}", job, bad, "gepc-pipeline weights"
-        )
+        files = " and ".join(weights.FILES[key].name for key in wrong)
+        origin = f"; bring {files} from a machine that ran `{line}`" if job.offline else ""
+        yield _to_fetch("weights", f"{what}, in {weights_folder()}{origin}", job, bad, line)
         return
     yield Fact("weights", "ok", f"whole, in {weights_folder()}")
-    error = probes.ask("blazepose")[1]
+    error = probes.ask("estimator", [name])[1]
     yield Fact("runs", bad if error else "ok", f"no: {error}" if error else "yes, its networks load")
+
+
+def _weights_module(name: str) -> Any:
+    """The module of an embedded estimator's weights."""
+    return import_module(f"pose_extract.estimators.{name}.weights")
 
 
 def openmmlab_facts(

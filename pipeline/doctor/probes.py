@@ -130,13 +130,13 @@ def _torch(devices: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
     )
 
 
-def _blazepose(_: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Whether BlazePose's networks load; for a machine that has their weights, else they would be fetched."""
+def _estimator(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Whether an estimator's networks load; for a machine that has their weights, else they would be fetched."""
     from pose_extract.errors import GepcError
     from pose_extract.estimators.base import create_estimator
 
     try:
-        create_estimator("blazepose").close()
+        create_estimator(names[0]).close()
         yield "", ""
     except GepcError as error:
         yield "", str(error)
@@ -170,7 +170,7 @@ def _model(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
 QUESTIONS: dict[str, Callable[[Sequence[str]], Iterator[Any]]] = {
     "imports": _imports,
     "torch": _torch,
-    "blazepose": _blazepose,
+    "estimator": _estimator,
     "openmmlab": _openmmlab,
     "model": _model,
 }

@@ -92,6 +92,7 @@ _CHANGEABLE = (
     "video",
     "pose",
     "blazepose",
+    "movenet",
     "openmmlab",
     "tracking",
     "cleaning",

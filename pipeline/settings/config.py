@@ -19,8 +19,9 @@ from pipeline.events.settings import EventSettings
 from pipeline.settings.dataset import DatasetSettings
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError
-from pose_extract.estimators.base import ESTIMATORS
+from pose_extract.estimators.base import AUTO, ESTIMATORS, known_estimators
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
+from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
 from pose_extract.patches.settings import PatchSettings
 from pose_extract.tracking import TrackingSettings
@@ -40,15 +41,21 @@ class PoseSettings:
     """Which pose estimator is used.
 
     Attributes:
-        estimator: its name; the config section of that name holds its own settings.
+        estimator: its name, or "auto"; the config section of that name holds its own settings.
+        options: those of an estimator that another package brings, which has no section.
     """
 
-    estimator: str = "blazepose"
+    estimator: str = AUTO
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
+        ours = {AUTO, *ESTIMATORS}
+        if self.estimator not in ours and self.estimator not in known_estimators():
+            known = ", ".join(sorted({AUTO, *known_estimators()}))
+            raise ConfigError(f"pose.estimator: unknown estimator {self.estimator!r}; known: {known}")
+        if self.options and self.estimator in ours:
             raise ConfigError(
-                f"pose.estimator: unknown estimator {self.estimator!r}; known: {', '.join(sorted(ESTIMATORS))}"
+                f"pose.options: {self.estimator} has settings of its own, in a section of that name"
             )
 
 
@@ -59,6 +66,7 @@ class Settings(ModelSettings):
     video: VideoSettings = field(default_factory=VideoSettings)
     pose: PoseSettings = field(default_factory=PoseSettings)
     blazepose: BlazePoseSettings = field(default_factory=BlazePoseSettings)
+    movenet: MoveNetSettings = field(default_factory=MoveNetSettings)
     openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
     patches: PatchSettings = field(default_factory=PatchSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
@@ -71,12 +79,20 @@ class Settings(ModelSettings):
         names = [f.name for f in dataclasses.fields(ModelSettings)]
         return ModelSettings(**{name: getattr(self, name) for name in names})
 
+    def with_estimator(self, name: str) -> Settings:
+        """The same settings with another estimator."""
+        return dataclasses.replace(self, pose=dataclasses.replace(self.pose, estimator=name))
+
+    def of_estimator(self) -> tuple[Any, ...]:
+        """What the estimator is made with: its section, the options, or nothing."""
+        if self.pose.estimator in ESTIMATORS:
+            return (getattr(self, self.pose.estimator),)
+        return (self.pose.options,) if self.pose.options else ()
+
     def for_tracks(self) -> dict[str, Any]:
         """The sections that shape cached tracks, as plain nested mappings."""
-        return {
-            name: dataclasses.asdict(getattr(self, name))
-            for name in ("video", "pose", self.pose.estimator, "tracking")
-        }
+        own = [self.pose.estimator] if self.pose.estimator in ESTIMATORS else []
+        return {name: dataclasses.asdict(getattr(self, name)) for name in ("video", "pose", *own, "tracking")}
 
 
 def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:

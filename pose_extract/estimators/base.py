@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
-from pose_extract.errors import ConfigError
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.errors import ConfigError, EstimatorError, WeightsError
 from pose_extract.tracks.records import Frame, PoseDetections
+
+logger = logging.getLogger(__name__)
 
 ESTIMATORS: dict[str, str] = {
     "blazepose": "pose_extract.estimators.blazepose.estimator:BlazePoseEstimator",
+    "movenet": "pose_extract.estimators.movenet.estimator:MoveNetEstimator",
     "openmmlab": "pose_extract.estimators.openmmlab.estimator:OpenMMLabEstimator",
 }
 """Name -> "module:class". A module is imported when its estimator is asked for, not before."""
+
+AUTO = "auto"
+"""Stands for `BEST`, or for `FALLBACK` where the weights of that cannot be had."""
+
+BEST, FALLBACK = "movenet", "blazepose"
+
+ENTRY_POINTS = "gepc.estimators"
+"""Group of entry points by which other packages bring estimators."""
 
 
 class PoseEstimator(ABC):
@@ -29,6 +45,7 @@ class PoseEstimator(ABC):
         timings: seconds of wall clock spent in each of its stages since the estimator was made.
         network_stages: which of the stages are networks at work.
         feature_channels: D, length of each joint's feature vector; 0 without features.
+        max_people: most people that it gives a frame, for what has to be bounded beforehand.
     """
 
     name: str
@@ -38,10 +55,15 @@ class PoseEstimator(ABC):
     timings: dict[str, float]
     network_stages: tuple[str, ...]
     feature_channels: int = 0
+    max_people: int = 100
 
     @abstractmethod
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video of ``fps`` frames a second and (width, height) pixels; forget the last one."""
+
+    def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the keypoints (B, V, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
+        raise NotImplementedError(f"{self.name} cannot be asked for the people in given boxes")
 
     @abstractmethod
     def estimate(self, frames: Sequence[Frame]) -> list[PoseDetections]:
@@ -51,21 +73,60 @@ class PoseEstimator(ABC):
         """Give back what the estimator holds. It cannot be used afterwards."""
 
 
+def known_estimators() -> list[str]:
+    """Names of the estimators that can be asked for: ours, and those that installed packages bring."""
+    return sorted({*ESTIMATORS, *entry_points(group=ENTRY_POINTS).names})
+
+
 def estimator_class(name: str) -> type[PoseEstimator]:
-    """Return the class of the estimator called ``name``; raises `ConfigError` that lists the known ones."""
-    try:
+    """Return the class of the estimator called ``name``.
+
+    Raises:
+        ConfigError: there is none of that name; the message lists the known ones.
+        EstimatorError: another package's cannot be imported.
+    """
+    if name in ESTIMATORS:
         module, _, attribute = ESTIMATORS[name].partition(":")
-    except KeyError:
-        raise ConfigError(f"unknown estimator {name!r}; known: {', '.join(sorted(ESTIMATORS))}") from None
-    found: type[PoseEstimator] = getattr(import_module(module), attribute)
+        found: type[PoseEstimator] = getattr(import_module(module), attribute)
+        return found
+    brought = [*entry_points(group=ENTRY_POINTS, name=name)]
+    if not brought:
+        raise ConfigError(f"unknown estimator {name!r}; known: {', '.join(known_estimators())}")
+    try:
+        found = brought[0].load()
+    except (ImportError, AttributeError) as error:
+        package = brought[0].dist.name if brought[0].dist else "another package"
+        raise EstimatorError(
+            f"the estimator {name!r} that {package} brings cannot be imported: {error}"
+        ) from error
     return found
+
+
+def chosen_estimator(name: str) -> str:
+    """What ``name`` stands for on this machine: itself, or, for `AUTO`, the best one whose weights can be had."""
+    if name != AUTO:
+        return name
+    from pose_extract.estimators.movenet.weights import ensure_weights
+
+    try:
+        ensure_weights()
+    except WeightsError as error:
+        reason = str(error).splitlines()[1].strip()
+        logger.warning(
+            "the weights of %s cannot be had (%s): people are found by %s, which is slower",
+            BEST,
+            reason,
+            FALLBACK,
+        )
+        return FALLBACK
+    return BEST
 
 
 def create_estimator(name: str, *settings: Any) -> PoseEstimator:
     """Make the estimator called ``name`` with its settings object (or its defaults).
 
     Raises:
-        ConfigError: there is no estimator of that name.
+        ConfigError: there is no estimator of that name, or its settings are wrong.
         WeightsError: its weights are missing and cannot be fetched.
     """
     return estimator_class(name)(*settings)

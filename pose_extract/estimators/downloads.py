@@ -89,7 +89,7 @@ def fetch(url: str, folder: Path | None = None) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        with locked(target):
             if is_whole(target, url):  # another process has fetched it meanwhile
                 return target
             if target.exists():
@@ -106,7 +106,7 @@ def fetch(url: str, folder: Path | None = None) -> Path:
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
     """Wait until no other process fetches this file."""
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:

@@ -19,8 +19,9 @@ from pipeline.training import _common_settings
 from pipeline.workspace import Workspace
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
-from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.records import PoseDetections
+from tests.helpers.scarecrow import install
 
 
 class Standing(PoseEstimator):
@@ -117,7 +118,7 @@ def test_help_says_that_blazepose_stays_on_the_cpu(capsys):
     for command in ("extract", "score"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
-        assert "blazepose always runs on the CPU" in " ".join(capsys.readouterr().out.split())
+        assert "movenet and blazepose always run on the CPU" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("options", [(), ("--device", "cpu")])
@@ -248,3 +249,21 @@ def test_an_estimator_that_fails_leaves_no_thread_no_decoder_and_no_file(street_
 )
 def test_frames_that_wait_are_few_where_they_are_large(batch_size, frame_size, ahead):
     assert extraction._frames_ahead(batch_size, frame_size) == ahead
+
+
+def test_another_package_s_estimator_extracts_and_its_options_are_recorded(
+    monkeypatch, empty_scene, cli, tmp_path
+):
+    install(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = ("--pose", "scarecrow", "--set", "pose.options={height: 30}")
+    result = cli("extract", empty_scene, "--workspace", tmp_path / "w", *options)
+    assert result.code == 0, result.err
+    (path,) = (tmp_path / "w" / "tracks").glob("*.npz")
+    tracks = load_tracks(path)
+    assert (tracks.num_tracks, len(tracks)) == (1, 12)
+    assert tracks.boxes[0].tolist() == [40, 20, 60, 50]
+    provenance = load_header(path)["provenance"]
+    assert provenance["estimator"] == {"name": "scarecrow", "height": "30"}
+    assert provenance["settings"]["pose"] == {"estimator": "scarecrow", "options": {"height": 30}}
+    assert "were done before" in cli("extract", empty_scene, "--workspace", tmp_path / "w", *options).out

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.skeletons import COCO17
-from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint_similarity
+from pose_extract.estimators.motion import erase_figure
 
 FloatArray = NDArray[np.float32]
 
@@ -70,12 +68,8 @@ def erase_body(mask: NDArray[np.uint8], points: FloatArray, shrink: float) -> No
         shrink: size of the mask over that of the frame.
     """
     body = points[:, :2] * shrink
-    thick = max(1, round(_GIRTH * float(np.linalg.norm(body[34] - body[33]))))
-    pixels = np.round(body).astype(int)
-    cv2.fillConvexPoly(mask, cv2.convexHull(pixels[[11, 12, 23, 24]]), 0)
-    for a, b in _SILHOUETTE:
-        cv2.line(mask, pixels[a].tolist(), pixels[b].tolist(), 0, thick)
-    cv2.circle(mask, pixels[0].tolist(), thick, 0, -1)
+    girth = _GIRTH * float(np.linalg.norm(body[34] - body[33]))
+    erase_figure(mask, body, (11, 12, 23, 24), _SILHOUETTE, 0, girth)
 
 
 def plausible(points: FloatArray) -> NDArray[np.bool_]:
@@ -86,44 +80,3 @@ def plausible(points: FloatArray) -> NDArray[np.bool_]:
     limbs = np.linalg.norm(joints[:, _LIMBS[:, 0]] - joints[:, _LIMBS[:, 1]], axis=2)
     finite = np.isfinite(points).all((1, 2))
     return finite & (radius > 2) & (torso > 0.1 * radius) & (limbs.max(1, initial=0) < 1.1 * radius)
-
-
-def suppress(
-    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float = 0.55, contained: float = 0.85
-) -> NDArray[np.intp]:
-    """Choose from doubles, best score first.
-
-    Args:
-        keypoints: (R, 17, 3).
-        boxes: (R, 4).
-        scores: (R,), higher is better.
-        alike: keypoint similarity from which two are the same person.
-        contained: share of a smaller box inside a better one's from which it is a part of that person, provided that
-            it is much smaller.
-
-    Returns:
-        indices of the people that stay, best first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    if not len(order):
-        return order
-    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1.0)
-    sure = np.concatenate([keypoints[..., :2], np.ones_like(keypoints[..., :1])], axis=2)
-    mirrored = sure[:, list(COCO17.mirror)]  # seen once from the front and once from behind
-    similar = np.maximum(
-        keypoint_similarity(sure, sure, COCO17.sigmas, area),
-        keypoint_similarity(sure, mirrored, COCO17.sigmas, area),
-    )
-    overlap = box_iou(boxes, boxes)
-    inside = box_containment(boxes, boxes)
-    keep: list[int] = []
-    for i in order:
-        double = any(
-            max(similar[i, j], similar[j, i]) > alike
-            or overlap[i, j] > 0.65
-            or (inside[i, j] > contained and area[i] < 0.35 * area[j])
-            for j in keep
-        )
-        if not double:
-            keep.append(int(i))
-    return np.array(keep, np.intp)

@@ -21,13 +21,14 @@ from pose_extract.estimators.blazepose.networks import (
     HEAT_MAPS,
     Landmarks,
     Networks,
-    Pyramid,
     regions_from_points,
 )
-from pose_extract.estimators.blazepose.proposals import Proposals, boxes_to_regions
-from pose_extract.estimators.blazepose.roi_tracking import FollowedRegions
+from pose_extract.estimators.blazepose.proposals import CROP_SCALE, Proposals
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.blazepose.weights import FILES, ensure_weights
+from pose_extract.estimators.crops import Pyramid, boxes_to_regions
+from pose_extract.estimators.doubles import suppress
+from pose_extract.estimators.following import FollowedRegions
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
 from pose_extract.tracks.records import Frame, PoseDetections
 
@@ -37,6 +38,7 @@ _VERSION = "1"  # of this code's results: raise it when they change, so that cac
 # Quality (mean height of the heat maps at the joints): right skeletons have 0.45 to 0.8, phantoms 0.2 to 0.45.
 _WORTH_A_LOOK = 0.25  # after the first pass
 _NEW_PERSON = 0.42
+_SURE = 0.45  # certainly a person
 _SAME_PERSON = 0.25  # enough to go on following somebody for a while
 _KNOWN_BONUS = 0.08  # of two that are doubles, the one that was there before stays
 _INSIDE = 0.3  # share of the joints that must lie in the frame
@@ -61,6 +63,7 @@ class BlazePoseEstimator(PoseEstimator):
 
     def __init__(self, settings: BlazePoseSettings | None = None) -> None:
         self.settings = settings or BlazePoseSettings()
+        self.max_people = self.settings.max_people
         self.skeleton = self.settings.skeleton
         paths = ensure_weights()
         shaping = {key: str(value) for key, value in asdict(self.settings).items() if key != "threads"}
@@ -80,7 +83,7 @@ class BlazePoseEstimator(PoseEstimator):
         self._proposals = Proposals(
             self._networks, fps, frame_size, self.settings.min_height, self.settings.search_interval_s
         )
-        self._followed = FollowedRegions(fps)
+        self._followed = FollowedRegions(fps, _SURE)
 
     def close(self) -> None:
         """End the worker threads."""
@@ -92,7 +95,7 @@ class BlazePoseEstimator(PoseEstimator):
 
     def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: FloatArray) -> FloatArray:
         """Return the keypoints (B, V, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
-        regions = boxes_to_regions(boxes)
+        regions = boxes_to_regions(boxes, CROP_SCALE)
         found = self._settle(Pyramid(image), regions, np.ones(len(regions), bool), None)
         return self._joints(found.points)
 
@@ -126,9 +129,11 @@ class BlazePoseEstimator(PoseEstimator):
         quality = bodies.quality(found.peaks)
         known = np.concatenate([rows, np.full(len(new), -1)])
         standing = quality + np.where(known >= 0, _KNOWN_BONUS, 0)
-        keep = bodies.suppress(keypoints, boxes, standing)[: self.settings.max_people]
+        keep = suppress(keypoints, boxes, standing)[: self.settings.max_people]
         keep.sort()
-        scores = self._followed.update(known[keep], found.points[keep], quality[keep])
+        regions = regions_from_points(found.points[keep, 33, :2], found.points[keep, 34, :2])
+        sure = np.clip(2.5 * quality[keep] - 0.5, 0, 1).astype(np.float32)
+        scores = self._followed.update(known[keep], regions, quality[keep], sure)
         shown = scores >= self.settings.min_score
         chosen = keep[shown]
         features = None if found.heat is None else self._joints(found.heat[chosen])
@@ -174,7 +179,7 @@ class BlazePoseEstimator(PoseEstimator):
             every = Landmarks.join([old, best])
             first = np.where(np.arange(len(every)) < len(old), 1.0, 0.0) + bodies.quality(every.peaks)
             boxes = bodies.boxes_of(every.points, self._frame_size)
-            keep = bodies.suppress(bodies.to_coco(every.points), boxes, first)
+            keep = suppress(bodies.to_coco(every.points), boxes, first)
             best = every.select(keep[keep >= len(old)])
         points = best.points
         for _ in range(2):

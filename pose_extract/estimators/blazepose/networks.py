@@ -1,12 +1,7 @@
-"""Run BlazePose's two networks on square regions of a picture.
-
-A region is (x, y, size, angle): centre and side in pixels, and the angle in radians by which the square is turned
-(clockwise as seen), so that the person in it stands upright. Arrays of regions are (R, 4) float32.
-"""
+"""Run BlazePose's two networks on square regions of a picture, as `pose_extract.estimators.crops` defines those."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
+
+from pose_extract.estimators.crops import Pyramid, to_frame
 
 _DETECTOR_SIDE, _LANDMARK_SIDE = 224, 256
 _LANDMARKS, _BODY = 39, 33
@@ -168,60 +164,6 @@ class Networks:
             to_frame(hips[chosen].reshape(-1, 2), tile), to_frame(circle[chosen].reshape(-1, 2), tile)
         )
         return regions, scores[keep][chosen].astype(np.float32)
-
-
-class Pyramid:
-    """A picture and its halvings, so that a crop of a large person is not aliased.
-
-    Args:
-        image: (H, W, 3) BGR uint8.
-    """
-
-    def __init__(self, image: NDArray[np.uint8]) -> None:
-        self._levels = [image]
-        self._lock = threading.Lock()
-
-    def level(self, number: int) -> NDArray[np.uint8]:
-        """The picture, halved ``number`` times."""
-        with self._lock:
-            while len(self._levels) <= number:
-                last = self._levels[-1]
-                size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
-                self._levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA))
-            return self._levels[number]
-
-    def crop(self, region: FloatArray, side: int) -> NDArray[np.uint8]:
-        """The region (4,) as an upright (side, side, 3) RGB picture; black outside the frame."""
-        x, y, size, angle = (float(v) for v in region)
-        number = max(0, math.floor(math.log2(max(size, 1.0) / side)))
-        picture = self.level(number)
-        shrink_x = picture.shape[1] / self._levels[0].shape[1]
-        shrink_y = picture.shape[0] / self._levels[0].shape[0]
-        step = size / side
-        cos, sin = math.cos(angle) * step, math.sin(angle) * step
-        half = side / 2 - 0.5
-        matrix = np.array(
-            [
-                [cos, -sin, x - 0.5 - half * (cos - sin)],
-                [sin, cos, y - 0.5 - half * (sin + cos)],
-            ]
-        )
-        matrix[:, 2] += 0.5
-        matrix *= np.array([[shrink_x], [shrink_y]])
-        matrix[:, 2] -= 0.5
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        turned = cv2.warpAffine(picture, matrix, (side, side), flags=flags)
-        return cv2.cvtColor(turned, cv2.COLOR_BGR2RGB)
-
-
-def to_frame(local: NDArray[Any], region: FloatArray) -> NDArray[Any]:
-    """Points (N, 2) of a region's own square, 0..1, as pixels of the frame."""
-    x, y, size, angle = region
-    cos, sin = math.cos(angle), math.sin(angle)
-    offset = (local - 0.5) * size
-    return np.stack(
-        [x + cos * offset[:, 0] - sin * offset[:, 1], y + sin * offset[:, 0] + cos * offset[:, 1]], axis=1
-    )
 
 
 def regions_from_points(hips: NDArray[Any], circle: NDArray[Any], scale: float = 1.25) -> FloatArray:

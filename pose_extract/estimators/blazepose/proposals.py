@@ -1,19 +1,19 @@
 """Propose where people might be: moving regions, HOG's people detector, and tiles for BlazePose's own detector.
 
-A proposal is a region (x, y, size, angle) as `networks` defines it. Too many do no harm but cost time; what none of
-them covers is lost.
+A proposal is a region as `pose_extract.estimators.crops` defines it. Too many do no harm but cost time; what none
+of them covers is lost.
 """
 
 from __future__ import annotations
-
-import itertools
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.estimators.blazepose.bodies import boxes_of, erase_body
-from pose_extract.estimators.blazepose.networks import Networks, Pyramid
+from pose_extract.estimators.blazepose.networks import Networks
+from pose_extract.estimators.crops import Pyramid, boxes_to_regions, distinct
+from pose_extract.estimators.motion import MotionProposals
 
 FloatArray = NDArray[np.float32]
 CROP_SCALE = 1.4
@@ -22,92 +22,8 @@ CROP_SCALE = 1.4
 _TILE_SCALE = 4.0  # side of the smallest tile in units of the smallest person
 _DETECTOR_SCORE = 0.3
 _HOG_PIXELS = 1_200_000
-_MOTION_SIDE = 640  # the background model works on frames shrunk to this longer side
-_MOTION_MEMORY_S = 60.0  # what stands still for so long becomes background
 _RETRY_S = 0.5
 _NOBODY = np.zeros((0, 4), np.float32)
-_PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
-
-
-def boxes_to_regions(boxes: FloatArray, scale: float = CROP_SCALE) -> FloatArray:
-    """Upright square regions (B, 4) around boxes (B, 4), x1 y1 x2 y2 in pixels."""
-    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    extent = boxes[:, 2:] - boxes[:, :2]
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    size = scale * extent.max(axis=1, initial=0)
-    return np.column_stack([centre, size, np.zeros(len(boxes))]).astype(np.float32)
-
-
-class MotionProposals:
-    """Regions that differ from a background learnt over time.
-
-    Args:
-        frame_size: (width, height) of the frames, in pixels.
-        fps: frames a second.
-        min_height: smallest person worth a look, in pixels of the frame.
-    """
-
-    def __init__(self, frame_size: tuple[int, int], fps: float, min_height: int) -> None:
-        self._shrink = min(1.0, _MOTION_SIDE / max(frame_size))
-        self._memory = max(20, round(_MOTION_MEMORY_S * fps))
-        self._model = cv2.createBackgroundSubtractorMOG2(self._memory, 16.0, True)
-        self._min_height = max(6.0, min_height * self._shrink)
-        self._frames = 0
-        self.mask = np.zeros((0, 0), np.uint8)
-
-    @property
-    def ready(self) -> bool:
-        """Whether enough frames have been seen to tell motion from background."""
-        return self._frames > 5
-
-    def update(self, image: NDArray[np.uint8]) -> None:
-        """Learn one more frame and find what moves in it."""
-        small = image
-        if self._shrink < 1:
-            size = (
-                max(1, round(image.shape[1] * self._shrink)),
-                max(1, round(image.shape[0] * self._shrink)),
-            )
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._frames += 1
-        moving = self._model.apply(small, learningRate=1.0 / self._memory)
-        moving = np.where(moving == 255, np.uint8(255), np.uint8(0))  # 127 marks shadows
-        moving = cv2.medianBlur(moving, 3)
-        self.mask = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
-        if not self.ready or np.count_nonzero(self.mask) > 0.6 * self.mask.size:
-            self.mask[:] = 0  # the camera moved or the light changed
-
-    def boxes(self, people: FloatArray) -> FloatArray:
-        """Boxes (B, 4) of what moves besides ``people`` (P, 39, 3), wide ones split into people too."""
-        mask = self.mask.copy()
-        for points in people:
-            erase_body(mask, points, self._shrink)
-        mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        found: list[list[float]] = []
-        for x, y, w, h, area in stats[1:count].tolist():
-            if max(h, w) < self._min_height or area < 0.1 * w * h or area < 0.12 * self._min_height**2:
-                continue
-            if min(w, h) < 0.2 * max(w, h):
-                continue  # a sliver beside somebody who is known
-            found.append([x, y, x + w, y + h])
-            if w > 0.8 * h and w > 1.5 * _PERSON_ASPECT * self._min_height:
-                found.extend(self._split(mask, x, y, w, h))
-        return np.array(found, np.float32).reshape(-1, 4) / np.float32(self._shrink)
-
-    def _split(self, mask: NDArray[np.uint8], x: int, y: int, w: int, h: int) -> list[list[float]]:
-        """People side by side: columns as wide as a person of this height, at the densest places."""
-        width = max(3, round(_PERSON_ASPECT * h))
-        people = min(4, round(w / width))
-        if people < 2:
-            return []
-        edges = np.linspace(x, x + w, people + 1).astype(int)
-        parts = []
-        for left, right in itertools.pairwise(edges):
-            rows = np.flatnonzero(mask[y : y + h, left:right].any(axis=1))
-            if len(rows) and rows[-1] - rows[0] >= self._min_height:
-                parts.append([float(left), float(y + rows[0]), float(right), float(y + rows[-1] + 1)])
-        return parts
 
 
 class HogProposals:
@@ -177,9 +93,14 @@ class Proposals:
             the regions, and (R,) whether the person there might be lying.
         """
         frame = self._seen - 1
-        moving = self._motion.boxes(people)
+
+        def erase(mask: NDArray[np.uint8], shrink: float) -> None:
+            for points in people:
+                erase_body(mask, points, shrink)
+
+        moving = self._motion.boxes(erase)
         extent = moving[:, 2:] - moving[:, :2]
-        found, lying = [boxes_to_regions(moving)], [extent[:, 0] > 0.7 * extent[:, 1]]
+        found, lying = [boxes_to_regions(moving, CROP_SCALE)], [extent[:, 0] > 0.7 * extent[:, 1]]
         untried = distinct(found[0], np.concatenate(self._tried))
         found[0], lying[0] = found[0][untried], lying[0][untried]
         self._tried = [*self._tried[1:], found[0]]
@@ -188,14 +109,14 @@ class Proposals:
             smallest = float(self._min_height)
             if len(known):
                 smallest = max(smallest, 0.5 * float(np.median(known[:, 3] - known[:, 1])))
-            found.append(boxes_to_regions(self._hog.boxes(self._image, smallest)))
+            found.append(boxes_to_regions(self._hog.boxes(self._image, smallest), CROP_SCALE))
             lying.append(np.zeros(len(found[-1]), bool))
         due = self._due_tiles(frame)
         if len(due):
             found.append(self._networks.detect(pyramid, due, _DETECTOR_SCORE)[0])
             lying.append(np.full(len(found[-1]), frame == 0))
         regions, turn = np.concatenate(found), np.concatenate(lying)
-        chosen = distinct(regions, boxes_to_regions(known))
+        chosen = distinct(regions, boxes_to_regions(known, CROP_SCALE))
         return regions[chosen], turn[chosen]
 
     def _due_tiles(self, frame: int) -> FloatArray:
@@ -204,22 +125,6 @@ class Proposals:
             return self._tiles
         first, last = int(frame * self._tiles_a_frame), int((frame + 1) * self._tiles_a_frame)
         return self._tiles[np.arange(first, last) % len(self._tiles)]
-
-
-def distinct(regions: FloatArray, taken: FloatArray) -> NDArray[np.intp]:
-    """Indices of the regions (R, 4) that repeat neither an earlier one nor one of ``taken`` (K, 4)."""
-    chosen: list[int] = []
-    rivals = [tuple(map(float, row)) for row in taken]
-    for i, (x, y, size, angle) in enumerate(regions.tolist()):
-        if not any(
-            np.hypot(x - u, y - v) < 0.1 * max(size, s)
-            and 0.8 < size / max(s, 1e-3) < 1.25
-            and abs(angle - a) < 0.5
-            for u, v, s, a in rivals
-        ):
-            chosen.append(i)
-            rivals.append((x, y, size, angle))
-    return np.array(chosen, np.intp)
 
 
 def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> FloatArray:

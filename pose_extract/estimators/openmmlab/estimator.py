@@ -45,6 +45,7 @@ class OpenMMLabEstimator(PoseEstimator):
 
     def __init__(self, settings: OpenMMLabSettings | None = None) -> None:
         self.settings = settings or OpenMMLabSettings()
+        self.max_people = self.settings.max_people
         self.skeleton = self.settings.skeleton
         device = pick_device(self.settings.device)
         if self.settings.precision == "fp16" and device == "cpu":

@@ -46,7 +46,7 @@ class Answers:
 
     def __init__(self):
         self.errors = {}  # of imports, by module
-        self.said = {"torch": (TORCH, ""), "openmmlab": ("", ""), "blazepose": ("", ""), "model": ("", "")}
+        self.said = {"torch": (TORCH, ""), "openmmlab": ("", ""), "estimator": ("", ""), "model": ("", "")}
 
     def try_imports(self, modules):
         return {name: self.errors.get(name, Trial()) for name in modules}
@@ -301,7 +301,7 @@ def test_without_what_compares_versions_that_comes_first(answers, monkeypatch, w
 
 def test_weights_that_are_not_there_are_fetched_unless_offline(answers):
     weight = facts(examine(Job()), "estimator blazepose")["weights"]
-    assert (weight.state, weight.mend) == ("fetch", ("gepc-pipeline weights",))
+    assert (weight.state, weight.mend) == ("fetch", ("gepc-pipeline weights --pose blazepose",))
     weight = facts(examine(Job(offline=True)), "estimator blazepose")["weights"]
     assert weight.state == "gap"
     assert "bring pose_detection.tflite and pose_landmark_full.tflite" in weight.text
@@ -336,7 +336,7 @@ def test_weights_that_cannot_be_kept_are_a_gap(answers, tmp_path, monkeypatch):
 
 
 def test_networks_that_do_not_load_are_a_gap(answers, whole_weights):
-    answers.said["blazepose"] = (None, "it crashes Python (SIGILL)")
+    answers.said["estimator"] = (None, "it crashes Python (SIGILL)")
     assert "SIGILL" in facts(examine(Job()), "estimator blazepose")["runs"].text
 
 
@@ -507,7 +507,7 @@ def test_every_gap_has_a_line_that_mends_it_and_it_is_said_at_the_end(answers, c
     assert [line.split()[-1] for line in end] == [
         next(line for line in end if "scipy" in line).split()[-1],
         "GEPC_FFMPEG",
-        "weights",
+        "blazepose",
     ]
 
 

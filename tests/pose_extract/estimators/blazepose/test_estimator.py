@@ -7,20 +7,15 @@ from pose_extract.errors import ConfigError, WeightsError
 from pose_extract.estimators.base import create_estimator
 from pose_extract.estimators.blazepose import bodies
 from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
-from pose_extract.estimators.blazepose.networks import (
-    Pyramid,
-    refine,
-    regions_from_points,
-    sample_maps,
-    to_frame,
-)
-from pose_extract.estimators.blazepose.proposals import MotionProposals, boxes_to_regions, distinct, tiles
-from pose_extract.estimators.blazepose.roi_tracking import FollowedRegions
+from pose_extract.estimators.blazepose.networks import refine, regions_from_points, sample_maps
+from pose_extract.estimators.blazepose.proposals import tiles
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
+from pose_extract.estimators.crops import to_frame
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
 from pose_extract.skeletons.skeleton import convert_joints
 from pose_extract.tracks.records import Frame
+from tests.helpers.stick_figure import stick_figure
 
 
 @pytest.fixture(scope="module")
@@ -173,47 +168,6 @@ def test_an_unknown_estimator_is_answered_with_the_known_ones():
         create_estimator("blaze")
 
 
-def stick_figure(x=100.0, y=100.0, height=80.0):
-    """A standing person's 39 points, hips' middle at (x, y), facing the camera."""
-    points = np.zeros((39, 3), np.float32)
-    points[:, :2] = [x, y - 0.45 * height]  # head and hands' places; the rest follows
-    for joint, (dx, dy) in {
-        11: (0.11, -0.3), 12: (-0.11, -0.3), 13: (0.14, -0.15), 14: (-0.14, -0.15), 15: (0.15, 0), 16: (-0.15, 0),
-        23: (0.07, 0), 24: (-0.07, 0), 25: (0.07, 0.25), 26: (-0.07, 0.25), 27: (0.07, 0.5), 28: (-0.07, 0.5),
-        17: (0.15, 0), 18: (-0.15, 0), 19: (0.15, 0), 20: (-0.15, 0), 21: (0.15, 0), 22: (-0.15, 0),
-        29: (0.07, 0.5), 30: (-0.07, 0.5), 31: (0.07, 0.5), 32: (-0.07, 0.5),
-        33: (0, 0), 34: (0, -0.55), 35: (0, -0.3), 36: (0, -0.5), 37: (0, 0), 38: (0, 0),
-    }.items():  # fmt: skip
-        points[joint, :2] = [x + dx * height, y + dy * height]
-    points[:, 2] = 1
-    return points
-
-
-def kept(*figures, scores=None):
-    points = np.stack(figures)
-    boxes = bodies.boxes_of(points, (1000, 1000))
-    scores = np.linspace(0.9, 0.5, len(points)) if scores is None else np.array(scores)
-    return bodies.suppress(bodies.to_coco(points), boxes, scores).tolist()
-
-
-def test_doubles_of_a_person_are_suppressed_and_the_best_stays():
-    assert kept(stick_figure(), stick_figure(x=102), scores=[0.5, 0.8]) == [1]
-
-
-def test_a_double_seen_from_the_other_side_is_suppressed():
-    mirrored = stick_figure()
-    mirrored[:, 0] = 200 - mirrored[:, 0]
-    assert kept(stick_figure(), mirrored) == [0]
-
-
-def test_neighbours_both_stay():
-    assert sorted(kept(stick_figure(), stick_figure(x=125))) == [0, 1]
-
-
-def test_a_part_of_a_person_is_no_second_person():
-    assert kept(stick_figure(), stick_figure(y=95, height=30)) == [0]
-
-
 def test_bodies_that_cannot_be_are_told_from_those_that_can():
     long_leg, nowhere = stick_figure(), stick_figure()
     long_leg[27, 1] += 200
@@ -226,23 +180,6 @@ def test_the_box_holds_the_joints_and_ends_at_the_frame():
     assert box[0] == 0
     assert box[3] == 110
     assert box[1] < 100 - 0.45 * 80
-
-
-@pytest.mark.parametrize("angle", [0.0, 0.7, -1.5])
-def test_a_crop_shows_the_place_that_points_in_it_are_mapped_to(angle):
-    image = np.zeros((200, 300, 3), np.uint8)
-    image[118:123, 158:163] = 255
-    region = np.array([150, 110, 64, angle], np.float32)
-    crop = Pyramid(image).crop(region, 256)
-    y, x = (c.mean() for c in np.nonzero(crop[..., 0] > 127))
-    back = to_frame(np.array([[(x + 0.5) / 256, (y + 0.5) / 256]]), region)[0]
-    np.testing.assert_allclose(back, [160.5, 120.5], atol=0.6)
-
-
-def test_a_crop_of_a_large_region_is_taken_from_a_smaller_picture():
-    checks = (np.indices((1024, 1024)).sum(0) % 2 * 255).astype(np.uint8)
-    crop = Pyramid(np.repeat(checks[..., None], 3, 2)).crop(np.array([512, 512, 1024, 0], np.float32), 256)
-    assert np.ptp(crop[8:-8, 8:-8].astype(int)) <= 2  # grey: averaged, not aliased
 
 
 def test_the_region_of_a_lying_person_turns_their_head_up():
@@ -277,75 +214,6 @@ def test_tiles_cover_every_pixel_at_every_size():
 
 def test_the_number_of_tiles_is_bounded_for_any_frame():
     assert len(tiles((7680, 4320), 40)) <= 200
-
-
-def test_repeated_regions_are_left_out():
-    regions = np.array([[10, 10, 50, 0], [11, 10, 52, 0], [10, 10, 50, 1.57], [90, 10, 50, 0]], np.float32)
-    assert distinct(regions, np.zeros((0, 4), np.float32)).tolist() == [0, 2, 3]
-    assert distinct(regions, regions[3:]).tolist() == [0, 2]
-
-
-def test_what_moves_is_proposed_and_what_stands_is_not():
-    motion = MotionProposals((320, 240), 10.0, 20)
-    rng = np.random.default_rng(0)
-    ground = rng.integers(60, 120, (240, 320, 3)).astype(np.uint8)
-    for step in range(20):
-        image = ground.copy()
-        image[100:160, 40 + 8 * step : 64 + 8 * step] = 230
-        motion.update(image)
-    boxes = motion.boxes(np.zeros((0, 39, 3), np.float32))
-    assert box_iou(boxes, [[40 + 8 * 19, 100, 64 + 8 * 19, 160]]).max() > 0.7
-
-
-def test_what_moves_is_not_proposed_where_a_known_person_is():
-    motion = MotionProposals((320, 240), 10.0, 20)
-    for step in range(20):
-        image = np.full((240, 320, 3), 90, np.uint8)
-        image[100:160, 40 + 8 * step : 64 + 8 * step] = 230
-        motion.update(image)
-    there = [[192, 100, 216, 160]]
-    assert box_iou(motion.boxes(np.zeros((0, 39, 3), np.float32)), there).max() > 0.7
-    left = motion.boxes(stick_figure(x=204, y=130, height=60)[None])
-    assert box_iou(left, there).max(initial=0) == 0
-
-
-def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
-    followed = FollowedRegions(10.0)
-    new, sure = np.array([-1]), np.array([0.7])
-    followed.update(new, stick_figure(x=100)[None], sure)
-    for x in range(110, 200, 10):
-        rows, _ = followed.expect()
-        followed.update(rows, stick_figure(x=float(x))[None], sure)
-    nobody = (np.zeros(0, int), np.zeros((0, 39, 3), np.float32), np.zeros(0))
-    followed.update(*nobody)
-    _, regions = followed.expect()
-    assert regions[0, 0] == pytest.approx(210, abs=3)
-    for _ in range(30):
-        followed.update(*nobody)
-    assert len(followed.expect()[0]) == 0
-
-
-def test_a_doubtful_skeleton_is_not_followed_for_ever():
-    followed = FollowedRegions(5.0)
-    followed.update(np.array([-1]), stick_figure()[None], np.array([0.7]))
-    for _ in range(20):
-        rows, _ = followed.expect()
-        followed.update(rows, np.repeat(stick_figure()[None], len(rows), 0), np.full(len(rows), 0.3))
-    assert len(followed.expect()[0]) == 0
-
-
-def test_a_region_is_square_around_its_box():
-    assert boxes_to_regions([[10, 10, 30, 60]])[0].tolist() == pytest.approx([20, 35, 70, 0])
-
-
-def test_the_score_of_somebody_hard_to_see_fades_instead_of_dropping():
-    followed = FollowedRegions(10.0)
-    scores = [followed.update(np.array([-1]), stick_figure()[None], np.array([0.6]))[0]]
-    for _ in range(4):
-        scores.append(followed.update(np.array([0]), stick_figure()[None], np.array([0.2]))[0])
-    assert scores[0] == 1
-    assert scores[3] == pytest.approx(0.5, abs=0.01)
-    assert all(np.diff(scores) < 0)
 
 
 def test_people_who_have_left_the_frame_are_told_by_their_joints():

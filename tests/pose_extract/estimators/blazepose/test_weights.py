@@ -8,8 +8,9 @@ import pytest
 
 from pose_extract.errors import WeightsError
 from pose_extract.estimators.blazepose import weights
-from pose_extract.estimators.blazepose.weights import WeightsFile, ensure_weights
+from pose_extract.estimators.blazepose.weights import ensure_weights
 from pose_extract.estimators.downloads import weights_folder
+from pose_extract.estimators.published import WeightsFile
 
 CONTENT = {"detector": b"detector network" * 100, "landmarks": b"landmark network" * 200}
 

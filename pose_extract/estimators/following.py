@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.estimators.blazepose.bodies import body_size
-from pose_extract.estimators.blazepose.networks import regions_from_points
-
 FloatArray = NDArray[np.float32]
 
 _COAST_S = 0.4  # seconds for which a lost person is expected to move on as before
 _WAIT_S = 2.0  # seconds for which one is looked for at all
-_SURE = 0.45  # quality of a skeleton that certainly is one
 _FADE_S = 0.3  # seconds in which the score of somebody who is hard to see falls by half
 
 
@@ -24,13 +20,15 @@ class FollowedRegions:
 
     Args:
         fps: frames a second.
+        sure: quality of a skeleton that certainly is one.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, sure: float) -> None:
+        self._sure = sure
         self._coast = max(2, round(_COAST_S * fps))
         self._wait = max(5, round(_WAIT_S * fps))
         self._patience = max(3, round(fps))  # frames for which a doubtful skeleton is followed
-        self._points = np.zeros((0, 39, 3), np.float32)
+        self._regions = np.zeros((0, 4), np.float32)
         self._shift = np.zeros((0, 2), np.float32)  # pixels a frame
         self._fade = 0.5 ** (1 / (_FADE_S * fps))
         self._scores = np.zeros(0, np.float32)
@@ -40,41 +38,41 @@ class FollowedRegions:
     def expect(self) -> tuple[NDArray[np.intp], FloatArray]:
         """People to look for in the next frame, as rows (R,) for `update`, and the regions (R, 4) to look in."""
         rows = np.flatnonzero((self._lost < 2) | (self._lost % 4 == 0))
-        points = self._points[rows]
-        regions = regions_from_points(points[:, 33, :2], points[:, 34, :2])
+        regions = self._regions[rows]
         steps = np.minimum(self._lost[rows] + 1, self._coast)
         regions[:, :2] += self._shift[rows] * steps[:, None].astype(np.float32)
         return rows, regions
 
-    def update(self, rows: NDArray[np.intp], points: FloatArray, quality: FloatArray) -> FloatArray:
+    def update(
+        self, rows: NDArray[np.intp], regions: FloatArray, quality: FloatArray, scores: FloatArray
+    ) -> FloatArray:
         """Take over what was found in a frame.
 
         Args:
             rows: (P,) who each person was before, as `expect` says; -1 for new ones.
-            points: (P, 39, 3) landmarks.
+            regions: (P, 4) where each one was found.
             quality: (P,) of each skeleton.
+            scores: (P,) 0..1, what that quality is as a score.
 
         Returns:
-            (P,) scores, 0..1: the quality as a score, or what is left of the score before.
+            (P,) scores, 0..1: the one given, or what is left of the score before where that is more.
         """
         new = rows < 0
         step = (
-            points[:, 33, :2] - self._points[rows, 33, :2]
-            if len(self._points)
-            else np.zeros_like(points[:, 33, :2])
+            regions[:, :2] - self._regions[rows, :2] if len(self._regions) else np.zeros_like(regions[:, :2])
         )
-        before = self._shift[rows] if len(self._points) else step
-        frames = (self._lost[rows] + 1)[:, None] if len(self._points) else 1
+        before = self._shift[rows] if len(self._regions) else step
+        frames = (self._lost[rows] + 1)[:, None] if len(self._regions) else 1
         shift = np.where(new[:, None], 0.0, 0.5 * before + 0.5 * step / frames)
-        doubt = np.where(new, 0, self._doubt[rows] + 1 if len(self._points) else 0)
-        doubt = np.where(quality > _SURE, 0, doubt)
-        left = np.where(new, 0.0, self._fade * self._scores[rows] if len(self._points) else 0.0)
-        scores = np.maximum(np.clip(2.5 * quality - 0.5, 0, 1), left).astype(np.float32)
+        doubt = np.where(new, 0, self._doubt[rows] + 1 if len(self._regions) else 0)
+        doubt = np.where(quality > self._sure, 0, doubt)
+        left = np.where(new, 0.0, self._fade * self._scores[rows] if len(self._regions) else 0.0)
+        scores = np.maximum(scores, left).astype(np.float32)
         seen = doubt <= self._patience
-        missing = np.setdiff1d(np.arange(len(self._points)), rows)
-        missing = missing[~self._replaced(missing, points[new])]
+        missing = np.setdiff1d(np.arange(len(self._regions)), rows)
+        missing = missing[~self._replaced(missing, regions[new])]
         missing = missing[(self._lost[missing] < self._wait) & (self._doubt[missing] <= self._patience)]
-        self._points = np.concatenate([points[seen], self._points[missing]])
+        self._regions = np.concatenate([regions[seen], self._regions[missing]])
         self._shift = np.concatenate([shift[seen], self._shift[missing]]).astype(np.float32)
         self._scores = np.concatenate([scores[seen], self._scores[missing] * self._fade]).astype(np.float32)
         self._lost = np.concatenate([np.zeros(int(seen.sum()), np.int64), self._lost[missing] + 1])
@@ -82,7 +80,7 @@ class FollowedRegions:
         return scores
 
     def _replaced(self, missing: NDArray[np.intp], newcomers: FloatArray) -> NDArray[np.bool_]:
-        """(R,) whether a newcomer (N, 39, 3) stands where a missing person was: it is the same one, found anew."""
-        hips, there = self._points[missing, 33, :2], newcomers[:, 33, :2]
-        distance = np.linalg.norm(hips[:, None] - there[None], axis=2)
-        return (distance < 0.3 * body_size(self._points[missing])[:, None]).any(axis=1)
+        """(R,) whether a newcomer (N, 4) stands where a missing person was: it is the same one, found anew."""
+        here, there = self._regions[missing], newcomers[:, :2]
+        distance = np.linalg.norm(here[:, None, :2] - there[None], axis=2)
+        return (distance < 0.12 * here[:, 2:3]).any(axis=1)

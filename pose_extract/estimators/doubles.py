@@ -1,0 +1,52 @@
+"""Choose from people who were found twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.skeletons import COCO17
+from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint_similarity
+
+FloatArray = NDArray[np.float32]
+
+
+def suppress(
+    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float = 0.55, contained: float = 0.85
+) -> NDArray[np.intp]:
+    """Choose from doubles, best score first.
+
+    Args:
+        keypoints: (R, 17, 3).
+        boxes: (R, 4).
+        scores: (R,), higher is better.
+        alike: keypoint similarity from which two are the same person.
+        contained: share of a smaller box inside a better one's from which it is a part of that person, provided that
+            it is much smaller.
+
+    Returns:
+        indices of the people that stay, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    if not len(order):
+        return order
+    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1.0)
+    sure = np.concatenate([keypoints[..., :2], np.ones_like(keypoints[..., :1])], axis=2)
+    mirrored = sure[:, list(COCO17.mirror)]  # seen once from the front and once from behind
+    similar = np.maximum(
+        keypoint_similarity(sure, sure, COCO17.sigmas, area),
+        keypoint_similarity(sure, mirrored, COCO17.sigmas, area),
+    )
+    overlap = box_iou(boxes, boxes)
+    inside = box_containment(boxes, boxes)
+    keep: list[int] = []
+    for i in order:
+        double = any(
+            max(similar[i, j], similar[j, i]) > alike
+            or overlap[i, j] > 0.65
+            or (inside[i, j] > contained and area[i] < 0.35 * area[j])
+            for j in keep
+        )
+        if not double:
+            keep.append(int(i))
+    return np.array(keep, np.intp)

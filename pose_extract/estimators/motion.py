@@ -1,0 +1,116 @@
+"""Propose people where something moves before a still background."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+_SIDE = 640  # the background model works on frames shrunk to this longer side
+_MEMORY_S = 60.0  # what stands still for so long becomes background
+_PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
+
+
+class MotionProposals:
+    """Regions that differ from a background learnt over time.
+
+    Args:
+        frame_size: (width, height) of the frames, in pixels.
+        fps: frames a second.
+        min_height: smallest person worth a look, in pixels of the frame.
+    """
+
+    def __init__(self, frame_size: tuple[int, int], fps: float, min_height: int) -> None:
+        self._shrink = min(1.0, _SIDE / max(frame_size))
+        self._memory = max(20, round(_MEMORY_S * fps))
+        self._model = cv2.createBackgroundSubtractorMOG2(self._memory, 16.0, True)
+        self._min_height = max(6.0, min_height * self._shrink)
+        self._frames = 0
+        self.mask = np.zeros((0, 0), np.uint8)
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough frames have been seen to tell motion from background."""
+        return self._frames > 5
+
+    def update(self, image: NDArray[np.uint8]) -> None:
+        """Learn one more frame and find what moves in it."""
+        small = image
+        if self._shrink < 1:
+            size = (
+                max(1, round(image.shape[1] * self._shrink)),
+                max(1, round(image.shape[0] * self._shrink)),
+            )
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        self._frames += 1
+        moving = self._model.apply(small, learningRate=1.0 / self._memory)
+        moving = np.where(moving == 255, np.uint8(255), np.uint8(0))  # 127 marks shadows
+        moving = cv2.medianBlur(moving, 3)
+        self.mask = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((7, 3), np.uint8))
+        if not self.ready or np.count_nonzero(self.mask) > 0.6 * self.mask.size:
+            self.mask[:] = 0  # the camera moved or the light changed
+
+    def boxes(self, erase: Callable[[NDArray[np.uint8], float], None]) -> FloatArray:
+        """Boxes (B, 4) of what moves, wide ones split into people too.
+
+        Args:
+            erase: gets the mask of what moves, and its size over that of the frame, and clears who is known.
+        """
+        mask = self.mask.copy()
+        erase(mask, self._shrink)
+        mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        found: list[list[float]] = []
+        for x, y, w, h, area in stats[1:count].tolist():
+            if max(h, w) < self._min_height or area < 0.1 * w * h or area < 0.12 * self._min_height**2:
+                continue
+            if min(w, h) < 0.2 * max(w, h):
+                continue  # a sliver beside somebody who is known
+            found.append([x, y, x + w, y + h])
+            if w > 0.8 * h and w > 1.5 * _PERSON_ASPECT * self._min_height:
+                found.extend(self._split(mask, x, y, w, h))
+        return np.array(found, np.float32).reshape(-1, 4) / np.float32(self._shrink)
+
+    def _split(self, mask: NDArray[np.uint8], x: int, y: int, w: int, h: int) -> list[list[float]]:
+        """People side by side: columns as wide as a person of this height, at the densest places."""
+        width = max(3, round(_PERSON_ASPECT * h))
+        people = min(4, round(w / width))
+        if people < 2:
+            return []
+        edges = np.linspace(x, x + w, people + 1).astype(int)
+        parts = []
+        for left, right in itertools.pairwise(edges):
+            rows = np.flatnonzero(mask[y : y + h, left:right].any(axis=1))
+            if len(rows) and rows[-1] - rows[0] >= self._min_height:
+                parts.append([float(left), float(y + rows[0]), float(right), float(y + rows[-1] + 1)])
+        return parts
+
+
+def erase_figure(
+    mask: NDArray[np.uint8],
+    joints: NDArray[np.floating],
+    torso: Sequence[int],
+    limbs: Sequence[tuple[int, int]],
+    head: int,
+    girth: float,
+) -> None:
+    """Clear a person, limbs and clothes, from a mask.
+
+    Args:
+        mask: (H, W), changed in place.
+        joints: (N, 2) in pixels of the mask.
+        torso: joints around the torso.
+        limbs: pairs of joints.
+        head: a joint in the middle of the head.
+        girth: of the limbs, in pixels.
+    """
+    pixels, thick = np.round(joints).astype(int), max(1, round(girth))
+    cv2.fillConvexPoly(mask, cv2.convexHull(pixels[list(torso)]), 0)
+    for a, b in limbs:
+        cv2.line(mask, pixels[a].tolist(), pixels[b].tolist(), 0, thick)
+    cv2.circle(mask, pixels[head].tolist(), thick, 0, -1)

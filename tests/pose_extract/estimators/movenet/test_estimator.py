@@ -1,0 +1,183 @@
+import cv2
+import numpy as np
+import pytest
+
+from pose_extract.errors import ConfigError
+from pose_extract.estimators.movenet import bodies
+from pose_extract.estimators.movenet.estimator import MoveNetEstimator
+from pose_extract.estimators.movenet.settings import MoveNetSettings
+from pose_extract.skeletons import COCO17
+from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
+from pose_extract.tracks.records import Frame
+
+
+@pytest.fixture(scope="module")
+def estimator(networks):
+    made = MoveNetEstimator()
+    yield made
+    made.close()
+
+
+def in_sight(truth, frame):
+    """Boxes and keypoints of the people in a frame whom nothing hides."""
+    rows = np.flatnonzero(truth.frame == frame)
+    rows = rows[(truth.keypoints[rows, :, 2] >= 1).mean(1) > 0.9]
+    return truth.boxes[rows], truth.keypoints[rows]
+
+
+def run(estimator, images, fps=24.0):
+    estimator.start(fps, (images[0].shape[1], images[0].shape[0]))
+    return [estimator.estimate([Frame(i, i / fps, image)])[0] for i, image in enumerate(images)]
+
+
+@pytest.mark.parametrize("variant", ["lightning", "thunder", "auto"])
+def test_people_in_the_street_are_found_with_their_joints(networks, street, variant):
+    estimator = MoveNetEstimator(MoveNetSettings(joints=variant))
+    images, truth = street
+    found = run(estimator, images[:4])[-1]
+    estimator.close()
+    boxes, keypoints = in_sight(truth, 3)
+    assert len(boxes) >= 2
+    overlap = box_iou(boxes, found.boxes)
+    assert (overlap.max(1) > 0.5).all()
+    for person, match in zip(keypoints, found.keypoints[overlap.argmax(1)], strict=True):
+        side = np.ptp(person[:, 1])
+        assert (np.linalg.norm(person[:, :2] - match[:, :2], axis=1) < 0.1 * side).mean() > 0.8
+
+
+def test_scores_and_confidences_are_shares(estimator, street):
+    found = run(estimator, street[0][:1])[0]
+    for values in (found.scores, found.keypoints[..., 2]):
+        assert values.min() >= 0
+        assert values.max() <= 1
+
+
+def test_the_same_frames_give_the_same_bytes_whatever_the_threads(estimator, street):
+    other = MoveNetEstimator(MoveNetSettings(threads=1))
+    for a, b in zip(run(estimator, street[0][:6]), run(other, street[0][:6]), strict=True):
+        assert a.keypoints.tobytes() == b.keypoints.tobytes()
+        assert a.boxes.tobytes() == b.boxes.tobytes()
+    other.close()
+
+
+def test_a_new_video_knows_nothing_of_the_last_one(estimator, street):
+    fresh = run(estimator, street[0][4:6])
+    run(estimator, street[0][:3])
+    again = run(estimator, street[0][4:6])
+    assert [a.keypoints.tobytes() for a in fresh] == [a.keypoints.tobytes() for a in again]
+
+
+def test_people_who_stand_still_are_not_lost(estimator, street):
+    found = run(estimator, [street[0][0]] * 30)
+    boxes, _ = in_sight(street[1], 0)
+    assert (box_iou(boxes, found[-1].boxes).max(1) > 0.5).all()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (90, 400), (1, 1), (1300, 40)])
+def test_a_frame_without_people_gives_nobody(estimator, size):
+    grey = np.full((size[1], size[0], 3), 90, np.uint8)
+    for found in run(estimator, [grey, grey]):
+        assert len(found) == 0
+        assert found.keypoints.shape == (0, 17, 3)
+
+
+def test_small_people_in_a_large_frame_are_found(estimator, street):
+    """People of 60 pixels in a frame of 1280: the usual search shrinks them to 20, the close one does not."""
+    shrunk = cv2.resize(street[0][0], None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    large = np.full((720, 1280, 3), 110, np.uint8)
+    large[300 : 300 + shrunk.shape[0], 500 : 500 + shrunk.shape[1]] = shrunk
+    found = run(estimator, [large])[0]
+    boxes = in_sight(street[1], 0)[0] * 0.4 + np.array([500, 300, 500, 300])
+    assert (box_iou(boxes, found.boxes).max(1) > 0.4).mean() > 0.6
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_lying_person_gets_the_joints_of_one_who_lies(estimator, street, turns):
+    boxes, keypoints = in_sight(street[1], 0)
+    best = np.argmax((boxes[:, 2:] - boxes[:, :2]).prod(1))
+    image = np.ascontiguousarray(np.rot90(street[0][0], turns))
+    height, width = street[0][0].shape[:2]
+
+    def turn(points):
+        x, y = points[..., 0], points[..., 1]
+        return np.stack([y, width - x] if turns == 1 else [height - y, x], axis=-1)
+
+    person = keypoints[best].copy()
+    person[:, :2] = turn(person[:, :2])
+    corners = turn(boxes[best].reshape(2, 2))
+    box = np.concatenate([corners.min(0), corners.max(0)])
+    found = estimator.estimate_in_boxes(image, box[None])
+    found[..., 2], person[:, 2] = 1, 1
+    area = 0.53 * np.prod(box[2:] - box[:2])
+    assert keypoint_similarity(person[None], found, COCO17.sigmas, [area])[0, 0] > 0.6
+
+
+def test_what_shapes_the_output_is_in_the_identity_and_threads_are_not(estimator):
+    assert "threads" not in estimator.identity
+    assert estimator.identity["min_height"] == "36"
+    assert len(estimator.identity["weights.nanodet.bin"]) == 64
+    assert estimator.identity["converter"] == "1"
+
+
+def test_time_is_accounted_for(estimator, street):
+    before = dict(estimator.timings)
+    run(estimator, street[0][:2])
+    assert all(estimator.timings[stage] > before[stage] for stage in before)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"min_height": 0}, {"min_score": 1.5}, {"threads": -1}, {"joints": "storm"}, {"detector_side": 8}],
+)
+def test_settings_out_of_range_are_named(wrong):
+    with pytest.raises(ConfigError, match=f"movenet.{next(iter(wrong))}: expected"):
+        MoveNetSettings(**wrong)
+
+
+def standing(x=100.0, y=100.0, height=80.0):
+    """A standing person's joints (17, 3), the hips at (x, y)."""
+    offsets = [
+        (0, -0.42), (0.02, -0.44), (-0.02, -0.44), (0.04, -0.43), (-0.04, -0.43), (0.11, -0.3), (-0.11, -0.3),
+        (0.14, -0.15), (-0.14, -0.15), (0.15, 0), (-0.15, 0), (0.07, 0), (-0.07, 0), (0.07, 0.25), (-0.07, 0.25),
+        (0.07, 0.48), (-0.07, 0.48),
+    ]  # fmt: skip
+    return np.column_stack([np.array(offsets) * height + [x, y], np.full(17, 0.6)]).astype(np.float32)
+
+
+def turned(person, angle):
+    """The same person turned about the hips, clockwise as seen."""
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    middle = person[[11, 12], :2].mean(0)
+    return np.column_stack([(person[:, :2] - middle) @ rotation + middle, person[:, 2]]).astype(np.float32)
+
+
+def test_the_box_holds_head_and_feet_and_ends_at_the_frame():
+    box = bodies.boxes_of(standing(x=5)[None], (1000, 136))[0]
+    assert box[0] == 0
+    assert box[1] < 100 - 0.44 * 80
+    assert box[3] == 136
+
+
+def test_joints_that_are_not_seen_do_not_count_for_the_box():
+    person = standing()
+    person[15:, 0], person[15:, 2] = 900, 0.05
+    assert bodies.boxes_of(person[None], (1000, 1000))[0, 2] < 130
+
+
+@pytest.mark.parametrize(("lean", "expected"), [(0, 0), (40, 0), (80, 90), (-95, -90), (175, 180)])
+def test_crops_are_turned_by_quarters_for_those_who_lie(lean, expected):
+    person = turned(standing(), np.deg2rad(lean))
+    assert np.rad2deg(bodies.angles_of(person[None], np.zeros(1))[0]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_turned_crop_is_turned_back_only_when_the_person_is_up():
+    before = np.full(1, np.pi / 2)
+    assert bodies.angles_of(turned(standing(), np.deg2rad(50))[None], before)[0] == pytest.approx(np.pi / 2)
+    assert bodies.angles_of(turned(standing(), np.deg2rad(20))[None], before)[0] == 0
+
+
+def test_bodies_that_cannot_be_are_told_from_those_that_can():
+    long_leg, nowhere = standing(), standing()
+    long_leg[15, 1] += 300
+    nowhere[5, 0] = np.nan
+    assert bodies.plausible(np.stack([standing(), long_leg, nowhere])).tolist() == [True, False, False]

@@ -1,0 +1,30 @@
+import numpy as np
+
+from pose_extract.estimators.blazepose import bodies
+from pose_extract.estimators.doubles import suppress
+from tests.helpers.stick_figure import stick_figure
+
+
+def kept(*figures, scores=None):
+    points = np.stack(figures)
+    boxes = bodies.boxes_of(points, (1000, 1000))
+    scores = np.linspace(0.9, 0.5, len(points)) if scores is None else np.array(scores)
+    return suppress(bodies.to_coco(points), boxes, scores).tolist()
+
+
+def test_doubles_of_a_person_are_suppressed_and_the_best_stays():
+    assert kept(stick_figure(), stick_figure(x=102), scores=[0.5, 0.8]) == [1]
+
+
+def test_a_double_seen_from_the_other_side_is_suppressed():
+    mirrored = stick_figure()
+    mirrored[:, 0] = 200 - mirrored[:, 0]
+    assert kept(stick_figure(), mirrored) == [0]
+
+
+def test_neighbours_both_stay():
+    assert sorted(kept(stick_figure(), stick_figure(x=125))) == [0, 1]
+
+
+def test_a_part_of_a_person_is_no_second_person():
+    assert kept(stick_figure(), stick_figure(y=95, height=30)) == [0]
