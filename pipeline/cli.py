@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 
+from pipeline.processes import Ended, ending_by_signals
 from pipeline.versions import package_version
 from pose_extract.errors import GepcError
 
@@ -63,9 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("pipeline", "pose_extract", "anomaly"):
         logging.getLogger(name).setLevel(level)
     try:
-        return args.run(args) or 0
+        with ending_by_signals():
+            return args.run(args) or 0
     except GepcError as error:
         return _fail(args, error, str(error), error.exit_code)
+    except Ended as error:
+        return _fail(
+            args, error, f"ended by {error.signal.name}; what was finished is kept", 128 + error.signal
+        )
     except KeyboardInterrupt as error:
         return _fail(args, error, "interrupted; what was finished is kept", 130)
     except BrokenPipeError:

@@ -120,7 +120,7 @@ def extract_all(
     budget = FeatureDiskBudget(estimator, settings)
     budget.announce()
     run = ExtractionRun(workspace, settings, estimator, watch, budget, train, quiet)
-    with workspace.writing_tracks(), closing(estimator):
+    with closing(estimator):
         for number, source in enumerate(sources, 1):
             title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
             try:
@@ -178,7 +178,11 @@ class ExtractionRun:
         key = clip_key(content_hash(source), self.settings, self.estimator)
         entry = self.workspace.find(key)
         if entry is None:
-            return self._extract(source, key, title), True
+            # Beside other processes, but not one that makes this clip or one of this name.
+            with self.workspace.adding_clips(), self.workspace.holding(source.name, key):
+                entry = self.workspace.find(key)
+                if entry is None:
+                    return self._extract(source, key, title), True
         logger.info("%s: its tracks are there already", source.name)
         return self.workspace.promote(entry) if self.train else entry, False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.plot import MOST_THUMBNAILS, check_picture, save_figure, score_figure
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, score_tracks
-from pose_extract.errors import OutputError
+from pose_extract.files import check_outputs, scratch_folder
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings, VideoSource
@@ -71,8 +70,16 @@ class Outputs:
         paths = [(name, path) for name in named if (path := getattr(self, name)) is not None]
         return [*paths, *(("events", path) for path in self.events)]
 
-    def check(self, source: Path | None) -> None:
-        """Raise an error if an output would overwrite the video or another one, or a name's ending is unknown.
+    def folders(self) -> list[tuple[str, Path]]:
+        """The same of each folder to fill; one may take both, their files have other endings."""
+        named = {self.event_clips: "event clips", self.thumbnails: "thumbnails"}
+        return [(name, path) for path, name in named.items() if path is not None]
+
+    def check(self, inputs: Sequence[tuple[str, Path | None]] = ()) -> None:
+        """Raise an error if an output would overwrite an input or another one, or a name's ending is unknown.
+
+        Args:
+            inputs: what each file or folder that is read is, and its path; None is passed over.
 
         Raises:
             OutputError: two names are one, or the plot is no picture.
@@ -80,11 +87,9 @@ class Outputs:
         """
         for path in self.events:
             check_events_file(path)
-        paths = [p.resolve() for _, p in self.files()]
-        if source is not None and source.resolve() in paths:
-            raise OutputError(f"{source} is the video to score; name another file for the output")
-        if len(set(paths)) < len(paths):
-            raise OutputError("two outputs have the same name; give each its own")
+        check_outputs(
+            [*self.files(), *self.folders()], [(f"{name} that is read", path) for name, path in inputs]
+        )
         if self.plot is not None:
             check_picture(self.plot)
 
@@ -107,9 +112,9 @@ def write_outputs(
         labelled: (start_s, end_s, name) of what is known to be abnormal, for the plot.
         quiet: no progress.
     """
-    outputs.check(None if source is None else source.path)
-    with tempfile.TemporaryDirectory(prefix="gepc-") as scratch:
-        keep = Path(scratch) / "cleaned.npz" if outputs.overlay is not None else None
+    outputs.check([("video", None if source is None else source.path)])
+    with scratch_folder() as scratch:
+        keep = scratch / "cleaned.npz" if outputs.overlay is not None else None
         timeline = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
         if outputs.plot is not None:
             _plot(outputs.plot, scorer, tracks, timeline, source, labelled)

@@ -9,19 +9,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pose_extract.errors import CacheError, UsageError
-from pose_extract.files import write_atomically, writing
+from pipeline.processes import locked, locked_part
+from pose_extract.errors import CacheError
+from pose_extract.files import write_atomically
 from pose_extract.tracks.cache import load_header
-
-try:
-    import fcntl
-except ImportError:  # Windows: no lock there
-    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +56,15 @@ class ClipEntry:
 
 
 class Workspace:
-    """The folders of one project: ``tracks/``, ``model/``, ``training/``, ``tracks/manifest.json``, ``marks.json``."""
+    """The folders of one project: ``tracks/``, ``model/``, ``training/``, ``tracks/manifest.json``, ``marks.json``.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        root: the folder.
+        wait: wait for other processes at work there, instead of a `BusyError`.
+    """
+
+    def __init__(self, root: Path, wait: bool = True) -> None:
+        self.root, self.wait = root, wait
         self.tracks = root / "tracks"
         self.model = root / "model"
         self.training = root / "training"
@@ -73,32 +74,37 @@ class Workspace:
 
     @contextmanager
     def writing_tracks(self) -> Iterator[None]:
-        """Keep other processes from writing tracks here meanwhile; raises `UsageError` if one is at it."""
-        with self._alone_in(self.tracks, "writing tracks into"):
+        """Keep other processes from writing tracks here meanwhile; waits for those that are at it.
+
+        Raises:
+            BusyError: another process is at it, and `wait` is False.
+        """
+        with self._hold(self.tracks, "writing tracks into", shared=False):
+            yield
+
+    @contextmanager
+    def adding_clips(self) -> Iterator[None]:
+        """The same, but beside other processes that add single clips, each under `holding`."""
+        with self._hold(self.tracks, "writing tracks into", shared=True):
             yield
 
     @contextmanager
     def writing_model(self) -> Iterator[None]:
-        """Keep other processes from training in this workspace meanwhile; raises `UsageError` if one is at it."""
-        with self._alone_in(self.training, "training in"):
+        """Keep other processes from training in this workspace meanwhile; waits or raises as `writing_tracks` does."""
+        with self._hold(self.training, "training in", shared=False):
             yield
 
     @contextmanager
-    def _alone_in(self, folder: Path, doing: str) -> Iterator[None]:
-        """Hold a folder's lock. A killed process gives its hold back."""
-        path = folder / ".lock"
-        with writing(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            file = open(path, "w")  # noqa: SIM115, closed below
-        with file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    raise UsageError(
-                        f"another gepc-pipeline is {doing} {self.root}; wait for it, or use another --workspace"
-                    ) from None
+    def holding(self, *what: str) -> Iterator[None]:
+        """Keep other processes from making the same clip, or one of the same name, meanwhile; waits or raises."""
+        with locked_part(self.tracks / ".clips.lock", what, self._busy(f"making {what[0]} in"), self.wait):
             yield
+
+    def _hold(self, folder: Path, doing: str, shared: bool) -> AbstractContextManager[None]:
+        return locked(folder / ".lock", self._busy(doing), shared=shared, wait=self.wait)
+
+    def _busy(self, doing: str) -> str:
+        return f"another gepc-pipeline is {doing} {self.root}"
 
     def tracks_path(self, clip: str) -> Path:
         """Where the clip's tracks lie."""
@@ -132,9 +138,18 @@ class Workspace:
 
     def record(self, *finished: ClipEntry) -> None:
         """Put finished clips into the manifest."""
-        entries = self._read()
-        entries.update((entry.clip, entry) for entry in finished)
-        self._write(entries)
+        with locked(self.tracks / ".manifest.lock", self._busy("writing the list of clips of")):
+            entries = self._read()
+            entries.update((entry.clip, entry) for entry in finished)
+            self._write(entries)
+
+    def remove(self, *clips: ClipEntry) -> None:
+        """Take clips out: their tracks first, so that a list that is rebuilt does not bring them back."""
+        with locked(self.tracks / ".manifest.lock", self._busy("writing the list of clips of")):
+            for entry in clips:
+                self.tracks_path(entry.clip).unlink(missing_ok=True)
+            gone = {entry.clip for entry in clips}
+            self._write({name: entry for name, entry in self._read().items() if name not in gone})
 
     def promote(self, entry: ClipEntry) -> ClipEntry:
         """Let `train` learn from a clip that had only been scored."""

@@ -65,3 +65,9 @@ class FormatError(GepcError):
     """A file of another tool, or of a data set, is damaged or not in the format that was named."""
 
     exit_code = 11
+
+
+class BusyError(GepcError):
+    """Another process is at work on the same thing, and the command was not to wait for it."""
+
+    exit_code = 12

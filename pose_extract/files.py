@@ -1,15 +1,37 @@
-"""Write files so that they are complete or absent, and say what stands in the way."""
+"""Write files so that they are complete or absent, and say what stands in the way.
+
+The one writer of outputs. A regular file is written beside its place under a name of its own and renamed when it is
+whole; a link is followed, so that it stays a link; pipes and devices are written directly. A temporary name is locked
+while its process lives, so that the next run recognises what a killed one left, and clears it.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from pose_extract.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks there, and nothing is cleared
+    fcntl = None  # type: ignore[assignment]
+
+STANDARD_OUTPUT = Path("-")
+_ENDING = ".gepc-part"
+_NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
+_SCRATCH = "gepc-"
 
 
 @contextmanager
@@ -17,6 +39,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into an `OutputError` that says what to do."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # who read a pipe has seen enough
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"cannot write {path}: the disk is full. Free some space and run the command again"
@@ -32,29 +56,259 @@ def complete_or_absent(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open ``path`` for writing so that it holds either the old content or all of the new.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file; its folder is made if need be. "-" and what is no regular file (a pipe, a device) are written
+            directly, as whoever reads them expects.
         mode: "w" for UTF-8 text, "wb" for bytes.
 
     Raises:
         OutputError: it cannot be written; nothing half-written is left.
     """
-    partial = path.with_name(f".{path.name}.partial")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; expected the name of a file")
-        try:
-            with open(partial, mode, **text) as file:
+        if is_stream(path):
+            descriptor = _descriptor(path)
+            with open(path if descriptor is None else os.dup(descriptor), mode, **text) as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+            return
+        with place_beside(path) as (partial, put), open(partial, mode, **text) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            put()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``, complete or not at all."""
     with complete_or_absent(path, "wb") as file:
         file.write(data)
+
+
+@contextmanager
+def place_beside(path: Path) -> Iterator[tuple[Path, Any]]:
+    """A temporary file beside a file that is to be written, and what gives it that file's name.
+
+    Yields:
+        the path of an empty file to fill, and a function without arguments that puts it in place. What has not been put
+        in place when the context ends is removed.
+
+    Raises:
+        OutputError: ``path`` is a folder, or no regular file.
+        OSError: the folder cannot be written to.
+    """
+    target = Path(os.path.realpath(path))
+    if is_stream(path):
+        raise OutputError(f"cannot write {path}: it is a pipe or a device; expected the name of a file")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; expected the name of a file")
+    _clear(str(target.parent))
+    partial, lock = _make(target)
+
+    def put() -> None:
+        with suppress(OSError):
+            shutil.copymode(target, partial)  # of the file that was there
+        os.replace(partial, target)
+
+    try:
+        yield partial, put
+    finally:
+        partial.unlink(missing_ok=True)
+        os.close(lock)
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A temporary folder beside a file or folder that is to be written; what is left of it at the end is removed."""
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _clear(str(target.parent))
+    with _locked_folder(target.parent, f".{_short(target)}.", _ENDING) as folder:
+        yield folder
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder among the system's temporary ones, gone at the end; those that killed runs left are cleared first."""
+    place = Path(tempfile.gettempdir())
+    for entry in _listed(place):
+        if entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False):
+            _remove_if_left(entry)
+    with _locked_folder(place, _SCRATCH, "") as folder:
+        yield folder
+
+
+def swap_folders(new: Path, target: Path) -> None:
+    """Put folder ``new`` in the place of ``target`` at once; the old one, if any, is removed afterwards.
+
+    Where the system cannot exchange two names in one step, there is a moment between two renames.
+    """
+    old = previous_of(target)
+    if target.exists() and _exchange(new, target):
+        old = new
+    else:
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(target, old)
+        os.rename(new, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def previous_of(target: Path) -> Path:
+    """Where the old folder waits where names cannot be exchanged; it is still there if the program was killed."""
+    return target.with_name(f".{target.name}.previous")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` stands for standard output, an open descriptor, a pipe or a device: nothing to be renamed."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def is_standard_output(path: Path | None) -> bool:
+    """Whether what is written to ``path`` appears among what a command prints."""
+    return path is not None and _descriptor(path) == 1
+
+
+def check_outputs(outputs: Sequence[tuple[str, Path]], inputs: Sequence[tuple[str, Path | None]]) -> None:
+    """Refuse outputs that would overwrite what a command reads, or each other.
+
+    Args:
+        outputs: what each is, and its path.
+        inputs: what each is, and its path: a file, or a folder all of which is an input; None is passed over.
+
+    Raises:
+        OutputError: an output is an input, lies in a folder that is one, or two outputs are the same file.
+    """
+    seen: dict[Path, str] = {}
+    for what, path in outputs:
+        if is_stream(path):
+            if os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode):
+                raise OutputError(f"{path} is a disk; name a file for the {what}")
+            if path in seen or (is_standard_output(path) and any(is_standard_output(p) for p in seen)):
+                raise OutputError("two outputs have the same name; give each its own")
+            seen[path] = what
+            continue
+        real = Path(os.path.realpath(path))
+        if real in seen:
+            raise OutputError("two outputs have the same name; give each its own")
+        seen[real] = what
+        for name, given in inputs:
+            if given is None:
+                continue
+            place = Path(os.path.realpath(given))
+            within = place.is_dir() and place in real.parents
+            if real == place or within or _same_file(real, place):
+                where = f"{path} lies in {given}, which" if within else f"{path}"
+                raise OutputError(f"{where} is the {name}; name another file for the {what}")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _descriptor(path: Path) -> int | None:
+    """The open file that a name stands for: "-", ``/dev/stdout``, ``/dev/fd/63``."""
+    text = os.fspath(path)
+    if text in ("-", "/dev/stdout"):
+        return 1
+    if text == "/dev/stderr":
+        return 2
+    found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d{1,6})", text)
+    return None if found is None else int(found[1])
+
+
+def _short(path: Path) -> str:
+    return path.name[:_NAME_SIGNS]
+
+
+def _lock(path: str | Path) -> int:
+    """Open a file or folder and hold its lock while the descriptor is open; OSError if another process does."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+            raise FileNotFoundError(errno.ENOENT, "it is gone", str(path))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _make(target: Path) -> tuple[Path, int]:
+    """An empty file of a name that nobody else has, and the descriptor that holds its lock."""
+    for _ in range(20):
+        path = target.with_name(f".{_short(target)}.{uuid.uuid4().hex[:8]}{_ENDING}")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            return path, _lock(path)
+        except FileNotFoundError:
+            continue  # cleared between making and locking
+        except OSError:
+            return path, os.open(path, os.O_RDONLY)  # a file system without locks
+    raise OSError(errno.EBUSY, "temporary files vanish as soon as they are made")
+
+
+@contextmanager
+def _locked_folder(parent: Path, prefix: str, ending: str) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=ending, dir=parent))
+    lock = None
+    if fcntl is not None:
+        with suppress(OSError):
+            lock = _lock(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+@lru_cache(maxsize=4096)
+def _clear(folder: str) -> None:
+    """Remove what killed runs left in a folder; once a process, since folders may hold very many files."""
+    for entry in _listed(Path(folder)):
+        if entry.name.startswith(".") and entry.name.endswith(_ENDING):
+            _remove_if_left(entry)
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _remove_if_left(entry: os.DirEntry[str]) -> None:
+    """Remove a temporary file or folder whose process lives no more: nobody holds its lock."""
+    if fcntl is None or entry.is_symlink():
+        return
+    with suppress(OSError):
+        descriptor = _lock(entry.path)
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
+        finally:
+            os.close(descriptor)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step, where the system can (Linux's renameat2)."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    at_cwd, exchange = -100, 2
+    return rename(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) == 0

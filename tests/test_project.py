@@ -65,7 +65,8 @@ FLOORS = {
         ("baselines",),
     ),
     "pipeline": (
-        ("versions", "defaults", "workspace", "progress", "events", "labels", "synthetic"),
+        ("versions", "defaults", "processes"),
+        ("workspace", "progress", "events", "labels", "synthetic"),
         ("settings", "pictures", "patches"),
         ("scoring", "extraction", "training", "doctor"),
         ("io", "evaluation", "review", "outputs", "api"),

@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from anomaly.scoring.marked_threshold import MarkedThreshold, marked_from_json
 from anomaly.scoring.model import Model
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
 from pose_extract.errors import ConfigError, ModelError, OutputError
-from pose_extract.files import write_atomically
+from pose_extract.files import folder_beside, previous_of, swap_folders, write_atomically
 
 FORMAT, VERSION = "gepc-bundle", 5
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
@@ -64,10 +63,7 @@ def write_bundle(
     folder = Path(folder)
     if folder.exists() and not _replaceable(folder):
         raise OutputError(f"{folder} exists and is not a model bundle; name another folder or remove it")
-    temporary = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with _writing_bundle(folder), folder_beside(folder) as temporary:
         temporary.chmod(0o755)
         write_network(temporary / network_file)
         (temporary / network_file).chmod(0o644)  # safetensors makes it private
@@ -84,12 +80,7 @@ def write_bundle(
             **_marked_entry(model.marked),
         }
         (temporary / CARD).write_bytes(_card_bytes(notes))
-        _swap(temporary, folder)
-    except OSError as error:
-        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        swap_folders(temporary, Path(os.path.realpath(folder)))
 
 
 def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
@@ -179,7 +170,7 @@ def _card_bytes(card: dict[str, Any]) -> bytes:
 
 
 def _find(folder: Path) -> Path:
-    previous = _previous(folder)
+    previous = previous_of(folder)
     if not folder.exists() and previous.is_dir():
         return previous  # the writer was killed between its two renames
     if not folder.is_dir():
@@ -200,22 +191,17 @@ def _checked(folder: Path, name: str) -> Path:
     return path
 
 
-def _previous(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.previous")
-
-
 def _replaceable(folder: Path) -> bool:
     """Whether a folder is empty or a bundle, not somebody's other files."""
     return folder.is_dir() and ((folder / CARD).is_file() or not any(folder.iterdir()))
 
 
-def _swap(temporary: Path, folder: Path) -> None:
-    previous = _previous(folder)
-    if folder.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        os.rename(folder, previous)
-    os.rename(temporary, folder)
-    shutil.rmtree(previous, ignore_errors=True)
+@contextmanager
+def _writing_bundle(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     factors = [parse_factor(text) for text in args.vary]
     settings = load_settings(args.config, args.set)
     cells = make_cells(load_config(args.config, args.set), factors, args.grid)
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     clips = labelled_clips(args, workspace, None if args.masks else settings.dataset, train=True)
     how = "all combinations" if args.grid else "one setting at a time, the others as in base"
     heading = (

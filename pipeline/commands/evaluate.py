@@ -61,13 +61,17 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
+    from pose_extract.files import check_outputs
 
     settings = EvaluationSettings(args.protocol, args.normalise, args.scene)
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     of_dataset = [text for text in args.set if args.config and text.startswith("dataset.")]
     dataset = load_settings(args.config, of_dataset).dataset if args.config else None
     overrides = [text for text in args.set if text not in of_dataset]
     clips = labelled_clips(args, workspace, dataset)
+    if args.out:
+        read = [*(args.model or [workspace.model]), workspace.tracks, args.tracks, args.masks]
+        check_outputs([("results", args.out)], [("input that is read", path) for path in read])
     folder = EvaluationFolder(args.out, settings.protocol) if args.out else None
     models = []
     for path in args.model or [workspace.model]:

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             overrides.append(f"experiment.{name}={json.dumps(getattr(args, name))}")
     settings = load_experiment(config, overrides)
     nested = load_config(config, overrides)
-    workspace, device = Workspace(args.workspace), pick_device(args.device)
+    workspace, device = Workspace(args.workspace, not args.no_wait), pick_device(args.device)
     plan = PLANS[args.experiment](Request(nested, settings, args.out, workspace, device, args.quiet))
     facts = facts_of(args.experiment, settings, config, overrides)
 

@@ -66,13 +66,28 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.workspace import Workspace
 
     if args.format in ("coco-video", "parquet"):
-        return _with_scores(args, Workspace(args.workspace))
+        return _with_scores(args, Workspace(args.workspace, not args.no_wait))
     given = {"layout": args.layout, "kind": args.kind}
     options = {name: value for name, value in given.items() if value is not None}
-    paths = find_tracks(Workspace(args.workspace), args.tracks, args.clips)
+    paths = find_tracks(Workspace(args.workspace, not args.no_wait), args.tracks, args.clips)
+    _check(args, paths)
     count = export_all(args.format, paths, args.out, args.skeleton, **options)
     print(f"{count} clips written to {args.out}")
     return 0
+
+
+def _check(args: argparse.Namespace, paths: list[Path]) -> None:
+    """Refuse to write into what is read: a clip's file is named after it, in the folder."""
+    from pose_extract.files import check_outputs
+
+    folders = {path.parent for path in paths}
+    check_outputs(
+        [("export", args.out)],
+        [
+            *(("tracks that are read", path) for path in {*paths, *folders}),
+            ("model that is read", args.model),
+        ],
+    )
 
 
 def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -86,6 +101,7 @@ def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
         if value is not None:
             raise UsageError(f"export {args.format} has no option {name}")
     paths = find_tracks(workspace, args.tracks, args.clips)
+    _check(args, paths)
     scorer = _scorer(args, workspace)
     if args.format == "parquet":
         from pipeline.io.export_parquet import export_parquet

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             overrides.append(f"{key}={option}")
     settings = load_settings(args.config, overrides)
     sources = find_all_sources(args.source)
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     report = extract_all(sources, workspace, settings, json_too=args.json, quiet=args.quiet)
     done = (*report.made, *report.reused)
     print(

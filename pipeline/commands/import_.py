@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         tracking=settings.tracking,
         trust_pickle=args.trust_pickle,
     )
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     reports: Sequence[ImportReport]
     if args.format == "dataset":
         from pipeline.datasets.dataset import import_clips, labelled_clips, prepare

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     if not workspace.root.is_dir():
         raise UsageError(
             f"there is no workspace {workspace.root}; make one with: gepc-pipeline extract videos/"

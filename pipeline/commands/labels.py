@@ -53,9 +53,10 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.labels.masks import clip_times, match_masks, read_labels, write_masks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
+    from pose_extract.files import check_outputs
 
     kind = args.kind or ("intervals" if args.path.suffix.lower() == ".csv" else "masks")
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     folder = args.tracks or workspace.tracks
     needed = kind in ("intervals", "ubnormal")
     clips = clip_times(folder) if args.tracks or needed or (kind == "avenue" and folder.is_dir()) else None
@@ -73,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if args.tracks:
         masks = match_masks(masks, {clip: len(times) for clip, times in clip_times(args.tracks).items()})
     if args.out is not None:
-        if args.out.exists() and args.path.resolve() == args.out.resolve():
-            raise UsageError(f"--out {args.out} is the folder of the labels themselves; name another one")
+        read = [("labels that are read", args.path), ("tracks that are read", folder)]
+        check_outputs([("masks", args.out)], read)
         write_masks(masks, args.out)
 
     from rich import box

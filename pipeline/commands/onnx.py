@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.io.export_onnx import export
     from pipeline.workspace import Workspace
 
-    parity = export(Workspace(args.workspace), args.out)
+    parity = export(Workspace(args.workspace, not args.no_wait), args.out)
     print(
         f"log assignments of {parity.windows} windows differ from torch's by at most {parity.difference:.1g}; "
         f"the model is in {args.out}"

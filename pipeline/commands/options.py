@@ -18,6 +18,11 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the tracks and the model (default: ./gepc-workspace)",
     )
+    parser.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="fail with exit code 12 where another process works on the same clip or model, instead of waiting for it",
+    )
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [*args.set, *([f"patches.encoder={args.weights}"] if args.weights else [])]
     settings, workspace, device = (
         load_settings(args.config, overrides).patches,
-        Workspace(args.workspace),
+        Workspace(args.workspace, not args.no_wait),
         pick_device(args.device),
     )
     place = workspace_option(args.workspace)

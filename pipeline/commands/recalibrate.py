@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     model = args.model or workspace.model
     if args.reset:
         if args.marks or args.dry_run:
@@ -103,5 +103,6 @@ def _reset(workspace: Workspace, model: Path, learned: bool) -> int:
     if kept is not None:
         print(f"the marks are in {kept}")
     if learned:
-        print(f"{len(forget_false_alarms(workspace))} clips of false alarms are no longer trained on")
+        removed = forget_false_alarms(workspace)
+        print(f"{len(removed)} clips of false alarms are removed; train again to learn without them")
     return 0

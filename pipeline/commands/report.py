@@ -62,9 +62,12 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import VideoError
+    from pose_extract.files import check_outputs
 
     check_folder(args.out)
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
+    read = [("model that is read", args.model or workspace.model), ("workspace's tracks", workspace.tracks)]
+    check_outputs([("report", args.out)], read)
     scorer = load_scorer(args.model or workspace.model, args.set, args.device)
     failed: list[tuple[str, GepcError]] = []
     report = write_report(

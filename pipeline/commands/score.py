@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", nargs="?", help="a video, a folder of videos, a folder of numbered images, or a glob"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="CSV|DIR", help="scores of the video; a folder for several"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="CSV|DIR",
+        help="scores of the video, - for standard output; a folder for several",
     )
     parser.add_argument(
         "--tracks", type=Path, metavar="NPZ", help="score cached or imported tracks instead of a video"
@@ -137,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.labels is not None and args.plot is None:
         raise UsageError("--labels are drawn into the plot: add --plot PNG")
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     outputs = Outputs(
         args.out,
         args.people,
@@ -149,14 +155,36 @@ def run(args: argparse.Namespace) -> int:
         args.event_clips,
     )
     overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
-    scorer = load_scorer(args.model or workspace.model, overrides, args.device)
+    model = args.model or workspace.model
+    inputs = _inputs(args, workspace, model)
+    if args.tracks is not None or Path(args.source).is_file():
+        outputs.check(inputs)  # before anything is worked out; of several videos each one's names
+    scorer = load_scorer(model, overrides, args.device)
     if args.tracks is not None:
         source = _one_source(args.source) if both else None
         video = None if source is None else str(source.path)
         _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
         return 0
-    _warn_of_other_poses(args.model or workspace.model, scorer)
-    return _score_videos(args, scorer, workspace, outputs)
+    _warn_of_other_poses(model, scorer)
+    return _score_videos(args, scorer, workspace, outputs, inputs)
+
+
+def _inputs(args: argparse.Namespace, workspace: Workspace, model: Path) -> list[tuple[str, Path | None]]:
+    """What the command reads beside its videos, and what the workspace keeps."""
+    video = None if args.source is None or Path(args.source).is_dir() else Path(args.source)
+    return [
+        ("video", video),
+        ("file of tracks", args.tracks),
+        ("model", model),
+        (
+            "file of labels" if args.labels is None or args.labels.is_file() else "folder of labels",
+            args.labels,
+        ),
+        ("workspace's list of clips", workspace.tracks / "manifest.json"),
+        ("workspace's marks", workspace.marks),
+        ("workspace's patch encoder", workspace.patch_encoder),
+        *(("clip's tracks", workspace.tracks_path(entry.clip)) for entry in workspace.entries()),
+    ]
 
 
 def _warn_of_other_poses(model: Path, scorer: Scorer) -> None:
@@ -186,7 +214,13 @@ def _one_source(name: str) -> VideoSource:
     return sources[0]
 
 
-def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace, outputs: Outputs) -> int:
+def _score_videos(
+    args: argparse.Namespace,
+    scorer: Scorer,
+    workspace: Workspace,
+    outputs: Outputs,
+    inputs: list[tuple[str, Path | None]],
+) -> int:
     from pipeline.extraction import extract_all, find_all_sources
     from pose_extract.errors import VideoError
 
@@ -195,7 +229,7 @@ def _score_videos(args: argparse.Namespace, scorer: Scorer, workspace: Workspace
     failed: list[tuple[str, GepcError]] = []
     for source in sources:
         files = outputs.in_folder_for(source.name) if several else outputs
-        files.check(source.path)
+        files.check([("video", source.path), *inputs])
         report = extract_all([source], workspace, scorer.settings, train=False, quiet=args.quiet)
         failed += report.failed
         for entry in (*report.made, *report.reused):
@@ -231,17 +265,21 @@ def _report(
     several: bool = False,
 ) -> None:
     from pipeline.outputs import events_text, write_outputs
+    from pose_extract.files import is_standard_output
 
     labelled = _labelled(args, tracks, source, several) if args.labels is not None else []
     timeline = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
+    # What is printed must not stand among the rows of a file that goes to standard output.
+    to_output = any(is_standard_output(path) for _, path in outputs.files())
+    say = partial(print, file=sys.stderr) if to_output else print
     share = timeline.alarm.mean() if len(timeline.alarm) else 0.0
-    print(
+    say(
         f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"
     )
     for line in events_text(timeline.events):
-        print(line)
+        say(line)
     for name, path in outputs.files():
-        print(f"  {name}: {path}")
+        say(f"  {name}: {path}")
     for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
         if folder is not None and timeline.events:
-            print(f"  {name}: {folder}")
+            say(f"  {name}: {folder}")

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.training import summary, train
     from pipeline.workspace import Workspace
 
-    workspace = Workspace(args.workspace)
+    workspace = Workspace(args.workspace, not args.no_wait)
     report = train(
         workspace,
         load_settings(args.config, args.set),

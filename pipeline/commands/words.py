@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.pictures.action_words import write_words
     from pipeline.workspace import Workspace
 
-    model = load_bundle(Workspace(args.workspace).model, "cpu")
+    model = load_bundle(Workspace(args.workspace, not args.no_wait).model, "cpu")
     used = write_words(args.out, model)
     print(
         f"{used} of {model.settings.clustering.clusters} action words are in use; they are drawn in {args.out}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.io.export_scores import Part, checked_clips, parts_of, skeleton_of, tracks_of
 from pipeline.scoring import Scorer
 from pose_extract.errors import UsageError
-from pose_extract.files import writing
+from pose_extract.files import place_beside, writing
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracks.cache import load_tracks
 
@@ -64,30 +64,24 @@ def export_parquet(paths: Sequence[Path], out: Path, scorer: Scorer | None) -> i
         metadata=notes,
     )  # fmt: skip
     targets = (out / "frames.parquet", out / "people.parquet")
-    partial = [target.with_name(f".{target.name}.partial") for target in targets]
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            with (
-                pq.ParquetWriter(partial[0], frame_schema, compression="zstd") as frames,
-                pq.ParquetWriter(partial[1], people_schema, compression="zstd") as people,
-            ):
-                for clip, path in zip(clips, paths, strict=True):
-                    for part in parts_of(tracks_of(path, scorer), scorer):
-                        for writer, schema, columns in (
-                            (frames, frame_schema, _frames(clip, part)),
-                            (people, people_schema, _people(clip, part, joints)),
-                        ):
-                            arrays = [
-                                pa.array(columns[field.name], field.type, from_pandas=True)
-                                for field in schema
-                            ]
-                            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            for source, target in zip(partial, targets, strict=True):
-                os.replace(source, target)
-        finally:
-            for source in partial:
-                source.unlink(missing_ok=True)
+    with writing(out), ExitStack() as stack:
+        places = [stack.enter_context(place_beside(target)) for target in targets]
+        with (
+            pq.ParquetWriter(places[0][0], frame_schema, compression="zstd") as frames,
+            pq.ParquetWriter(places[1][0], people_schema, compression="zstd") as people,
+        ):
+            for clip, path in zip(clips, paths, strict=True):
+                for part in parts_of(tracks_of(path, scorer), scorer):
+                    for writer, schema, columns in (
+                        (frames, frame_schema, _frames(clip, part)),
+                        (people, people_schema, _people(clip, part, joints)),
+                    ):
+                        arrays = [
+                            pa.array(columns[field.name], field.type, from_pandas=True) for field in schema
+                        ]
+                        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        for _, put in places:
+            put()
     return len(clips)
 
 

@@ -14,7 +14,7 @@ from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.fonts import drawable
 from pipeline.pictures.score_panel import STEPS_S, clock_text
 from pose_extract.errors import OutputError
-from pose_extract.files import writing
+from pose_extract.files import complete_or_absent
 
 PICTURES = (".png", ".svg", ".pdf")
 MOST_THUMBNAILS = 6
@@ -255,9 +255,8 @@ def _summary(time_s: NDArray[np.float64], alarm: NDArray[np.bool_], events: Sequ
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure to ``path``; raises `OutputError` as `check_picture` does, or if it cannot be written."""
     check_picture(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
+    with complete_or_absent(path, "wb") as file:
+        figure.savefig(file, dpi=110, format=path.suffix[1:].lower())
 
 
 def check_picture(path: Path) -> None:

@@ -28,7 +28,7 @@ def learn_false_alarms(
     A clip is the event with a window's length before and after, without what is marked right.
 
     Raises:
-        UsageError: another process is writing tracks.
+        BusyError: another process is writing tracks, and the workspace is not to wait for it.
         OutputError: a clip cannot be written; those before it are kept.
     """
     windows = scorer.model.settings.windows
@@ -104,12 +104,12 @@ def _save(workspace: Workspace, part: ClipTracks, clip: str, key: str, mark: Mar
 
 
 def forget_false_alarms(workspace: Workspace) -> list[ClipEntry]:
-    """Let `train` no longer learn from clips that `learn_false_alarms` added; they stay in the workspace."""
+    """Remove the clips that `learn_false_alarms` added; they are cut from others, which stay. Returns them."""
     with workspace.writing_tracks():
         learned = [
-            replace(entry, train=False)
-            for entry in workspace.training_clips()
+            entry
+            for entry in workspace.entries()
             if load_header(workspace.tracks_path(entry.clip))["provenance"].get("learned")
         ]
-        workspace.record(*learned)
+        workspace.remove(*learned)
     return learned

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -23,7 +23,7 @@ from pipeline.review.thresholds import Thresholds
 from pipeline.scoring import Scorer
 from pipeline.versions import versions
 from pose_extract.errors import GepcError, OutputError
-from pose_extract.files import write_atomically, writing
+from pose_extract.files import folder_beside, swap_folders, write_atomically, writing
 from pose_extract.skeletons import SKELETONS, Skeleton
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
@@ -120,13 +120,12 @@ def write_report(
         settings.events,
         model.settings.windows.extent == "clip",
     )
-    data = folder / "data.new"
-    with writing(folder):
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(parents=True)
     rows: list[tuple[ReportClip, str, ClipData, PageVideo]] = []
     size = 0
-    try:
+    with ExitStack() as temporary:
+        with writing(folder):
+            data = temporary.enter_context(folder_beside(folder / "data"))
+            data.chmod(0o755)
         for clip in clips:
             name, number = clip.key, 2
             while (data / name).exists():
@@ -143,9 +142,6 @@ def write_report(
         report = _describe(scorer, thresholds, rows, title, failed)
         size += write_script(data, "report", report)
         size += _write_page(folder, data)
-    except BaseException:
-        shutil.rmtree(data, ignore_errors=True)
-        raise
     return Report(folder / "index.html", tuple((clip.title, d, v) for clip, _, d, v in rows), size)
 
 
@@ -173,8 +169,7 @@ def _write_page(folder: Path, data: Path) -> int:
         key=lambda f: f.name,
     )
     with writing(folder):
-        shutil.rmtree(folder / "data", ignore_errors=True)
-        data.rename(folder / "data")
+        swap_folders(data, folder / "data")
     for file in pages:
         content = file.read_bytes()
         write_atomically(folder / file.name, content)

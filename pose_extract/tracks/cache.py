@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,7 +21,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
-from pose_extract.files import writing
+from pose_extract.files import folder_beside, writing
 from pose_extract.tracks.records import ClipTracks, PoseDetections
 
 FORMAT = "gepc-tracks"
@@ -44,19 +45,18 @@ class TracksWriter:
     Used as a context manager: leaving it without `finish` leaves nothing behind.
 
     Args:
-        path: the ``.npz`` to make. Rows wait in ``<path>.partial/`` until then.
+        path: the ``.npz`` to make. Rows wait in a temporary folder beside it until then.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._folder = path.with_name(path.name + ".partial")
+        self._place = ExitStack()
         self._files: dict[str, IO[bytes]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def __enter__(self) -> TracksWriter:
         with writing(self.path):
-            shutil.rmtree(self._folder, ignore_errors=True)  # what a killed run left
-            self._folder.mkdir(parents=True)
+            self._folder = self._place.enter_context(folder_beside(self.path))
         return self
 
     def __exit__(
@@ -69,7 +69,7 @@ class TracksWriter:
             except OSError:
                 if kind is None:
                     raise
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._place.close()
 
     def add_frame(self, time_s: float) -> None:
         """Count one more frame of the clip, shown at ``time_s``."""
@@ -168,7 +168,7 @@ class TracksWriter:
                         _write_member(archive, name, shape, np.dtype(dtype), self._files.get(name))
             with open(target, "rb") as file:
                 os.fsync(file.fileno())
-            os.replace(target, self.path)
+            os.replace(target, os.path.realpath(self.path))
 
 
 def _half(features: NDArray[Any]) -> NDArray[np.float16]:

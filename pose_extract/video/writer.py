@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import OutputError
+from pose_extract.files import place_beside
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg, first_error, local_file, sound_start
 
 # In order of preference; the options aim at the same quality.
@@ -75,15 +75,18 @@ class VideoWriter:
         self._frames = 0
         self._done = False
         self._previous: NDArray[np.uint8] | None = None
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        command = self._command(audio_from, audio_start_s, quick)
+        self._place = contextlib.ExitStack()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path.is_dir():
-                raise OutputError(f"{self.path} is a folder, expected the name of a video to write")
-            open(self._temporary, "wb").close()
+            self._temporary, self._put = self._place.enter_context(place_beside(self.path))
+        except IsADirectoryError:
+            raise OutputError(f"{self.path} is a folder, expected the name of a video to write") from None
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        try:
+            command = self._command(audio_from, audio_start_s, quick)
+        except BaseException:
+            self._place.close()
+            raise
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in _stop
         try:
             self._child = subprocess.Popen(
@@ -213,11 +216,12 @@ class VideoWriter:
         if self._child.wait() != 0 or self._unwritten():
             self._fail()
         try:
-            os.replace(self._temporary, self.path)
+            self._put()
         except OSError as error:
             self.abort()
             raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
         self._stop()
+        self._place.close()
 
     def abort(self) -> None:
         """Stop without leaving a file."""
@@ -257,7 +261,7 @@ class VideoWriter:
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
-            self._temporary.unlink()
+            self._place.close()
 
     def __enter__(self) -> VideoWriter:
         return self

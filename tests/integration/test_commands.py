@@ -451,7 +451,7 @@ def test_explanations_of_several_videos_go_into_a_folder(tmp_path):
         Path("s/clip.csv"), Path("s/clip.people.csv"), Path("s/clip.windows.csv"),
     ]  # fmt: skip
     with pytest.raises(OutputError):
-        Outputs(Path("a.csv"), explain=Path("a.csv")).check(None)
+        Outputs(Path("a.csv"), explain=Path("a.csv")).check()
 
 
 def test_an_interrupted_table_of_windows_is_absent(truth_workspace, tmp_path, monkeypatch):

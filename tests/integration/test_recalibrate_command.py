@@ -182,7 +182,8 @@ def test_learned_false_alarms_are_normal_training_clips(workspace, peaks, cli, t
     assert "from 4 clips" in trained.out
     assert "gepc-pipeline recalibrate" in trained.out  # the new model does not have the threshold yet
     result = cli("recalibrate", "--workspace", workspace.root, "--reset", "--learn")
-    assert "1 clips of false alarms are no longer trained on" in result.out
+    assert "1 clips of false alarms are removed" in result.out
+    assert "-normal-" not in cli("info", "--workspace", workspace.root).out
     assert len(workspace.training_clips()) == 3
     assert workspace.tracks_path(entry.clip).is_file()
 

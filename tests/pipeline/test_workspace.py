@@ -103,10 +103,10 @@ def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
 def test_two_processes_do_not_work_in_one_workspace_at_once(tmp_path, work, doing):
     code = (
         "import sys; from pathlib import Path; from pipeline.workspace import Workspace\n"
-        "from pose_extract.errors import UsageError\n"
+        "from pose_extract.errors import BusyError\n"
         "try:\n"
-        "    with getattr(Workspace(Path(sys.argv[1])), sys.argv[2])(): pass\n"
-        "except UsageError as error: sys.exit(f'refused: {error}')\n"
+        "    with getattr(Workspace(Path(sys.argv[1]), wait=False), sys.argv[2])(): pass\n"
+        "except BusyError as error: sys.exit(f'refused: {error}')\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path), work]
     with getattr(Workspace(tmp_path), work)():

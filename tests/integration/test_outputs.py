@@ -1,0 +1,75 @@
+"""Where a command's outputs go: never over what it reads, and directly where that is no file."""
+
+import hashlib
+import os
+import shutil
+
+import pytest
+
+
+def digest(folder):
+    """Every file below a folder with its content."""
+    return {
+        p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
+
+
+@pytest.fixture
+def workspace(truth_workspace, tmp_path):
+    """A workspace to change, with marks and labels beside it."""
+    copy = tmp_path / "workspace"
+    shutil.copytree(truth_workspace, copy)
+    (copy / "marks.json").write_text("{}")
+    return copy
+
+
+@pytest.mark.parametrize("option", ["--out", "--people", "--explain", "--events", "--plot"])
+@pytest.mark.parametrize(
+    "read",
+    ["tracks/normal_0.npz", "tracks/normal_1.npz", "tracks/manifest.json", "marks.json", "model/card.json",
+     "model/new.csv"],
+)  # fmt: skip
+def test_score_never_writes_over_what_it_reads(cli, workspace, tmp_path, option, read):
+    before = digest(workspace)
+    given = workspace / read
+    tracks = workspace / "tracks" / "normal_0.npz"
+    if option in ("--events", "--plot"):  # whose names must end right: a link does
+        link = tmp_path / ("link.json" if option == "--events" else "link.png")
+        link.symlink_to(given)
+        given = link
+    rest = [] if option == "--out" else ["--out", tmp_path / "scores.csv"]
+    result = cli("score", "--tracks", tracks, option, given, *rest, "--workspace", workspace, "--quiet")
+    assert result.code == 9, result.err
+    assert digest(workspace) == before
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_scores_go_to_standard_output_alone(cli, workspace, tmp_path):
+    tracks = workspace / "tracks" / "normal_0.npz"
+    common = ("--tracks", tracks, "--workspace", workspace, "--quiet")
+    assert cli("score", *common, "--out", tmp_path / "scores.csv").code == 0
+    result = cli("score", *common, "--out", "-")
+    assert result.code == 0
+    assert result.out == (tmp_path / "scores.csv").read_bytes().decode()
+    assert "normal_0: 192 frames" in result.err
+
+
+def test_scores_through_a_link_replace_its_target(cli, workspace, tmp_path):
+    target, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    tracks = workspace / "tracks" / "normal_0.npz"
+    assert cli("score", "--tracks", tracks, "--out", link, "--workspace", workspace, "--quiet").code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("frame,time_s,score")
+
+
+def test_export_never_writes_over_the_tracks_that_it_reads(cli, workspace):
+    before = digest(workspace)
+    tracks = workspace / "tracks" / "normal_0.npz"
+    for out in (tracks, workspace / "tracks"):
+        assert cli("export", "gepc", out, "--tracks", tracks, "--workspace", workspace).code == 9
+    assert digest(workspace) == before
+    assert sorted(os.listdir(workspace)) == ["marks.json", "model", "tracks", "training"]

@@ -1,0 +1,216 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose_extract.errors import OutputError
+from pose_extract.files import (
+    _clear,
+    check_outputs,
+    complete_or_absent,
+    place_beside,
+    swap_folders,
+    write_atomically,
+)
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from pose_extract.files import complete_or_absent
+with complete_or_absent(Path(sys.argv[1])) as file:
+    file.write("half")
+    file.flush()
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+def hold(path):
+    child = subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "open\n"
+    return child
+
+
+def end(child):
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_a_link_stays_a_link_and_its_target_has_the_new_content(tmp_path):
+    target, link = tmp_path / "real" / "a.csv", tmp_path / "a.csv"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to("real/a.csv")
+    write_atomically(link, b"new")
+    assert (link.is_symlink(), target.read_text()) == (True, "new")
+    assert os.listdir(target.parent) == ["a.csv"]
+
+
+def test_a_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    path.chmod(0o640)
+    write_atomically(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_pipe_is_written_directly(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_atomically(pipe, b"rows")
+    reader.join(10)
+    assert (read, pipe.is_fifo()) == ([b"rows"], True)
+
+
+def test_a_device_stays_a_device():
+    write_atomically(Path("/dev/null"), b"rows")
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_is_written_directly_even_where_it_is_a_file(tmp_path, name):
+    code = (
+        "import sys; from pathlib import Path; from pose_extract.files import write_atomically\n"
+        "write_atomically(Path(sys.argv[1]), b'rows')"
+    )
+    with open(tmp_path / "out", "wb") as out:
+        out.write(b"before ")
+        out.flush()
+        subprocess.run([sys.executable, "-c", code, name], stdout=out, check=True)
+    assert (tmp_path / "out").read_bytes() == b"before rows"
+
+
+def test_two_that_write_one_file_at_once_leave_the_whole_file_of_the_last_one(tmp_path):
+    path = tmp_path / "a.csv"
+    with complete_or_absent(path) as one:
+        one.write("one" * 1000)
+        with complete_or_absent(path) as two:
+            two.write("two")
+        assert path.read_text() == "two"
+    assert path.read_text() == "one" * 1000
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_what_a_killed_run_left_is_cleared_and_what_a_living_one_writes_is_not(tmp_path):
+    path = tmp_path / "a.csv"
+    killed = hold(path)
+    end(killed)
+    living = hold(path)  # which clears what the killed one left
+    try:
+        assert len(list(tmp_path.iterdir())) == 1
+        _clear.cache_clear()
+        write_atomically(tmp_path / "b.csv", b"")
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        end(living)
+    _clear.cache_clear()
+    write_atomically(path, b"whole")
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("length", [1, 200, 251, 255])
+def test_any_name_that_a_file_may_have_can_be_written(tmp_path, length):
+    write_atomically(tmp_path / ("n" * length), b"x")
+    assert os.listdir(tmp_path) == ["n" * length]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), complete_or_absent(path) as file:
+        file.write("new")
+        raise ZeroDivisionError
+    assert (os.listdir(tmp_path), path.read_text()) == (["a"], "old")
+
+
+def test_a_temporary_file_that_is_not_put_in_place_is_removed(tmp_path):
+    with place_beside(tmp_path / "a") as (partial, _):
+        partial.write_text("x")
+    assert os.listdir(tmp_path) == []
+
+
+def test_folders_change_places_at_once(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    swap_folders(tmp_path / "new", tmp_path / "old")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["old", "old/new"]
+
+
+@pytest.mark.parametrize("given_as", ["itself", "a link", "a hard link", "another way"])
+def test_an_output_that_is_an_input_is_refused_however_it_is_named(tmp_path, given_as):
+    real = tmp_path / "tracks.npz"
+    real.write_text("")
+    output = real
+    if given_as == "a link":
+        output = tmp_path / "link"
+        output.symlink_to(real)
+    elif given_as == "a hard link":
+        output = tmp_path / "hard"
+        output.hardlink_to(real)
+    elif given_as == "another way":
+        output = tmp_path / ".." / tmp_path.name / "tracks.npz"
+    with pytest.raises(OutputError, match="is the tracks"):
+        check_outputs([("scores", output)], [("tracks", real)])
+
+
+def test_an_output_in_a_folder_that_is_read_is_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"lies in .* which is the model"):
+        check_outputs([("scores", tmp_path / "weights")], [("model", tmp_path)])
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), min_size=1, max_size=5), st.sampled_from("abcde"))
+def test_outputs_are_accepted_exactly_if_all_are_different_and_none_is_an_input(outputs, read):
+    fine = len(set(outputs)) == len(outputs) and read not in outputs
+    named = [("output", Path("nowhere") / name) for name in outputs]
+    try:
+        check_outputs(named, [("input", Path("nowhere") / read)])
+    except OutputError:
+        assert not fine
+    else:
+        assert fine
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_a_command_that_is_told_to_end_clears_what_it_began(tmp_path, sent, code):
+    program = """
+import sys, time
+from argparse import Namespace
+from pathlib import Path
+import pipeline.commands.info as info
+from pipeline.cli import main
+from pose_extract.files import complete_or_absent, scratch_folder
+def run(args):
+    with scratch_folder(), complete_or_absent(args.workspace / "a.csv") as file:
+        print("open", flush=True)
+        time.sleep(60)
+info.run = run
+sys.exit(main(["info", "--workspace", sys.argv[1]]))
+"""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "work")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    assert child.stdout.readline() == "open\n"
+    child.send_signal(sent)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == code
+    assert len(errors.splitlines()) == 1
+    assert "what was finished is kept" in errors
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file() or p.name.startswith("gepc-")] == []
