@@ -185,7 +185,7 @@ def test_learned_false_alarms_are_normal_training_clips(workspace, peaks, cli, t
     assert "1 clips of false alarms are removed" in result.out
     assert "-normal-" not in cli("info", "--workspace", workspace.root).out
     assert len(workspace.training_clips()) == 3
-    assert workspace.tracks_path(entry.clip).is_file()
+    assert not workspace.tracks_path(entry.clip).exists()
 
 
 def test_what_is_marked_right_is_not_learned(workspace, peaks, cli, tmp_path):
