@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from pipeline.progress import Progress, Stopwatch, format_duration, show_downloads, stage
@@ -23,8 +22,9 @@ from pose_extract.patches.store import disk_bytes
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackedPeople
 from pose_extract.tracks.cache import TracksWriter, load_tracks
+from pose_extract.tracks.clip_time import clip_rate, holes, longest_step
 from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
-from pose_extract.video.prefetch import prefetch
+from pose_extract.video.prefetch import batches, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -200,8 +200,18 @@ class ExtractionRun:
             if frames == 0:
                 raise VideoError(f"{source.path}: not one frame could be read")
             moving = frames > 1 and times[-1] > times[0]
-            fps = (frames - 1) / (times[-1] - times[0]) if moving else reader.info.fps
+            fps = clip_rate(times, (frames - 1) / (times[-1] - times[0]) if moving else reader.info.fps)
             damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
+            if found := holes(times, fps):
+                first, last = found[0]
+                logger.warning(
+                    "%s: %d holes in its time, the first from %s to %s; each stretch between them is as a clip of its "
+                    "own, and nothing is filled in",
+                    source.name,
+                    len(found),
+                    format_duration(first),
+                    format_duration(last),
+                )
             for text in damage:
                 logger.warning("%s: damaged at %s; its readable frames are used", source.name, text)
             provenance = {
@@ -236,27 +246,36 @@ class ExtractionRun:
     def _find_people(self, reader: VideoReader, writer: TracksWriter, progress: Progress) -> tuple[int, int]:
         """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
         info, estimator, watch = reader.info, self.estimator, self.watch
-        estimator.start(info.fps, info.frame_size)
-        tracker = PeopleTracker(
-            self.settings.tracking, info.fps, info.frame_size, get_skeleton(estimator.skeleton)
-        )
         ids: set[int] = set()
-        covered = 0
+        covered = earlier = 0
+
+        def follow() -> PeopleTracker:
+            """Begin anew: a stretch of the clip between holes in its time is as a clip of its own."""
+            nonlocal earlier
+            earlier = max(ids, default=0)
+            estimator.start(info.fps, info.frame_size)
+            skeleton = get_skeleton(estimator.skeleton)
+            return PeopleTracker(self.settings.tracking, info.fps, info.frame_size, skeleton)
 
         def write(emitted: list[TrackedPeople]) -> None:
             nonlocal covered
             watch.lap("tracking")
             for people in emitted:
                 self.budget.reserve(len(people.ids))
-                writer.add_people(people.frame, people.ids, people.people)
-                ids.update(people.ids.tolist())
-                covered += len(people.ids) > 0
+                own = people.ids + earlier
+                writer.add_people(people.frame, own, people.people)
+                ids.update(own.tolist())
+                covered += len(own) > 0
             watch.lap("writing")
 
+        tracker = follow()
         watch.lap("opening")
         with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
-            while batch := list(islice(frames, estimator.batch_size)):
+            for batch, goes_on in batches(frames, estimator.batch_size, longest_step(info.fps)):
                 watch.lap("decoding")
+                if not goes_on:
+                    write(tracker.finish())
+                    tracker = follow()
                 found = estimator.estimate(batch)
                 watch.lap("estimating")
                 for frame, people in zip(batch, found, strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.tracks.clip_time import stretch_numbers
+
 REACH_SIGMAS = 4.0  # frames farther away than this many sigmas have no weight
 
 
@@ -14,7 +16,7 @@ def smooth(
     """Gaussian-weighted mean of the values of **one** clip around each frame.
 
     Weights follow the frames' times, so that a variable frame rate and a slice of a clip are smoothed alike. At the
-    ends of the clip the weights of the frames that exist are used.
+    ends of the clip the weights of the frames that exist are used, and at a hole in the clip's time as well.
 
     Args:
         values: (F,) finite values.
@@ -25,6 +27,7 @@ def smooth(
     if sigma_s <= 0 or len(values) < 2:
         return values.astype(np.float64)
     reach = REACH_SIGMAS * sigma_s
+    stretch = stretch_numbers(time_s)
     farthest = int(
         (np.searchsorted(time_s, time_s + reach, side="right") - np.arange(len(time_s))).max()
     )  # frames that lie within reach at the densest place
@@ -32,7 +35,8 @@ def smooth(
     weight = np.ones(len(values))
     for step in range(1, min(farthest, len(values))):
         apart = time_s[step:] - time_s[:-step]
-        w = np.where(apart <= reach, np.exp(-0.5 * (apart / sigma_s) ** 2), 0.0)
+        near = (apart <= reach) & (stretch[step:] == stretch[:-step])
+        w = np.where(near, np.exp(-0.5 * (apart / sigma_s) ** 2), 0.0)
         total[step:] += w * values[:-step]
         weight[step:] += w
         if not causal:

@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_pose(parser)
     add_device(parser, None, "where openmmlab's networks run (movenet and blazepose always run on the CPU)")
-    parser.add_argument("--fps", type=float, help="decode at this frame rate (default: every frame)")
+    parser.add_argument(
+        "--fps",
+        type=float,
+        help="decode at this frame rate (default: every frame); of numbered images, and of raw streams that state no "
+        "rate, the rate at which they were taken",
+    )
     parser.add_argument(
         "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"
     )

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.evaluation.intervals import runs_of
+from anomaly.evaluation.intervals import frame_seconds, runs_of
 from anomaly.scoring.scores import ClipScores, FrameScores
 from pipeline.events.settings import EventSettings
+from pose_extract.tracks.clip_time import longest_step, stretch_numbers
 from pose_extract.tracks.records import ClipTracks
 
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
@@ -57,14 +58,16 @@ class EventFinder:
     It keeps one unfinished event; memory grows with the people of that one only.
 
     Args:
-        fps: mean frame rate of the clip: how long its last frame is shown.
+        fps: frame rate of the clip: how long its last frame is shown.
         settings: how alarms become events; the defaults if left out.
     """
 
     def __init__(self, fps: float, settings: EventSettings | None = None) -> None:
         self.settings = settings or EventSettings()
-        self._frame_s = 1 / fps
+        self._fps, self._longest = fps, longest_step(fps)
         self._open: _Unfinished | None = None
+        self._last_s = np.inf
+        self._hole_s = -np.inf  # when the latest hole ended: what was before does not go on
 
     def add(
         self, begin: int, part: ClipTracks, scores: ClipScores, alarm: NDArray[np.bool_] | None = None
@@ -81,12 +84,19 @@ class EventFinder:
         if not len(frames):
             return []
         done = []
-        ends = np.append(frames.time_s[1:], frames.time_s[-1] + self._frame_s)
-        if (
+        ends = frames.time_s + frame_seconds(frames.time_s, self._fps)
+        whole = frames.time_s[0] - self._last_s <= self._longest
+        if not whole:
+            self._hole_s = float(frames.time_s[0])
+        elif (
             self._open is not None and self._open.end_frame == begin
         ):  # now it is known how long its last one was
             self._open.end_s = float(frames.time_s[0])
-        for first, stop in runs_of(frames.alarm if alarm is None else alarm):
+        self._last_s = float(frames.time_s[-1])
+        begins = np.flatnonzero(np.diff(stretch_numbers(frames.time_s, self._fps))) + 1
+        for first, stop in runs_of(frames.alarm if alarm is None else alarm, begins):
+            if len(earlier := begins[begins <= first]):
+                self._hole_s = float(frames.time_s[earlier[-1]])
             run = _Unfinished(begin + first, begin + stop, float(frames.time_s[first]), float(ends[stop - 1]))
             run.update(begin, first, stop, part, scores)
             if self._open is not None and not self._apart(run.start_s):
@@ -105,7 +115,8 @@ class EventFinder:
     def _apart(self, start_s: float) -> bool:
         """Whether alarms that begin then are no longer part of the unfinished event."""
         assert self._open is not None
-        return start_s - self._open.end_s > self.settings.merge_gap_s + _ROUNDING_S
+        late = start_s - self._open.end_s > self.settings.merge_gap_s + _ROUNDING_S
+        return late or self._open.start_s < self._hole_s <= start_s
 
     def _close(self) -> list[Event]:
         event, self._open = self._open, None

@@ -15,6 +15,7 @@ from pipeline.events.events import Event
 from pipeline.events.settings import EventSettings
 from pipeline.pictures.drawing import anomaly_colour, write_text
 from pose_extract.files import write_atomically
+from pose_extract.tracks.clip_time import shown_times
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
 from pose_extract.video.stills import read_still
@@ -83,6 +84,7 @@ def write_event_pictures(
     written: list[Path] = []
     if not waiting:
         return written
+    shown_s = shown_times(tracks.time_s, tracks.fps)
     with VideoReader(source, video) as reader, ExitStack() as writers:
         size = reader.info.frame_size
         for frame in reader:
@@ -100,7 +102,7 @@ def write_event_pictures(
                     if job.writer is None:
                         path = picture_path(clips, tracks.clip, job.number, ".mp4")
                         job.writer = writers.enter_context(VideoWriter(path, tracks.fps, size))
-                    job.writer.write(frame.image, frame.time_s - tracks.time_s[job.first])
+                    job.writer.write(frame.image, shown_s[frame.index] - shown_s[job.first])
                 if thumbnails is not None and frame.index == job.event.peak_frame:
                     path = picture_path(thumbnails, tracks.clip, job.number, ".jpg")
                     write_atomically(path, _thumbnail(frame.image, job.event, tracks.frame_size))

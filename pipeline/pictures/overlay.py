@@ -19,6 +19,7 @@ from pipeline.pictures.drawing import draw_people
 from pipeline.pictures.score_panel import ALARM, ScorePanel
 from pose_extract.checking import expect_between
 from pose_extract.skeletons import SKELETONS, Skeleton
+from pose_extract.tracks.clip_time import ShownTime, holes, longest_step
 from pose_extract.tracks.records import ClipTracks, Frame
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
 from pose_extract.video.prefetch import prefetch
@@ -94,7 +95,9 @@ def write_overlay(
     with VideoReader(source, video) as reader:
         size = reader.info.frame_size
         artist = OverlayArtist(tracks, size, timeline, settings, skeleton)
-        sound = reader.source.path if settings.audio and reader.info.has_audio else None
+        # Sound cannot be cut with the pictures; a film with holes has none, and the holes are no longer than a frame.
+        whole = not holes(tracks.time_s, tracks.fps)
+        sound = reader.source.path if settings.audio and reader.info.has_audio and whole else None
         with (
             VideoWriter(
                 path,
@@ -107,14 +110,14 @@ def write_overlay(
             closing(prefetch(reader, _AHEAD_FRAMES)) as frames,
             closing(prefetch(map(artist.draw, frames), _AHEAD_FRAMES)) as pictures,
         ):
-            done, time_s = 0, 0.0
+            done, time_s, shown = 0, 0.0, ShownTime(tracks.fps)
             for time_s, picture in pictures:
-                writer.write(picture, time_s)
+                writer.write(picture, time_s if sound else shown(time_s))
                 done += 1
                 if progress is not None:
                     progress(done)
             end = reader.info.end_s
-            if end is not None and not reader.damage and end - time_s < _LONGEST_HOLD_S:
+            if whole and end is not None and not reader.damage and end - time_s < _LONGEST_HOLD_S:
                 writer.hold(end)
     return done
 
@@ -198,6 +201,7 @@ def _panel(width: int, height: int, timeline: ScoredTimeline, settings: OverlayS
 def _frame_rate(tracks: ClipTracks) -> float:
     """Frames a second of the overlay: the clip's; where its rate varies, so many that few frames fall together."""
     steps = np.diff(tracks.time_s)
+    steps = steps[steps <= longest_step(tracks.fps)]
     if not len(steps) or np.abs(steps * tracks.fps - 1).max() < 0.5:
         return tracks.fps
     return max(tracks.fps, min(_FASTEST_FPS, 1 / float(np.median(steps))))

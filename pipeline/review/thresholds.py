@@ -30,11 +30,15 @@ def spans(
         alarm: (F,) whether its alarm is on.
         settings: the rule.
     """
-    runs = np.array(runs_of(alarm), np.int64).reshape(-1, 2)
+    hole = time_s[1:] - end_s[:-1] > 1e-6  # nothing goes on through a hole in the clip's time
+    begins = np.flatnonzero(hole) + 1
+    runs = np.array(runs_of(alarm, begins), np.int64).reshape(-1, 2)
     if not len(runs):
         return []
     gaps = time_s[runs[1:, 0]] - end_s[runs[:-1, 1] - 1]
-    cut = np.flatnonzero(gaps > settings.merge_gap_s + 1e-6)
+    through = np.append(0, np.cumsum(hole))
+    apart = through[runs[1:, 0]] > through[runs[:-1, 1] - 1]
+    cut = np.flatnonzero((gaps > settings.merge_gap_s + 1e-6) | apart)
     first, stop = runs[np.append(0, cut + 1), 0], runs[np.append(cut, len(runs) - 1), 1]
     long = end_s[stop - 1] - time_s[first] >= settings.min_s - 1e-6
     return list(zip(first[long].tolist(), stop[long].tolist(), strict=True))

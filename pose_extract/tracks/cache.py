@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
 from pose_extract.files import folder_beside, writing
+from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.records import ClipTracks, PoseDetections
 
 FORMAT = "gepc-tracks"
@@ -221,7 +222,7 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
         return ClipTracks(
             clip=str(header["clip"]),
             skeleton=str(header["skeleton"]),
-            fps=float(header["fps"]),
+            fps=clip_rate(members["time_s"], float(header["fps"])),
             frame_size=(int(width), int(height)),
             provenance=dict(header["provenance"]),
             features=vectors if features else None,

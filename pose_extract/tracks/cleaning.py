@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.tracks.clip_time import apart, stretch_numbers, together
 from pose_extract.tracks.feature_rows import FeatureRows
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.tracks.settings import CleaningSettings
@@ -44,7 +45,10 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         return tracks
     gap = settings.gap_frames(tracks.fps)
     order = np.lexsort((tracks.frame, tracks.track))
-    frame, track = tracks.frame[order].astype(np.int64), tracks.track[order]
+    stretch = stretch_numbers(tracks.time_s, tracks.fps)
+    hole = gap + 2  # nothing is filled across a hole in the clip's time
+    frame, begins = apart(tracks.frame[order].astype(np.int64), stretch, hole)
+    track = tracks.track[order]
     # One time axis for all tracks: pieces without longer gaps, one after the other, with empty frames in between.
     steps = np.diff(frame)
     new_piece = (np.diff(track) != 0) | (steps > gap + 1)
@@ -76,7 +80,8 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
     rows = np.flatnonzero((before >= 0) & (after < length) & (after - before <= gap + 1))
     source, following = np.searchsorted(at, before[rows]), np.searchsorted(at, after[rows])
     share = (rows - before[rows]) / np.maximum(after[rows] - before[rows], 1)
-    out_frame, out_track = frame[source] + rows - before[rows], track[source]
+    out_frame = together(frame[source] + rows - before[rows], begins, hole)
+    out_track = track[source]
 
     def between_rows(values: NDArray[Any]) -> NDArray[np.float64]:
         part = share.reshape(-1, *[1] * (values.ndim - 1))
@@ -111,13 +116,14 @@ def clean_tracks(tracks: ClipTracks, settings: CleaningSettings) -> ClipTracks:
         if tracks.features is None
         else FeatureRows.from_array(tracks.features)[order[np.where(share < 0.5, source, following)[final]]],
     )
-    return _bridge(mended, settings.hidden_frames(tracks.fps))
+    return _bridge(mended, settings.hidden_frames(tracks.fps), stretch)
 
 
-def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
+def _bridge(tracks: ClipTracks, most: int, stretch: NDArray[np.int64]) -> ClipTracks:
     """Add the rows of people hidden for at most ``most`` frames: boxes in between, joints with confidence 0."""
     order = np.lexsort((tracks.frame, tracks.track))
-    frame, track = tracks.frame[order], tracks.track[order]
+    track = tracks.track[order]
+    frame, begins = apart(tracks.frame[order].astype(np.int64), stretch, most + 2)
     missing = np.where(np.diff(track) == 0, np.diff(frame) - 1, 0)
     missing[missing > most] = 0
     source = np.repeat(np.arange(len(missing)), missing)
@@ -131,7 +137,8 @@ def _bridge(tracks: ClipTracks, most: int) -> ClipTracks:
         part = share.reshape(-1, *[1] * (values.ndim - 1))
         return np.concatenate([values, ((1 - part) * a + part * b).astype(values.dtype)])[final]
 
-    out_frame = np.concatenate([tracks.frame, frame[source] + step]).astype(np.int32)
+    hidden = together(frame[source] + step, begins, most + 2)
+    out_frame = np.concatenate([tracks.frame, hidden]).astype(np.int32)
     out_track = np.concatenate([tracks.track, track[source]])
     final = np.lexsort((out_track, out_frame))
     keypoints, boxes = with_hidden(tracks.keypoints), with_hidden(tracks.boxes)
@@ -207,7 +214,7 @@ def _running_median(values: NDArray[Any], radius: int) -> NDArray[np.float32]:
         low, high = max(0, radius - k), min(length, length + radius - k)
         stack[k, low:high] = values[low + k - radius : high + k - radius]
     stack.sort(axis=0)  # NaN last
-    count = np.isfinite(stack).sum(0, dtype=np.int8)
+    count = np.isfinite(stack).sum(0, dtype=np.int32)
     lower = np.take_along_axis(stack, np.maximum(count - 1, 0)[None] // 2, 0)[0]
     upper = np.take_along_axis(stack, np.minimum(count // 2, window - 1)[None], 0)[0]
     return np.where(count > 0, (lower + upper) / 2, np.float32(np.nan))

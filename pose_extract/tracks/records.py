@@ -99,7 +99,7 @@ class ClipTracks:
         clip: name of the clip (the video's file name without its ending, unless that is ambiguous).
         skeleton: name of the skeleton that the V joints follow: one of `SKELETONS`, or one that a model's config
             declares.
-        fps: mean frame rate of the clip, frames a second.
+        fps: usual frame rate of the clip, frames a second: that within its stretches (`tracks.clip_time`).
         frame_size: (width, height) in pixels.
         time_s: (F,) float64, presentation time of every frame of the clip, those without people too.
         frame: (M,) int32, frame of each row, 0..F-1.

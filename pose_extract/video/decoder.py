@@ -93,7 +93,9 @@ class Clock:
         if self._origin is None:
             self._origin = 0.0 if pts is None else float(pts * self._base)
             return self._last
-        time_s = self._last + self._step if pts is None else float(pts * self._base) - self._origin
+        # Without a timestamp, or a time base to read it by, frames come at the clip's rate.
+        untimed = pts is None or not self._base
+        time_s = self._last + self._step if untimed else float((pts or 0) * self._base) - self._origin
         if time_s < self._last - 1.0:
             # The container's clock was set back (recordings joined end to end): go on from here.
             self._origin += time_s - (self._last + self._step)
@@ -130,19 +132,28 @@ class Decoder:
         fps: mean frames a second of the video, or the rate to resample to.
         resample: whether to repeat and leave out frames so that they come at a constant ``fps``.
         damage: takes what is found damaged.
+        stated: whether the file states its rate; of one that does not, ``fps`` is taken for it.
     """
 
     # ffmpeg may write half a line and then another thread's message, so neither need stand at the start of a line.
     _SHOWN = re.compile(r"\bn: *\d+ pts: *(NOPTS|-?\d+) pts_time:.*? type:\S ?(?P<rest>[^\n]*)")
-    _CONFIG = re.compile(r"\] config in time_base: (\d+)/(\d+)")
+    _CONFIG = re.compile(r"\bconfig in time_base: (\d+)/(\d+)")
     _LEVEL = re.compile(r"^(?P<part>\[[^\]@]*@ [^\]]*\] )?\[(?P<level>[a-z]+)\] (?P<text>.*)$")
     _SEVERE = frozenset(("error", "fatal", "panic"))
     # Said of broken input, but at a lower level than "error" (or appended to another line, without its level).
     _BROKEN = re.compile(r"corrupt|prematur|truncat|partial file|concealing", re.IGNORECASE)
+    # Said of what ffmpeg writes, which is no fault of what it reads: pictures at a varying rate are as they should be.
+    _OUR_OWN = re.compile(r"non.monoton\w* .*\bmuxer|^\[(?:out|vost)#|^\[rawvideo @", re.IGNORECASE)
     _ANY_BROKEN = re.compile(r"error|invalid|damag|missing|overread|exceed|" + _BROKEN.pattern, re.IGNORECASE)
 
     def __init__(
-        self, path: Path, size: tuple[int, int], fps: float, resample: bool, damage: DamageLog
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: float,
+        resample: bool,
+        damage: DamageLog,
+        stated: bool = True,
     ) -> None:
         self._path = path
         self._shape = (size[1], size[0], 3)
@@ -160,7 +171,7 @@ class Decoder:
         if resample:
             filters.insert(0, f"fps={Fraction(fps).limit_denominator(100_000)}")
         command = (
-            input_stream(path)
+            input_stream(path, **({} if stated else {"framerate": f"{fps:g}"}))
             .output(
                 "pipe:1",
                 map="0:V:0",
@@ -213,6 +224,8 @@ class Decoder:
                     self._damage.add(self._clock.now, shown["rest"].strip().rstrip("."))
         match = self._LEVEL.match(line.rstrip())
         if match is None:
+            return
+        if self._OUR_OWN.search(line):
             return
         # Without a part of ffmpeg that says it, information is about the file (its name, its title), not its state.
         broken = (match["part"] or match["level"] == "warning") and self._BROKEN.search(match["text"])

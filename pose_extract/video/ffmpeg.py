@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import ffmpeg
+import numpy as np
 
 from pose_extract.errors import VideoError
+from pose_extract.tracks.clip_time import usual_rate
 
 BINARY_VARIABLE = "GEPC_FFMPEG"
 """Environment variable that names the ffmpeg binary to use."""
@@ -26,6 +28,8 @@ BINARY_VARIABLE = "GEPC_FFMPEG"
 _PROBE_TIMEOUT_S = 300.0
 _MAX_FPS = 1000.0
 _DEFAULT_FPS = 25.0
+_OTHER_FPS = 7.0  # no camera's
+_MEASURED = 60  # frames that show a rate
 
 # Containers that may be opened. Left out are the formats that make ffmpeg open further files or addresses (playlists:
 # hls, dash, concat, sdp, imf, avisynth, ...), those that "decode" any text file as a picture (tty, ansi), and devices.
@@ -166,7 +170,9 @@ class Probe:
 
     Attributes:
         size: (width, height) in pixels, display rotation applied.
-        fps: mean frames a second as the container states it.
+        fps: frames a second between holes, as the file states it or its first frames show it.
+        mean_fps: the same with the holes; the number of frames follows from it.
+        fps_stated: whether the file tells when its frames are shown; raw streams may not.
         duration_s: length in seconds as the container states it; None where it does not.
         has_audio: whether there is a sound stream.
         start_s: when the first frame is shown, in seconds of the container's own clock.
@@ -176,6 +182,8 @@ class Probe:
 
     size: tuple[int, int]
     fps: float
+    mean_fps: float
+    fps_stated: bool
     duration_s: float | None
     has_audio: bool
     start_s: float
@@ -189,11 +197,38 @@ def probe(path: Path) -> Probe:
         VideoError: the file is missing, unreadable, empty, no video, has no picture, or none of it can be decoded.
     """
     check_readable(path)
+    log = _first_frames(path, 1)
+    head = log.partition("\n[info] Stream mapping:")[0]
+    frame = re.search(r"^\[Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log, re.MULTILINE)
+    if frame is None:
+        raise VideoError(_explain(path, log, head))
+    shown = re.search(r"^\[Parsed_showinfo.* n: *0 pts: *\S+ pts_time:(-?[\d.]+)", log, re.MULTILINE)
+    begins = re.search(r"Duration: .*, start: (-?[\d.]+)", head)
+    start_s = float(shown[1]) if shown else 0.0
+    duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)
+    duration_s = (
+        int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration is not None else None
+    )
+    rate = _rate(path, log, head)
+    return Probe(
+        size=(int(frame[1]), int(frame[2])),
+        fps=rate.fps,
+        mean_fps=rate.mean,
+        fps_stated=rate.stated,
+        duration_s=duration_s,
+        has_audio=": Audio: " in head,
+        start_s=start_s,
+        end_s=duration_s + float(begins[1]) - start_s if duration_s is not None and begins else None,
+    )
+
+
+def _first_frames(path: Path, count: int, **options: Any) -> str:
+    """What ffmpeg says while it decodes the first frames of ``path``."""
     binary = find_ffmpeg()
     command = (
-        input_stream(path, copyts=None)
+        input_stream(path, copyts=None, **options)
         # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
-        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", map_metadata=-1, **{"frames:v": 1})
+        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", map_metadata=-1, **{"frames:v": count})
         .compile(cmd=binary)
     )
     try:
@@ -208,41 +243,44 @@ def probe(path: Path) -> Probe:
         raise VideoError(f"{path}: no frame could be decoded within {_PROBE_TIMEOUT_S:.0f} s") from None
     except OSError as error:
         raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
-    log = done.stderr.decode(errors="replace")
-    head = log.partition("\n[info] Stream mapping:")[0]
-    frame = re.search(r"^\[Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log, re.MULTILINE)
-    if frame is None:
-        raise VideoError(_explain(path, log, head))
-    shown = re.search(r"^\[Parsed_showinfo.* n: *0 pts: *\S+ pts_time:(-?[\d.]+)", log, re.MULTILINE)
-    begins = re.search(r"Duration: .*, start: (-?[\d.]+)", head)
-    start_s = float(shown[1]) if shown else 0.0
-    duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)
-    duration_s = (
-        int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration is not None else None
-    )
-    return Probe(
-        size=(int(frame[1]), int(frame[2])),
-        fps=_frame_rate(log),
-        duration_s=duration_s,
-        has_audio=": Audio: " in head,
-        start_s=start_s,
-        end_s=duration_s + float(begins[1]) - start_s if duration_s is not None and begins else None,
-    )
+    return done.stderr.decode(errors="replace")
 
 
-def _frame_rate(log: str) -> float:
-    """Mean frame rate of the mapped stream, exact where ffmpeg's two statements agree; 25 where none is sensible."""
+@dataclass(frozen=True)
+class _Rate:
+    fps: float
+    mean: float
+    stated: bool = True
+
+
+def _rate(path: Path, log: str, head: str) -> _Rate:
+    """The rate of the mapped stream; where ffmpeg's statements differ, that of the first frames."""
     mapped = re.search(r"Stream #0:(\d+) -> #0:0", log)
     line = re.search(rf"Stream #0:{mapped[1]}\b.*: Video: .*", log) if mapped else None
     stated = re.findall(r"([\d.]+)(k?) (?:fps|tbr)\b", line[0]) if line else []
     rates = [float(number) * (1000 if kilo else 1) for number, kilo in stated]
-    config = re.search(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", log)
-    exact = float(Fraction(int(config[1]), int(config[2]))) if config and int(config[2]) else 0.0
+    exact = _exact_rate(log)
+    if line is not None and "1200k tbn" in line[0] and "Duration: N/A" in head:
+        # A raw stream has no clock. What ffmpeg takes without being told shows when it is told something else.
+        other = _exact_rate(_first_frames(path, 1, framerate=_OTHER_FPS))
+        if other == _OTHER_FPS or not 0 < exact <= _MAX_FPS:
+            return _Rate(_DEFAULT_FPS, _DEFAULT_FPS, stated=False)
+        return _Rate(exact, exact)
     # Some containers state the ticks of their clock as their frame rate.
     rounded = next((rate for rate in rates if 0 < rate <= _MAX_FPS), None)
     if 0 < exact <= _MAX_FPS and (rounded is None or abs(exact - rounded) < 0.01):
-        return exact
-    return rounded or _DEFAULT_FPS
+        return _Rate(exact, exact)
+    mean = rounded or _DEFAULT_FPS
+    shown = re.findall(
+        r"^\[Parsed_showinfo.* pts_time:(-?[\d.]+)", _first_frames(path, _MEASURED), re.MULTILINE
+    )
+    usual = usual_rate(np.unique(np.array(shown, float))) if len(shown) > 2 else None
+    return _Rate(mean if usual is None or usual > _MAX_FPS else usual, mean)
+
+
+def _exact_rate(log: str) -> float:
+    config = re.search(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", log)
+    return float(Fraction(int(config[1]), int(config[2]))) if config and int(config[2]) else 0.0
 
 
 def _explain(path: Path, log: str, head: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
+
+from pose_extract.tracks.records import Frame
 
 T = TypeVar("T")
 
@@ -83,3 +85,20 @@ def _fetch(items: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.E
         end = _End(error)
     if not stop.is_set():
         waiting.put(end)
+
+
+def batches(frames: Iterable[Frame], size: int, longest_s: float) -> Iterator[tuple[list[Frame], bool]]:
+    """Frames in batches, each from one stretch of the clip; and whether it goes on where the one before ended."""
+    batch: list[Frame] = []
+    last_s, goes_on = None, True
+    for frame in frames:
+        hole = last_s is not None and frame.time_s - last_s > longest_s
+        if batch and (hole or len(batch) == size):
+            yield batch, goes_on
+            batch, goes_on = [], True
+        goes_on = goes_on and not hole
+        last_s = frame.time_s
+        batch.append(frame)
+        del frame
+    if batch:
+        yield batch, goes_on

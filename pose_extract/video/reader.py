@@ -7,6 +7,7 @@ pipe; the n-th line belongs to the n-th picture, since every decoded frame is pa
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ __all__ = [
     "find_sources",
 ]
 
+logger = logging.getLogger(__name__)
+
+_LEAST_BYTES = 8  # that a frame takes in any file
+
 DEFAULT_IMAGE_FPS = 24.0
 """Frame rate of numbered images where the settings give none."""
 
@@ -45,7 +50,7 @@ class VideoInfo:
     """What is known of a clip before it is read.
 
     Attributes:
-        fps: mean frames a second.
+        fps: frames a second between holes.
         frame_size: (width, height) in pixels of the frames that will come: upright, scaled.
         frame_count: estimate of the number of frames; None if unknown. Exact for images.
         duration_s: length in seconds; None if unknown.
@@ -102,8 +107,18 @@ class VideoReader:
 
     def _video_info(self) -> VideoInfo:
         found = probe(self.source.path)
+        self._stated = found.fps_stated
+        if not found.fps_stated and self._settings.fps is None:
+            logger.warning(
+                "%s states no frame rate; %g frames a second are taken. Say how many there are with --fps",
+                self.source.path,
+                found.fps,
+            )
         fps = self._settings.fps or found.fps
-        count = None if found.duration_s is None else max(1, round(found.duration_s * fps))
+        mean = self._settings.fps or found.mean_fps
+        count = None if found.duration_s is None else max(1, round(found.duration_s * mean))
+        if count is not None and self.source.path.stat().st_size < _LEAST_BYTES * count:
+            count = None  # a clock that jumped
         return VideoInfo(
             fps,
             _fit(found.size, self._settings.max_side),
@@ -128,7 +143,10 @@ class VideoReader:
             time_s = position / self.info.fps
             image = _read_image(path)
             if image is None:
-                self._damage.add(time_s, f"{path.name} is not an image that can be read")
+                self._damage.add(time_s, f"{path.name} is not an image that can be read; nobody is in it")
+                width, height = self.info.frame_size
+                yield Frame(index, time_s, np.zeros((height, width, 3), np.uint8))
+                index += 1
                 continue
             found, want = _fit(image.shape[1::-1], self._settings.max_side), self.info.frame_size
             if found != want:
@@ -142,8 +160,9 @@ class VideoReader:
             self.source.path,
             self.info.frame_size,
             self.info.fps,
-            self._settings.fps is not None,
+            self._settings.fps is not None and self._stated,
             self._damage,
+            self._stated,
         )
         try:
             index = 0

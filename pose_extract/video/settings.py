@@ -12,8 +12,9 @@ class VideoSettings:
     """How videos are read.
 
     Attributes:
-        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. For
-            numbered images it is the rate at which they were taken (None: 24).
+        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. Of
+            what has no clock it is the rate at which the frames were taken: numbered images (None: 24), raw streams
+            that state none (None: 25, with a warning).
         max_side: longest side of the frames in pixels; larger ones are scaled down, smaller ones are left as they are.
             None keeps the size.
     """

@@ -108,11 +108,23 @@ def test_an_alarm_with_nobody_in_it_is_an_event_without_people():
 
 
 def test_times_are_the_videos_own():
-    time_s = [0, 0.1, 0.2, 1.2, 1.3, 5.0]
+    time_s = [0, 0.1, 0.2, 1.2, 1.3, 2.0]
     [event] = find_events(*clip([0, 2, 2, 0, 0, 0], time_s=time_s))
     assert (event.start_s, event.end_s) == (0.1, 1.2)  # shown until the next frame
     [event] = find_events(*clip([0, 0, 0, 0, 2, 2], time_s=time_s))
-    assert event.end_s == pytest.approx(5.1)
+    assert event.end_s == pytest.approx(2.1)
+
+
+def test_an_event_ends_at_a_hole_in_the_clips_time_and_another_begins_after_it():
+    time_s = [0, 0.1, 0.2, 0.3, 600.0, 600.1, 600.2, 600.3]
+    events = find_events(*clip([0, 0, 2, 2, 2, 2, 2, 0], time_s=time_s))
+    assert [(e.start_frame, e.end_frame) for e in events] == [(2, 4), (4, 7)]
+    assert [e.length_s for e in events] == pytest.approx([0.2, 0.3])
+    for merge_gap_s in (5.0, 5000.0):
+        assert (
+            len(find_events(*clip([0, 2, 2, 0, 0, 2, 2, 0], time_s=time_s), EventSettings(merge_gap_s, 0.1)))
+            == 2
+        )
 
 
 def test_another_threshold_gives_other_events():

@@ -346,8 +346,8 @@ def test_a_broken_image_is_damage_and_the_others_go_on(tmp_path):
     folder = numbered_images(tmp_path / "shot", [f"{n}.png" for n in range(4)])
     (folder / "2.png").write_bytes(b"no image")
     times, levels, damage = read(folder)
-    assert levels == [grey(0), grey(1), grey(3)]
-    np.testing.assert_allclose(times, np.array([0, 1, 3]) / 24)
+    assert levels == [grey(0), grey(1), 0, grey(3)]  # black: its row stays, with nobody in it
+    np.testing.assert_allclose(times, np.arange(4) / 24)
     assert [(entry.time_s, "2.png" in entry.message) for entry in damage] == [(2 / 24, True)]
 
 

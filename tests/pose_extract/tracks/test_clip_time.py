@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomaly.evaluation.intervals import frame_seconds
+from anomaly.scoring.smoothing import smooth
+from pose_extract.tracks.cleaning import clean_tracks
+from pose_extract.tracks.clip_time import (
+    ShownTime,
+    apart,
+    clip_rate,
+    holes,
+    longest_step,
+    shown_times,
+    stretch_numbers,
+    together,
+    usual_rate,
+)
+from pose_extract.tracks.records import ClipTracks, cut_frames
+from pose_extract.tracks.settings import CleaningSettings
+
+# The frames of each stretch, and the seconds of the hole after it.
+STRETCHES = st.lists(st.tuples(st.integers(3, 40), st.floats(1.5, 1e5)), min_size=1, max_size=5)
+RATES = st.sampled_from([2.0, 10.0, 24000 / 1001, 25.0, 60.0, 480.0, 1000.0])
+
+
+def times_of(stretches, fps):
+    """Times of a recording of those stretches with holes between them."""
+    steps = np.concatenate([[*[1 / fps] * (count - 1), hole + 1 / fps] for count, hole in stretches])
+    return np.concatenate([[0.0], np.cumsum(steps[:-1])])
+
+
+def people_in(frames, fps, seed=0):
+    """Two people in some of the frames, with ids that go on through every hole."""
+    rng = np.random.default_rng(seed)
+    frame = np.repeat(np.arange(frames, dtype=np.int32), 2)
+    track = np.tile(np.array([1, 2], np.int32), frames)
+    kept = rng.random(len(frame)) < 0.8
+    frame, track = frame[kept], track[kept]
+    keypoints = rng.normal(100, 20, (len(frame), 17, 3)).astype(np.float32)
+    keypoints[..., 2] = rng.choice([0.0, 0.9], (len(frame), 17), p=[0.2, 0.8])
+    low, high = keypoints[..., :2].min(1), keypoints[..., :2].max(1)
+    boxes = np.concatenate([low, high], 1)
+    return ClipTracks("c", "coco17", fps, (640, 480), np.arange(frames) / fps, frame, track, keypoints, boxes)
+
+
+@given(STRETCHES, RATES)
+def test_the_rate_is_that_within_the_stretches_whatever_the_holes(stretches, fps):
+    time_s = times_of(stretches, fps)
+    assert usual_rate(time_s) == pytest.approx(fps, rel=1e-4)
+    assert clip_rate(time_s, (len(time_s) - 1) / time_s[-1]) == pytest.approx(fps, rel=0.011)
+
+
+@given(STRETCHES, RATES)
+def test_every_hole_is_found_and_nothing_else(stretches, fps):
+    time_s = times_of(stretches, fps)
+    expected = np.repeat(np.arange(len(stretches)), [count for count, _ in stretches])
+    assert stretch_numbers(time_s, fps).tolist() == expected.tolist()
+    assert len(holes(time_s, fps)) == len(stretches) - 1
+
+
+def test_timestamps_rounded_to_milliseconds_have_the_rate_they_were_rounded_from():
+    assert usual_rate(np.round(np.arange(3000) * 1001 / 30000, 3)) == pytest.approx(30000 / 1001, rel=1e-4)
+
+
+def test_the_example_of_a_motion_triggered_recording():
+    time_s = times_of([(250, 600.0), (250, 1.0)], 25.0)
+    assert (len(time_s) - 1) / time_s[-1] < 1  # what the mean rate would be
+    assert usual_rate(time_s) == pytest.approx(25.0)
+
+
+@given(STRETCHES, RATES)
+def test_a_film_shows_no_hole_and_keeps_the_rest(stretches, fps):
+    time_s = times_of(stretches, fps)
+    shown = shown_times(time_s, fps)
+    assert np.diff(shown) == pytest.approx(1 / fps, rel=1e-3, abs=1e-9)
+    one_by_one = ShownTime(fps)
+    assert [one_by_one(t) for t in time_s.tolist()] == pytest.approx(shown.tolist(), abs=1e-6)
+
+
+@given(STRETCHES, RATES)
+def test_no_frame_lasts_through_a_hole(stretches, fps):
+    seconds = frame_seconds(times_of(stretches, fps), fps)
+    assert seconds.max() <= longest_step(fps)
+    assert seconds.sum() == pytest.approx(sum(count for count, _ in stretches) / fps, rel=1e-3)
+
+
+@given(STRETCHES, st.integers(1, 1000))
+def test_frames_that_are_put_apart_come_together_again(stretches, distance):
+    stretch = np.repeat(np.arange(len(stretches)), [count for count, _ in stretches])
+    frame = np.arange(len(stretch))
+    spread, begins = apart(frame, stretch, distance)
+    assert together(spread, begins, distance).tolist() == frame.tolist()
+    assert (np.diff(spread)[np.diff(stretch) > 0] == distance + 1).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(STRETCHES, st.sampled_from([10.0, 25.0]), st.integers(0, 3))
+def test_a_recording_with_holes_is_cleaned_as_its_stretches_are(stretches, fps, seed):
+    time_s = times_of(stretches, fps)
+    whole = replace(people_in(len(time_s), fps, seed), time_s=time_s)
+    cleaned = clean_tracks(whole, CleaningSettings())
+    begin = 0
+    for count, _ in stretches:
+        alone = clean_tracks(cut_frames(whole, begin, begin + count), CleaningSettings())
+        part = cut_frames(cleaned, begin, begin + count)
+        assert part.frame.tolist() == alone.frame.tolist()
+        assert part.track.tolist() == alone.track.tolist()
+        np.testing.assert_allclose(part.keypoints, alone.keypoints, atol=1e-3)
+        begin += count
+
+
+@given(STRETCHES, st.floats(0.05, 3.0))
+def test_scores_are_smoothed_as_those_of_the_stretches_are(stretches, sigma_s):
+    time_s = times_of(stretches, 25.0)
+    values = np.random.default_rng(0).normal(size=len(time_s))
+    whole, begin = smooth(values, time_s, sigma_s), 0
+    for count, _ in stretches:
+        part = slice(begin, begin + count)
+        assert whole[part] == pytest.approx(smooth(values[part], time_s[part], sigma_s), abs=1e-9)
+        begin += count
+
+
+def test_a_clip_of_a_thousand_frames_a_second_can_be_cleaned():
+    tracks = people_in(1500, 1000.0)
+    assert len(clean_tracks(tracks, CleaningSettings())) >= len(tracks)
