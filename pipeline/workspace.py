@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class ClipEntry:
         estimator: name of the pose estimator; of imported poses, the format that they came in.
         coverage: share of the frames that show at least one person.
         damage: what could not be read, as ``time: message``.
+        report: of imported poses, what was read and left out: a `ReadReport`.
     """
 
     clip: str
@@ -53,6 +54,7 @@ class ClipEntry:
     estimator: str
     coverage: float
     damage: tuple[str, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Workspace:
@@ -207,4 +209,5 @@ def entry_of(provenance: dict[str, Any], clip: str) -> ClipEntry:
         estimator=provenance["estimator"]["name"],
         coverage=summary["coverage"],
         damage=tuple(summary["damage"]),
+        report=dict(summary.get("report") or {}),
     )

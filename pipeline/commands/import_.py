@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.workspace import Workspace
     from pose_extract.errors import FormatError, UsageError
     from pose_extract.formats.options import ImportOptions
+    from pose_extract.formats.report import ReadReport
     from pose_extract.tracks.cache import load_tracks
 
     settings = load_settings(args.config, args.set)
@@ -128,6 +129,10 @@ def run(args: argparse.Namespace) -> int:
         f"{sum(e.frames for e in done)} frames, {sum(e.rows for e in done)} poses, "
         f"{sum(e.tracks for e in done)} tracks in {format_duration(sum(r.seconds for r in reports))}"
     )
+    for line in ReadReport.total(entry.report for entry in done).lines() if done else ():
+        print(line)
+    if kept_apart := sum(not entry.train for entry in done) if not args.scoring else 0:
+        print(f"{kept_apart} clips lie in a folder for testing: they can be scored, and are not trained on")
     if done:
         print(f"tracks are in {workspace.tracks}")
         tracks = load_tracks(workspace.tracks_path(done[0].clip), features=False)

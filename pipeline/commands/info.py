@@ -38,13 +38,15 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(f"{card_path} is damaged ({error}); train again") from error
     if args.json:
-        print(json.dumps({"clips": [vars(e) for e in entries], "model": card}, indent=1))
+        print(json.dumps({"clips": [dict(vars(e)) for e in entries], "model": card}, indent=1))
         return 0
 
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from pose_extract.formats.report import ReadReport
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("clip", overflow="fold", min_width=10)
@@ -69,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
     for e in entries:
         for text in e.damage:
             console.print(Text(f"{e.clip}: damaged at {text}"))
+    for e in entries:
+        if e.report:
+            for text in ReadReport.total([e.report]).lines():
+                console.print(Text(f"{e.clip}: {text}"))
     console.print(
         Text(f"model: {workspace.model}" if card else "no model yet; make one with: gepc-pipeline train")
     )

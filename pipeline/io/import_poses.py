@@ -27,11 +27,14 @@ from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
-_KEY_VERSION = 1  # another one makes what was imported before be imported again
+_KEY_VERSION = 2  # another one makes what was imported before be imported again
 _LAST = (
     "last"  # ends the key of a part's last clip, so that a part that is wholly there needs not be read again
 )
 _RECORD_EVERY_S = 10.0  # the manifest is an index of all clips; it is not written anew after each of 100,000
+_TESTING = frozenset(
+    ("test", "testing")
+)  # what releases call the folder of clips that nothing may be learned from
 _MOST_DAMAGE = 20  # messages that are kept with a clip
 _NAME_BYTES = 200  # file systems allow 255; "-<key>.npz.partial" is still to come
 
@@ -92,7 +95,7 @@ def import_all(
     reused: list[ClipEntry] = []
     failed: list[FormatError] = []
     with (
-        _Importer(workspace, train) as importer,
+        _Importer(workspace) as importer,
         stage(f"import {format}", "files", len(parts), quiet) as bar,
     ):
         for part in parts:
@@ -101,7 +104,8 @@ def import_all(
             except OSError as error:
                 failed.append(FormatError(f"{part}: cannot be read: {error.strerror or error}"))
                 continue
-            entries = importer.whole(key)
+            learn = train and not _is_for_testing(part, path)
+            entries = importer.whole(key, learn)
             if entries is None:
                 damage: list[str] = []
                 for item, number, last in _numbered(checked(read_part(chosen, part, options), part)):
@@ -111,7 +115,7 @@ def import_all(
                         logger.error("%s", item)
                         continue
                     clip_key = f"{key}-{number}" + (f"-{_LAST}" if last else "")
-                    provenance = _provenance(item, clip_key, part, format, options, train, damage)
+                    provenance = _provenance(item, clip_key, part, format, options, learn, damage)
                     entry, new = importer.add(item, provenance)
                     (made if new else reused).append(entry)
                     damage.clear()
@@ -143,8 +147,8 @@ def _numbered(
 class _Importer:
     """Puts clips into a workspace, which is locked, and made if need be, only when there is a clip to put there."""
 
-    def __init__(self, workspace: Workspace, train: bool) -> None:
-        self._workspace, self._train = workspace, train
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._alone = ExitStack()
         self._locked = False
         self._unrecorded: list[ClipEntry] = []
@@ -163,8 +167,8 @@ class _Importer:
         with self._alone:
             self._record()
 
-    def whole(self, key: str) -> list[ClipEntry] | None:
-        """The clips of a part, if all of them are there."""
+    def whole(self, key: str, train: bool) -> list[ClipEntry] | None:
+        """The clips of a part, if all of them are there; from now on for training if they are to be."""
         found: list[ClipEntry] = []
         while True:
             begin = f"{key}-{len(found)}"
@@ -174,14 +178,14 @@ class _Importer:
                 return None
             found.append(entry)
             if last is not None:
-                return [self._wanted(e) for e in found]
+                return [self._wanted(e, train) for e in found]
 
     def add(self, clip: ClipTracks, provenance: dict[str, Any]) -> tuple[ClipEntry, bool]:
         """Put a clip into the workspace, unless it is there; its entry, and whether it is new."""
         key, source = provenance["key"], provenance["source"]
         entry = self._at(key)
         if entry is not None:
-            return self._wanted(entry), False
+            return self._wanted(entry, provenance["train"]), False
         self._lock()
         name = self._name(clip_name(clip.clip), source, key)
         save_tracks(self._workspace.tracks_path(name), replace(clip, clip=name, provenance=provenance))
@@ -202,9 +206,9 @@ class _Importer:
             return None
         return entry if header["provenance"].get("key") == key else None
 
-    def _wanted(self, entry: ClipEntry) -> ClipEntry:
+    def _wanted(self, entry: ClipEntry, train: bool) -> ClipEntry:
         """The entry, for training from now on if these clips are."""
-        if self._train and not entry.train:
+        if train and not entry.train:
             self._lock()
             entry = replace(entry, train=True)
             self._put(entry)
@@ -255,6 +259,17 @@ def part_key(format: str, part: Path, options: ImportOptions) -> str:
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
+def _is_for_testing(part: Path, root: Path | Sequence[Path]) -> bool:
+    """Whether a part lies in a release's folder of test clips, below the folder that is imported."""
+    if not isinstance(root, Path):
+        return False
+    try:
+        inside = part.relative_to(root)
+    except ValueError:
+        return False
+    return any(name.lower() in _TESTING for name in inside.parts[:-1])
+
+
 def _options(options: ImportOptions) -> dict[str, Any]:
     return {name: value for name, value in asdict(options).items() if name != "trust_pickle"}
 
@@ -293,5 +308,6 @@ def _provenance(
             "seconds": round(clip.frame_count / clip.fps, 3),
             "coverage": round(len(np.unique(clip.frame)) / max(clip.frame_count, 1), 4),
             "damage": damage[:_MOST_DAMAGE],
+            "report": facts.get("report", {}),
         },
     }

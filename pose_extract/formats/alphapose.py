@@ -3,7 +3,8 @@
 Results are a list of people, each with ``image_id``, ``keypoints`` (x, y, confidence of each joint), ``score``, ``box``
 (x, y, width, height) and, if they were tracked, ``idx``. Tracked persons are an object person -> frame -> keypoints; in
 place of either object there may be a list of objects. People of 17 (COCO), 18 (OpenPose), 26 (Halpe) and 136 joints (a
-whole body: its first 26). Both forms are read item by item.
+whole body: its first 26). Pictures are an object picture -> people (``-forvis.json``) or picture -> ``bodies`` or
+``people`` (the formats cmu and open). All are read item by item.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,15 @@ from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.parsing import box_from_size, finite_joints, frame_number, joints_of, stack_joints
+from pose_extract.formats.parsing import (
+    box_from_size,
+    finite_joints,
+    frame_number,
+    joints_of,
+    short,
+    stack_joints,
+)
+from pose_extract.formats.picture_rows import Clips, PictureRows
 from pose_extract.tracks.records import ClipTracks
 
 _NO_BOX = np.full(4, np.nan)
@@ -36,15 +46,17 @@ def find(path: Path) -> list[Path]:
 
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
-    """The clip of a file; of results, one for each folder that its ``image_id`` names."""
+    """The clip of a file; of results and pictures, one for each clip that the pictures' names tell of."""
     with JsonItems(part) as items:
         people = iter(items)
         first = next(people, None)
         if first is not None and isinstance(first[1], dict) and "image_id" in first[1]:
             clips = _results(part, first, people)
+        elif first is not None and _of_picture(*first):
+            clips = _pictures(part, first, people)
         else:
             clips = _tracked(part, first, people)
-    for name, rows in clips.items():
+    for name, (rows, frames) in clips.items():
         yield make_clip(
             rows,
             ClipSource(
@@ -53,44 +65,68 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
                 format_name="alphapose",
                 fps=options.rate(),
                 frame_size=options.size(),
+                frame_count=frames - (options.first_frame or 0),
             ),
             options,
         )
 
 
-def _results(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
-    clips: dict[str, Rows] = {}
-    item: Any = first
-    while item is not None:
-        index, person = item
+def _results(part: Path, first: Any, people: Iterator[Any]) -> Clips:
+    pictures = PictureRows(part)
+    for index, person in chain([first], people):
         where = f"{part}: [{index}]"
         for key in ("image_id", "keypoints"):
             if not isinstance(person, dict) or key not in person:
                 raise FormatError(f"{where}: expected an object with {key!r}")
-        image = person["image_id"]
-        folder = image.rpartition("/")[0].rpartition("/")[2] if isinstance(image, str) else ""
-        rows = clips.setdefault(folder, Rows())
-        rows.add(
-            frame_number(image, f"{where}['image_id']"),
-            _identity(person.get("idx"), f"{where}['idx']"),
+        _add(
+            pictures,
+            person["image_id"],
+            person,
             joints_of(person["keypoints"], f"{where}['keypoints']"),
-            box_from_size(person.get("box"), f"{where}['box']"),
             where,
         )
-        item = next(people, None)
-    return clips
+    return pictures.clips()
 
 
-def _identity(idx: Any, where: str) -> int | None:
-    """The person's number. Some versions put it into a list, some make it a float."""
-    while isinstance(idx, list) and idx:
-        idx = idx[0]
-    if idx is None or idx == []:
-        return None
-    return frame_number(idx, where)
+def _add(pictures: PictureRows, image: Any, person: dict[str, Any], joints: Any, where: str) -> None:
+    pictures.add(image, person, joints, box_from_size(person.get("box"), f"{where}['box']"), where)
 
 
-def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
+def _of_picture(key: Any, value: Any) -> bool:
+    """Whether an item is a picture -> people, and not a person -> frames."""
+    if isinstance(value, dict):
+        return isinstance(value.get("bodies"), list) or isinstance(value.get("people"), list)
+    if isinstance(value, list) and value:
+        return isinstance(value[0], dict) and "keypoints" in value[0]
+    return value == [] and isinstance(key, str) and not key.isdecimal()
+
+
+def _pictures(part: Path, first: Any, items: Iterator[Any]) -> Clips:
+    """Picture -> people, as ``-forvis`` files and the formats cmu and open have them."""
+    pictures = PictureRows(part)
+    for name, value in chain([first], items):
+        where = f"{part}: [{name!r}]"
+        people = value
+        if isinstance(value, dict):
+            people = value.get("bodies", value.get("people"))
+        if not isinstance(people, list):
+            raise FormatError(f"{where}: expected a list of people, found {short(value)}")
+        pictures.see(name)
+        for i, person in enumerate(people):
+            here = f"{where}[{i}]"
+            keys = ("keypoints", "joints", "pose_keypoints_2d")
+            joints = (
+                next((person[k] for k in keys if k in person), None) if isinstance(person, dict) else None
+            )
+            if joints is None:
+                raise FormatError(
+                    f"{here}: expected an object with {' or '.join(keys)}, found {short(person)}"
+                )
+            _add(pictures, name, person, joints_of(joints, here), here)
+    return pictures.clips()
+
+
+def _tracked(part: Path, first: Any, people: Iterator[Any]) -> Clips:
     rows = Rows()
     item: Any = first
     while item is not None:
@@ -100,7 +136,7 @@ def _tracked(part: Path, first: Any, people: Iterator[Any]) -> dict[str, Rows]:
         for person, frames in persons:
             _add_person(rows, person, frames, f"{part}: [{person!r}]")
         item = next(people, None)
-    return {"": rows}
+    return {"": (rows, 0)}
 
 
 def _add_person(rows: Rows, person: str | int, frames: Any, where: str) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
+from pose_extract.formats.identities import believed, numbered
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import boxes_around, clip_name, skeleton_of
+from pose_extract.formats.report import ReadReport
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracking import PeopleTracker
 from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
@@ -24,6 +26,9 @@ MOST_FRAMES = 10_000_000
 _MOST_PEOPLE = 1000  # in a frame: following more would ask for all memory
 _MOST_PIXELS = 1e6
 _BLOCK = 4096  # rows that are worked on at once, so that they stay in the processor's cache
+_FEW_PIXELS = 8
+_BEYOND = 0.25  # of the frame's sides: joints that are guessed lie a little outside
+_MOST_BEYOND = 0.2  # share of joints farther out than that
 _NO_BOX = np.full(4, np.nan, np.float32).tobytes()
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
@@ -94,6 +99,27 @@ class Rows:
         else:
             self._boxes += np.clip(boxes, -1e9, 1e9).astype(np.float32).tobytes()
 
+    def divided(self, clip: Sequence[str], frame: Sequence[int]) -> dict[str, Rows]:
+        """The rows by clip, given the clip and the frame that each of their frame numbers stands for."""
+        frames, keypoints, boxes = self.arrays()
+        names = list(dict.fromkeys(clip))
+        if len(names) == 1:  # without a copy
+            frames[:] = np.array(frame, np.int64)[frames]
+            return {names[0]: self}
+        place = {name: number for number, name in enumerate(names)}
+        of_row = np.array([place[name] for name in clip], np.int64)[frames] if len(clip) else frames
+        new = np.array(frame, np.int64)[frames] if len(clip) else frames
+        out: dict[str, Rows] = {}
+        for number, name in enumerate(names):
+            rows = np.flatnonzero(of_row == number)
+            part = out[name] = Rows()
+            part.joints, part.size = self.joints, self.size
+            part.people = [self.people[row] for row in rows.tolist()]
+            part._frame += new[rows].tobytes()
+            part._keypoints += keypoints[rows].tobytes()
+            part._boxes += boxes[rows].tobytes()
+        return out
+
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Frames (M,), keypoints (M, V, C) and boxes (M, 4); changing them changes the rows."""
         keypoints = np.frombuffer(self._keypoints, np.float32).reshape(len(self), self.joints, self.size)
@@ -118,6 +144,7 @@ class ClipSource:
         first_frame: the format's usual number of the first frame.
         frame_count: least number of frames, if the file tells.
         facts: what else the file tells, for the provenance.
+        scaled: whether coordinates that the format has as shares of the frame are pixels already.
     """
 
     where: Path
@@ -129,14 +156,16 @@ class ClipSource:
     first_frame: int = 0
     frame_count: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    scaled: bool = False
 
 
 def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTracks:
     """Put a clip's rows into a record; ``rows`` is used up.
 
     A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks are drawn
-    around the joints; rows without a joint and without a box are dropped. Of several rows of one person in one frame,
-    the one with the most confidence stays. Where somebody has no id, people are followed by our own tracker.
+    around the joints; rows without a joint and without a box are dropped. Who has no id, or one that is none
+    (`identities.believed`), is followed by our own tracker. The provenance has a `ReadReport`: what was read is what is
+    kept and what is left out.
 
     Raises:
         FormatError: a frame number or coordinate is out of all bounds, or no skeleton has so many joints.
@@ -152,13 +181,10 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
         raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {rows.joints}")
     joints = joints[:, : skeleton.num_joints]
     above = _settle(joints, options.confidence_scale)
-    least, most = (f.reduce(joints, axis=None, initial=0.0) for f in (np.fmin, np.fmax))
-    if least < -_MOST_PIXELS or most > _MOST_PIXELS:
-        row = int((np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2)).argmax())
-        raise FormatError(
-            f"{where}: expected coordinates within {_MOST_PIXELS:.0f}, found {np.nanmax(np.abs(joints[row])):g} in "
-            f"frame {frames[row] + start}"
-        )
+    if options.normalised and not source.scaled:
+        joints[..., :2] *= source.frame_size
+        corners[:] *= np.tile(np.array(source.frame_size, np.float32), 2)
+    _check_place(joints, frames + start, source)
     drawn = (np.abs(corners) <= 10 * _MOST_PIXELS).all(axis=1) & (corners[:, 2:] >= corners[:, :2]).all(
         axis=1
     )
@@ -166,27 +192,40 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
     for some in np.array_split(bare, len(bare) // _BLOCK + 1):
         corners[some] = boxes_around(joints[some])
     keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
+    report = ReadReport(poses=len(rows), confidences_cut=above)
     people = rows.people
     if len(keep) < len(rows):
         frames, joints, corners = frames[keep], joints[keep], corners[keep]
         people = [people[row] for row in keep.tolist()]
+        report.leave_out("without a joint and a box", len(rows) - len(keep))
     count = max(source.frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
     if count > MOST_FRAMES:
         raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
     imported: dict[str, Any] = {"format": source.format_name, **source.facts}
-    if len(keep) < len(rows):
-        imported["rows_without_joints"] = len(rows) - len(keep)
-    if above:
-        imported["confidences_above_1"] = above
-    if None in people:
+    known = believed(frames, people)
+    unknown = np.flatnonzero([person is None for person in known])
+    tracks = numbered([person for person in known if person is not None])
+    if len(unknown):
         imported["followed"] = "by boxes and joints"
-        frames, tracks, joints, corners = _follow(
-            frames, joints, corners, source.fps, source.frame_size, skeleton, options, count
+        at, made, found, around = _follow(
+            frames[unknown],
+            joints[unknown],
+            corners[unknown],
+            source.fps,
+            source.frame_size,
+            skeleton,
+            options,
+            count,
         )
-        imported["rows_not_followed"] = len(people) - len(frames)
-    else:
-        tracks = _numbered(people)
-    order = _order(frames, tracks, joints)
+        report.leave_out("seen too briefly to be followed", len(unknown) - len(at))
+        report.ids_made = len(at)
+        report.ids_refused = sum(people[row] is not None for row in unknown.tolist())
+        rest = np.flatnonzero([person is not None for person in known])
+        made = made + np.int32(tracks.max(initial=0))
+        frames, joints = np.concatenate([frames[rest], at]), np.concatenate([joints[rest], found])
+        tracks, corners = np.concatenate([tracks, made]), np.concatenate([corners[rest], around])
+    imported["report"] = report.as_json(kept=len(frames))
+    order = np.lexsort((tracks, frames))
     return ClipTracks(
         clip=clip,
         skeleton=skeleton.name,
@@ -199,21 +238,6 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
         boxes=corners[order],
         provenance={"source": str(where), "import": imported},
     )
-
-
-def _order(
-    frames: NDArray[np.int64], tracks: NDArray[np.int32], joints: NDArray[np.float32]
-) -> NDArray[np.intp]:
-    """Rows by frame, then by track; of several of one person in one frame, the one with the most confidence."""
-    order = np.lexsort((tracks, frames))
-
-    def same_as_before() -> NDArray[np.bool_]:
-        return (np.diff(frames[order]) == 0) & (np.diff(tracks[order]) == 0)
-
-    if same_as_before().any():
-        order = np.lexsort((-joints[..., -1].sum(1), tracks, frames))
-        order = order[np.concatenate([[True], ~same_as_before()])]
-    return order
 
 
 def _counted(frames: NDArray[np.int64], start: int, where: Path) -> NDArray[np.int64]:
@@ -245,13 +269,34 @@ def _settle(keypoints: NDArray[np.float32], scale: float) -> int:
     return above
 
 
-def _numbered(people: Sequence[Any]) -> NDArray[np.int32]:
-    """Ids from 1. Whole numbers from 1 stay as they are, from 0 they grow by 1; others are counted as they come."""
-    if set(map(type, people)) <= {int} and 0 <= min(people, default=0) <= max(people, default=0) < 2**31 - 1:
-        ids = np.array(people, np.int32).reshape(-1)
-        return ids + np.int32(1) if ids.min(initial=1) == 0 else ids
-    place: dict[Any, int] = {}
-    return np.array([place.setdefault(p, len(place) + 1) for p in people], np.int32)
+def _check_place(joints: NDArray[np.float32], frames: NDArray[np.int64], source: ClipSource) -> None:
+    """Raise FormatError if joints are no pixels of the frame."""
+    least, most = (f.reduce(joints, axis=None, initial=0.0) for f in (np.fmin, np.fmax))
+    if least < -_MOST_PIXELS or most > _MOST_PIXELS:
+        row = int((np.abs(joints[..., :-1]) > _MOST_PIXELS).any(axis=(1, 2)).argmax())
+        raise FormatError(
+            f"{source.where}: expected coordinates within {_MOST_PIXELS:.0f}, found {np.nanmax(np.abs(joints[row])):g} "
+            f"in frame {frames[row]}"
+        )
+    if not len(joints) or joints.shape[2] != 3 or source.scaled:  # joints in space are no pixels
+        return
+    xy, seen = joints[..., :2], joints[..., 2] > 0
+    if not seen.any():
+        return
+    size = np.array(source.frame_size, np.float32)
+    if min(source.frame_size) > _FEW_PIXELS and np.abs(xy[seen]).max() <= _FEW_PIXELS / 4:
+        raise FormatError(
+            f"{source.where}: all joints lie within {_FEW_PIXELS // 4} pixels; if these are shares of the frame, "
+            "say so with --normalised"
+        )
+    beyond = ((xy < -_BEYOND * size) | (xy > (1 + _BEYOND) * size)).any(axis=2) & seen
+    share = beyond.sum() / seen.sum()
+    if share > _MOST_BEYOND:
+        width, height = np.ceil(np.nanmax(xy[seen], axis=0)).astype(int).tolist()
+        raise FormatError(
+            f"{source.where}: {share:.0%} of the joints lie outside the frame of {source.frame_size[0]}x"
+            f"{source.frame_size[1]} pixels, they reach to {width}x{height}; is --frame-size right?"
+        )
 
 
 def _follow(

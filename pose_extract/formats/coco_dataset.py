@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
+from pose_extract.formats.identities import identity_of
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import box_from_size, frame_number, joints_of, numbers, skeleton_of
 from pose_extract.skeletons import POSETRACK17, Skeleton
@@ -129,10 +130,10 @@ def _clip(
             joints = _joints(person, where)
             if len(joints) != skeleton.num_joints:
                 raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {len(joints)}")
-            identity = person.get("track_id")
+            identity = identity_of(person)
             rows.add(
                 start if number < 0 else number,
-                identity if isinstance(identity, (int, str)) else None,
+                identity,
                 joints,
                 box_from_size(person.get("bbox") or None, f"{where}['bbox']"),
                 where,

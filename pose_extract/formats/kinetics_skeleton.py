@@ -86,6 +86,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             first_frame=1,
             frame_count=max(0, min(last - start + 1, MOST_FRAMES)),
             facts=facts,
+            scaled=True,
         ),
         options,
     )

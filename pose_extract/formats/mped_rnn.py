@@ -5,6 +5,7 @@ COCO's 17 joints in pixels, frames from 0, no confidence: a joint at (0, 0) is m
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -21,16 +22,27 @@ from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, finite_joints, skeleton_of
 from pose_extract.tracks.records import ClipTracks
 
+logger = logging.getLogger(__name__)
+
 
 def find(path: Path) -> list[Path]:
-    """Every folder of persons' files."""
+    """Every folder of persons' files; but not the release's camera ``00``, which holds all the others again."""
     folder = path.parent if path.is_file() else path
     found = sorted({file.parent for file in folder.rglob("*.csv")})
     if not found:
         raise FormatError(
             f"{path}: expected folders <camera>/<clip> with a file <person>.csv for each person"
         )
-    return found
+    cameras = {clip.parent for clip in found}
+    again = {
+        camera
+        for camera in cameras
+        if camera.name == "00"
+        and any(c.parent == camera.parent and c.name.isdigit() and c != camera for c in cameras)
+    }
+    for camera in sorted(again):
+        logger.warning("%s: left out, it holds the other cameras' people again", camera)
+    return [clip for clip in found if clip.parent not in again]
 
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:

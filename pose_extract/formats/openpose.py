@@ -23,10 +23,11 @@ from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, mak
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, finite_joints, joints_of, skeleton_of
+from pose_extract.formats.picture_names import clip_of, read_names
 from pose_extract.skeletons import BODY25
 from pose_extract.tracks.records import ClipTracks
 
-_NAME = re.compile(r"(?P<video>.*?)[_.-]?(?P<frame>\d+)([_-]keypoints|[_-]pose)?$")
+_ENDING = re.compile(r"[_-](keypoints|pose)$")
 
 
 def find(path: Path) -> list[Path]:
@@ -43,15 +44,21 @@ def find(path: Path) -> list[Path]:
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatError]:
     """The clips of a folder; a damaged frame is reported and left out, as if nobody had been seen in it."""
-    videos: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    named: dict[str, Path] = {}
     for file in sorted(part.glob("*.json")) if part.is_dir() else [part]:
-        match = _NAME.fullmatch(file.stem)
-        if match is None or len(match["frame"]) > 18:
+        name = _ENDING.sub("", file.stem)
+        if re.search(r"\d", name) is None or re.search(r"\d{19}", name):
             yield FormatError(
                 f"{file}: expected a name with the frame's number, <video>_<frame>_keypoints.json"
             )
             continue
-        videos[match["video"]].append((int(match["frame"]), file))
+        named[name] = file
+    videos: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    for picture, file in zip(read_names(list(named), str(part)), named.values(), strict=True):
+        videos[picture.clip].append((picture.frame, file))
+    if len(videos) == 1:  # the name of the video is in that of its files, if in nothing else
+        [frames] = videos.values()
+        videos = {clip_of(next(iter(named)), frames[0][0]): frames}
     for video, frames in videos.items():
         yield from _read_video(part, video or part.resolve().name, sorted(frames), options)
 
@@ -69,8 +76,6 @@ def _read_video(
             if len({len(joints) for _, joints in found}) > 1:
                 raise FormatError(f"{file}: expected people of one number of joints")
             poses = np.array([joints for _, joints in found])
-            if options.normalised and found:
-                poses[..., :2] *= size
             rows.extend([number] * len(found), [person for person, _ in found], poses, None, str(file))
         except FormatError as error:
             yield error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def numbers(values: Any, where: str) -> NDArray[np.float64]:
                 return array.astype(np.float64)
     except (ValueError, OverflowError, RecursionError):
         pass
-    raise FormatError(f"{where}: expected a list of numbers, found {_short(values)}")
+    raise FormatError(f"{where}: expected a list of numbers, found {short(values)}")
 
 
 def joints_of(values: Any, where: str) -> NDArray[np.float64]:
@@ -90,7 +91,7 @@ def box_from_size(values: Any, where: str) -> NDArray[np.float64]:
         return np.full(4, np.nan)
     box = numbers(values, where)
     if box.shape != (4,):
-        raise FormatError(f"{where}: expected x, y, width, height, found {_short(values)}")
+        raise FormatError(f"{where}: expected x, y, width, height, found {short(values)}")
     box[2:] += box[:2]
     return box
 
@@ -135,9 +136,23 @@ def frame_number(name: Any, where: str) -> int:
         found = re.findall(r"\d{1,18}", name.rsplit("/", 1)[-1].split(".")[0])
         if found:
             return int(found[-1])
-    raise FormatError(f"{where}: expected a frame's number or a name that has one, found {_short(name)}")
+    raise FormatError(f"{where}: expected a frame's number or a name that has one, found {short(name)}")
 
 
-def _short(value: Any) -> str:
-    text = repr(value[:3] if isinstance(value, (list, str)) and len(value) > 3 else value)
+def short(value: Any) -> str:
+    """A foreign value as text that fits into a message, however large it is."""
+    if isinstance(value, str):
+        value = value[:200]
+    elif isinstance(value, (list, tuple, dict)):
+        return _Brief().repr(value)
+    text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Brief(reprlib.Repr):
+    """Three items of each list, two lists deep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = 3
+        self.maxlevel, self.maxstring, self.maxlong = 2, 60, 40

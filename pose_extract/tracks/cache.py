@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
 from pose_extract.files import folder_beside, writing
-from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.records import ClipTracks, PoseDetections
 
 FORMAT = "gepc-tracks"
@@ -222,7 +221,7 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
         return ClipTracks(
             clip=str(header["clip"]),
             skeleton=str(header["skeleton"]),
-            fps=clip_rate(members["time_s"], float(header["fps"])),
+            fps=float(header["fps"]),
             frame_size=(int(width), int(height)),
             provenance=dict(header["provenance"]),
             features=vectors if features else None,

@@ -27,7 +27,7 @@ def usual_rate(time_s: NDArray[np.float64]) -> float | None:
     steps = steps[steps > 0]
     if not len(steps):
         return None
-    median = float(np.median(steps))
+    median = float(np.sort(steps)[(len(steps) - 1) // 2])  # one of them: the mean of two may be near neither
     return 1 / float(np.mean(steps[(steps >= median / _USUAL) & (steps <= median * _USUAL)]))
 
 

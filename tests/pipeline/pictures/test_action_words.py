@@ -106,7 +106,7 @@ def test_a_name_that_is_no_pictures_is_an_error_that_says_which_are(tmp_path):
     with pytest.raises(OutputError, match=r"\.png"):
         write_words(tmp_path / "words.xyz", model_of({}))
     with pytest.raises(OutputError, match=r"\.png"):
-        Outputs(tmp_path / "s.csv", plot=tmp_path / "plot.mp4").check(None)
+        Outputs(tmp_path / "s.csv", plot=tmp_path / "plot.mp4").check()
 
 
 def test_a_model_without_typical_windows_says_what_to_do(tmp_path):

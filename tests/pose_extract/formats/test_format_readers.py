@@ -266,7 +266,7 @@ def test_mped_rnn_joints_at_zero_are_missing_and_rows_of_nothing_else_go(tmp_pat
     clip = read_one("mped-rnn", tmp_path)
     assert pairs(clip) == [(4, 1)]
     np.testing.assert_array_equal(clip.keypoints[0, :, 2], [0] * 16 + [1])
-    assert clip.provenance["import"]["rows_without_joints"] == 1
+    assert clip.provenance["import"]["report"]["left_out"] == {"without a joint and a box": 1}
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_confidences_end_up_between_0_and_1(tmp_path):
     path = one_person(tmp_path, (1, 1, 3.0), (1, 1, -0.2), (1, 1, 6.0))
     clip = read_one("alphapose", path)
     np.testing.assert_allclose(clip.keypoints[0, :3, 2], (1, 0, 1))
-    assert clip.provenance["import"]["confidences_above_1"] == 2
+    assert clip.provenance["import"]["report"]["confidences_cut"] == 2
     scaled = read_one("alphapose", path, confidence_scale=6.0)
     np.testing.assert_allclose(scaled.keypoints[0, :3, 2], (0.5, 0, 1))
 
@@ -403,14 +403,15 @@ def test_joints_that_are_no_numbers_are_missing_and_negative_ones_stay(tmp_path)
     assert np.isfinite(clip.boxes).all()
 
 
-def test_of_two_rows_of_a_person_in_a_frame_the_surer_one_stays(tmp_path):
+def test_an_id_that_is_twice_in_a_frame_is_none_and_no_pose_is_lost(tmp_path):
     weak, sure = ([9.0, 9.0, c] * 17 for c in (0.2, 0.8))
     content = {
         "1": [{"0000": {"keypoints": weak}}, {"0000": {"keypoints": sure}}, {"0000": {"keypoints": weak}}]
     }
     clip = read_one("alphapose", save(tmp_path / "c.json", content))
-    assert len(clip) == 1
-    assert clip.keypoints[0, 0, 2] == np.float32(0.8)
+    assert len(clip) == 3
+    report = clip.provenance["import"]["report"]
+    assert (report["poses"], report["kept"], report["ids_made"], report["ids_refused"]) == (3, 3, 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +429,7 @@ def test_people_who_are_seen_once_cannot_be_followed_and_are_counted(tmp_path):
     ]
     clip = read_one("alphapose", save(tmp_path / "c.json", content))
     assert (len(clip), clip.frame_count) == (10, 21)
-    assert clip.provenance["import"]["rows_not_followed"] == 1
+    assert clip.provenance["import"]["report"]["left_out"] == {"seen too briefly to be followed": 1}
 
 
 def test_frames_before_the_first_and_beyond_all_bounds_are_refused(tmp_path):

@@ -66,6 +66,11 @@ def test_timestamps_rounded_to_milliseconds_have_the_rate_they_were_rounded_from
     assert usual_rate(np.round(np.arange(3000) * 1001 / 30000, 3)) == pytest.approx(30000 / 1001, rel=1e-4)
 
 
+@pytest.mark.parametrize("time_s", [[0.0, 1.0, 5.0], [0.0, 4.0, 5.0], [0.0, 0.1, 9.0, 9.1, 500.0]])
+def test_few_frames_with_holes_have_a_rate(time_s):
+    assert np.isfinite(usual_rate(np.array(time_s)))
+
+
 def test_the_example_of_a_motion_triggered_recording():
     time_s = times_of([(250, 600.0), (250, 1.0)], 25.0)
     assert (len(time_s) - 1) / time_s[-1] < 1  # what the mean rate would be
