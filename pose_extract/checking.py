@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
         ConfigError: names the key, what was expected and the nearest known key.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"config: {where or 'top level'}: expected keys and values, got {values!r}")
+        raise ConfigError(f"config: {where or 'top level'}: expected keys and values, got {short(values)}")
     hints = typing.get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     arguments = {}
@@ -31,7 +31,7 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            raise ConfigError(f"config: unknown key {path!r}{hint}")
+            raise ConfigError(f"config: unknown key {short(path)}{hint}")
         arguments[key] = _convert(hints[key], value, path)
     try:
         return cls(**arguments)
@@ -74,14 +74,14 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         if value in typing.get_args(kind):
             return value
         raise ConfigError(
-            f"config: {path}: expected one of {', '.join(map(str, typing.get_args(kind)))}, got {value!r}"
+            f"config: {path}: expected one of {', '.join(map(str, typing.get_args(kind)))}, got {short(value)}"
         )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     name = getattr(kind, "__name__", str(kind))
-    raise ConfigError(f"config: {path}: expected {name}, got {value!r}")
+    raise ConfigError(f"config: {path}: expected {name}, got {short(value)}")
 
 
 def expect_between(
@@ -115,7 +115,7 @@ def expect_between(
             want = f"{'above' if above else 'at least'} {low:g} and {'below' if below else 'up to'} {high:g}"
         else:
             want = f"{low:g} to {high:g}"
-        raise ConfigError(f"config: {section}.{key}: expected a number {want}, got {value!r}")
+        raise ConfigError(f"config: {section}.{key}: expected a number {want}, got {short(value)}")
 
 
 def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:
@@ -123,4 +123,4 @@ def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:
     if value not in options:
         near = difflib.get_close_matches(value, options, 1, 0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"config: {where}: expected one of {', '.join(options)}, got {value!r}{hint}")
+        raise ConfigError(f"config: {where}: expected one of {', '.join(options)}, got {short(value)}{hint}")

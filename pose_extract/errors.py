@@ -1,5 +1,10 @@
 """The errors that reach a user; the command line prints the message and exits with the code."""
 
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
 
 class GepcError(Exception):
     """Says what was expected, what was found and what to do about it. Never shown with a traceback."""
@@ -71,3 +76,22 @@ class BusyError(GepcError):
     """Another process is at work on the same thing, and the command was not to wait for it."""
 
     exit_code = 12
+
+
+def short(value: Any) -> str:
+    """A foreign value as text that fits into a message, however large it is."""
+    if isinstance(value, str):
+        value = value[:200]
+    elif isinstance(value, (list, tuple, dict)):
+        return _Brief().repr(value)
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Brief(reprlib.Repr):
+    """Three items of each list, two lists deep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = 3
+        self.maxlevel, self.maxstring, self.maxlong = 2, 60, 40

@@ -32,6 +32,7 @@ STANDARD_OUTPUT = Path("-")
 _ENDING = ".gepc-part"
 _NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
 _SCRATCH = "gepc-"
+_BUNDLE = "card.json"  # tells a model's folder
 
 
 @contextmanager
@@ -180,10 +181,11 @@ def check_outputs(outputs: Sequence[tuple[str, Path]], inputs: Sequence[tuple[st
 
     Args:
         outputs: what each is, and its path.
-        inputs: what each is, and its path: a file, or a folder all of which is an input; None is passed over.
+        inputs: what each is, and its path: a file, or a folder whose files are inputs; None is passed over.
 
     Raises:
-        OutputError: an output is an input, lies in a folder that is one, or two outputs are the same file.
+        OutputError: an output is an input, or would overwrite a file in a folder that is one or be added to a model's
+            bundle; or two outputs are the same file.
     """
     seen: dict[Path, str] = {}
     for what, path in outputs:
@@ -202,7 +204,7 @@ def check_outputs(outputs: Sequence[tuple[str, Path]], inputs: Sequence[tuple[st
             if given is None:
                 continue
             place = Path(os.path.realpath(given))
-            within = place.is_dir() and place in real.parents
+            within = place in real.parents and (real.is_file() or (place / _BUNDLE).is_file())
             if real == place or within or _same_file(real, place):
                 where = f"{path} lies in {given}, which" if within else f"{path}"
                 raise OutputError(f"{where} is the {name}; name another file for the {what}")

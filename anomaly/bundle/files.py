@@ -25,7 +25,7 @@ from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.marked_threshold import MarkedThreshold, marked_from_json
 from anomaly.scoring.model import Model
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
-from pose_extract.errors import ConfigError, ModelError, OutputError
+from pose_extract.errors import ConfigError, ModelError, OutputError, short
 from pose_extract.files import folder_beside, previous_of, swap_folders, write_atomically
 
 FORMAT, VERSION = "gepc-bundle", 5
@@ -213,8 +213,8 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not the card of a model bundle; train again")
     if card.get("version") != VERSION:
         raise ModelError(
-            f"{path.parent} has bundle version {card.get('version')!r}, this program reads version {VERSION}: train "
-            "again, or use the program's version that made it"
+            f"{path.parent} has bundle version {short(card.get('version'))}, this program reads version {VERSION}: "
+            "train again, or use the program's version that made it"
         )
     return card
 

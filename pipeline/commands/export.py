@@ -80,7 +80,8 @@ def _check(args: argparse.Namespace, paths: list[Path]) -> None:
     """Refuse to write into what is read: a clip's file is named after it, in the folder."""
     from pose_extract.files import check_outputs
 
-    folders = {path.parent for path in paths}
+    writes_npz = args.format == "gepc" and args.kind != "json"
+    folders = {path.parent for path in paths} if writes_npz else set()
     check_outputs(
         [("export", args.out)],
         [

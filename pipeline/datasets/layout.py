@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pipeline.settings.dataset import DatasetSettings
-from pose_extract.errors import FormatError, UsageError
+from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.formats.base import get_format
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.ntu import parse_name
@@ -133,6 +133,6 @@ def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
                 if listed
                 else f"{part}: the name's action (A…)"
             )
-            raise FormatError(f"{where}: expected the number of the clip's action, found {action!r:.40}")
+            raise FormatError(f"{where}: expected the number of the clip's action, found {short(action)}")
         actions[clip_of(part)] = action
     return actions

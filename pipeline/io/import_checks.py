@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import FormatError, UsageError
+from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.tracks.records import ClipTracks
 
 _MOST_SIDE, _MOST_PIXELS = 100_000, 1e6
@@ -69,7 +69,7 @@ def read_frame_counts(path: Path) -> Mapping[str, int]:
                 except (TypeError, ValueError):
                     raise FormatError(
                         f"{path}: line {table.line_num}: expected clip,frames with a whole number of frames, "
-                        f"found {row['clip']!r:.60},{row['frames']!r:.60}"
+                        f"found {short(row['clip'])},{short(row['frames'])}"
                     ) from None
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.labels.mat_files import read_cells
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 
 Mask = NDArray[np.bool_]
 Times = Mapping[str, NDArray[np.float64]]
@@ -46,7 +46,7 @@ def read_intervals(path: Path, clips: Times, others: bool = False) -> dict[str, 
     rows = _read_rows(path)
     columns = next((c for c in _COLUMNS if set(c) <= set(rows[0][1])), None)
     if "clip" not in rows[0][1] or columns is None:
-        raise FormatError(f"{path}: {_COLUMNS_TEXT}; found {','.join(rows[0][1])!r:.200}")
+        raise FormatError(f"{path}: {_COLUMNS_TEXT}; found {short(','.join(rows[0][1]))}")
     stretches: dict[str, list[tuple[int, int, int]]] = {}
     for line, row in rows[1:]:
         where = f"{path}: line {line}"
@@ -59,7 +59,7 @@ def read_intervals(path: Path, clips: Times, others: bool = False) -> dict[str, 
         if clip not in clips:
             if others:
                 continue
-            raise FormatError(f"{where}: there is no clip {clip!r:.80}; there are {_some(clips)}")
+            raise FormatError(f"{where}: there is no clip {short(clip)}; there are {_some(clips)}")
         start, end = (_seconds if columns[0] == "start_s" else _frames)(columns, entry, clips[clip], where)
         stretches.setdefault(clip, []).append((start, end, line))
     masks = {clip: np.zeros(len(times), np.bool_) for clip, times in clips.items()}
@@ -102,7 +102,7 @@ def _frames(
     for column in columns:
         if not re.fullmatch(r"\d{1,9}", entry[column]):
             raise FormatError(
-                f"{where}: {column}: expected a frame number from 0, found {entry[column]!r:.40}"
+                f"{where}: {column}: expected a frame number from 0, found {short(entry[column])}"
             )
     start, end = int(entry[columns[0]]), int(entry[columns[1]])
     inclusive = columns[1] == "last_frame"
@@ -142,7 +142,7 @@ def _time(text: str, where: str) -> float:
         seconds = sum(60**i * float(part) for i, part in enumerate(reversed(text.split(":"))))
         if math.isfinite(seconds):
             return seconds
-    raise FormatError(f"{where}: expected seconds from 0, or minutes:seconds, found {text!r:.40}")
+    raise FormatError(f"{where}: expected seconds from 0, or minutes:seconds, found {short(text)}")
 
 
 def _some(clips: Times) -> str:
@@ -206,7 +206,7 @@ def _object_frames(file: Path) -> list[tuple[int, int]]:
             numbers = []
         if len(numbers) < 3 or not all(0 <= n < 1e9 and n == int(n) for n in numbers[1:3]):
             raise FormatError(
-                f"{where}: expected object, first frame, last frame, found {','.join(values)!r:.60}"
+                f"{where}: expected object, first frame, last frame, found {short(','.join(values))}"
             )
         if numbers[2] < numbers[1]:
             raise FormatError(f"{where}: last frame {numbers[2]:g} comes before the first, {numbers[1]:g}")

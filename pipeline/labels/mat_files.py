@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 
 _MOST_BYTES = 512 << 20  # of a file
 _MOST_MEMORY = 4 << 30  # of the process; a small file can claim to hold any amount
@@ -113,7 +113,7 @@ def _read(file: Path, name: str) -> Iterator[Cell]:
     kinds = {variable: kind for variable, _, kind in whosmat(file, appendmat=False)}
     if kinds.get(name) != "cell":
         found = ", ".join(f"{variable} ({kind})" for variable, kind in kinds.items())
-        raise FormatError(f"expected a cell array {name}, found {found!r:.200}")
+        raise FormatError(f"expected a cell array {name}, found {short(found)}")
     for i, item in enumerate(loadmat(file, variable_names=[name], appendmat=False)[name].ravel()):
         if not isinstance(item, np.ndarray) or item.dtype.kind not in "biuf":
             raise FormatError(f"{name}{{{i + 1}}}: expected numbers, found {type(item).__name__}")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pose_extract.errors import FormatError, UsageError
+from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.files import write_atomically
 from pose_extract.formats.json_files import load_json
 
@@ -79,11 +79,11 @@ def read_marks(path: Path) -> list[Mark]:
             )
         if data.get("version") != VERSION:
             raise FormatError(
-                f"{path}: marks of version {data.get('version')!r:.40}, this program reads version {VERSION}"
+                f"{path}: marks of version {short(data.get('version'))}, this program reads version {VERSION}"
             )
         marks = data.get("marks")
         if not isinstance(marks, list):
-            raise FormatError(f"{path}: ['marks']: expected a list, found {marks!r:.60}")
+            raise FormatError(f"{path}: ['marks']: expected a list, found {short(marks)}")
         found = [(f"{path}: ['marks'][{i}]", mark) for i, mark in enumerate(marks)]
     if len(found) > _MOST_MARKS:
         raise FormatError(f"{path}: {len(found)} marks, expected at most {_MOST_MARKS}; split the file")
@@ -143,7 +143,7 @@ def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
         if missing:
             raise FormatError(
                 f"{path}: expected the columns {','.join(COLUMNS)}, but {', '.join(missing)} is missing; found "
-                f"{','.join(header)!r:.120}"
+                f"{short(','.join(header))}"
             )
         rows = []
         for cells in table:
@@ -164,12 +164,12 @@ def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _mark(row: Any, where: str) -> Mark:
     if not isinstance(row, dict):
-        raise FormatError(f"{where}: expected an object, found {row!r:.60}")
+        raise FormatError(f"{where}: expected an object, found {short(row)}")
     clip, verdict = row.get("clip"), row.get("verdict")
     if not isinstance(clip, str) or not clip:
-        raise FormatError(f"{where}: ['clip']: expected the name of a clip, found {clip!r:.60}")
+        raise FormatError(f"{where}: ['clip']: expected the name of a clip, found {short(clip)}")
     if verdict not in (RIGHT, FALSE):
-        raise FormatError(f"{where}: ['verdict']: expected '{RIGHT}' or '{FALSE}', found {verdict!r:.60}")
+        raise FormatError(f"{where}: ['verdict']: expected '{RIGHT}' or '{FALSE}', found {short(verdict)}")
     start_frame, end_frame = (int(_number(row, name, where, whole=True)) for name in COLUMNS[2:4])
     start_s, end_s, peak_s = (_number(row, name, where) for name in COLUMNS[4:7])
     if start_frame < 0 or end_frame <= start_frame:
@@ -200,5 +200,5 @@ def _number(row: dict[str, Any], name: str, where: str, whole: bool = False) -> 
             raise ValueError
     except (ValueError, OverflowError):
         kind = "a whole number" if whole else "a number"
-        raise FormatError(f"{where}: [{name!r}]: expected {kind}, found {value!r:.60}") from None
+        raise FormatError(f"{where}: [{name!r}]: expected {kind}, found {short(value)}") from None
     return number

@@ -18,7 +18,7 @@ from anomaly.settings import ModelSettings
 from pipeline.events.settings import EventSettings
 from pipeline.settings.dataset import DatasetSettings
 from pose_extract.checking import build
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 from pose_extract.estimators.base import AUTO, ESTIMATORS, known_estimators
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.movenet.settings import MoveNetSettings
@@ -172,7 +172,7 @@ def _read(path: Path, depth: int) -> dict[str, Any]:
     if base is None:
         return config
     if not isinstance(base, str):
-        raise ConfigError(f"{path}: _base_ must be the name or path of one config, got {base!r}")
+        raise ConfigError(f"{path}: _base_ must be the name or path of one config, got {short(base)}")
     return _merge(_read(_locate(base, path.parent), depth + 1), config)
 
 

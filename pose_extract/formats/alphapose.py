@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import FormatError, UsageError
+from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
@@ -30,7 +30,6 @@ from pose_extract.formats.parsing import (
     finite_joints,
     frame_number,
     joints_of,
-    short,
     stack_joints,
 )
 from pose_extract.formats.picture_rows import Clips, PictureRows
@@ -167,7 +166,7 @@ def _add_any(rows: Rows, who: int | str, frames: Any, where: str) -> None:
     numbers, poses, boxes = [], [], []
     for piece in frames if isinstance(frames, list) else [frames]:
         if not isinstance(piece, dict):
-            raise FormatError(f"{where}: expected frames (an object or a list of them), found {piece!r:.60}")
+            raise FormatError(f"{where}: expected frames (an object or a list of them), found {short(piece)}")
         for frame, entry in piece.items():
             here = f"{where}[{frame!r}]"
             if isinstance(entry, list) and len(entry) == 1 and isinstance(entry[0], dict):
@@ -175,7 +174,7 @@ def _add_any(rows: Rows, who: int | str, frames: Any, where: str) -> None:
             if isinstance(entry, list):
                 entry = {"keypoints": entry}
             if not isinstance(entry, dict) or "keypoints" not in entry:
-                raise FormatError(f"{here}: expected an object with 'keypoints', found {entry!r:.60}")
+                raise FormatError(f"{here}: expected an object with 'keypoints', found {short(entry)}")
             numbers.append(frame_number(frame, here))
             poses.append(entry["keypoints"])
             boxes.append(

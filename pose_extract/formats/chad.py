@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import FormatError, UsageError
+from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.formats.base import files_in
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
@@ -49,13 +49,13 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
         )
     rows = Rows()
     for number, persons in content.items():
-        where = f"{part}: [{number!r:.30}]"
+        where = f"{part}: [{short(number)}]"
         if not isinstance(persons, dict):
             raise FormatError(
                 f"{where}: expected a dictionary person -> array, found {type(persons).__name__}"
             )
         for person, value in persons.items():
-            here = f"{where}[{person!r:.30}]"
+            here = f"{where}[{short(person)}]"
             rows.add(_whole(number, where), _whole(person, here), _pose(value, here), None, here)
     match = _NAME.fullmatch(part.stem)
     yield make_clip(

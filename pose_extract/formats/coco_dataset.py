@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.identities import identity_of
 from pose_extract.formats.options import ImportOptions
@@ -33,7 +33,7 @@ def read_dataset(
         number = image.get("id")
         if not isinstance(number, (int, str)):
             raise FormatError(
-                f"{part}: ['images'][{i}]: expected a number or name 'id', found {number!r:.60}"
+                f"{part}: ['images'][{i}]: expected a number or name 'id', found {short(number)}"
             )
         by_id[number] = image
     people: dict[Any, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
@@ -42,7 +42,7 @@ def read_dataset(
         image_id = person.get("image_id")
         if not isinstance(image_id, (int, str)) or image_id not in by_id:
             raise FormatError(
-                f"{where}['image_id']: expected the id of one of the images, found {image_id!r:.60}"
+                f"{where}['image_id']: expected the id of one of the images, found {short(image_id)}"
             )
         if person.get("keypoints") and person.get("iscrowd") in (None, 0, False):  # else a box without a pose
             people[image_id].append((where, person))
@@ -106,7 +106,7 @@ def _clips(images: Any, part: Path, videos: dict[Any, str]) -> dict[str, list[tu
             name = group or part.stem
             clips[name] = [
                 (
-                    frame_number(image.get("file_name", image["id"]), f"{part}: image {image['id']!r:.40}"),
+                    frame_number(image.get("file_name", image["id"]), f"{part}: image {short(image['id'])}"),
                     image,
                 )
                 for image in pictures

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import CacheError, FormatError, UsageError
+from pose_extract.errors import CacheError, FormatError, UsageError, short
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import files_in, targets
 from pose_extract.formats.json_files import load_json
@@ -98,19 +98,19 @@ def _from_json(part: Path) -> ClipTracks:
         raise FormatError(f"{part}: expected tracks of gepc-pipeline (an object with 'format': {FORMAT!r})")
     if head.get("version") != FORMAT_VERSION:
         raise FormatError(
-            f"{part}: expected format version {FORMAT_VERSION}, found {head.get('version')!r:.40}. "
+            f"{part}: expected format version {FORMAT_VERSION}, found {short(head.get('version'))}. "
             "Write the file again with this version of the program"
         )
     rows = _expect(part, head, "rows", list)
     frame_size = numbers(_expect(part, head, "frame_size", list), f"{part}: ['frame_size']")
     if frame_size.shape != (2,) or not ((frame_size > 0) & (frame_size <= 1e5)).all():
         raise FormatError(
-            f"{part}: ['frame_size']: expected width and height in pixels, found {head['frame_size']!r:.60}"
+            f"{part}: ['frame_size']: expected width and height in pixels, found {short(head['frame_size'])}"
         )
     columns: dict[str, list[Any]] = {name: [] for name in ("frame", "track", "box", "keypoints", "features")}
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise FormatError(f"{part}: ['rows'][{i}]: expected an object, found {row!r:.60}")
+            raise FormatError(f"{part}: ['rows'][{i}]: expected an object, found {short(row)}")
         for name, values in columns.items():
             if name in row:
                 values.append(row[name])
@@ -153,7 +153,7 @@ def _expect(part: Path, head: dict[str, Any], key: str, kind: Any) -> Any:
     value = head.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise FormatError(f"{part}: [{key!r}]: expected {names}, found {value!r:.60}")
+        raise FormatError(f"{part}: [{key!r}]: expected {names}, found {short(value)}")
     return value
 
 
@@ -167,7 +167,7 @@ def _shape(part: Path, head: dict[str, Any], key: str) -> tuple[int, ...]:
         or len(shape) != 2
         or not all(isinstance(n, int) and 0 <= n <= 1e5 for n in shape)
     ):
-        raise FormatError(f"{part}: [{key!r}]: expected two whole numbers, found {shape!r:.60}")
+        raise FormatError(f"{part}: [{key!r}]: expected two whole numbers, found {short(shape)}")
     return tuple(shape)
 
 
@@ -189,6 +189,6 @@ def _whole(part: Path, values: list[Any], name: str) -> NDArray[np.int32]:
     for i, value in enumerate(values):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
             raise FormatError(
-                f"{part}: ['rows'][{i}][{name!r}]: expected a whole number, found {value!r:.60}"
+                f"{part}: ['rows'][{i}][{name!r}]: expected a whole number, found {short(value)}"
             )
     return np.array(values, np.int32)

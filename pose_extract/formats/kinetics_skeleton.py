@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
@@ -38,7 +38,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     content = load_json(part)
     frames = content.get("data") if isinstance(content, dict) else None
     if not isinstance(frames, list):
-        raise FormatError(f"{part}: expected an object with a list 'data', found {content!r:.60}")
+        raise FormatError(f"{part}: expected an object with a list 'data', found {short(content)}")
     size = options.size(_SIZE)
     rows = Rows()
     for i, entry in enumerate(frames):
@@ -48,7 +48,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             raise FormatError(f"{where}: expected an object with a whole number 'frame_index'")
         skeletons = entry.get("skeleton")
         if not isinstance(skeletons, list):
-            raise FormatError(f"{where}['skeleton']: expected a list, found {skeletons!r:.60}")
+            raise FormatError(f"{where}['skeleton']: expected a list, found {short(skeletons)}")
         for j, person in enumerate(skeletons):
             here = f"{where}['skeleton'][{j}]"
             if not isinstance(person, dict) or not {"pose", "score"} <= person.keys():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
@@ -103,7 +103,7 @@ def _read_frame(file: Path) -> list[tuple[int | None, Any]]:
     content = load_json(file)
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
-        raise FormatError(f"{file}: expected an object with a list 'people', found {content!r:.60}")
+        raise FormatError(f"{file}: expected an object with a list 'people', found {short(content)}")
     found: list[tuple[int | None, Any]] = []
     for i, person in enumerate(people):
         where = f"{file}: ['people'][{i}]"
@@ -111,7 +111,7 @@ def _read_frame(file: Path) -> list[tuple[int | None, Any]]:
         if isinstance(person, dict):
             values = person.get("pose_keypoints_2d", person.get("pose_keypoints"))
         if values is None:
-            raise FormatError(f"{where}: expected an object with 'pose_keypoints_2d', found {person!r:.60}")
+            raise FormatError(f"{where}: expected an object with 'pose_keypoints_2d', found {short(person)}")
         if values == []:  # only a face or a hand was found
             continue
         joints = joints_of(values, f"{where}['pose_keypoints_2d']")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import reprlib
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 from pose_extract.skeletons import SKELETONS, Skeleton
 
 _MARGIN = 0.1  # of a box around joints, as a share of the joints' extent, on each side
@@ -137,22 +136,3 @@ def frame_number(name: Any, where: str) -> int:
         if found:
             return int(found[-1])
     raise FormatError(f"{where}: expected a frame's number or a name that has one, found {short(name)}")
-
-
-def short(value: Any) -> str:
-    """A foreign value as text that fits into a message, however large it is."""
-    if isinstance(value, str):
-        value = value[:200]
-    elif isinstance(value, (list, tuple, dict)):
-        return _Brief().repr(value)
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-class _Brief(reprlib.Repr):
-    """Three items of each list, two lists deep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxdict = 3
-        self.maxlevel, self.maxstring, self.maxlong = 2, 60, 40

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 from pose_extract.files import complete_or_absent
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.coco_dataset import read_dataset
@@ -34,7 +34,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     content = load_json(part)
     if not isinstance(content, dict):
         raise FormatError(
-            f"{part}: expected an object with 'images' and 'annotations', found {content!r:.60}"
+            f"{part}: expected an object with 'images' and 'annotations', found {short(content)}"
         )
     yield from read_dataset(part, content, "posetrack", options)
 

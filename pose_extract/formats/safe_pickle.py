@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, short
 
 _MOST_BYTES = 256 << 20
 _TYPE = re.compile(r"[<>|=]?([biuf][1248]|b1|f16|O8?|[SU]\d{1,4})")
@@ -32,7 +32,7 @@ class _Type:
 
     def __init__(self, text: Any = "O", *_: Any) -> None:
         if not isinstance(text, str) or not _TYPE.fullmatch(text):
-            raise _Refused(f"the array type {text!r:.40}")
+            raise _Refused(f"the array type {short(text)}")
         self.text = text.lstrip("<>|=")
         self.order = text[0] if text[0] in "<>|=" else "<"
 
@@ -69,7 +69,7 @@ def _array(shape: Any, kind: Any, data: Any, order: str) -> Any:
     if not isinstance(kind, _Type) or not isinstance(shape, tuple):
         raise _Refused("an array without a type or a shape")
     if not all(isinstance(n, int) and 0 <= n < 1 << 40 for n in shape) or len(shape) > 8:
-        raise _Refused(f"an array of shape {shape!r:.60}")
+        raise _Refused(f"an array of shape {short(shape)}")
     count = math.prod(shape)
     if kind.is_object:
         if not isinstance(data, list) or len(data) != count or len(shape) > 2:

@@ -137,7 +137,7 @@ def test_a_damaged_piece_of_a_clip_is_told_in_the_clips_own_entry(tmp_path, cli)
         ("alphapose", ("--fps", "-1"), "frame rate"),
         ("alphapose", ("--fps", "24", "--frame-size", "big"), "WIDTHxHEIGHT"),
         ("alphapose", ("--frame-counts", "nowhere.csv"), "nowhere.csv"),
-        ("openpose", SCENE, "expected a name with the frame's number"),
+        ("openpose", SCENE, "expected an object with a list 'people'"),
         ("ntu", SCENE, "*.skeleton"),
         ("alphapoze", SCENE, "did you mean 'alphapose'"),
         ("chad", SCENE, "*.pkl"),

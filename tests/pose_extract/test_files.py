@@ -163,7 +163,15 @@ def test_an_output_that_is_an_input_is_refused_however_it_is_named(tmp_path, giv
         check_outputs([("scores", output)], [("tracks", real)])
 
 
-def test_an_output_in_a_folder_that_is_read_is_refused(tmp_path):
+def test_an_output_is_refused_that_would_overwrite_a_file_in_a_folder_that_is_read(tmp_path):
+    (tmp_path / "masks.npy").write_text("")
+    with pytest.raises(OutputError, match=r"lies in .* which is the masks"):
+        check_outputs([("scores", tmp_path / "masks.npy")], [("masks", tmp_path)])
+    check_outputs([("scores", tmp_path / "new.csv")], [("masks", tmp_path)])
+
+
+def test_nothing_is_added_to_a_models_bundle(tmp_path):
+    (tmp_path / "card.json").write_text("")
     with pytest.raises(OutputError, match=r"lies in .* which is the model"):
         check_outputs([("scores", tmp_path / "weights")], [("model", tmp_path)])
 
