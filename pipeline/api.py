@@ -64,6 +64,11 @@ class ScoredClip:
         return self.frames.alarm
 
     @property
+    def judged(self) -> NDArray[np.bool_]:
+        """(F,) False where people are in the frame and none of them could be scored."""
+        return self.frames.judged
+
+    @property
     def people(self) -> NDArray[np.int32]:
         """(F,) people in the frame."""
         return self.frames.people

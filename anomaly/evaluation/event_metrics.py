@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,18 @@ class EventCounts:
     alarm on them detects nothing. But what is left out does not cut a run in two, and a run of alarms that overlaps an
     abnormal frame that is left out is no false alarm.
 
+    **Found events** are the alarms put together as the product does (``events.merge_gap_s``, ``events.min_s``). One
+    *matches* an event if the time that they share is at least half of the time that they cover together (a temporal
+    intersection over union of 0.5, as in action detection); F1 is of these.
+
     Attributes:
         events: number of events.
         delays_s: (D,) delay of each detected event in seconds.
         false_alarms: number of false alarms.
         normal_s: duration of the normal frames in seconds.
         normal_alarm_s: duration of those of them that raise the alarm.
+        found: number of found events.
+        matched: how many of them match an event.
     """
 
     events: int
@@ -35,6 +41,13 @@ class EventCounts:
     false_alarms: int
     normal_s: float
     normal_alarm_s: float
+    found: int = 0
+    matched: int = 0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the shares of events and of found events that match; NaN if there are neither."""
+        return 2 * self.matched / (self.events + self.found) if self.events + self.found else np.nan
 
     @property
     def detected(self) -> int:
@@ -68,6 +81,7 @@ def count_events(
     abnormal: NDArray[np.bool_],
     kept: NDArray[np.bool_] | None = None,
     fps: float | None = None,
+    found: Sequence[tuple[int, int]] | None = None,
 ) -> EventCounts:
     """Events and alarms of one clip of F frames.
 
@@ -77,6 +91,7 @@ def count_events(
         abnormal: (F,) whether it is abnormal.
         kept: (F,) False for frames to leave out; all count if left out.
         fps: how long the last frame lasts; the clip's median frame if left out.
+        found: first frame of each found event and the frame after its last; the runs of alarms if left out.
     """
     kept = np.ones(len(alarm), bool) if kept is None else kept
     lasts = frame_seconds(time_s, fps)
@@ -90,6 +105,7 @@ def count_events(
     false_alarms = sum(
         bool(kept[first:stop].any() and not abnormal[first:stop].any()) for first, stop in runs_of(alarm)
     )
+    found = [(a, b) for a, b in (runs_of(alarm) if found is None else found) if kept[a:b].any()]
     normal = kept & ~abnormal
     return EventCounts(
         events,
@@ -97,7 +113,34 @@ def count_events(
         false_alarms,
         float(lasts[normal].sum()),
         float(lasts[normal & alarm].sum()),
+        len(found),
+        _matched(np.append(0.0, np.cumsum(lasts * kept)), found, runs_of(abnormal)),
     )
+
+
+def _matched(
+    before_s: NDArray[np.float64], found: Sequence[tuple[int, int]], events: Sequence[tuple[int, int]]
+) -> int:
+    """How many stretches of frames match one of the events, each of which matches one.
+
+    Stretches of either kind do not overlap each other, so who shares half of the time with one can hardly do so with
+    another; of exact halves the first counts.
+
+    Args:
+        before_s: (F + 1,) seconds that count before each frame.
+        found: stretches, first frame and frame after the last.
+        events: the same.
+    """
+    taken: set[tuple[int, int]] = set()
+    for first, stop in found:
+        for event in events:
+            low, high = max(first, event[0]), min(stop, event[1])
+            shared = before_s[high] - before_s[low] if low < high else 0.0
+            lengths = before_s[stop] - before_s[first] + before_s[event[1]] - before_s[event[0]]
+            if event not in taken and shared > 0 and 2 * shared >= lengths - shared - 1e-9:
+                taken.add(event)
+                break
+    return len(taken)
 
 
 def total(counts: Iterable[EventCounts]) -> EventCounts:
@@ -109,4 +152,6 @@ def total(counts: Iterable[EventCounts]) -> EventCounts:
         sum(c.false_alarms for c in counts),
         sum(c.normal_s for c in counts),
         sum(c.normal_alarm_s for c in counts),
+        sum(c.found for c in counts),
+        sum(c.matched for c in counts),
     )

@@ -29,6 +29,8 @@ class LabelledScores:
         kept: (F,) bool, False for frames that are left out of every figure.
         alarm: (F,) bool, whether the score is above the calibrated threshold; None where there is no such threshold.
         fps: mean frame rate.
+        found: events that the alarms were put together to, first frame and frame after the last; None: runs of alarms.
+        judged: (F,) bool, False where people are there and none could be scored; None: everywhere true.
     """
 
     clip: str
@@ -38,10 +40,14 @@ class LabelledScores:
     kept: NDArray[np.bool_]
     alarm: NDArray[np.bool_] | None = None
     fps: float | None = None
+    found: Sequence[tuple[int, int]] | None = None
+    judged: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         lengths = {
-            len(a) for a in (self.time_s, self.score, self.abnormal, self.kept, self.alarm) if a is not None
+            len(a)
+            for a in (self.time_s, self.score, self.abnormal, self.kept, self.alarm, self.judged)
+            if a is not None
         }
         if len(lengths) > 1:
             raise UsageError(
@@ -62,6 +68,9 @@ class Figures:
         auc_micro: area under the ROC curve of the frames of all clips together, the field's usual figure.
         auc_macro: mean of the areas of each clip's own ROC curve, over the clips with both kinds of frames.
         macro_clips: number of those clips.
+        not_judged: number of frames that count in which people are and none could be scored. By the published
+            protocols they count with the floor's score, smoothed, in all other figures.
+        auc_judged: the micro figure without them.
         auc_clips: area under the ROC curve of whole clips, each with the score of its highest frame, abnormal if any of
             its frames is. What is reported where a clip is one action (section 4.2).
         ap: average precision of the frames of all clips together; chance is the share of abnormal frames.
@@ -70,6 +79,7 @@ class Figures:
         detected: how many of them are detected.
         event_recall: share of them that are.
         event_miss: share of them that are not.
+        event_f1: of events that the product reports, matched to true ones that share half of their time.
         delay_s: median time from an event's start to its first alarm, over the detected ones.
         false_alarms: number of false alarms.
         normal_hours: hours of normal video.
@@ -83,6 +93,8 @@ class Figures:
     auc_micro: float
     auc_macro: float
     macro_clips: float
+    not_judged: float
+    auc_judged: float
     auc_clips: float
     ap: float
     eer: float
@@ -90,6 +102,7 @@ class Figures:
     detected: float
     event_recall: float
     event_miss: float
+    event_f1: float
     delay_s: float
     false_alarms: float
     normal_hours: float
@@ -112,8 +125,11 @@ def evaluate(clips: Sequence[LabelledScores]) -> Figures:
     abnormal = np.concatenate([c.abnormal[c.kept] for c in clips])
     both = 0 < abnormal.sum() < len(abnormal)
     own = [auc for auc in map(clip_auc, clips) if not np.isnan(auc)]
+    judged = np.concatenate([c.kept[c.kept] if c.judged is None else c.judged[c.kept] for c in clips])
     alarms = [
-        count_events(c.time_s, c.alarm, c.abnormal, c.kept, c.fps) for c in clips if c.alarm is not None
+        count_events(c.time_s, c.alarm, c.abnormal, c.kept, c.fps, c.found)
+        for c in clips
+        if c.alarm is not None
     ]
     events = total(alarms)
     return Figures(
@@ -123,6 +139,10 @@ def evaluate(clips: Sequence[LabelledScores]) -> Figures:
         auc_micro=frame_auc(score, abnormal) if both else np.nan,
         auc_macro=float(np.mean(own)) if own else np.nan,
         macro_clips=len(own),
+        not_judged=int((~judged).sum()),
+        auc_judged=frame_auc(score[judged], abnormal[judged])
+        if 0 < abnormal[judged].sum() < judged.sum()
+        else np.nan,
         auc_clips=_auc_of_clips(clips),
         ap=average_precision(score, abnormal) if both else np.nan,
         eer=equal_error_rate(score, abnormal) if both else np.nan,
@@ -130,6 +150,7 @@ def evaluate(clips: Sequence[LabelledScores]) -> Figures:
         detected=events.detected if alarms else np.nan,
         event_recall=events.recall,
         event_miss=1 - events.recall,
+        event_f1=events.f1 if alarms else np.nan,
         delay_s=events.median_delay_s,
         false_alarms=events.false_alarms if alarms else np.nan,
         normal_hours=events.normal_s / 3600 if alarms else np.nan,
@@ -192,7 +213,7 @@ def legacy(
         joined = gaussian_filter1d(joined, sigma_frames, mode="reflect", truncate=4.0)
     ends = np.cumsum([len(c.score) for c in clips])
     parts = np.split(joined, ends[:-1]) if len(clips) else []
-    return [replace(c, score=part, alarm=None) for c, part in zip(clips, parts, strict=True)]
+    return [replace(c, score=part, alarm=None, found=None) for c, part in zip(clips, parts, strict=True)]
 
 
 def _to_unit(score: NDArray[np.float64]) -> NDArray[np.float64]:

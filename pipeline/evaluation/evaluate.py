@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from anomaly.bundle.files import CARD, read_card
+from anomaly.evaluation.bootstrap import auc_intervals
 from anomaly.evaluation.figures import (
     LEGACY_SIGMA_FRAMES,
     NORMALISATIONS,
@@ -22,8 +23,10 @@ from anomaly.evaluation.figures import (
     evaluate,
     legacy,
 )
+from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores
 from anomaly.settings import FRAME_MODES, ScoringSettings
+from pipeline.events.events import spans
 from pipeline.labels.masks import Mask, match_masks, read_masks
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, load_scorer, score_chunks_in
@@ -187,6 +190,7 @@ class ModelEvaluation:
         settings: of scoring and calibration, in use.
         curves: "backtracked" or "online" -> scores of each clip.
         figures: mode -> figures over all clips.
+        intervals: mode -> 95 % intervals of AUCs over clips, as `auc_intervals` returns them.
         scenes: mode -> scene -> figures.
         clips: mode -> clip -> figures.
     """
@@ -196,6 +200,7 @@ class ModelEvaluation:
     settings: dict[str, Any]
     curves: dict[str, list[LabelledScores]]
     figures: dict[str, Figures]
+    intervals: dict[str, dict[str, tuple[float, float] | None]]
     scenes: dict[str, dict[str, Figures]]
     clips: dict[str, dict[str, Figures]]
 
@@ -243,6 +248,7 @@ def evaluate_model(
         {"scoring": asdict(scoring), "calibration": asdict(scorer.settings.calibration)},
         curves,
         {mode: evaluate(scored) for mode, scored in curves.items()},
+        {mode: auc_intervals(scored) for mode, scored in curves.items()},
         {
             mode: {scene: evaluate(its) for scene, its in by_scene(scored, scene_of).items()}
             for mode, scored in curves.items()
@@ -276,6 +282,7 @@ def score_labelled(
                 progress.advance(len(scored[0][1].frames))
             for each, chunk in zip(scorings, chunks, strict=True):
                 frames = FrameScores.concatenate(chunk)
+                ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
                 curves[each.frames].append(
                     LabelledScores(
                         clip=clip,
@@ -285,6 +292,8 @@ def score_labelled(
                         kept=clips.kept[clip],
                         alarm=frames.alarm,
                         fps=tracks.fps,
+                        found=spans(tracks.time_s, ends_s, frames.alarm, scorer.settings.events),
+                        judged=frames.judged,
                     )
                 )
     if settings.protocol == "legacy":

@@ -15,11 +15,13 @@ from pipeline.versions import versions
 _ROWS = (
     ("auc_micro", "frame AUC, micro", "{:.3f}"),
     ("auc_macro", "frame AUC, macro", "{:.3f}"),
+    ("auc_judged", "frame AUC, micro, judged frames", "{:.3f}"),
     ("auc_clips", "AUC of whole clips", "{:.3f}"),
     ("ap", "average precision", "{:.3f}"),
     ("eer", "equal error rate", "{:.3f}"),
     ("event_recall", "events detected", "{:.1%}"),
     ("event_miss", "events missed", "{:.1%}"),
+    ("event_f1", "event F1 at half the time", "{:.3f}"),
     ("delay_s", "median time to the alarm (s)", "{:.2f}"),
     ("false_alarms_per_hour", "false alarms an hour", "{:.1f}"),
     ("normal_alarm_share", "normal time with an alarm", "{:.1%}"),
@@ -33,6 +35,12 @@ DEFINITIONS = {
     "ap": "average precision over the frames of all clips together; chance is the share of abnormal frames",
     "eer": "error rate at the threshold where false alarms and misses are as frequent, frames of all clips together",
     "event": "maximal run of abnormal frames of a clip; detected if any of its frames raises the alarm",
+    "event_f1": "harmonic mean of precision and recall of the events that the product reports (alarms merged by "
+    "events.merge_gap_s, at least events.min_s long), matched one to one to true events where the time that both share "
+    "is at least half of the time that they cover together",
+    "auc_judged": "auc_micro without the frames in which people are and none could be scored; by the published "
+    "protocols, and in all other figures, these count with the floor's score",
+    "intervals": "95 % intervals of a figure by drawing clips with replacement, 1000 times (percentile bootstrap)",
     "delay_s": "median time from the first frame of a detected event to the first of its frames with an alarm; "
     "backtracked scores know the future, so that live video has the times of online",
     "false_alarm": "maximal run of frames with an alarm that overlaps no event; counted per hour of normal video",
@@ -79,6 +87,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             **model.identity,
             "settings": model.settings,
             "figures": {mode: asdict(f) for mode, f in model.figures.items()},
+            "intervals": model.intervals,
             "scenes": {mode: {k: asdict(f) for k, f in its.items()} for mode, its in model.scenes.items()},
             "clips": {mode: {k: asdict(f) for k, f in its.items()} for mode, its in model.clips.items()},
         }
@@ -139,9 +148,18 @@ def print_report(evaluation: Evaluation) -> None:
             )
         )
     models = evaluation.models
+    if first.not_judged:
+        console.print(
+            Text(
+                f"{first.not_judged} frames with people of whom none could be judged: by the published protocols they "
+                "count with the lowest score"
+            )
+        )
     if len(models) > 1:
         console.print(Text(f"mean and standard deviation over {len(models)} models"))
     console.print(_main_table(evaluation))
+    if len(models) == 1 and any(models[0].intervals[evaluation.main].values()):
+        console.print(Text("in brackets: 95 % intervals over clips (bootstrap)"))
     if len(models) > 1:
         console.print(_models_table(evaluation))
     scenes = models[0].scenes[evaluation.main]
@@ -173,13 +191,17 @@ def _main_table(evaluation: Evaluation) -> Any:
             "auc_m"
         ):
             continue  # no alarms in the legacy protocol, no normal clips, ...
+        if field == "auc_judged" and not any(spreads[mode]["not_judged"].mean for mode in evaluation.modes):
+            continue
         cells = []
         for mode in evaluation.modes:
             spread = spreads[mode][field]
             shown = number(spread.mean, form)
-            cells.append(
-                shown if math.isnan(spread.deviation) else f"{shown} ± {number(spread.deviation, form)}"
-            )
+            if not math.isnan(spread.deviation):
+                shown += f" ± {number(spread.deviation, form)}"
+            elif between := evaluation.models[0].intervals[mode].get(field):
+                shown += f" ({number(between[0], form)} to {number(between[1], form)})"
+            cells.append(shown)
         table.add_row(name, *cells)
     return table
 

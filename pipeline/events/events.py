@@ -16,6 +16,31 @@ from pose_extract.tracks.records import ClipTracks
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
 
 
+def spans(
+    time_s: NDArray[np.float64], end_s: NDArray[np.float64], alarm: NDArray[np.bool_], settings: EventSettings
+) -> list[tuple[int, int]]:
+    """The events that alarms become, by the rule of `EventFinder`: first frame, frame after the last.
+
+    Args:
+        time_s: (F,) when each frame is shown.
+        end_s: (F,) until when.
+        alarm: (F,) whether its alarm is on.
+        settings: the rule.
+    """
+    hole = time_s[1:] - end_s[:-1] > 1e-6  # nothing goes on through a hole in the clip's time
+    begins = np.flatnonzero(hole) + 1
+    runs = np.array(runs_of(alarm, begins), np.int64).reshape(-1, 2)
+    if not len(runs):
+        return []
+    gaps = time_s[runs[1:, 0]] - end_s[runs[:-1, 1] - 1]
+    through = np.append(0, np.cumsum(hole))
+    apart = through[runs[1:, 0]] > through[runs[:-1, 1] - 1]
+    cut = np.flatnonzero((gaps > settings.merge_gap_s + 1e-6) | apart)
+    first, stop = runs[np.append(0, cut + 1), 0], runs[np.append(cut, len(runs) - 1), 1]
+    long = end_s[stop - 1] - time_s[first] >= settings.min_s - 1e-6
+    return list(zip(first[long].tolist(), stop[long].tolist(), strict=True))
+
+
 @dataclass(frozen=True)
 class Event:
     """A stretch of a clip in which alarms are on, short gaps included.

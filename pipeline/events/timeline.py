@@ -26,6 +26,7 @@ class ScoredTimeline:
         row_percentile: (M,) percentile of each row of the cleaned tracks, 0 to 100, NaN where not scored; empty where
             the cleaned tracks are not kept.
         events: the stretches of alarms, in order of time.
+        judged: (F,) bool, False where people are there and none could be scored; empty: everywhere.
     """
 
     time_s: NDArray[np.float64]
@@ -37,3 +38,4 @@ class ScoredTimeline:
     score_at: Mapping[float, float] = field(default_factory=dict)
     row_percentile: NDArray[np.floating] = field(default_factory=lambda: np.zeros(0, np.float32))
     events: tuple[Event, ...] = ()
+    judged: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))

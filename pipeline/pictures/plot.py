@@ -60,6 +60,8 @@ def score_figure(
     keep = thin(np.asarray(score), _MAX_POINTS)
     _draw_scale(axes, np.asarray(score), threshold, timeline.score_at)
     _draw_stretches(axes, _stretches(time_s, alarm), (0, 1), _ALARM, 0.16, "alarm")
+    if len(timeline.judged):
+        _draw_stretches(axes, _stretches(time_s, ~timeline.judged), (0, 1), _GREY, 0.16, "people not judged")
     _draw_labels(axes, labelled)
     x, y = time_s[keep], np.asarray(score, float)[keep]
     axes.fill_between(x, threshold, y, where=y > threshold, interpolate=True, color=_ALARM, alpha=0.35, lw=0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.evaluation.intervals import runs_of
 from anomaly.scoring.explanation import explain
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from pipeline.review.files import packed, write_script
@@ -194,7 +195,8 @@ def write_clip_data(
         lanes.add(part, scores.row_percentile)
         explanation.add(begin, scores)
         advance(len(scores.frames))
-    score = FrameScores.concatenate(curve).score.astype(np.float32)
+    frames = FrameScores.concatenate(curve)
+    score = frames.score.astype(np.float32)
     time_s = np.asarray(tracks.time_s, np.float64)
     counts, worst = thresholds.count(time_s, tracks.fps, score)
     people = lanes.finish()
@@ -203,6 +205,7 @@ def write_clip_data(
         f"{name}/clip",
         {
             "score": packed(score, "f4"),
+            "not_judged": [run for run in runs_of(~frames.judged) if run[1] - run[0] >= tracks.fps],
             "knots": time_knots(time_s),
             "lane_s": lanes.seconds,
             "lanes": people,

@@ -20,10 +20,10 @@ from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.scoring.scores import FrameScores
 from anomaly.scoring.threshold import alarm_percentile, alarm_threshold
+from pipeline.events.events import spans
 from pipeline.events.settings import EventSettings
 from pipeline.progress import stage
 from pipeline.review.marks import FALSE, RIGHT, Mark, write_marks
-from pipeline.review.thresholds import spans
 from pipeline.scoring import Scorer, score_chunks
 from pipeline.versions import versions
 from pipeline.workspace import Workspace

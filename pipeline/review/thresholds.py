@@ -8,40 +8,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.evaluation.intervals import frame_seconds, runs_of
+from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.calibration import Calibration, threshold
 from anomaly.scoring.smoothing import smooth
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ScoringSettings
+from pipeline.events.events import spans
 from pipeline.events.settings import EventSettings
 
 LOWEST_SHARE = 0.2  # of normal frames above the lowest stop: nobody looks through more
 _BELOW, _ABOVE = 40, 40  # stops among the normal scores, and beyond them
 _KEPT_TAIL, _KEPT_REST = 300, 200  # of the sorted normal scores: the highest all, of the others some
-
-
-def spans(
-    time_s: NDArray[np.float64], end_s: NDArray[np.float64], alarm: NDArray[np.bool_], settings: EventSettings
-) -> list[tuple[int, int]]:
-    """The events that alarms become, by the rule of `pipeline.events.events`: first frame, frame after the last.
-
-    Args:
-        time_s: (F,) when each frame is shown.
-        end_s: (F,) until when.
-        alarm: (F,) whether its alarm is on.
-        settings: the rule.
-    """
-    hole = time_s[1:] - end_s[:-1] > 1e-6  # nothing goes on through a hole in the clip's time
-    begins = np.flatnonzero(hole) + 1
-    runs = np.array(runs_of(alarm, begins), np.int64).reshape(-1, 2)
-    if not len(runs):
-        return []
-    gaps = time_s[runs[1:, 0]] - end_s[runs[:-1, 1] - 1]
-    through = np.append(0, np.cumsum(hole))
-    apart = through[runs[1:, 0]] > through[runs[:-1, 1] - 1]
-    cut = np.flatnonzero((gaps > settings.merge_gap_s + 1e-6) | apart)
-    first, stop = runs[np.append(0, cut + 1), 0], runs[np.append(cut, len(runs) - 1), 1]
-    long = end_s[stop - 1] - time_s[first] >= settings.min_s - 1e-6
-    return list(zip(first[long].tolist(), stop[long].tolist(), strict=True))
 
 
 @dataclass(frozen=True)

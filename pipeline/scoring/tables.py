@@ -23,7 +23,7 @@ from pose_extract.files import complete_or_absent
 from pose_extract.tracks.cache import TracksWriter
 from pose_extract.tracks.records import ClipTracks
 
-FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "track_id")
+FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "track_id", "judged")
 
 PEOPLE_COLUMNS = ("frame", "time_s", "track_id", "score", "percentile", "x1", "y1", "x2", "y2")
 
@@ -42,7 +42,7 @@ def score_tracks(
     Args:
         scorer: the model.
         tracks: the clip, as extracted (cleaning happens here).
-        out: CSV with a row for every frame: frame, time_s, score, percentile, alarm, people, track_id.
+        out: CSV with a row for every frame, of `FRAME_COLUMNS`; no percentile where nobody there could be judged.
         people: CSV with a row for every person in every frame, with the box in pixels.
         explain: CSV with a row for every window of every person: what its score rests on.
         keep: tracks file to write the cleaned tracks to, for the overlay.
@@ -89,6 +89,7 @@ def score_tracks(
         score=whole.score.astype(np.float32),
         percentile=whole.percentile.astype(np.float32),
         alarm=whole.alarm,
+        judged=whole.judged,
         threshold=scorer.alarm_above(),
         threshold_percentile=scorer.alarm_percentile,
         score_at=scorer.score_at(*PERCENTILES),
@@ -98,10 +99,12 @@ def score_tracks(
 
 
 def _write_frames(table: Any, begin: int, frames: FrameScores) -> None:
+    judged = frames.judged
     for i in range(len(frames)):
+        percentile = f"{frames.percentile[i]:.3f}" if judged[i] else ""
         table.writerow(
-            (begin + i, f"{frames.time_s[i]:.6f}", f"{frames.score[i]:.6f}", f"{frames.percentile[i]:.3f}",
-             int(frames.alarm[i]), frames.people[i], frames.track_id[i])
+            (begin + i, f"{frames.time_s[i]:.6f}", f"{frames.score[i]:.6f}", percentile,
+             int(frames.alarm[i]), frames.people[i], frames.track_id[i], int(judged[i]))
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ gepc.Clip = class {
   constructor(video, data) {
     this.video = video;
     this.score = gepc.unpack(data.score, Float32Array);
+    this.notJudged = data.not_judged; // stretches of a second or more: first frame, frame after the last
     this.knotFrames = data.knots.map((knot) => knot[0]);
     this.knotTimes = data.knots.map((knot) => knot[1]);
     this.seconds = video.seconds;

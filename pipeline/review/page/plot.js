@@ -76,6 +76,7 @@ gepc.Plot = class {
     context.beginPath();
     context.rect(this.gutter, 0, width - this.gutter, full);
     context.clip();
+    this.drawNotJudged(context, height);
     const inView = this.events.filter((event) => event.endS >= this.view[0] && event.startS <= this.view[1]);
     for (const event of inView) {
       const chosen = event === this.selected;
@@ -102,6 +103,19 @@ gepc.Plot = class {
     this.drawNumbers(context, inView, y);
     context.restore();
     this.drawTimes(context, width, height);
+  }
+
+  // Where people are seen, but too shortly or too little to be judged: the curve there says nothing.
+  drawNotJudged(context, height) {
+    context.textAlign = "center";
+    for (const [first, stop] of this.clip.notJudged) {
+      const [x1, x2] = [this.x(this.clip.time(first)), this.x(this.clip.time(stop))];
+      if (x2 < this.gutter || x1 > this.curve.clientWidth) continue;
+      context.fillStyle = gepc.colour("grid");
+      context.fillRect(x1, 0, Math.max(x2 - x1, 1), height);
+      context.fillStyle = gepc.colour("muted");
+      if (x2 - x1 > 70) context.fillText("not judged", (x1 + x2) / 2, 12);
+    }
   }
 
   // What normal video looks like, at the left: its middle, its upper end, and its highest score.

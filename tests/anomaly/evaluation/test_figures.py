@@ -307,3 +307,58 @@ def test_scenes_hold_their_clips():
         "01": ["01_1"],
         "02": ["02_1", "02_2"],
     }
+
+
+def test_found_events_match_true_ones_that_share_half_of_their_time():
+    abnormal = np.zeros(100, bool)
+    abnormal[10:30] = abnormal[50:60] = True
+    alarm = np.zeros(100, bool)
+    alarm[14:34] = True  # shares 16 of 24 frames with the first
+    alarm[58:70] = True  # shares 2 of 20 with the second
+    alarm[80:82] = True
+    counts = count_events(np.arange(100) / 10, alarm, abnormal)
+    assert (counts.events, counts.found, counts.matched) == (2, 3, 1)
+    assert counts.f1 == pytest.approx(2 / 5)
+    assert counts.detected == 2  # one alarm frame is enough for that
+    merged = count_events(np.arange(100) / 10, alarm, abnormal, found=[(14, 34), (58, 82)])
+    assert (merged.found, merged.matched, merged.f1) == (2, 1, 0.5)
+
+
+def test_exactly_half_matches_and_one_found_event_matches_one_true_one():
+    abnormal, alarm = np.zeros(12, bool), np.zeros(12, bool)
+    abnormal[0:3] = abnormal[6:9] = True
+    alarm[0:6] = True  # 3 of 6 frames
+    counts = count_events(np.arange(12.0), alarm, abnormal)
+    assert (counts.events, counts.found, counts.matched) == (2, 1, 1)
+    alarm[:] = True  # 3 of 12 with either
+    assert count_events(np.arange(12.0), alarm, abnormal).matched == 0
+
+
+def test_what_is_left_out_matches_nothing_and_is_not_missed():
+    abnormal = np.zeros(20, bool)
+    abnormal[2:6] = abnormal[10:14] = True
+    kept = np.ones(20, bool)
+    kept[0:8] = False
+    counts = count_events(np.arange(20.0), abnormal, abnormal, kept)
+    assert (counts.events, counts.found, counts.matched, counts.f1) == (1, 1, 1, 1.0)
+    nothing = count_events(np.arange(20.0), np.zeros(20, bool), np.zeros(20, bool))
+    assert np.isnan(nothing.f1)
+
+
+def test_counts_of_clips_add_up_found_events_too():
+    abnormal, alarm = np.array([0, 1, 1, 0], bool), np.array([0, 1, 1, 0], bool)
+    one = count_events(np.arange(4.0), alarm, abnormal)
+    other = count_events(np.arange(4.0), alarm, np.roll(abnormal, 1))
+    both = total([one, other])
+    assert (both.found, both.matched) == (2, one.matched + other.matched)
+
+
+def test_frames_whose_people_could_not_be_judged_are_counted_and_can_be_left_out():
+    score, abnormal = np.array([0.0, 1.0, 2.0, 3.0, 0.0, 0.0]), np.array([0, 0, 1, 1, 1, 0], bool)
+    judged = np.array([1, 1, 1, 1, 0, 0], bool)
+    clip = LabelledScores("a", np.arange(6.0), score, abnormal, np.ones(6, bool), judged=judged)
+    figures = evaluate([clip])
+    assert figures.not_judged == 2
+    assert figures.auc_judged == 1
+    assert figures.auc_micro < 1  # by the protocol they count
+    assert evaluate([dataclasses.replace(clip, judged=None)]).not_judged == 0
