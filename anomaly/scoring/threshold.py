@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.scoring.alarm_budget import AlarmBudget, alarm_budget
 from anomaly.scoring.calibration import threshold
 from anomaly.scoring.model import Model
 from anomaly.settings import ScoringSettings
@@ -21,14 +22,30 @@ def alarm_threshold(
         model: a calibrated model.
         settings: how it scores; the model's own settings if left out.
         false_alarm_rate: share of held-out normal frames that may raise an alarm. Left out: the threshold that marks
-            have set, if there is one on the scale of such scores; otherwise the model's own rate.
+            have set, if there is one on the scale of such scores; otherwise the model's own budget or rate.
+
+    Raises:
+        ModelError: the model has a budget of alarms a day, and too little held-out video to tell.
     """
     settings = settings or model.settings.scoring
     if false_alarm_rate is None:
         if model.marked is not None and model.marked.fits(settings):
             return model.marked.score
+        budget = budget_of(model, settings)
+        if budget is not None:
+            return budget.threshold
         false_alarm_rate = model.settings.calibration.false_alarm_rate
     return threshold(reference_of(model, settings), false_alarm_rate)
+
+
+def budget_of(model: Model, settings: ScoringSettings | None = None) -> AlarmBudget | None:
+    """The threshold of the model's alarms a day; None where it has no such budget. Raises ModelError as above."""
+    settings, per_day = settings or model.settings.scoring, model.settings.calibration.alarms_per_day
+    if per_day is None:
+        return None
+    smoothing_s = smoothing_of(model, settings)
+    score = model.fitted_calibration.smoothed(settings.frames, smoothing_s, settings.tail, settings.by)
+    return alarm_budget(model.fitted_calibration.clip, model.fitted_calibration.time_s, score, per_day)
 
 
 def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:

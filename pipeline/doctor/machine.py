@@ -126,6 +126,20 @@ def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
         yield Fact("model", "note", f"cannot be used: {model_error}", (f"gepc-pipeline train{option}",))
     else:
         yield Fact("model", "ok", str(workspace.model))
+        yield _alarms(workspace.model)
+
+
+def _alarms(model: Path) -> Fact:
+    """What the model's alarm threshold rests on."""
+    from anomaly.bundle.files import read_card
+
+    facts = read_card(model).get("facts", {})
+    budget = str(facts.get("alarm_budget", ""))
+    if budget.startswith("warning"):
+        return Fact("alarms", "note", budget.removeprefix("warning: "))
+    return Fact(
+        "alarms", "ok", budget or f"by the scores of {facts.get('held_out_frames', 'no')} held-out frames"
+    )
 
 
 def environment_line(name: str, value: str = "") -> str:

@@ -1,0 +1,167 @@
+"""Find the score that normal video exceeds so many times a day: an extreme-value tail of held-out normal scores.
+
+Nobody has days of held-out video. Peaks of normal scores above a high level follow a generalised Pareto distribution
+(Pickands 1975, Balkema and de Haan 1974), which is fitted to those that there are and tells how rare higher ones are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.evaluation.intervals import frame_seconds
+from pose_extract.errors import ModelError
+
+DAY_S = 86_400.0
+APART_S = 1.0  # alarms that are no more seconds apart are one event, as with events.merge_gap_s
+FEWEST_PEAKS = 10
+_ENOUGH_PEAKS = 100
+_LEVELS = np.linspace(
+    0.99, 0.6, 40
+)  # shares of frames below the level above which peaks count, the highest first
+_BLOCK_S = 30.0  # of video that is drawn together
+_RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class AlarmBudget:
+    """A threshold for so many false events a day, and how sure it is.
+
+    Attributes:
+        threshold: score above which a frame raises the alarm.
+        alarms_per_day: events that are expected in a day of normal video.
+        low: of the 95 % interval of that expectation at this threshold (bootstrap over stretches of 30 s).
+        high: the same.
+        peaks: how many peaks of held-out normal scores it rests on.
+        seconds: of how much held-out normal video.
+    """
+
+    threshold: float
+    alarms_per_day: float
+    low: float
+    high: float
+    peaks: int
+    seconds: float
+
+    def describe(self) -> str:
+        """What it rests on, in a sentence."""
+        return (
+            f"{self.alarms_per_day:g} false events a day are expected above {self.threshold:.3f} (95 % interval "
+            f"{self.low:.2g} to {self.high:.2g}), by the {self.peaks} highest peaks of {self.seconds / 60:.0f} minutes "
+            "of held-out normal video"
+        )
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Peaks above a level: how often, and how far above.
+
+    Attributes:
+        level: the score.
+        per_day: peaks above it a day.
+        scale: of the generalised Pareto distribution of what they exceed it by.
+        shape: of the same; below 0 there is a highest score.
+    """
+
+    level: float
+    per_day: float
+    scale: float
+    shape: float
+
+    def rate(self, score: float) -> float:
+        """Peaks a day above a score that is not below the level."""
+        above = (score - self.level) / self.scale
+        if abs(self.shape) < 1e-6:
+            return float(self.per_day * np.exp(-above))
+        return float(self.per_day * max(1 + self.shape * above, 0.0) ** (-1 / self.shape))
+
+    def score(self, per_day: float) -> float:
+        """The score that so many peaks a day are above, no more than are above the level."""
+        times = max(self.per_day / per_day, 1.0)
+        if abs(self.shape) < 1e-6:
+            return float(self.level + self.scale * np.log(times))
+        return float(self.level + self.scale / self.shape * (times**self.shape - 1))
+
+
+def alarm_budget(
+    clip: NDArray[np.int32], time_s: NDArray[np.float64], score: NDArray[np.float64], alarms_per_day: float
+) -> AlarmBudget:
+    """The threshold above which held-out normal video has so many events a day.
+
+    Args:
+        clip: (F,) number of each frame's clip, clip after clip.
+        time_s: (F,) its time in seconds.
+        score: (F,) its score, smoothed as scores are that the threshold is for.
+        alarms_per_day: events a day of normal video.
+
+    Raises:
+        ModelError: there is too little held-out video to tell.
+    """
+    lasts = np.concatenate([frame_seconds(time_s[clip == c]) for c in np.unique(clip)])
+    total_s = float(lasts.sum())
+    for share in _LEVELS:
+        level = float(np.quantile(score, share))
+        frames = _peaks(clip, time_s, score, level)
+        if len(frames) >= _ENOUGH_PEAKS:
+            break
+    if len(frames) < FEWEST_PEAKS or total_s <= 0:
+        raise ModelError(
+            f"calibration.alarms_per_day: {total_s / 60:.1f} minutes of held-out normal video have {len(frames)} peaks "
+            f"to judge rare scores by, expected at least {FEWEST_PEAKS}: train on more video, or set "
+            "calibration.false_alarm_rate alone"
+        )
+    tail = _fit(score[frames] - level, level, len(frames) * DAY_S / total_s)
+    found = tail.score(alarms_per_day)
+    low, high = _interval(clip, time_s, lasts, frames, score[frames] - level, tail, found)
+    return AlarmBudget(found, alarms_per_day, low, high, len(frames), total_s)
+
+
+def _peaks(
+    clip: NDArray[np.int32], time_s: NDArray[np.float64], score: NDArray[np.float64], level: float
+) -> NDArray[np.int64]:
+    """Frames of the highest score of each event above a level."""
+    above = np.flatnonzero(score > level)
+    if not len(above):
+        return above
+    new = (np.diff(clip[above]) != 0) | (np.diff(time_s[above]) > APART_S)
+    event = np.append(0, np.cumsum(new))
+    order = np.lexsort((-score[above], event))
+    return above[order[np.append(True, np.diff(event[order]) > 0)]]
+
+
+def _fit(excess: NDArray[np.float64], level: float, per_day: float) -> _Tail:
+    """The tail by probability-weighted moments, which serve small numbers (Hosking and Wallis 1987)."""
+    ordered = np.sort(excess)
+    count = len(ordered)
+    first = ordered.mean()
+    second = ((1 - (np.arange(1, count + 1) - 0.35) / count) * ordered).mean()
+    apart = first - 2 * second
+    if apart <= 1e-12 * first:  # as if one value; nothing is known of how they fall off
+        return _Tail(level, per_day, max(float(first), 1e-12), 0.0)
+    return _Tail(level, per_day, float(2 * first * second / apart), float(2 - first / apart))
+
+
+def _interval(
+    clip: NDArray[np.int32],
+    time_s: NDArray[np.float64],
+    lasts: NDArray[np.float64],
+    frames: NDArray[np.int64],
+    excess: NDArray[np.float64],
+    tail: _Tail,
+    threshold: float,
+) -> tuple[float, float]:
+    """95 % interval of the events a day above the threshold: stretches of video drawn again and again."""
+    _, block = np.unique(np.stack([clip, time_s // _BLOCK_S], axis=1), axis=0, return_inverse=True)
+    block = block.reshape(-1)
+    seconds = np.bincount(block, lasts)
+    rng, rates = np.random.default_rng(0), []
+    for times in rng.multinomial(len(seconds), np.full(len(seconds), 1 / len(seconds)), _RESAMPLES):
+        drawn = np.repeat(excess, times[block[frames]])
+        length = float(times @ seconds)
+        if len(drawn) < FEWEST_PEAKS // 2 or length <= 0:
+            continue
+        rates.append(_fit(drawn, tail.level, len(drawn) * DAY_S / length).rate(threshold))
+    low, high = np.quantile(rates, (0.025, 0.975)) if rates else (0.0, np.inf)
+    return float(low), float(high)
