@@ -8,11 +8,11 @@ HR-Avenue, micro AUC (all frames together), macro AUC (mean over clips), AP, EER
 seed is another start of training and other held-out clips; seeds are measured side by side, one on each core. Ends
 with the figures of configs/default.yaml.
 
---data cameras trains on all of HR-ShanghaiTech's training clips, places learned for each camera, and scores the test
-clips of six of its twelve cameras, which are there to see what transfers; the other six are kept apart.
+--data cameras trains on all of HR-ShanghaiTech's training clips and scores the test clips of six of its twelve cameras,
+which are there to see what transfers; the other six are kept apart.
 
 --select looks at no test clip: it trains on some of the training clips and finds abnormal motions put into the others
-(`benchmarks.injected`). Settings are chosen by that.
+(`anomaly.training.injected`). Settings are chosen by that.
 """
 
 from __future__ import annotations
@@ -36,32 +36,27 @@ from anomaly.evaluation.figures import LabelledScores, evaluate
 from anomaly.scoring.calibration import TailProbabilities
 from anomaly.scoring.frame_scores import frame_scores, row_scores
 from anomaly.scoring.model import Model
-from anomaly.scoring.scores import calibrate, score_clip
+from anomaly.scoring.scores import score_clip
 from anomaly.scoring.smoothing import smooth
 from anomaly.training.held_out import split_held_out
-from anomaly.training.train import fit_network, fit_normality_and_calibrate
+from anomaly.training.injected import CHANGES, frames_of, inject
+from anomaly.training.train import FittedNetwork, fit_network, fit_normality_and_calibrate
 from benchmarks.helpers.command import data_or_skip, option_parser
 from benchmarks.helpers.real_data import AVENUE, SHANGHAITECH, read, sample_data
-from benchmarks.injected import CHANGES, inject
 from benchmarks.mixtures import baselines
 from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.records import ClipTracks
 
 FINAL = "configs/default.yaml"
 ALL = (
-    "clustering", "reconstruction", "pose", "motion", "place", "passage", "conduct", "prediction", "pretext",
+    "clustering", "reconstruction", "posture+swing", "motion", "motion+size", "motion+size+place", "posture+motion",
+    "posture+motion+size+place", "prediction", "pretext",
 )  # fmt: skip
-SUMS = {
-    "clustering + prediction": ("clustering", "prediction"),
-    "clustering + prediction + pretext (configs/anywhere.yaml)": ("clustering", "prediction", "pretext"),
-    "passage + conduct": ("passage", "conduct"),
-    "clustering + passage + conduct": ("clustering", "passage", "conduct"),
-    "passage + conduct + prediction": ("passage", "conduct", "prediction"),
-    "clustering + passage + conduct + prediction": ("clustering", "passage", "conduct", "prediction"),
-    "passage + conduct + prediction + pretext": ("passage", "conduct", "prediction", "pretext"),
-    "clustering + passage + conduct + prediction + pretext": (
-        "clustering", "passage", "conduct", "prediction", "pretext",
-    ),
+SUMS = {  # with equal weights
+    "motion+size, posture+motion": ("motion+size", "posture+motion"),
+    "motion+size, posture+motion, prediction": ("motion+size", "posture+motion", "prediction"),
+    "those and clustering": ("clustering", "motion+size", "posture+motion", "prediction"),
+    "those and pretext": ("clustering", "motion+size", "posture+motion", "prediction", "pretext"),
     "all of them": ALL,
 }  # fmt: skip
 PAPER = (  # the paper's form of every step, on the product's small network
@@ -106,9 +101,8 @@ def cameras(data: Path) -> Task:
         labels = {name: masks[name].astype(np.int64) for name in masks.files}
     test = read(data, SHANGHAITECH, "dev", {name: len(label) for name, label in labels.items()})
     kept = [np.ones(len(labels[clip.clip]), bool) for clip in test]
-    overrides = ("windows.fps=24.97", "densities.camera=prefix")
     train = read(data, SHANGHAITECH, "train")
-    return Task(train, test, [labels[clip.clip] for clip in test], kept, overrides)
+    return Task(train, test, [labels[clip.clip] for clip in test], kept, ("windows.fps=24.97",))
 
 
 def selection(data: Path) -> Task:
@@ -117,18 +111,31 @@ def selection(data: Path) -> Task:
     order = np.random.default_rng(1).permutation(len(clips))
     test, labels = [], []
     for seed in (0, 1):
-        made, masks = inject([clips[i] for i in order[:5]], seed)
+        made, rows = inject([clips[i] for i in order[:5]], seed)
         test += made
-        labels += masks
+        labels += [frames_of(clip, done) for clip, done in zip(made, rows, strict=True)]
     return Task([clips[i] for i in order[5:]], test, labels, [np.ones(len(m), bool) for m in labels])
 
 
 def rows_of(task: Task, seed: int, args: argparse.Namespace) -> Iterator[Row]:
     """Every row's frame scores."""
     short = (*args.set, *(SHORT if args.quick else ()))
-    if not args.final:
+    wanted = load_settings("default", [*task.overrides, *short])
+    if args.final:
+        learned = _network(task, wanted, seed)
+    else:
         yield from _others(task, seed, short)
-    yield from _steps(task, seed, short)
+        learned = _network(
+            task,
+            load_settings("default", [*task.overrides, *short, f"scoring.parts=[{','.join(ALL)}]"]),
+            seed,
+        )
+        yield from _steps(task, learned)
+        learned = dataclasses.replace(learned, settings=wanted)
+    final = _rest(learned)
+    yield FINAL, _by_product(final, task.test)
+    online = dataclasses.replace(final.settings.scoring, frames="online")
+    yield f"{FINAL}, online", [score_clip(final, clip, online).frames.score for clip in task.test]
 
 
 def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
@@ -141,50 +148,35 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
         ("paper's form, small network", "clustering", PAPER),
         ("configs/clustering.yaml", "clustering", ()),
     ):
-        model = _train(task, load_settings(config, [*task.overrides, *extra, *short]), seed)[0]
+        model = _rest(_network(task, load_settings(config, [*task.overrides, *extra, *short]), seed))
         yield name, _by_product(model, task.test)
 
 
-def _steps(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
-    every = (*task.overrides, *short, f"scoring.parts=[{','.join(ALL)}]")
-    settings = load_settings("default", every)
-    model, held_out = _train(task, settings, seed)
+def _steps(task: Task, learned: FittedNetwork) -> Iterator[Row]:
+    model = _rest(learned)
     scored = []
     for clip in task.test:
         windows = model.windows_of(clip)
         scored.append((clip, windows, model.parts(windows)))
     for name, parts in [*((f"{part} alone", (part,)) for part in ALL), *SUMS.items()]:
         yield name, _sum(model, scored, parts)
-    wanted = load_settings("default", [*task.overrides, *short])
-    final = _with_parts(model, wanted.scoring.parts)
-    assert model.calibration is not None
-    known = dict(zip(ALL, model.calibration.parts, strict=True))
-    final.calibration = calibrate(
-        final, held_out, _silent, {part: known[part] for part in final.settings.scoring.parts}
-    )
-    yield FINAL, _by_product(final, task.test)
-    online = dataclasses.replace(final.settings.scoring, frames="online")
-    yield f"{FINAL}, online", [score_clip(final, clip, online).frames.score for clip in task.test]
 
 
-def _train(task: Task, settings: Settings, seed: int) -> tuple[Model, list[ClipTracks]]:
+def _network(task: Task, settings: Settings, seed: int) -> FittedNetwork:
     begun = time.perf_counter()
     learned = fit_network(list(task.normal), settings, seed)
+    print(f"   network trained in {time.perf_counter() - begun:.0f} s", flush=True)
+    return learned
+
+
+def _rest(learned: FittedNetwork) -> Model:
+    begun = time.perf_counter()
     model = fit_normality_and_calibrate(learned)
+    took = time.perf_counter() - begun
     print(
-        f"   trained in {time.perf_counter() - begun:.0f} s on {model.facts['windows']} windows", flush=True
+        f"   fitted in {took:.0f} s on {model.facts['windows']} windows: {model.facts['parts']}", flush=True
     )
-    return model, learned.held_out
-
-
-def _with_parts(model: Model, parts: tuple[str, ...]) -> Model:
-    """The model that training with these parts of the sum gives."""
-    scoring = dataclasses.replace(model.settings.scoring, parts=parts)
-    settings = dataclasses.replace(model.settings, scoring=scoring)
-    assert model.densities is not None
-    kept = {part: by for part, by in model.densities.parts.items() if part in parts}
-    densities = dataclasses.replace(model.densities, parts=kept)
-    return dataclasses.replace(model, settings=settings, densities=densities)
+    return model
 
 
 def _by_product(model: Model, clips: list[ClipTracks]) -> list[NDArray[np.float64]]:
@@ -194,7 +186,8 @@ def _by_product(model: Model, clips: list[ClipTracks]) -> list[NDArray[np.float6
 def _sum(model: Model, scored: list[Any], parts: tuple[str, ...]) -> list[NDArray[np.float64]]:
     assert model.calibration is not None
     picked = [model.settings.scoring.parts.index(part) for part in parts]
-    tails, out = TailProbabilities(model.calibration.parts[picked]), []
+    weights = np.ones(len(picked))
+    tails, out = TailProbabilities(model.calibration.parts[picked], weights), []
     for clip, windows, values in scored:
         stride = model.settings.windows.score_stride
         raw = frame_scores(row_scores(windows, tails.sum(values[picked]), clip, "backtracked", stride), clip)[
@@ -202,10 +195,6 @@ def _sum(model: Model, scored: list[Any], parts: tuple[str, ...]) -> list[NDArra
         ]
         out.append(smooth(np.nan_to_num(raw, nan=0.0), clip.time_s, model.settings.scoring.smoothing_s))
     return out
-
-
-def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
-    """Progress that nobody wants."""
 
 
 def figures(task: Task, scores: list[NDArray[np.float64]]) -> dict[str, float]:
@@ -249,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
     parser.add_argument("--clips", type=int, help="learn from and score only so many")
-    parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml and its parts")
+    parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args(arguments)

@@ -49,6 +49,7 @@ class MadeUpModel(Model):
             np.broadcast_to(frames, (4, 2, len(frames))),
             np.broadcast_to(np.sort(frames), (4, 2, len(frames))),
             np.zeros((2, 1)),
+            np.ones(2),
         )
 
 

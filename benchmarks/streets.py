@@ -1,6 +1,6 @@
 """Shipped configs on the synthetic street, over several streets: what a gain on real poses costs there.
 
-    python -m benchmarks.streets [--configs clustering default anywhere] [--streets 100 101 102 103] [--set A.B=C ...]
+    python -m benchmarks.streets [--configs clustering default moving-camera] [--streets 100 101 ...] [--set A.B=C]
 
 Each config trains on a street's normal clips as `gepc-pipeline train` does, and scores its test clips: joints and
 tracks with the errors that were measured from rendered video (`pipeline.synthetic.street.errors`). Nothing was chosen
@@ -23,7 +23,7 @@ from pipeline.settings import load_settings
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = option_parser(__doc__)
-    parser.add_argument("--configs", nargs="+", default=["clustering", "default", "anywhere"])
+    parser.add_argument("--configs", nargs="+", default=["clustering", "default", "moving-camera"])
     parser.add_argument("--streets", nargs="+", type=int, default=[100, 101, 102, 103])
     parser.add_argument("--quick", action="store_true", help="little of the street, to try whether it runs")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of every config")

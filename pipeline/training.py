@@ -197,6 +197,11 @@ def summary(report: TrainReport) -> list[str]:
         f"{facts['held_out_frames']} held-out frames calibrate the scores",
         f"{facts['waiting']:.1%} of the epochs' time was waiting for windows",
     ]
+    if len(facts["parts"]) > 1:
+        counts = ", ".join(f"{part} {found['weight']:.2f}" for part, found in facts["parts"].items())
+        lines.append(f"what the parts of the score count: {counts}")
+    if facts["alarm_budget"]:
+        lines.append(facts["alarm_budget"])
     if facts["collapsed"]:
         lines.append(
             "warning: the clustering has collapsed; scores will not mean much. Add more and more varied video"

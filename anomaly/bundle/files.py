@@ -28,7 +28,7 @@ from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_f
 from pose_extract.errors import ConfigError, ModelError, OutputError, short
 from pose_extract.files import folder_beside, previous_of, swap_folders, write_atomically
 
-FORMAT, VERSION = "gepc-bundle", 5
+FORMAT, VERSION = "gepc-bundle", 6
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
@@ -107,6 +107,8 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     calibration = Calibration(**{name: arrays[f"calibration_{name}"] for name in _CALIBRATION})
     if not len(calibration.clip) or np.isnan(calibration.rows).all(axis=2).any():
         raise ModelError(f"{npz} is damaged: it has no calibration; train again")
+    if not ((calibration.weights >= 0).all() and 0 < calibration.weights.sum() < np.inf):
+        raise ModelError(f"{npz} is damaged: the weights of its parts are none; train again")
     words = arrays.get("words")
     try:
         marked = marked_from_json(card.get(_MARKED))
@@ -246,6 +248,7 @@ _CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
     "frames": ((len(SCORE_KINDS), len(FRAME_MODES), "F"), np.float64),
     "rows": ((len(SCORE_KINDS), len(FRAME_MODES), "R"), np.float64),
     "parts": (("P", "W"), np.float64),
+    "weights": (("P",), np.float64),
 }
 
 
@@ -269,6 +272,7 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
         "calibration_parts": ((len(settings.scoring.parts), "W"), np.float64),
+        "calibration_weights": ((len(settings.scoring.parts),), np.float64),
         "words": (
             (clusters, "E", windows.without_patches.channels, windows.frames, windows.body.num_joints),
             np.float32,

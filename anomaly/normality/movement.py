@@ -12,7 +12,6 @@ from pose_extract.skeletons.stature import TRUNK, fit_figure, mean_place
 
 _STEADY = ("neck", "shoulder", "hip")  # these tell how the body moves, the limbs swing about it
 _LIMB_WEIGHT = 0.2
-MOTION, PLACE = 5, 3  # numbers of each
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,15 @@ class MovementFeatures:
     Attributes:
         motion: (N, 5) the mean velocity's amount along x, along x and along y, and the mean speed, all in statures a
             second; how fast the stature grows, a second.
-        place: (N, 3) middle of the trunk along x and the ground below it, in frame sizes, and the logarithm of the
-            stature in frame heights.
+        size: (N, 1) the logarithm of the stature in frame heights: how finely somebody is seen, and how far away.
+        place: (N, 2) middle of the trunk along x and the ground below it, in frame sizes.
         posture: (N, 2V) each joint's mean place about the trunk's middle, x and y, in statures; NaN where missing.
         swing: (N, 3V) each joint's deviation from that, along x and y, and its mean speed about the trunk, in statures
             a frame; NaN where missing.
     """
 
     motion: NDArray[np.float64]
+    size: NDArray[np.float64]
     place: NDArray[np.float64]
     posture: NDArray[np.float64]
     swing: NDArray[np.float64]
@@ -62,9 +62,15 @@ def movement_features(
     mean = mean_place(middle)
     ground = mean[:, 1] + TRUNK * stature
     width, height = sizes[:, 0].astype(np.float64), sizes[:, 1].astype(np.float64)
-    place = np.stack([mean[:, 0] / width, ground / height, np.log(stature / height)], axis=1)
+    place = np.stack([mean[:, 0] / width, ground / height], axis=1)
+    size = np.log(stature / height)[:, None]
     posture, swing = _limbs(where, seen, steps, middle, stature)
-    return MovementFeatures(motion, place, posture, swing)
+    return MovementFeatures(motion, size, place, posture, swing)
+
+
+def widths(joints: int) -> dict[str, int]:
+    """How many numbers each of `MovementFeatures` has, of people of so many joints."""
+    return {"posture": 2 * joints, "swing": 3 * joints, "motion": 5, "size": 1, "place": 2}
 
 
 def _limbs(

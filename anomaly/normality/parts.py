@@ -1,4 +1,4 @@
-"""Fit the parts of the score beside the clusters, cross-fitted: movement, place, prediction, pretext task.
+"""Fit the parts of the score beside the clusters, cross-fitted: movement, posture, place, prediction, pretext task.
 
 The window that the network sees says nothing of where somebody is (paper, supplement: the mean is subtracted), and
 little of how fast. Mixtures of Gaussians over what each window shows (`anomaly.normality.movement`), a prediction of
@@ -17,25 +17,24 @@ from numpy.typing import NDArray
 
 from anomaly.data.windows import Windows
 from anomaly.normality.gaussian import GaussianDensity, gaussian_shapes
-from anomaly.normality.movement import MOTION, PLACE, MovementFeatures, movement_features
+from anomaly.normality.movement import MovementFeatures, movement_features, widths
 from anomaly.normality.prediction import Predictor, predictor_shapes, trajectory_features
 from anomaly.normality.pretext import Pretext, pose_features, pretext_shapes
 from anomaly.settings import DensitySettings, ModelSettings
-from anomaly.settings.densities import FEWEST_WINDOWS
+from anomaly.settings.densities import FEWEST_WINDOWS, PREDICTION, PRETEXT, features_of
 from pose_extract.errors import TrainingError
 from pose_extract.tracks.records import ClipTracks
 
-PREDICTION, PRETEXT = "prediction", "pretext"
 _CAMERA = "<U64"  # a camera's name in a bundle
+_ALL = ""  # in the place of a camera's name: all cameras
 _CHUNK = 8192  # windows at once
-_OF_A_CAMERA = ("place", "passage", "conduct")
 _FEWEST_OF_A_CAMERA = 500  # windows
 _FEWEST_OF_A_COMPONENT = 16
 _WINDOWS_OF_A_PART = 4  # lengths of a window that a part of a clip lasts at least
 
 FitKey = tuple[str, int]  # a camera, and the fold of the normal video that a density has not seen
 PartModel = GaussianDensity | Predictor | Pretext
-_KINDS: dict[str, type[PartModel]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are densities
+_KINDS: dict[str, type[PartModel]] = {PREDICTION: Predictor, PRETEXT: Pretext}  # other parts are mixtures
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class FittedParts:
 
     Attributes:
         settings: what they were fitted with.
-        parts: part -> (camera, fold left out) -> density or network; those that are not of a camera have the camera ""
-            only.
+        parts: part -> (camera, fold left out) -> density or network; camera "" is all of them. What is learned for each
+            camera is learned for all together, too: what a window of any other camera is compared with.
     """
 
     settings: DensitySettings
@@ -63,29 +62,23 @@ class FittedParts:
         settings: DensitySettings,
         seed: int,
     ) -> FittedParts:
-        """Learn ``parts``, out of `FITTED_PARTS`, of normal windows.
+        """Learn ``parts`` of normal windows.
 
         Args:
             windows: N of them.
             fold: (N,) which fold of the normal video each is in, 0 being what is held out; below 0: in none.
-            parts: what to learn.
+            parts: what to learn: "prediction", "pretext", or what a mixture is over (`features_of`).
             settings: how.
             seed: of the mixtures, of the predictors and of what is drawn.
 
         Raises:
-            TrainingError: there are too few windows, or no camera has enough of them.
+            TrainingError: there are too few windows.
         """
         rng = np.random.default_rng(seed)
         rows = _rows_of_fits(windows, fold, settings, rng)
         fewest = {}
         for part in parts:
-            counts = [len(rows[fit]) for fit in rows if _is_of(part, fit, settings)]
-            if not counts:
-                raise TrainingError(
-                    f"densities: no camera has the {_FEWEST_OF_A_CAMERA} windows that {part} needs: train on more "
-                    "video, or set densities.camera to one"
-                )
-            fewest[part] = min(counts)
+            fewest[part] = min(len(rows[fit]) for fit in rows if _is_of(part, fit, settings))
             if fewest[part] < FEWEST_WINDOWS:
                 raise TrainingError(
                     f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
@@ -103,10 +96,10 @@ class FittedParts:
     def anomaly(
         self, windows: Windows, fold: NDArray[np.int64] | None = None
     ) -> dict[str, NDArray[np.float64]]:
-        """(N,) anomaly of N windows by each part; minus infinity where it says nothing: cameras it has not learned of.
+        """(N,) anomaly of N windows by each part; minus infinity where it says nothing: a course too short to predict.
 
-        Minus log density, how far off the prediction is, or minus log probability that nothing was done to it: the mean
-        over the folds; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
+        Minus log density, or how far off the prediction is: the mean over the folds; or, of normal windows whose
+        ``fold`` (N,) is given, by the one without it.
         """
         total = {part: np.zeros(len(windows)) for part in self.parts}
         count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
@@ -116,8 +109,10 @@ class FittedParts:
             numbers = _PartInputs(windows, rows)
             for part, known in self.parts.items():
                 x = numbers.of_part(part)
+                learned = sorted({camera for camera, _ in known})
+                like = np.where(np.isin(cameras[rows], learned), cameras[rows], _ALL)
                 for (camera, left_out), density in known.items():
-                    own = cameras[rows] == camera if part in _OF_A_CAMERA else np.ones(len(rows), bool)
+                    own = like == camera
                     if fold is not None:
                         own &= fold[rows] == left_out
                     if own.any():
@@ -126,11 +121,11 @@ class FittedParts:
         return {p: np.where(count[p] > 0, total[p] / np.maximum(count[p], 1), -np.inf) for p in self.parts}
 
     def knows(self, camera: str) -> bool:
-        """Whether every part has learned something of this camera."""
+        """Whether every part that is learned for each camera has learned this one."""
         return all(
             any(camera == known for known, _ in fits)
             for part, fits in self.parts.items()
-            if part in _OF_A_CAMERA
+            if self.settings.of_a_camera(part)
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -148,24 +143,18 @@ class FittedParts:
 def fitted_parts_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
     """Shapes and types of `FittedParts.arrays`; a letter is a length that the file decides."""
     joints = settings.windows.person.num_joints
-    sizes = {
-        "pose": 5 * joints,
-        "motion": MOTION,
-        "place": PLACE,
-        "passage": MOTION + PLACE,
-        "conduct": 2 * joints + MOTION + PLACE,
-    }
     out: dict[str, tuple[tuple[int | str, ...], Any]] = {}
     for part in settings.fitted_parts:
         fits = f"fits of {part}"
         out |= {f"{part}_camera": ((fits,), _CAMERA), f"{part}_fold": ((fits,), np.int64)}
         shapes: Mapping[str, tuple[int | str, ...]]
         kind: type[np.floating]
-        if part in (PREDICTION, PRETEXT):
+        if part in _KINDS:
             make = predictor_shapes if part == PREDICTION else pretext_shapes
             shapes, kind = make(settings.densities, settings.windows.frames, joints), np.float32
         else:
-            shapes, kind = gaussian_shapes(sizes[part], f"components of {part}"), np.float64
+            numbers = sum(widths(joints)[name] for name in features_of(part))
+            shapes, kind = gaussian_shapes(numbers, f"components of {part}"), np.float64
         out |= {f"{part}_{name}": ((fits, *shape), kind) for name, shape in shapes.items()}
     return out
 
@@ -193,6 +182,8 @@ def fitted_parts_from_arrays(settings: ModelSettings, arrays: Mapping[str, NDArr
             }
         except ValueError as error:
             raise ValueError(f"{part}: {error}") from error
+        if any((_ALL, fold) not in found[part] for _, fold in found[part]):
+            raise ValueError(f"{part}: expected a density of all cameras for each fold")
     return FittedParts(settings.densities, found)
 
 
@@ -251,26 +242,16 @@ class _PartInputs:
         return movement_features(self.points, windows.pick(self._rows).size, self.person, windows.fps)
 
     def of_part(self, part: str) -> NDArray[Any]:
-        """(N, ...) what a part scores; (N, D) but for the prediction."""
+        """What a part scores: (N, T, V + 1, 2) of the prediction, (N, D) of a mixture."""
         if part == PREDICTION:
             return trajectory_features(self.points, self.person)
         if part == PRETEXT:
             return pose_features(self.points, self.person)
-        features = self._features
-        return np.concatenate(
-            {
-                "pose": [features.posture, features.swing],
-                "motion": [features.motion],
-                "place": [features.place],
-                "passage": [features.motion, features.place],
-                "conduct": [features.posture, features.motion, features.place],
-            }[part],
-            axis=1,
-        )
+        return np.concatenate([getattr(self._features, name) for name in features_of(part)], axis=1)
 
 
 def _fit(part: str, numbers: _PartInputs, settings: DensitySettings, most: int, seed: int) -> PartModel:
-    """Learn a part; ``most`` components, if it is a density."""
+    """Learn a part; ``most`` components, if it is a mixture."""
     if part == PREDICTION:
         return Predictor.fit(numbers.of_part(part), settings, seed)
     if part == PRETEXT:
@@ -279,24 +260,28 @@ def _fit(part: str, numbers: _PartInputs, settings: DensitySettings, most: int, 
 
 
 def _is_of(part: str, fit: FitKey, settings: DensitySettings) -> bool:
-    """Whether a part is learned from the windows of a fit: a camera's, or everybody's."""
-    return (fit[0] != "") == (part in _OF_A_CAMERA and settings.camera != "one")
+    """Whether a part is learned from the windows of a fit: everybody's, or a camera's."""
+    return fit[0] == _ALL or settings.of_a_camera(part)
 
 
 def _rows_of_fits(
     windows: Windows, fold: NDArray[np.int64], settings: DensitySettings, rng: np.random.Generator
 ) -> dict[FitKey, NDArray[np.int64]]:
     """Which windows each fit learns from: of each camera that has enough, and of all of them, without each fold."""
+    folds = {int(left_out): (fold >= 0) & (fold != left_out) for left_out in np.union1d([0], fold[fold >= 0])}
+    folds = {
+        k: seen for k, seen in folds.items() if not k or seen.sum() >= FEWEST_WINDOWS
+    }  # else nearly all is k
+    known = np.unique(windows.camera).tolist() if settings.camera != "one" else []
     out: dict[FitKey, NDArray[np.int64]] = {}
-    for left_out in np.union1d([0], fold[fold >= 0]):
-        seen = (fold >= 0) & (fold != left_out)
-        if left_out and seen.sum() < FEWEST_WINDOWS:
-            continue  # nearly all windows are in this fold
-        for camera in np.unique(windows.camera[seen]) if settings.camera != "one" else ():
-            here = np.flatnonzero(seen & (windows.camera == camera))
-            if len(here) >= _FEWEST_OF_A_CAMERA:  # else too little is known of it to say what is usual there
-                out[str(camera), int(left_out)] = _picked(here, settings.windows, rng)
-        out["", int(left_out)] = _picked(np.flatnonzero(seen), settings.windows, rng)
+    for camera in [*known, _ALL]:
+        rows = {
+            k: np.flatnonzero(seen & (not camera or windows.camera == camera)) for k, seen in folds.items()
+        }
+        if (
+            not camera or min(map(len, rows.values())) >= _FEWEST_OF_A_CAMERA
+        ):  # else too little to say what is usual
+            out |= {(str(camera), k): _picked(here, settings.windows, rng) for k, here in rows.items()}
     return out
 
 

@@ -29,6 +29,7 @@ class Calibration:
         rows: (4, 2, R) sorted scores of single people in single frames; NaN at the end where nobody was scored.
         parts: (P, W) of the kind "sum", scores of single normal windows by each of its parts, which had not learned
             from them; NaN at the end where a part has fewer.
+        weights: (P,) of these parts, their mean being 1.
     """
 
     clip: NDArray[np.int32]
@@ -36,6 +37,7 @@ class Calibration:
     frames: NDArray[np.float64]
     rows: NDArray[np.float64]
     parts: NDArray[np.float64]
+    weights: NDArray[np.float64]
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def floor(self, mode: str, by: str = "clustering") -> float:
@@ -61,10 +63,10 @@ class Calibration:
         middle, width = self.spread(by, mode)
         return np.arcsinh((raw - middle) / width)
 
-    def reference(
+    def smoothed(
         self, mode: str, smoothing_s: float, tail: str = "linear", by: str = "clustering"
     ) -> NDArray[np.float64]:
-        """Sorted smoothed scores of the held-out frames, made by the path of the scores they are compared with.
+        """(F,) smoothed scores of the held-out frames, made by the path of the scores they are compared with.
 
         Computed once and kept: every part of every clip is compared with the same.
         """
@@ -75,9 +77,16 @@ class Calibration:
                 smooth(raw[self.clip == c], self.time_s[self.clip == c], smoothing_s, causal=mode == "online")
                 for c in np.unique(self.clip)
             ]
-            return np.sort(np.concatenate(parts))
+            return np.concatenate(parts)
 
-        return self._once(("reference", mode, smoothing_s, tail, by), compute)
+        return self._once(("smoothed", mode, smoothing_s, tail, by), compute)
+
+    def reference(
+        self, mode: str, smoothing_s: float, tail: str = "linear", by: str = "clustering"
+    ) -> NDArray[np.float64]:
+        """The same, sorted."""
+        key = ("reference", mode, smoothing_s, tail, by)
+        return self._once(key, lambda: np.sort(self.smoothed(mode, smoothing_s, tail, by)))
 
     def row_reference(self, mode: str, by: str = "clustering") -> NDArray[np.float64]:
         """Sorted scores of held-out people in single frames."""
@@ -87,7 +96,7 @@ class Calibration:
     @cached_property
     def tails(self) -> TailProbabilities:
         """What the kind "sum" is made of."""
-        return TailProbabilities(self.parts)
+        return TailProbabilities(self.parts, self.weights)
 
     def _once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
         if key not in self._known:
@@ -99,41 +108,56 @@ class Calibration:
 class TailProbabilities:
     """Held-out normal windows' scores by P parts, which turn scores of other windows into one.
 
-    A score becomes the share p of held-out windows that score as high; the sum of the parts is that of -log p. So
-    scores on any scale count alike, and no weight is chosen.
+    A score becomes the share p of held-out windows that score as high; the sum of the parts is that of -log p, each
+    times its weight. So scores on any scale count alike.
 
     Attributes:
         parts: (P, W) scores; NaN at the end of a part that has fewer.
+        weights: (P,) of the parts.
     """
 
     parts: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
     @classmethod
-    def from_scores(cls, parts: Sequence[NDArray[np.float64]]) -> TailProbabilities:
-        """Of P parts' scores, each of as many windows as it has."""
+    def from_scores(
+        cls, parts: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]
+    ) -> TailProbabilities:
+        """Of P parts' scores, each of as many windows as it has, and the parts' weights (P,)."""
         out = np.full((len(parts), max(map(len, parts))), np.nan)
         for row, part in zip(out, parts, strict=True):
             row[: len(part)] = part
-        return cls(out)
+        return cls(out, weights)
 
     @cached_property
     def _sorted(self) -> list[NDArray[np.float64]]:
         return [np.sort(part[~np.isnan(part)]) for part in self.parts]
 
     def sum(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N,) sum over parts of minus the logarithm of the share of held-out windows that score as high.
+        """(N,) weighted sum over parts of minus the logarithm of the share of held-out windows that score as high.
 
-        A part that says nothing of a window (of a camera that it has not learned, say) does not lower the sum: it
-        counts as the mean of those that do. Where none does, the sum is 0.
+        A part that says nothing of a window (that is too short to predict, say) does not lower the sum: it counts as
+        the mean of those that do. Where none does, the sum is 0.
 
         Args:
             parts: (P, N) scores; minus infinity where a part says nothing.
         """
-        out = np.zeros(parts.shape[1])
-        for part, reference in zip(parts, self._sorted, strict=True):
+        logs = self.logs(parts)
+        told = np.isfinite(logs)
+        total, weight = self.weights @ np.where(told, logs, 0), self.weights @ told
+        return total * (self.weights.sum() / np.where(weight > 0, weight, 1))
+
+    def logs(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(P, N) minus the logarithm of the share of held-out windows that score as high; NaN where a part is silent.
+
+        Args:
+            parts: (P, N) scores; minus infinity where a part says nothing.
+        """
+        out = np.empty(parts.shape)
+        for row, part, reference in zip(out, parts, self._sorted, strict=True):
             lower = np.searchsorted(reference, part, side="left")
-            out -= np.log((len(reference) - lower + 1) / (len(reference) + 1))
-        return out * (len(parts) / np.maximum((parts > -np.inf).sum(axis=0), 1))
+            row[:] = -np.log((len(reference) - lower + 1) / (len(reference) + 1))
+        return np.where(np.isneginf(parts), np.nan, out)
 
     def percentiles(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(P, N) share, 0 to 100, of held-out windows that score lower than ``parts`` (P, N)."""

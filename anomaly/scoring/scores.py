@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from anomaly.scoring.calibration import (
     median_and_iqr,
     percentile,
 )
-from anomaly.scoring.frame_scores import frame_scores, nearest_frame, row_scores
+from anomaly.scoring.frame_scores import NOBODY, frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
 from anomaly.scoring.threshold import alarm_threshold, reference_of, smoothing_of
@@ -60,6 +60,15 @@ class FrameScores:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """(F,) False where people are in the frame and none of them could be scored: their score says nothing.
+
+        They are seen too shortly or too little for a window. The score there is the floor's, smoothed with what is
+        around, as in the published protocols.
+        """
+        return (self.people == 0) | (self.track_id != NOBODY)
 
     @classmethod
     def concatenate(cls, chunks: Iterable[FrameScores]) -> FrameScores:
@@ -213,6 +222,7 @@ def calibrate(
     held_out: list[ClipTracks],
     progress: Progress,
     reference: Mapping[str, NDArray[np.float64]] | None = None,
+    weigh: Callable[[TailProbabilities], NDArray[np.float64]] | None = None,
 ) -> Calibration:
     """Score held-out normal clips, unsmoothed, by every kind and in every mode.
 
@@ -222,23 +232,25 @@ def calibrate(
         progress: hears of progress.
         reference: by part of the kind "sum", scores of windows that the part has not learned from; the held-out
             windows' where there are none.
+        weigh: (P,) weights of the parts, once it is known what their scores mean; all count alike if left out.
 
     Raises:
         TrainingError: if they have no window.
     """
-    settings = model.settings.windows
+    settings, names = model.settings.windows, model.settings.scoring.parts
     scored = []
     for number, tracks in enumerate(held_out):
         windows = model.windows_of(tracks)
         own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
         scored.append((own, model.parts(windows, own, held_out=True)))
         progress("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
-    known = dict(
-        zip(model.settings.scoring.parts, np.concatenate([p for _, p in scored], axis=1), strict=True)
-    )
+    known = dict(zip(names, np.concatenate([parts for _, parts in scored], axis=1), strict=True))
     tails = TailProbabilities.from_scores(
-        [_thinned(scores) for scores in (known | dict(reference or {})).values()]
+        [_thinned(scores[np.isfinite(scores)]) for scores in (known | dict(reference or {})).values()],
+        np.ones(len(names)),
     )
+    if weigh is not None:
+        tails = replace(tails, weights=weigh(tails))
     rows: list[dict[str, NDArray[np.float64]]] = []  # of each clip: kind -> (modes, rows)
     for (own, parts), tracks in zip(scored, held_out, strict=True):
         windows = model.windows_of(tracks)
@@ -282,6 +294,7 @@ def calibrate(
         np.concatenate(frames, axis=2),
         np.sort(np.concatenate(every, axis=2), axis=2),
         tails.parts,
+        tails.weights,
     )
 
 

@@ -11,7 +11,7 @@ from anomaly.settings.clustering import (
     TARGETS,
     ClusteringSettings,
 )
-from anomaly.settings.densities import FITTED_PARTS, NETWORK_PARTS, PARTS, DensitySettings
+from anomaly.settings.densities import NETWORK_PARTS, DensitySettings
 from anomaly.settings.model import ModelSettings, settings_from_dict, settings_to_dict
 from anomaly.settings.network import ADJACENCIES, PARTITIONS, NetworkSettings
 from anomaly.settings.normality import NormalitySettings
@@ -29,11 +29,9 @@ __all__ = [
     "ADJACENCIES",
     "ASSIGNMENTS",
     "DIVERGENCES",
-    "FITTED_PARTS",
     "FRAME_MODES",
     "NETWORK_PARTS",
     "PARTITIONS",
-    "PARTS",
     "PRECISIONS",
     "REDUCTIONS",
     "SCORE_KINDS",

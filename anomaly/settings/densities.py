@@ -8,11 +8,29 @@ from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 NETWORK_PARTS = ("clustering", "reconstruction")
-FITTED_PARTS = ("pose", "motion", "place", "passage", "conduct", "prediction", "pretext")
-PARTS = (*NETWORK_PARTS, *FITTED_PARTS)
+FEATURES = ("posture", "swing", "motion", "size", "place")  # that a mixture can be over, in this order
+PREDICTION, PRETEXT = "prediction", "pretext"
+PARTS = f"{', '.join(NETWORK_PARTS)}, {PREDICTION}, {PRETEXT}, and {', '.join(FEATURES)} alone or joined by +"
+FORMER_NAMES = {
+    "pose": "posture+swing",
+    "passage": "motion+size+place",
+    "conduct": "posture+motion+size+place",
+}
 FEWEST_WINDOWS = 8  # that anything is learned from
 CAMERAS = ("one", "prefix")
+_OF_JOINTS = {"posture", "swing"}
 _MOST_COMPONENTS, _MOST_FOLDS, _MOST_WIDTH, _MOST_EPOCHS = 500, 100, 4096, 10_000
+
+
+def features_of(part: str) -> tuple[str, ...]:
+    """What a mixture's part of the score is over, out of `FEATURES` and in their order; () of any other name."""
+    names = tuple(part.split("+"))
+    return names if names == tuple(name for name in FEATURES if name in names) else ()
+
+
+def is_fitted(part: str) -> bool:
+    """Whether a part is fitted beside the network."""
+    return part in (PREDICTION, PRETEXT) or bool(features_of(part))
 
 
 @dataclass(frozen=True)
@@ -20,20 +38,20 @@ class DensitySettings:
     """Mixtures of Gaussians over what windows show, and networks beside them; see `anomaly.normality.parts`.
 
     Attributes:
-        components: of mixtures over few numbers: motion, place, passage. Of few windows fewer: one for each 16.
-        pose_components: of those over every joint's numbers: pose, conduct.
+        components: of mixtures over few numbers: motion, size, place. Of few windows fewer: one for each 16.
+        pose_components: of those over every joint's numbers: posture, swing.
         width: numbers in a hidden layer of the networks of prediction and pretext.
         predictor_epochs: times that the predictor learns from all of its windows.
         pretext_epochs: times that the network of pretext does, from five copies of each.
         windows: at most this many training windows are given to a mixture or a network, drawn at random.
-        camera: "one", all clips are of one place, or "prefix", what a clip's name has before its first "_" names the
-            camera (ShanghaiTech's SS_CCCC): "place", "passage" and "conduct" are then learned for each camera, and
-            say nothing about people before another one.
+        camera: "one", all cameras share a mixture, or "prefix", what a clip's name has before its first "_" names the
+            camera (ShanghaiTech's SS_CCCC): mixtures with "place" are then learned for each camera that has enough
+            video, and people before any other are compared with those of all cameras.
         folds: the normal video in so many parts, the held-out one being the first; a density is fitted without each
             in turn, so that all of the video tells what normal scores are.
     """
 
-    components: int = 30
+    components: int = 48
     pose_components: int = 12
     width: int = 256
     predictor_epochs: int = 40
@@ -54,8 +72,12 @@ class DensitySettings:
         expect_between("densities", self, 2, _MOST_FOLDS, "folds")
 
     def components_of(self, part: str) -> int:
-        """Components of the mixture of one of `FITTED_PARTS`."""
-        return self.pose_components if part in ("pose", "conduct") else self.components
+        """Components of the mixture of a part."""
+        return self.pose_components if _OF_JOINTS & set(features_of(part)) else self.components
+
+    def of_a_camera(self, part: str) -> bool:
+        """Whether a part is learned for each camera."""
+        return self.camera != "one" and "place" in features_of(part)
 
     def camera_of(self, clip: str) -> str:
         """The camera of a clip, by its name; "" where there is one only."""

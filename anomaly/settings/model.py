@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.settings.clustering import ClusteringSettings
-from anomaly.settings.densities import FITTED_PARTS, DensitySettings
+from anomaly.settings.densities import DensitySettings, is_fitted
 from anomaly.settings.network import NetworkSettings
 from anomaly.settings.normality import NormalitySettings
 from anomaly.settings.scoring import CalibrationSettings, ScoringSettings
@@ -52,7 +52,7 @@ class ModelSettings:
     @property
     def fitted_parts(self) -> tuple[str, ...]:
         """The parts of the kind "sum" that are fitted beside the network."""
-        return tuple(part for part in self.scoring.parts if part in FITTED_PARTS)
+        return tuple(part for part in self.scoring.parts if is_fitted(part))
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anomaly.settings.densities import NETWORK_PARTS, PARTS
+from anomaly.settings.densities import FORMER_NAMES, NETWORK_PARTS, PARTS, is_fitted
 from pose_extract.checking import expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
@@ -13,6 +13,8 @@ FRAME_MODES = ("backtracked", "online")
 SCORE_KINDS = ("clustering", "reconstruction", "both", "sum")
 
 TAIL_FORMS = ("linear", "log")
+
+WEIGHTS = ("learned", "equal")
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,17 @@ class CalibrationSettings:
         held_out: share of the normal video that is not trained on but calibrates the scores: whole clips where there
             are at least 8, otherwise the end of each clip.
         false_alarm_rate: share of normal frames that may raise an alarm.
+        alarms_per_day: false events in a day of normal video instead, each a stretch of alarms no more than a second
+            apart; by a tail that is fitted to the held-out scores (`anomaly.scoring.alarm_budget`). null: the rate.
     """
 
     held_out: float = 0.2
     false_alarm_rate: float = 0.01
+    alarms_per_day: float | None = None
 
     def __post_init__(self) -> None:
+        if self.alarms_per_day is not None:
+            expect_between("calibration", self, 0, 1e6, "alarms_per_day", above=True)
         expect_between("calibration", self, 0, 1, "held_out", "false_alarm_rate", above=True, below=True)
 
 
@@ -42,11 +49,13 @@ class ScoringSettings:
         by: "clustering", minus the log likelihood under the normality mixture (section 3.4), "reconstruction", the
             autoencoder's error, "both", their mean in units of held-out normal windows, or
             "sum", the sum over ``parts`` of tail probabilities' logarithms (`TailProbabilities`).
-        parts: what "sum" adds up: "clustering", "reconstruction"; densities of what people do: "pose", "motion",
-            "place", "passage" (motion and place together), "conduct" (posture, motion and place together);
-            "prediction", how far off a window's last third is from what its beginning lets expect; and "pretext",
-            whether it looks played backwards, out of order, slow, or with its legs swapped; see
-            `anomaly.normality.parts`. Fixed when a model is trained.
+        parts: what "sum" adds up: "clustering", "reconstruction"; "prediction", how far off a window's last third is
+            from what its beginning lets expect; "pretext", whether it looks played backwards, out of order, slow, or
+            with its legs swapped; and mixtures over what windows show, "posture", "swing", "motion",
+            "size", "place" or several of them joined by "+"; see `anomaly.normality.parts`. Fixed when a model is
+            trained.
+        weights: of the parts: "learned", by how well each tells abnormal motions that are put into held-out normal
+            video (`anomaly.training.weighing`), or "equal". Fixed when a model is trained.
         tail: "linear", frame scores are smoothed as they are (the paper's form), or "log", with a tail that grows
             like their logarithm above the held-out normal ones (`Calibration.shape`).
         smoothing_s: sigma of the Gaussian over a clip's frame scores, in seconds. The paper's 40 frames at 24 fps.
@@ -57,13 +66,20 @@ class ScoringSettings:
     smoothing_s: float = 40 / 24
     tail: str = "linear"
     parts: tuple[str, ...] = NETWORK_PARTS
+    weights: str = "learned"
 
     def __post_init__(self) -> None:
         expect_one_of("scoring.frames", self.frames, FRAME_MODES)
         expect_one_of("scoring.by", self.by, SCORE_KINDS)
         expect_one_of("scoring.tail", self.tail, TAIL_FORMS)
-        if not self.parts or set(self.parts) - set(PARTS) or len(set(self.parts)) != len(self.parts):
-            raise ConfigError(f"scoring: expected parts out of {PARTS}, got {self.parts}")
+        expect_one_of("scoring.weights", self.weights, WEIGHTS)
+        for part in self.parts:
+            if part in FORMER_NAMES:
+                raise ConfigError(f"scoring.parts: {part!r} is called {FORMER_NAMES[part]!r} now")
+            if part not in NETWORK_PARTS and not is_fitted(part):
+                raise ConfigError(f"scoring.parts: expected {PARTS}, got {part!r}")
+        if not self.parts or len(set(self.parts)) != len(self.parts):
+            raise ConfigError(f"scoring.parts: expected one or more, each once, got {self.parts}")
         expect_between("scoring", self, 0, 3600, "smoothing_s")
 
     @property

@@ -35,6 +35,7 @@ class TrainingSettings:
         finetune_epochs: at most this many epochs on the combined loss (equation 4).
         finetune_rate: learning rate of the first.
         finetune_decay: its factor from an epoch to the next.
+        most_windows: the network learns from at most so many windows, drawn at random; null: from all.
         masked: joints that are missing (confidence 0) take no part in the reconstruction loss and error.
         precision: "float32", or "bfloat16" for automatic mixed precision.
     """
@@ -49,6 +50,7 @@ class TrainingSettings:
     finetune_epochs: int = 25
     finetune_rate: float = 8e-4
     finetune_decay: float = 0.98
+    most_windows: int | None = None
     masked: bool = False
     precision: str = "float32"
 
@@ -62,6 +64,8 @@ class TrainingSettings:
         expect_between("training", self, 2, math.inf, "batch_size")
         expect_between("training", self, 0, math.inf, "pretrain_epochs", "finetune_epochs", "weight_decay")
         expect_between("training", self, 1, math.inf, "pretrain_swings")
+        if self.most_windows is not None:
+            expect_between("training", self, 1, math.inf, "most_windows")
         if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1] < math.inf:
             raise ConfigError(
                 f"training: expected pretrain_rate as [lowest, highest], above 0, got {self.pretrain_rate}"

@@ -22,8 +22,11 @@ from anomaly.normality.mixture import fit_normality
 from anomaly.normality.parts import FittedParts
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
+from anomaly.scoring.calibration import TailProbabilities
 from anomaly.scoring.explanation import typical_windows
+from anomaly.scoring.part_weights import PartWeights
 from anomaly.scoring.scores import Progress, calibrate
+from anomaly.scoring.threshold import budget_of
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import Checkpoint, fingerprint
@@ -39,6 +42,8 @@ from anomaly.training.steps import (
     mixed_precision,
     optimizer_step,
 )
+from anomaly.training.weighing import weigh_parts
+from pose_extract.errors import ModelError
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -55,9 +60,10 @@ class FittedNetwork:
         log_p: (N * G, K) log soft assignments of the training set.
         history: one dict an epoch.
         held_out: the clips to calibrate with.
-        data: the training set.
-        clips: how many clips it is from.
-        fold: (N,) of the training set's windows; see `FittedParts.fit`.
+        data: the training set: ``windows``, or as many of them as training asks for.
+        clips: how many clips they are from.
+        windows: N of them, of all clips that are not held out.
+        fold: (N,) of these windows; see `FittedParts.fit`.
     """
 
     settings: ModelSettings
@@ -68,6 +74,7 @@ class FittedNetwork:
     held_out: list[ClipTracks]
     data: TrainingSet
     clips: int
+    windows: Windows
     fold: NDArray[np.int64]
 
 
@@ -130,7 +137,7 @@ def fit_network(
         if distributed.world() > 1:
             distributed.share_weights(network)
             torch.manual_seed(seed + distributed.rank())  # dropout masks of its own
-        data = TrainingSet(windows, settings, device)
+        data = TrainingSet(_picked(windows, settings.training.most_windows, seed), settings, device)
         run = TrainingRun(
             network, rng, device, checkpoint, Curves(folder, settings.clustering.clusters), progress
         )
@@ -142,7 +149,17 @@ def fit_network(
     log_p = assign_all(network, data)
     run.end(ended, ClusterOccupancy.from_assignments(np.exp(log_p)))
     fold = np.concatenate(folds)
-    return FittedNetwork(settings, seed, network, log_p, run.history, held_out, data, len(names), fold)
+    return FittedNetwork(
+        settings, seed, network, log_p, run.history, held_out, data, len(names), windows, fold
+    )
+
+
+def _picked(windows: Windows, most: int | None, seed: int) -> Windows:
+    """At most so many of the windows, drawn at random."""
+    if most is None or len(windows) <= most:
+        return windows
+    rows = np.random.default_rng(seed).choice(len(windows), most, replace=False, shuffle=False)
+    return windows.pick(np.sort(rows))
 
 
 def pretrain(run: TrainingRun, data: TrainingSet, settings: ModelSettings) -> None:
@@ -265,9 +282,16 @@ def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | Non
     if settings.fitted_parts:
         model.densities, reference = _densities(learned, model)
     progress("normality", 1, 1, {"components": model.normality.components_used})
-    model.calibration = calibrate(model, learned.held_out, progress, reference)
+    found: list[PartWeights] = []
+
+    def weigh(tails: TailProbabilities) -> NDArray[np.float64]:
+        found.append(weigh_parts(model, learned.held_out, tails, learned.seed))
+        return found[0].weight
+
+    model.calibration = calibrate(model, learned.held_out, progress, reference, weigh)
     model.facts = {
-        "windows": len(learned.data.windows),
+        "windows": len(learned.windows),
+        "windows_of_the_network": len(learned.data.windows),
         "clips": learned.clips,
         "clusters_used": round(occupancy.used, 2),
         "largest_cluster": round(occupancy.largest, 4),
@@ -277,6 +301,8 @@ def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | Non
         "temperature": float(network.clustering.temperature),
         "components_used": model.normality.components_used,
         "held_out_frames": len(model.calibration.time_s),
+        "parts": _parts_of_the_score(settings.scoring.parts, found[0]),
+        "alarm_budget": _alarm_budget(model),
         "parameters": sum(p.numel() for p in network.parameters()),
         "waiting": round(learned.data.waiting, 4),
     }
@@ -287,14 +313,35 @@ def _densities(
     learned: FittedNetwork, model: TrainedModel
 ) -> tuple[FittedParts, dict[str, NDArray[np.float64]]]:
     """The densities of all normal windows, held-out ones too, and what each says of windows that it has not seen."""
-    settings, fit = learned.settings, learned.data.windows
+    settings = learned.settings
     held_out = [model.windows_of(clip, settings.windows.train_stride) for clip in learned.held_out]
-    windows = Windows.concatenate([fit, *held_out])
-    fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(fit), np.int64)])
+    windows = Windows.concatenate([learned.windows, *held_out])
+    fold = np.concatenate([learned.fold, np.zeros(len(windows) - len(learned.windows), np.int64)])
     densities = FittedParts.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
     known = np.flatnonzero(fold >= 0)
-    found = densities.anomaly(windows.pick(known), fold[known])
-    return densities, {part: scores[np.isfinite(scores)] for part, scores in found.items()}
+    return densities, densities.anomaly(windows.pick(known), fold[known])
+
+
+def _parts_of_the_score(parts: tuple[str, ...], weights: PartWeights) -> dict[str, dict[str, float | None]]:
+    """What each part of the kind "sum" counts, and what this rests on (`PartWeights`); None: it was not measured."""
+    facts = zip(parts, weights.weight, weights.normal, weights.injected, strict=True)
+    return {
+        part: {
+            "weight": round(float(weight), 3),
+            "normal": None if np.isnan(normal) else round(float(normal), 3),
+            "injected": None if np.isnan(injected) else round(float(injected), 3),
+        }
+        for part, weight, normal, injected in facts
+    }
+
+
+def _alarm_budget(model: TrainedModel) -> str:
+    """What the model's alarms a day rest on, or why there is no threshold for them; "" without such a budget."""
+    try:
+        budget = budget_of(model)
+    except ModelError as error:
+        return f"warning: {error}"
+    return budget.describe() if budget else ""
 
 
 def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:

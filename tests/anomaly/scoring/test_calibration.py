@@ -19,6 +19,7 @@ def calibration(frames, clip=None, rows=None):
         np.tile(frames, (len(SCORE_KINDS), len(FRAME_MODES), 1)),
         np.tile(rows, (len(SCORE_KINDS), len(FRAME_MODES), 1)),
         np.zeros((1, 1)),
+        np.ones(1),
     )
 
 
@@ -65,14 +66,14 @@ def test_the_reference_is_computed_once_for_all_parts_of_all_clips(monkeypatch):
 def test_each_kind_has_a_floor_and_a_spread_of_its_own():
     rows = np.stack([first + np.arange(5.0) for first in (0, 10, 100, 1000)])
     both = np.stack([rows] * 2, 1)
-    c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, both, both, np.zeros((1, 1)))
+    c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, both, both, np.zeros((1, 1)), np.ones(1))
     assert [c.floor("online", by) for by in SCORE_KINDS] == [0, 10, 100, 1000]
     assert [c.spread(by)[0] for by in SCORE_KINDS] == [2, 12, 102, 1002]
 
 
 def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_the_scale():
     parts = np.stack([np.arange(99.0), 1000 * np.arange(99.0)])
-    tails = TailProbabilities(parts)
+    tails = TailProbabilities(parts, np.ones(2))
     np.testing.assert_allclose(tails.sum(np.array([[98.0], [0.0]])), -np.log(2 / 100), rtol=1e-12)
     np.testing.assert_allclose(tails.sum(np.array([[50.0], [50_000.0]])), -2 * np.log(50 / 100), rtol=1e-12)
     highest = tails.sum(np.array([[1e9], [1e9]]))
@@ -85,7 +86,7 @@ def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_t
 
 
 def test_a_part_that_says_nothing_counts_as_the_mean_of_those_that_speak():
-    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0), np.arange(19.0)])
+    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0), np.arange(19.0)], np.ones(3))
     all_three = tails.sum(np.array([[98.0], [8.0], [18.0]]))
     first, second = -np.log(2 / 100), -np.log(2 / 10)
     np.testing.assert_allclose(all_three, first + second - np.log(2 / 20))
@@ -94,8 +95,16 @@ def test_a_part_that_says_nothing_counts_as_the_mean_of_those_that_speak():
     assert tails.sum(np.full((3, 1), -np.inf)) == 0
 
 
+def test_parts_count_by_their_weights_and_one_that_says_nothing_as_the_weighted_mean():
+    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0)], np.array([1.5, 0.5]))
+    first, second = -np.log(2 / 100), -np.log(2 / 10)
+    np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0]])), 1.5 * first + 0.5 * second)
+    np.testing.assert_allclose(tails.sum(np.array([[-np.inf], [8.0]])), 2 * second)
+    assert tails.sum(np.full((2, 1), -np.inf)) == 0
+
+
 def test_parts_of_a_sum_may_have_been_held_out_from_more_windows_than_others():
-    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0)])
+    tails = TailProbabilities.from_scores([np.arange(99.0), np.arange(9.0)], np.ones(2))
     assert tails.parts.shape == (2, 99)
     np.testing.assert_allclose(tails.sum(np.array([[98.0], [8.0]])), -np.log(2 / 100) - np.log(2 / 10))
     np.testing.assert_allclose(tails.sum(np.array([[-1.0], [-1.0]])), 0, atol=1e-12)

@@ -351,11 +351,11 @@ def test_settings_out_of_range_are_refused(wrong):
 
 
 def test_a_camera_that_training_has_not_seen_does_not_score_low_by_construction(tiny):
-    """The same people under a known and an unknown camera's name: the parts that know both tell what is unusual."""
+    """The same people under a known and an unknown camera's name: what knows no camera says the same of both."""
     clips = [walkers.clip(f"0{c}_{i}", seed=9 * c + i, people=8, frames=90) for c in (1, 2) for i in range(4)]
     settings = tiny(
         windows={"scale": "stature"},
-        scoring={"by": "sum", "parts": ["motion", "pose", "place"], "smoothing_s": 0.2},
+        scoring={"by": "sum", "parts": ["motion", "posture+swing", "place"], "smoothing_s": 0.2},
         densities={"components": 2, "pose_components": 2, "camera": "prefix", "folds": 2},
     )
     model = train_model(clips, settings, seed=0)
@@ -364,6 +364,6 @@ def test_a_camera_that_training_has_not_seen_does_not_score_low_by_construction(
     scores = {clip.clip: score_clip(model, clip).windows for clip in (known, unknown)}
     motion, pose, place = scores["07_9"].parts
     np.testing.assert_array_equal(scores["01_9"].parts[:2], np.stack([motion, pose]))
-    assert np.isneginf(place).all()
+    assert np.isfinite(place).all()  # compared with all cameras
     middle = {name: float(np.median(windows.score)) for name, windows in scores.items()}
     assert 0.75 < middle["07_9"] / middle["01_9"] < 1.33, middle

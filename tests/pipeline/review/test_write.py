@@ -122,6 +122,7 @@ def made_thresholds(normal: list[np.ndarray], rate: float = 0.05, fps: float = 2
         np.broadcast_to(raw, (4, 2, len(raw))),
         np.broadcast_to(np.sort(raw), (4, 2, len(raw))),
         np.zeros((2, 1)),
+        np.ones(2),
     )
     scoring = ScoringSettings(smoothing_s=0.0)
     alarm = threshold(calibration.reference(scoring.frames, 0.0), rate)

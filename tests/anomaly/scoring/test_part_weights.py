@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from anomaly.scoring.part_weights import FEWEST_STRETCHES, PartWeights, learned_weights
+
+
+def said(shift, deviation, seed=0, stretches=400, same=None):
+    """What parts say of normal people and of changed ones: so much more, with such deviations between people."""
+    rng = np.random.default_rng(seed)
+    normal, changed = (1 + rng.normal(size=(stretches, len(shift))) * deviation for _ in range(2))
+    if same is not None:
+        normal[:, same[1]], changed[:, same[1]] = normal[:, same[0]], changed[:, same[0]]
+    return normal, changed + np.array(shift)
+
+
+def test_parts_that_see_more_and_differ_less_between_normal_people_count_more():
+    weights = learned_weights(*said([1.0, 1.0, 0.2, -0.5], [0.3, 0.6, 0.3, 0.3])).weight
+    assert weights[0] > 2 * weights[1] > 0
+    assert weights[0] > 3 * weights[2] > 0
+    assert weights[3] == 0  # what finds changed people more normal says nothing
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_they_are_fisher_s_discriminant_where_it_has_no_weight_below_0():
+    normal, changed = said([1.0, 0.6], [0.3, 0.4], stretches=100_000)
+    weights = learned_weights(normal, changed).weight
+    within = 2 * np.diag([0.3**2, 0.4**2])
+    ridge = 0.1 * np.trace(within) / 2 * np.eye(2)
+    expected = np.linalg.solve(within + ridge, [1.0, 0.6])
+    np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=0.02)
+
+
+def test_two_parts_that_say_the_same_count_as_one():
+    alone = learned_weights(*said([1.0, 1.0], [0.4, 0.4])).weight
+    normal, changed = said([1.0, 1.0, 1.0], [0.4, 0.4, 0.4], same=(1, 2))
+    changed[:, 2] = changed[:, 1]
+    twice = learned_weights(normal, changed).weight
+    assert twice[1] + twice[2] == pytest.approx(alone[1] * twice[0] / alone[0], rel=0.25)
+
+
+def test_few_people_say_little():
+    few = learned_weights(*said([1.0, 1.0], [0.2, 1.0], stretches=FEWEST_STRETCHES)).weight
+    many = learned_weights(*said([1.0, 1.0], [0.2, 1.0])).weight
+    assert 1 < few[0] / few[1] < many[0] / many[1]
+
+
+def test_too_few_or_nothing_seen_leaves_all_parts_alike():
+    normal, changed = said([1.0, 0.5], [0.2, 0.2])
+    for weights in (
+        learned_weights(normal[: FEWEST_STRETCHES - 1], changed),
+        learned_weights(normal, changed[: FEWEST_STRETCHES - 1]),
+        learned_weights(normal, normal - 1),
+        PartWeights.equal(2),
+    ):
+        np.testing.assert_array_equal(weights.weight, [1, 1])
+        assert np.isnan(weights.normal).all()
+    found = learned_weights(normal, changed)
+    np.testing.assert_allclose(found.normal, normal.mean(axis=0))
+    np.testing.assert_allclose(found.injected, changed.mean(axis=0))
