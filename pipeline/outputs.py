@@ -180,7 +180,7 @@ def event_list(scorer: Scorer, tracks: ClipTracks, timeline: ScoredTimeline) -> 
         seconds=float(frame_seconds(tracks.time_s, tracks.fps).sum()),
         threshold=timeline.threshold,
         threshold_percentile=scorer.alarm_percentile,
-        from_marks=scorer.rate_for() is None,
+        threshold_from=scorer.threshold_from(),
         settings=scorer.settings.events,
         events=timeline.events,
     )

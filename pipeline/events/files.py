@@ -38,7 +38,7 @@ class EventList:
         seconds: how long it is.
         threshold: the score above which a frame raises the alarm.
         threshold_percentile: the threshold as a percentile, 0 to 100.
-        from_marks: whether marks have set it; otherwise a false alarm rate.
+        threshold_from: what has set it: "marks", "alarms_per_day" or "false_alarm_rate".
         settings: how alarms became events.
         events: in order of time.
     """
@@ -51,7 +51,7 @@ class EventList:
     seconds: float
     threshold: float
     threshold_percentile: float
-    from_marks: bool
+    threshold_from: str
     settings: EventSettings
     events: Sequence[Event]
 
@@ -88,7 +88,7 @@ def events_json(found: EventList) -> str:
         "threshold": {
             "score": _number(found.threshold, 6),
             "percentile": _number(found.threshold_percentile, 3),
-            "from": "marks" if found.from_marks else "false_alarm_rate",
+            "from": found.threshold_from,
         },
         "settings": {"merge_gap_s": found.settings.merge_gap_s, "min_s": found.settings.min_s},
     }

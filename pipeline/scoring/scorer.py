@@ -68,12 +68,19 @@ class Scorer:
         """The score above which a frame raises the alarm, ``scoring`` being how scores are made (the settings' way)."""
         return alarm_threshold(self.model, scoring or self.settings.scoring, self.rate_for(scoring))
 
-    def rate_for(self, scoring: ScoringSettings | None = None) -> float | None:
-        """The false alarm rate that alarms follow; None where they follow the threshold that marks have set."""
+    def threshold_from(self, scoring: ScoringSettings | None = None) -> str:
+        """What alarms follow: "marks", "alarms_per_day" or "false_alarm_rate"."""
         marked, scoring = self.model.marked, scoring or self.settings.scoring
-        if marked is not None and marked.fits(scoring) and not self.by_rate:
-            return None
-        return self.settings.calibration.false_alarm_rate
+        if self.by_rate:
+            return "false_alarm_rate"
+        if marked is not None and marked.fits(scoring):
+            return "marks"
+        return "false_alarm_rate" if self.settings.calibration.alarms_per_day is None else "alarms_per_day"
+
+    def rate_for(self, scoring: ScoringSettings | None = None) -> float | None:
+        """The false alarm rate that alarms follow; None where they follow marks, or a number of alarms a day."""
+        by_rate = self.threshold_from(scoring) == "false_alarm_rate"
+        return self.settings.calibration.false_alarm_rate if by_rate else None
 
     @property
     def alarm_percentile(self) -> float:
@@ -143,7 +150,12 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             "the trained model"
         )
     asked = override({}, overrides).get("calibration")
-    by_rate = isinstance(asked, dict) and "false_alarm_rate" in asked
+    asked = asked if isinstance(asked, dict) else {}
+    by_rate = "false_alarm_rate" in asked and asked.get("alarms_per_day") is None
+    calibrated = dataclasses.replace(model.settings, calibration=settings.calibration)
+    model = dataclasses.replace(model, settings=calibrated)
+    if asked.get("alarms_per_day") is not None:
+        model = dataclasses.replace(model, marked=None)
     scorer = Scorer(model, settings, by_rate, card.get("patches"), folder)
     if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
         logger.warning(

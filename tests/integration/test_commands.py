@@ -69,7 +69,16 @@ def test_scores_have_a_row_for_every_frame_in_the_stated_columns(truth_workspace
     )
     assert result.code == 0, result.err
     rows = read_csv(out)
-    assert list(rows[0]) == ["frame", "time_s", "score", "percentile", "alarm", "people", "track_id"]
+    assert list(rows[0]) == [
+        "frame",
+        "time_s",
+        "score",
+        "percentile",
+        "alarm",
+        "people",
+        "track_id",
+        "judged",
+    ]
     assert [int(r["frame"]) for r in rows] == list(range(192))
     assert all(0 <= float(r["percentile"]) <= 100 and r["alarm"] in "01" for r in rows)
     assert all(np.isfinite(float(r["score"])) for r in rows)

@@ -6,11 +6,11 @@ gepc.Inspector = class {
   static parts = {
     clustering: "the movement itself",
     reconstruction: "the movement's details",
-    pose: "posture and limbs",
+    posture: "posture",
+    swing: "how limbs swing",
     motion: "speed and direction",
-    place: "where, and how large",
-    passage: "moving so, here",
-    conduct: "standing and moving so, here",
+    size: "size in the picture",
+    place: "where",
     prediction: "how it goes on",
     pretext: "in what order it goes",
   };
@@ -105,7 +105,7 @@ gepc.Inspector = class {
     parts.push(gepc.el("canvas", { class: "figure", id: "figure-person", role: "img", "aria-label": `Poses of person ${cell.track} at the peak, left to right` }));
     if (cell.parts.length) {
       const names = gepc.Inspector.parts;
-      const rows = cell.parts.map(([part, share]) => gepc.el("li", {}, this.meter(share / 100, gepc.el("span", {}, names[part] ?? part), gepc.percent(share))));
+      const rows = cell.parts.map(([part, share]) => gepc.el("li", {}, this.meter(share / 100, gepc.el("span", {}, part.split("+").map((name) => names[name] ?? name).join(", ")), gepc.percent(share))));
       parts.push(gepc.el("h3", {}, "What is unusual about it", gepc.el("small", {}, " share of normal that is less so")), gepc.el("ol", { class: "parts" }, ...rows));
     }
     parts.push(gepc.el("h3", {}, "Nearest action words"));
