@@ -37,7 +37,17 @@ def event(start, end, peak, score=3.0, people=(4, 2), boxes=((1, 2, 30, 40), (np
 
 def listed(*events, clip="street"):
     return EventList(
-        clip, "/videos/street.mp4", 25.0, (64, 48), 250, 10.0, 1.5, 95.0, "false_alarm_rate", EventSettings(), events
+        clip,
+        "/videos/street.mp4",
+        25.0,
+        (64, 48),
+        250,
+        10.0,
+        1.5,
+        95.0,
+        "false_alarm_rate",
+        EventSettings(),
+        events,
     )
 
 
