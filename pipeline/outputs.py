@@ -200,7 +200,7 @@ def events_text(events: Sequence[Event], most: int = 10) -> list[str]:
     shown = sorted(sorted(events, key=lambda event: -event.length_s)[:most], key=lambda event: event.start_s)
     lines = [
         f"  {event.start_s:9.2f} s to {event.end_s:9.2f} s   percentile {event.percentile:.1f}"
-        + (f"   person {event.people[0]}" if event.people else "")
+        + (f"   person {', '.join(map(str, event.culprits))}" if event.culprits else "")
         for event in shown
     ]
     return lines + ([f"  and {len(events) - most} shorter ones"] if len(events) > most else [])

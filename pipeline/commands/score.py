@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pose_extract.tracks.records import ClipTracks
     from pose_extract.video import VideoSource
 
+ALARMS_FOUND = 13
+"""Exit code with ``--exit-code``; a video that could not be used comes first."""
+
 HELP = "say how unusual each frame of a video is"
 EXAMPLE = """\
 example:
@@ -104,6 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
     )
+    parser.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="end with exit code 13 if there is an alarm in any of the videos",
+    )
     add_workspace(parser)
     add_set(parser)
     add_device(
@@ -114,7 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score; exit code 4 if some videos could not be used."""
+    """Score; exit code 4 if some videos could not be used, `ALARMS_FOUND` where that is asked for."""
     from pipeline.outputs import Outputs
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
@@ -163,8 +171,8 @@ def run(args: argparse.Namespace) -> int:
     if args.tracks is not None:
         source = _one_source(args.source) if both else None
         video = None if source is None else str(source.path)
-        _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
-        return 0
+        alarms = _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
+        return ALARMS_FOUND if alarms and args.exit_code else 0
     _warn_of_other_poses(model, scorer)
     return _score_videos(args, scorer, workspace, outputs, inputs)
 
@@ -227,6 +235,7 @@ def _score_videos(
     sources = find_all_sources([args.source])
     several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
     failed: list[tuple[str, GepcError]] = []
+    alarms = False
     for source in sources:
         files = outputs.in_folder_for(source.name) if several else outputs
         files.check([("video", source.path), *inputs])
@@ -234,12 +243,14 @@ def _score_videos(
         failed += report.failed
         for entry in (*report.made, *report.reused):
             tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), args.quiet)
-            _report(args, scorer, tracks, files, source, several)
+            alarms |= _report(args, scorer, tracks, files, source, several)
     if failed and not several:
         raise failed[0][1]
     for name, error in failed:
         print(f"not used: {name}: {error}")
-    return VideoError.exit_code if failed else 0
+    if failed:
+        return VideoError.exit_code
+    return ALARMS_FOUND if alarms and args.exit_code else 0
 
 
 def _labelled(
@@ -263,7 +274,8 @@ def _report(
     outputs: Outputs,
     source: VideoSource | None,
     several: bool = False,
-) -> None:
+) -> bool:
+    """Write and print what is asked for of one clip; whether it has an alarm."""
     from pipeline.outputs import events_text, write_outputs
     from pose_extract.files import is_standard_output
 
@@ -283,3 +295,4 @@ def _report(
     for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
         if folder is not None and timeline.events:
             say(f"  {name}: {folder}")
+    return bool(share)

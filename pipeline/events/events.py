@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.events.settings import EventSettings
 from pose_extract.tracks.clip_time import longest_step, stretch_numbers
 from pose_extract.tracks.records import ClipTracks
 
+_CULPRIT_SHARE = 0.1
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
 
 
@@ -57,6 +59,8 @@ class Event:
         people: track ids of those who are scored in its alarm frames, the one with the highest score first.
         people_percentile: (P,) percentile of each one's highest score there, 0 to 100, among held-out normal people.
         boxes: (P, 4) their boxes at the peak, x1 y1 x2 y2 in pixels; NaN of who is not in that frame.
+        culprits: who of them the alarm is about: the first, and whoever is the most unusual person in a tenth of the
+            alarm frames; the others are bystanders.
     """
 
     start_frame: int
@@ -70,6 +74,7 @@ class Event:
     people: tuple[int, ...]
     people_percentile: NDArray[np.float64]
     boxes: NDArray[np.float64]
+    culprits: tuple[int, ...] = ()
 
     @property
     def length_s(self) -> float:
@@ -164,6 +169,9 @@ class _Unfinished:
     percentile: float = np.nan
     people: dict[int, tuple[float, float]] = field(default_factory=dict)
     boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    worst: Counter[int] = field(
+        default_factory=Counter
+    )  # of how many alarm frames each was the most unusual person
 
     def update(self, begin: int, first: int, stop: int, part: ClipTracks, scores: ClipScores) -> None:
         """See what is in the frames first..stop-1 of a part of the clip, which begins at frame ``begin``."""
@@ -176,6 +184,7 @@ class _Unfinished:
             int(track): np.asarray(box, np.float64)
             for track, box in zip(part.track[low:high], part.boxes[low:high], strict=True)
         }
+        self.worst.update(np.asarray(frames.track_id[first:stop]).tolist())
         low, high = np.searchsorted(part.frame, [first, stop])
         score, track = scores.row_score[low:high], part.track[low:high]
         scored = np.flatnonzero(~np.isnan(score))
@@ -189,12 +198,15 @@ class _Unfinished:
         if later.score > self.score:
             self.peak_frame, self.peak_s = later.peak_frame, later.peak_s
             self.score, self.percentile, self.boxes = later.score, later.percentile, later.boxes
+        self.worst += later.worst
         for track, found in later.people.items():
             self.people[track] = max(found, self.people.get(track, found))
 
     def finished(self, most_people: int) -> Event:
         worst = sorted(self.people, key=lambda track: (-self.people[track][0], track))[:most_people]
         nowhere = np.full(4, np.nan)
+        enough = _CULPRIT_SHARE * sum(self.worst.values())
+        culprits = tuple(t for i, t in enumerate(worst) if i == 0 or self.worst[t] > enough)
         return Event(
             self.start_frame,
             self.end_frame,
@@ -207,4 +219,5 @@ class _Unfinished:
             tuple(worst),
             np.array([self.people[track][1] for track in worst], np.float64),
             np.array([self.boxes.get(track, nowhere) for track in worst], np.float64).reshape(-1, 4),
+            culprits,
         )

@@ -21,7 +21,7 @@ FORMAT, VERSION = "gepc-events", 1
 SUFFIXES = (".json", ".csv", ".vtt")
 COLUMNS = (
     "clip", "event", "start_frame", "end_frame", "peak_frame", "start_s", "end_s", "peak_s", "score", "percentile",
-    "people", "people_percentile", "boxes",
+    "people", "people_percentile", "boxes", "culprits",
 )  # fmt: skip
 
 
@@ -112,6 +112,7 @@ def _plain(number: int, event: Event) -> dict[str, Any]:
         "people": [
             {
                 "track_id": track,
+                "culprit": track in event.culprits,
                 "percentile": _number(event.people_percentile[i], 3),
                 "box": None
                 if np.isnan(event.boxes[i]).any()
@@ -133,7 +134,7 @@ def events_csv(found: EventList) -> str:
             (found.clip, number, event.start_frame, event.end_frame, event.peak_frame, f"{event.start_s:.6f}",
              f"{event.end_s:.6f}", f"{event.peak_s:.6f}", f"{event.score:.6f}", f"{event.percentile:.3f}",
              " ".join(map(str, event.people)), " ".join(f"{p:.3f}" for p in event.people_percentile),
-             ";".join(boxes))
+             ";".join(boxes), " ".join(map(str, event.culprits)))
         )  # fmt: skip
     return file.getvalue()
 
@@ -142,9 +143,11 @@ def events_vtt(found: EventList) -> str:
     """A caption track: a cue an event, shown while it lasts."""
     parts = ["WEBVTT", f"NOTE Unusual behaviour in {_line(found.clip)}, found by gepc-pipeline"]
     for number, event in _numbered(found):
-        people = ", ".join(map(str, event.people))
+        culprits = ", ".join(map(str, event.culprits))
+        others = ", ".join(str(track) for track in event.people if track not in event.culprits)
         text = f"Event {number}: percentile {event.percentile:.1f}, peak at {vtt_time(event.peak_s)}"
-        text += f"\nPeople: {people}" if people else ""
+        text += f"\nUnusual: {culprits}" if culprits else ""
+        text += f"\nAlso there: {others}" if others else ""
         end_s = max(event.end_s, event.start_s + 0.001)  # a cue must end after it starts
         parts.append(f"{number}\n{vtt_time(event.start_s)} --> {vtt_time(end_s)}\n{_escaped(text)}")
     return "\n\n".join(parts) + "\n"

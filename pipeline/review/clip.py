@@ -25,7 +25,7 @@ _PEOPLE = 5  # named in it
 _SHORT_S = 900.0  # a clip's lanes are finer up to here
 _LANE_S = (0.125, 0.5)
 _SPARKS = 96  # columns of the small curve in the list of videos
-_KNOT_S = 0.002  # frames' times are kept to this
+_KNOT_S = 0.001  # frames' times are kept to this
 
 
 @dataclass
@@ -234,7 +234,7 @@ def highest(score: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
 
 
 def time_knots(time_s: NDArray[np.float64]) -> list[list[float]]:
-    """Frames and their times such that the times of all others lie on the lines between, to two milliseconds.
+    """Frames and their times such that the times of all others lie on the lines between, to a millisecond.
 
     Two of them where the frame rate is constant.
     """

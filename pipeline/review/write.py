@@ -17,7 +17,7 @@ from anomaly.scoring.model import Model
 from pipeline.pictures.action_words import upright_sign, window_joints
 from pipeline.progress import stage
 from pipeline.review.clip import ClipData, write_clip_data
-from pipeline.review.files import plain_text, write_script
+from pipeline.review.files import packed, plain_text, write_script
 from pipeline.review.playable import PageVideo, provide_video
 from pipeline.review.thresholds import Thresholds
 from pipeline.scoring import Scorer
@@ -215,6 +215,7 @@ def _describe(
         "reference": {
             "score": scores,
             "percentile": shares,
+            "sorted": packed(thresholds.reference.astype(np.float32), "f4"),
             "frames": count,
             "seconds": round(thresholds.normal_s, 3),
         },

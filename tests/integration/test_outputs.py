@@ -73,3 +73,11 @@ def test_export_never_writes_over_the_tracks_that_it_reads(cli, workspace):
         assert cli("export", "gepc", out, "--tracks", tracks, "--workspace", workspace).code == 9
     assert digest(workspace) == before
     assert sorted(os.listdir(workspace)) == ["marks.json", "model", "tracks", "training"]
+
+
+def test_alarms_have_an_exit_code_on_request(cli, workspace, tmp_path):
+    common = ("score", "--tracks", workspace / "tracks" / "normal_0.npz", "--workspace", workspace, "--quiet")
+    often = (*common, "--out", tmp_path / "scores.csv", "--set=calibration.false_alarm_rate=0.9")
+    assert cli(*often, "--exit-code").code == 13
+    assert ",1," in (tmp_path / "scores.csv").read_text()
+    assert cli(*often).code == 0

@@ -14,6 +14,9 @@ gepc.Clip = class {
     this.notJudged = data.not_judged; // stretches of a second or more: first frame, frame after the last
     this.knotFrames = data.knots.map((knot) => knot[0]);
     this.knotTimes = data.knots.map((knot) => knot[1]);
+    // Frames that come after a hole in the clip's time: nothing goes on through it (pose_extract/tracks/clip_time.py).
+    const longest = Math.max(1, 2.5 / video.fps);
+    this.resumed = new Set(data.knots.filter(([k, t], i) => i && k === data.knots[i - 1][0] + 1 && t - data.knots[i - 1][1] > longest).map(([k]) => k));
     this.seconds = video.seconds;
     this.start = this.knotTimes[0] ?? 0;
     this.laneSeconds = data.lane_s;
@@ -34,10 +37,21 @@ gepc.Clip = class {
     return gepc.interpolate(this.knotFrames, this.knotTimes, Math.min(frame, last)) + beyond;
   }
 
-  // The frame that is shown then; times are kept to two milliseconds.
+  // When a frame is no longer shown.
+  end(frame) {
+    return this.resumed.has(frame + 1) ? this.time(frame) + 1 / this.video.fps : this.time(frame + 1);
+  }
+
+  // Whether there is a hole between two frames.
+  hole(before, after) {
+    for (const frame of this.resumed) if (frame > before && frame <= after) return true;
+    return false;
+  }
+
+  // The frame that is shown then; times are kept to a millisecond.
   frame(time) {
-    const frame = gepc.interpolate(this.knotTimes, this.knotFrames, time);
-    return Math.max(0, Math.min(this.score.length - 1, Math.floor(frame + 0.1)));
+    const frame = gepc.interpolate(this.knotTimes, this.knotFrames, time + 0.00125);
+    return Math.max(0, Math.min(this.score.length - 1, Math.floor(frame)));
   }
 
   // ---- the curve, for any zoom: extremes of 8, 64, 512, ... frames, so that no peak is lost
@@ -90,12 +104,13 @@ gepc.Clip = class {
       if (!(score[i] > threshold)) continue;
       const first = i;
       let peak = i;
-      while (i < score.length && score[i] > threshold) {
+      while (i < score.length && score[i] > threshold && (i === first || !this.resumed.has(i))) {
         if (score[i] > score[peak]) peak = i;
         i++;
       }
-      const run = { start: first, end: i, peak, startS: this.time(first), endS: this.time(i) };
-      if (event && run.startS - event.endS <= gap + 1e-5) {
+      const run = { start: first, end: i, peak, startS: this.time(first), endS: this.end(i - 1) };
+      i--; // the loop goes on with the frame after the run
+      if (event && !this.hole(event.end - 1, first) && run.startS - event.endS <= gap + 1e-5) {
         if (score[peak] > score[event.peak]) event.peak = peak;
         Object.assign(event, { end: run.end, endS: run.endS });
       } else {
@@ -200,9 +215,9 @@ gepc.Clip = class {
   }
 };
 
-// The share, 0 to 100, of held-out normal frames that score lower.
+// The share, 0 to 100, of held-out normal frames that score lower: anomaly.scoring.calibration.percentile.
 gepc.percentile = (score) => {
-  const { score: scores, percentile } = gepc.data.report.reference;
-  const i = gepc.search(scores, score);
-  return i === scores.length ? 100 : i === 0 || scores[i] === score ? percentile[i] : gepc.interpolate(scores, percentile, score);
+  const reference = gepc.data.report.reference;
+  reference.unpacked ??= gepc.unpack(reference.sorted, Float32Array);
+  return (100 * gepc.search(reference.unpacked, score)) / Math.max(1, reference.unpacked.length);
 };

@@ -29,8 +29,10 @@ gepc.Stage = class {
   follow() {
     if (this.video.requestVideoFrameCallback) {
       const shown = (_, picture) => {
-        // After a seek the time is known; a picture of before it may still come.
-        if (this.playable && !this.video.paused && !this.video.seeking) this.show(picture.mediaTime);
+        // The shown picture decides. After a seek one of before it may still come: it is not the one of this time.
+        const time = this.video.currentTime;
+        const own = !this.video.paused || (picture.mediaTime <= time + 0.003 && this.clip?.frame(picture.mediaTime) === this.clip?.frame(time));
+        if (this.playable && !this.video.seeking && own) this.show(picture.mediaTime);
         this.video.requestVideoFrameCallback(shown);
       };
       this.video.requestVideoFrameCallback(shown);
@@ -123,6 +125,7 @@ gepc.Stage = class {
   seek(time) {
     if (!this.clip) return;
     time = Math.max(this.clip.start, Math.min(this.clip.start + this.clip.seconds, time));
+    time = this.clip.time(this.clip.frame(time)); // a frame's own time: what is shown and what is drawn are one frame
     // A little into the frame: rounding must not show the one before it.
     if (this.playable) this.video.currentTime = time + 0.002;
     if (this.timer) this.timer = { at: performance.now(), from: time };

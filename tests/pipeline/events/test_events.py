@@ -82,6 +82,8 @@ def test_the_worst_person_of_the_alarm_frames_comes_first():
     score = [0, 2, 2, 2, 0]
     people = [(1, 0, [9, 2, 2, 2, 9]), (2, 1, [1, 4]), (3, 1, [np.nan] * 3), (5, 3, [3.0])]
     [event] = find_events(*clip(score, people))
+    assert event.people[0] in event.culprits
+    assert set(event.culprits) <= set(event.people)
     assert event.people == (2, 5, 1)  # 1 is worse outside of the event only; 3 was never scored
     np.testing.assert_allclose(event.people_percentile, [40, 30, 20])
     assert event.peak_frame == 1

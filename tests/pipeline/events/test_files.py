@@ -31,7 +31,7 @@ from pose_extract.video import VideoReader, VideoSource
 def event(start, end, peak, score=3.0, people=(4, 2), boxes=((1, 2, 30, 40), (np.nan,) * 4), fps=25.0):
     return Event(
         start, end, start / fps, end / fps, peak, peak / fps, score, 99.5, people,
-        np.linspace(99, 90, len(people)), np.array(boxes, float).reshape(-1, 4),
+        np.linspace(99, 90, len(people)), np.array(boxes, float).reshape(-1, 4), tuple(people[:1]),
     )  # fmt: skip
 
 
@@ -60,8 +60,8 @@ def test_json_has_everything_with_its_units():
     assert (first["event"], first["start_frame"], first["end_frame"], first["peak_frame"]) == (1, 10, 20, 12)
     assert (first["start_s"], first["end_s"], first["peak_s"]) == (0.4, 0.8, 0.48)
     assert first["people"] == [
-        {"track_id": 4, "percentile": 99.0, "box": [1.0, 2.0, 30.0, 40.0]},
-        {"track_id": 2, "percentile": 90.0, "box": None},
+        {"track_id": 4, "culprit": True, "percentile": 99.0, "box": [1.0, 2.0, 30.0, 40.0]},
+        {"track_id": 2, "culprit": False, "percentile": 90.0, "box": None},
     ]
     assert second["people"] == []
 
@@ -105,7 +105,7 @@ def test_vtt_is_a_caption_track():
         ("2", "00:00:02.000"),
     ]
     assert "99.5" in parsed[0][3]
-    assert "4, 2" in parsed[0][3]
+    assert "Unusual: 4\nAlso there: 2" in parsed[0][3]
     assert not any(sign in cue[3] for cue in parsed for sign in "<>")
     assert all(start < end for _, start, end, _ in parsed)
 

@@ -1,0 +1,99 @@
+"""The page's numbers are Python's: the page's own code is run by node and asked."""
+
+import json
+import shutil
+import subprocess
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from anomaly.evaluation.intervals import frame_seconds
+from anomaly.scoring.calibration import percentile
+from pipeline.events.settings import EventSettings
+from pipeline.review.clip import time_knots
+from pipeline.review.files import packed
+from pipeline.review.thresholds import spans
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
+
+
+def ask(script, data):
+    """What a script prints as JSON, with the page's core and clip loaded and ``data`` given."""
+    page = files("pipeline.review").joinpath("page")
+    code = "\n".join(
+        [
+            "const data = JSON.parse(require('fs').readFileSync(0));",
+            "const document = { documentElement: {} };",
+            page.joinpath("core.js").read_text().replace('"use strict";', ""),
+            page.joinpath("clip.js").read_text().replace('"use strict";', ""),
+            script,
+        ]
+    )
+    done = subprocess.run([NODE, "-e", code], input=json.dumps(data), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+@pytest.mark.parametrize("ties", [False, True])
+def test_percentiles_are_those_of_python(count, ties):
+    rng = np.random.default_rng(count)
+    reference = np.sort(rng.gumbel(size=count)).astype(np.float32)
+    scores = rng.gumbel(size=500).astype(np.float32)
+    if ties:
+        reference = np.sort(np.round(reference, 1))
+        scores = np.concatenate([np.round(scores, 1), reference])
+    scores = np.concatenate([scores, reference[[0, -1]], [reference[0] - 1, reference[-1] + 1]]).astype(
+        np.float32
+    )
+    data = {"sorted": packed(reference, "f4"), "scores": packed(scores, "f4")}
+    found = ask(
+        "gepc.data.report = { reference: { sorted: data.sorted } };"
+        "console.log(JSON.stringify(Array.from(gepc.unpack(data.scores, Float32Array), gepc.percentile)));",
+        data,
+    )
+    assert found == pytest.approx(percentile(reference, scores).tolist(), abs=1e-9)
+
+
+OPEN = (
+    "gepc.data.report = { events: data.events };"
+    "const empty = { lane_s: 1, lanes: [], cell_s: 1, cells: [], poses: {}, score: data.score, knots: data.knots };"
+    "gepc.percentile = () => 0;"
+    "const clip = new gepc.Clip({ fps: data.fps, seconds: data.seconds }, empty);"
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_events_are_those_of_python_with_holes_and_without(seed):
+    rng = np.random.default_rng(seed)
+    fps, count = float(rng.choice([5.0, 10.0, 25.0])), 120
+    steps = np.full(count - 1, 1 / fps)
+    if seed % 2:
+        steps[rng.choice(count - 1, 4, replace=False)] += rng.choice([3.0, 40.0, 600.0], 4)
+    time_s = np.append(0.0, np.cumsum(steps))
+    score = rng.random(count).astype(np.float32).repeat(3)[:count]
+    settings = EventSettings(merge_gap_s=float(rng.choice([0.0, 0.5, 5.0])), min_s=0.2)
+    expected = spans(time_s, time_s + frame_seconds(time_s, fps), score > np.float32(0.5), settings)
+    data = {
+        "events": {"merge_gap_s": settings.merge_gap_s, "min_s": settings.min_s},
+        "score": packed(score, "f4"), "knots": time_knots(time_s), "fps": fps, "seconds": float(time_s[-1]),
+    }  # fmt: skip
+    found = ask(OPEN + "console.log(JSON.stringify(clip.events(0.5).map((e) => [e.start, e.end])));", data)
+    assert [tuple(pair) for pair in found] == expected
+
+
+@pytest.mark.parametrize("fps", [1.0, 10.0, 25.0, 29.97, 60.0])
+def test_between_two_frames_the_earlier_one_is_shown(fps):
+    """As a player does: a picture stays until the next one's time."""
+    count = 200
+    time_s = np.arange(count) / fps
+    ask_at = np.concatenate([time_s, time_s + 0.5 / fps, time_s + 0.9 / fps]).clip(0, time_s[-1])
+    data = {
+        "events": {}, "score": packed(np.zeros(count, np.float32), "f4"), "knots": time_knots(time_s), "fps": fps,
+        "seconds": float(time_s[-1]), "at": ask_at.tolist(),
+    }  # fmt: skip
+    found = ask(OPEN + "console.log(JSON.stringify(data.at.map((t) => clip.frame(t))));", data)
+    allowed = np.minimum(np.tile(np.arange(count), 3), count - 1)
+    assert found == allowed.tolist()
