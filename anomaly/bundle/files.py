@@ -6,6 +6,7 @@ A bundle may come from somebody else: nothing in it is believed before it has be
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import zipfile
@@ -79,6 +80,7 @@ def write_bundle(
             "history": model.history,
             **_marked_entry(model.marked),
         }
+        notes["digests"] = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
         (temporary / CARD).write_bytes(_card_bytes(notes))
         swap_folders(temporary, Path(os.path.realpath(folder)))
 
@@ -130,6 +132,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
             raise ModelError(f"{npz} is damaged: its patch scale is none; train again")
     if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
         raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
+    _check_digests(folder, card.get("digests"))
     return {
         "settings": settings,
         "normality": normality,
@@ -169,6 +172,23 @@ def _marked_entry(marked: MarkedThreshold | None) -> dict[str, Any]:
 
 def _card_bytes(card: dict[str, Any]) -> bytes:
     return (json.dumps(card, indent=2, default=str) + "\n").encode()
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_digests(folder: Path, digests: Any) -> None:
+    """Raise ModelError unless the files are, byte for byte, those that were written; older bundles do not tell."""
+    if digests is None:
+        return
+    if not isinstance(digests, dict):
+        raise ModelError(f"{folder / CARD} is damaged: its 'digests' are {short(digests)}; train again")
+    for name in _MOST_BYTES.keys() | {PATCH_ENCODER}:
+        path = folder / name
+        if name != CARD and path.is_file() and digests.get(name) != _digest(path):
+            raise ModelError(f"{path} is damaged: it is not what was written there; train again")
 
 
 def _find(folder: Path) -> Path:

@@ -266,3 +266,18 @@ def test_another_version_or_format_is_refused(bundle, change, said):
     path.write_text(json.dumps({**card, **change} if isinstance(change, dict) else change))
     with pytest.raises(ModelError, match=said):
         load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "normality.npz", "config.yaml"])
+def test_one_flipped_bit_is_noticed(bundle, name):
+    path = bundle / name
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(len(data))
+    for place in rng.choice(len(data), 15, replace=False).tolist():
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        with pytest.raises(ModelError):
+            load_bundle(bundle)
+    path.write_bytes(data)
+    load_bundle(bundle)
