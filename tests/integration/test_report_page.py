@@ -449,7 +449,7 @@ def test_of_a_sum_the_parts_that_say_most_are_named(browser, truth_workspace, tm
     shares = [float(re.search(r"([\d.]+) ?%$", text)[1]) for text in parts]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 90
-    assert all(re.search("goes|movement|here", text) for text in parts)
+    assert all(re.search("goes|movement|speed|posture", text) for text in parts)
     page.page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert not page.complaints
     page.page.context.close()
@@ -548,7 +548,7 @@ def test_a_day_of_video_keeps_a_peak_of_one_frame_at_every_zoom(opened):
           const bytes = new Uint8Array(scores.buffer);
           for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
           const video = {...gepc.page.report.videos[0], id: 'day', fps: 25, frames, seconds: frames / 25};
-          const clip = new gepc.Clip(video, {score: btoa(text), knots: [[0, 0], [frames - 1, (frames - 1) / 25]],
+          const clip = new gepc.Clip(video, {score: btoa(text), not_judged: [], knots: [[0, 0], [frames - 1, (frames - 1) / 25]],
             lane_s: 0.5, lanes: [], cell_s: 2, cells: [], poses: {step: 2, samples: 250, joints: 17, pieces: []}});
           const seen = [];
           for (const columns of [90, 1000, 2000]) {
