@@ -88,22 +88,25 @@ def test_calibration_windows_share_no_frame_with_training_windows(walking_clips,
     from anomaly.scoring import model
     from anomaly.training import preparation as training
 
-    spans = []
+    until, since = {}, {}
     original = training.make_windows
 
-    def spy(tracks, settings, stride, *camera):
+    def trained_on(tracks, settings, stride, *camera):
         windows = original(tracks, settings, stride, *camera)
-        spans.append((tracks.clip, stride, windows.start_s.min(), windows.end_s.max()))
+        until[tracks.clip] = windows.end_s.max()
         return windows
 
-    for module in (training, model):
-        monkeypatch.setattr(module, "make_windows", spy)
+    def scored(tracks, settings, stride, *camera):
+        windows = original(tracks, settings, stride, *camera)
+        since[tracks.clip] = min(windows.start_s.min(), since.get(tracks.clip, np.inf))
+        return windows
+
+    monkeypatch.setattr(training, "make_windows", trained_on)
+    monkeypatch.setattr(model, "make_windows", scored)
     settings = tiny(training={"pretrain_epochs": 1, "finetune_epochs": 0})
     train_model(walking_clips, settings, seed=0)
-    trained_until = {clip: end for clip, stride, _, end in spans if stride == 4}
-    calibrated_from = {clip: start for clip, stride, start, _ in spans if stride == 1}
-    assert trained_until.keys() == calibrated_from.keys()
-    assert all(calibrated_from[c] > trained_until[c] for c in trained_until)
+    assert until.keys() == since.keys()
+    assert all(since[clip] > until[clip] for clip in until)
 
 
 @pytest.mark.parametrize("frames", [0, 5, 20])

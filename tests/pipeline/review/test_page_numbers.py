@@ -59,7 +59,8 @@ def test_percentiles_are_those_of_python(count, ties):
 
 OPEN = (
     "gepc.data.report = { events: data.events };"
-    "const empty = { not_judged: [], lane_s: 1, lanes: [], cell_s: 1, cells: [], poses: {}, score: data.score, knots: data.knots };"
+    "const empty = { not_judged: [],"
+    " lane_s: 1, lanes: [], cell_s: 1, cells: [], poses: {}, score: data.score, knots: data.knots };"
     "gepc.percentile = () => 0;"
     "const clip = new gepc.Clip({ fps: data.fps, seconds: data.seconds }, empty);"
 )
