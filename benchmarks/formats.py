@@ -46,8 +46,7 @@ def write_file(path: Path, rows: int, frames: int, seed: int) -> int:
         file.write("{")
         for person in range(1, max(1, rows // frames) + 1):
             start = (person - 1) // _AT_ONCE * frames
-            keypoints = rng.uniform(0, 800, (frames, 17, 3)).astype(np.float32)
-            keypoints[..., 2] /= 1000
+            keypoints = rng.uniform(0, (856, 480, 1), (frames, 17, 3)).astype(np.float32)
             people = {
                 f"{frame + start:04d}": {
                     "keypoints": pose.ravel().tolist(),

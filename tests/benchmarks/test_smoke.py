@@ -64,7 +64,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
 
 # The demo's by tests/integration/test_demo.py, on clips that are there already; two are used by `real` only; tracking
 # takes a video.
-ELSEWHERE = {"demo", "injected", "mixtures", "tracking"}
+ELSEWHERE = {"demo", "mixtures", "tracking"}
 
 
 def absent(need: str) -> bool:
