@@ -48,7 +48,7 @@ def score_chunks_in(
     camera = model.settings.densities.camera_of(tracks.clip)
     if model.densities is not None and not model.densities.knows(camera):
         logger.warning(
-            "clip %s: training has seen nothing, or too little, of camera %r: where its people are does not count",
+            "clip %s: training has seen nothing, or too little, of camera %r: all cameras tell what is usual there",
             tracks.clip,
             camera,
         )
