@@ -151,7 +151,7 @@ def test_broken_videos_among_odd_ones_are_named_and_the_rest_goes_on(odd):
     [
         ("rotated", 4, (48, 64), False),
         ("variable", 4, (64, 48), False),
-        ("images_broken", 2, (32, 24), True),
+        ("images_broken", 3, (32, 24), True),
         ("images_odd", 4, (32, 24), True),
         ("damaged", 24, (160, 120), True),
         ("truncated", 8, (64, 48), True),

@@ -15,6 +15,7 @@ from pipeline.review.marks import COLUMNS
 from pipeline.scoring import load_scorer, score_chunks
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
+from tests.helpers.bundles import without_digests
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def workspace(truth_workspace, tmp_path):
     """A workspace of one's own, whose model alarms often."""
     shutil.copytree(truth_workspace, tmp_path / "ws")
     workspace = Workspace(tmp_path / "ws")
-    config = workspace.model / "config.yaml"
+    config = without_digests(workspace.model) / "config.yaml"
     config.write_text(config.read_text().replace("false_alarm_rate: 0.05", "false_alarm_rate: 0.9"))
     return workspace
 

@@ -1,6 +1,5 @@
 """Models exported to ONNX: they say what torch's say, and a file from elsewhere can do no harm."""
 
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ from onnx import TensorProto, helper
 import anomaly.bundle.onnx_export
 import anomaly.scoring.onnx_model
 from anomaly.bundle import load_bundle
-from anomaly.bundle.files import CARD, ENCODER, write_bundle
+from anomaly.bundle.files import ENCODER, write_bundle
 from anomaly.bundle.onnx_export import export_onnx
 from anomaly.data.windows import make_windows
 from anomaly.networks.st_gcae import Network
@@ -25,6 +24,7 @@ from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ScoringSettings, settings_from_dict
 from pose_extract.errors import ModelError, UsageError
 from tests.helpers import walkers
+from tests.helpers.bundles import without_digests
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,7 @@ def bundle(trained, tmp_path_factory):
 @pytest.fixture
 def copied(bundle, tmp_path):
     """A bundle as of somebody else, whose card tells no digests: a change is found by what it is."""
-    folder = Path(shutil.copytree(bundle, tmp_path / "copied"))
-    card = json.loads((folder / CARD).read_text())
-    del card["digests"]
-    (folder / CARD).write_text(json.dumps(card))
-    return folder
+    return without_digests(Path(shutil.copytree(bundle, tmp_path / "copied")))
 
 
 def change(folder, function):

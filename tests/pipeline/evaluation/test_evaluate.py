@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.evaluation.bootstrap import auc_intervals
 from anomaly.evaluation.figures import LabelledScores, evaluate
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, find_labelled, lengthened
 from pipeline.evaluation.files import EvaluationFolder, plot_clip
@@ -156,6 +157,7 @@ def made_up_model(folder, seed, clips, modes=("backtracked", "online"), alarms=T
         {"scoring": {"frames": "backtracked"}, "calibration": {"false_alarm_rate": 0.05}},
         curves,
         {m: evaluate(c) for m, c in curves.items()},
+        {m: auc_intervals(c) for m, c in curves.items()},
         {m: {"01": evaluate(c), "02": evaluate(c[:1])} for m, c in curves.items()},
         {m: {c.clip: evaluate([c]) for c in its} for m, its in curves.items()},
     )
