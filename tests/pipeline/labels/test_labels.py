@@ -385,7 +385,7 @@ def test_the_commands_errors_are_lines(tmp_path, capsys):
         ((masks,), 2, "say which value is an abnormal frame"),
         ((masks, "--abnormal", 1, "--tracks", tmp_path / "tracks"), 2, "no clip for the masks z"),
         ((masks, "--abnormal", 1, "--tracks", tmp_path / "none"), 2, "expected tracks of gepc-pipeline"),
-        ((masks, "--abnormal", 1, "--out", masks), 2, "the folder of the labels themselves"),
+        ((masks, "--abnormal", 1, "--out", masks), 9, "is the labels that are read"),
         ((tmp_path / "none.csv", "--tracks", tmp_path / "tracks"), 11, "no such file"),
         ((masks, "--kind", "avenue", "--workspace", tmp_path), 11, "expected Avenue's files"),
     ):
