@@ -305,7 +305,7 @@ def test_the_pose_networks_own_features_are_trained_on_and_asked_for(tmp_path: P
 class Dreamer:
     """An estimator of which only its features matter."""
 
-    skeleton, feature_channels = "coco17", 39
+    skeleton, feature_channels, max_people = "coco17", 39, 30
 
 
 def test_extraction_says_what_features_take_and_stops_at_the_bound(caplog: pytest.LogCaptureFixture) -> None:
