@@ -98,8 +98,8 @@ class FittedParts:
     ) -> dict[str, NDArray[np.float64]]:
         """(N,) anomaly of N windows by each part; minus infinity where it says nothing: a course too short to predict.
 
-        Minus log density, or how far off the prediction is: the mean over the folds; or, of normal windows whose
-        ``fold`` (N,) is given, by the one without it.
+        Minus log density, how far off the prediction is, or minus log probability that nothing was done to it: the mean
+        over the folds; or, of normal windows whose ``fold`` (N,) is given, by the one without it.
         """
         total = {part: np.zeros(len(windows)) for part in self.parts}
         count = {part: np.zeros(len(windows), np.int64) for part in self.parts}
@@ -269,19 +269,19 @@ def _rows_of_fits(
 ) -> dict[FitKey, NDArray[np.int64]]:
     """Which windows each fit learns from: of each camera that has enough, and of all of them, without each fold."""
     folds = {int(left_out): (fold >= 0) & (fold != left_out) for left_out in np.union1d([0], fold[fold >= 0])}
-    folds = {
-        k: seen for k, seen in folds.items() if not k or seen.sum() >= FEWEST_WINDOWS
-    }  # else nearly all is k
     known = np.unique(windows.camera).tolist() if settings.camera != "one" else []
     out: dict[FitKey, NDArray[np.int64]] = {}
     for camera in [*known, _ALL]:
+        here = windows.camera == camera if camera else np.ones(len(windows), bool)
+        # A fold that has nearly all windows is not left out.
         rows = {
-            k: np.flatnonzero(seen & (not camera or windows.camera == camera)) for k, seen in folds.items()
+            k: np.flatnonzero(seen & here)
+            for k, seen in folds.items()
+            if not k or seen.sum() >= FEWEST_WINDOWS
         }
-        if (
-            not camera or min(map(len, rows.values())) >= _FEWEST_OF_A_CAMERA
-        ):  # else too little to say what is usual
-            out |= {(str(camera), k): _picked(here, settings.windows, rng) for k, here in rows.items()}
+        enough = min(map(len, rows.values())) >= _FEWEST_OF_A_CAMERA  # to say what is usual there
+        if enough or not camera:
+            out |= {(str(camera), k): _picked(own, settings.windows, rng) for k, own in rows.items()}
     return out
 
 

@@ -20,7 +20,7 @@ FEWEST_PEAKS = 10
 _ENOUGH_PEAKS = 100
 _LEVELS = np.linspace(
     0.99, 0.6, 40
-)  # shares of frames below the level above which peaks count, the highest first
+)  # shares of frames below the level that peaks are above, the highest first
 _BLOCK_S = 30.0  # of video that is drawn together
 _RESAMPLES = 500
 
@@ -72,17 +72,16 @@ class _Tail:
 
     def rate(self, score: float) -> float:
         """Peaks a day above a score that is not below the level."""
-        above = (score - self.level) / self.scale
-        if abs(self.shape) < 1e-6:
-            return float(self.per_day * np.exp(-above))
-        return float(self.per_day * max(1 + self.shape * above, 0.0) ** (-1 / self.shape))
+        from scipy.stats import genpareto
+
+        return float(self.per_day * genpareto.sf(score - self.level, self.shape, scale=self.scale))
 
     def score(self, per_day: float) -> float:
         """The score that so many peaks a day are above, no more than are above the level."""
-        times = max(self.per_day / per_day, 1.0)
-        if abs(self.shape) < 1e-6:
-            return float(self.level + self.scale * np.log(times))
-        return float(self.level + self.scale / self.shape * (times**self.shape - 1))
+        from scipy.stats import genpareto
+
+        share = min(per_day / self.per_day, 1.0)
+        return float(self.level + genpareto.isf(share, self.shape, scale=self.scale))
 
 
 def alarm_budget(

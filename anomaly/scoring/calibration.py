@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.scoring.alarm_budget import AlarmBudget, alarm_budget
 from anomaly.scoring.smoothing import smooth
 from anomaly.settings.scoring import FRAME_MODES, SCORE_KINDS
 
@@ -87,6 +88,16 @@ class Calibration:
         """The same, sorted."""
         key = ("reference", mode, smoothing_s, tail, by)
         return self._once(key, lambda: np.sort(self.smoothed(mode, smoothing_s, tail, by)))
+
+    def alarm_budget(
+        self, per_day: float, mode: str, smoothing_s: float, tail: str = "linear", by: str = "clustering"
+    ) -> AlarmBudget:
+        """The threshold of so many alarms a day; computed once, as `smoothed` is, since every part of a clip asks."""
+
+        def compute() -> AlarmBudget:
+            return alarm_budget(self.clip, self.time_s, self.smoothed(mode, smoothing_s, tail, by), per_day)
+
+        return self._once(("budget", per_day, mode, smoothing_s, tail, by), compute)
 
     def row_reference(self, mode: str, by: str = "clustering") -> NDArray[np.float64]:
         """Sorted scores of held-out people in single frames."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.scoring.alarm_budget import AlarmBudget, alarm_budget
+from anomaly.scoring.alarm_budget import AlarmBudget
 from anomaly.scoring.calibration import threshold
 from anomaly.scoring.model import Model
 from anomaly.settings import ScoringSettings
@@ -43,9 +43,9 @@ def budget_of(model: Model, settings: ScoringSettings | None = None) -> AlarmBud
     settings, per_day = settings or model.settings.scoring, model.settings.calibration.alarms_per_day
     if per_day is None:
         return None
-    smoothing_s = smoothing_of(model, settings)
-    score = model.fitted_calibration.smoothed(settings.frames, smoothing_s, settings.tail, settings.by)
-    return alarm_budget(model.fitted_calibration.clip, model.fitted_calibration.time_s, score, per_day)
+    return model.fitted_calibration.alarm_budget(
+        per_day, settings.frames, smoothing_of(model, settings), settings.tail, settings.by
+    )
 
 
 def alarm_percentile(model: Model, score: float, settings: ScoringSettings | None = None) -> float:

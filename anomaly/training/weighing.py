@@ -60,16 +60,10 @@ def can_inject(model: Model, clips: list[ClipTracks]) -> bool:
     windows = model.settings.windows
     if windows.patches or windows.depth or windows.extent == "clip":
         return False
-    kinds = [
-        {name.rpartition("_")[2] for name in SKELETONS[clip.skeleton].joints}
-        for clip in clips
-        if clip.skeleton in SKELETONS
-    ]
-    return (
-        len(kinds) == len(clips)
-        and all(has >= _NEEDED for has in kinds)
-        and len({c.skeleton for c in clips}) == 1
-    )
+    skeletons = {clip.skeleton for clip in clips}
+    if len(skeletons) != 1 or not skeletons <= SKELETONS.keys():
+        return False
+    return {name.rpartition("_")[2] for name in SKELETONS[skeletons.pop()].joints} >= _NEEDED
 
 
 def _means(

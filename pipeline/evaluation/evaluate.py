@@ -280,9 +280,9 @@ def score_labelled(
                 for chunk, (_, scores) in zip(chunks, scored, strict=True):
                     chunk.append(scores.frames)
                 progress.advance(len(scored[0][1].frames))
+            ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
             for each, chunk in zip(scorings, chunks, strict=True):
                 frames = FrameScores.concatenate(chunk)
-                ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
                 curves[each.frames].append(
                     LabelledScores(
                         clip=clip,

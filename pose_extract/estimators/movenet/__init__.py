@@ -1,1 +1,1 @@
-"""The default estimator where its weights can be had: NanoDet for people, MoveNet for their joints, on a CPU."""
+"""An estimator whose weights come through npm: NanoDet for people, MoveNet for their joints, on a CPU."""

@@ -95,6 +95,7 @@ def test_a_model_that_has_a_budget_raises_alarms_by_it(trained):
     unsmoothed = ScoringSettings(smoothing_s=0)
     budget = alarm_budget(clip, time_s, score, 24.0)
     assert budget_of(model, unsmoothed) == budget
+    assert budget_of(model, unsmoothed) is budget_of(model, unsmoothed)  # not for each part of a clip anew
     assert alarm_threshold(model, unsmoothed) == budget.threshold
     assert alarm_threshold(model, unsmoothed, 0.05) == np.sort(score)[-1 - int(0.05 * len(score))]
     assert budget_of(trained) is None
