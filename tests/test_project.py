@@ -70,6 +70,7 @@ FLOORS = {
         ("settings", "pictures", "patches"),
         ("scoring", "extraction", "training", "doctor"),
         ("io", "evaluation", "review", "outputs", "api"),
+        ("live",),
         ("datasets", "demo"),
         ("experiments",),
         ("commands",),

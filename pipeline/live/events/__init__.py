@@ -1,0 +1,1 @@
+"""What `watch` says: the record of an event, its published schema, and the rules of who is told."""
