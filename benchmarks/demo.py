@@ -1,6 +1,6 @@
 """The demo over several seeds: frame AUC from video, and how good the extracted joints and tracks are.
 
-python -m benchmarks.demo [--seeds 3] [--out DIR]
+python -m benchmarks.demo [--seeds 3] [--out DIR] [--pose NAME]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.helpers.command import option_parser
+from pipeline.commands.options import add_pose, add_set, pose_overrides
 from pipeline.demo import DemoSettings, run_demo
 from pipeline.settings import Settings, load_settings
 from pipeline.workspace import Workspace
@@ -50,12 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each clip")
     parser.add_argument("--clips", type=int, default=5, help="clips to learn from")
-    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the config")
+    add_pose(parser)
+    add_set(parser)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args(arguments)
     demo = DemoSettings(args.clips, args.seconds, args.seconds)
     with tempfile.TemporaryDirectory() as scratch:
-        measure(args.out or Path(scratch), list(range(args.seeds)), demo, load_settings("default", args.set))
+        settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
+        measure(args.out or Path(scratch), list(range(args.seeds)), demo, settings)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How well people are tracked: ``python -m benchmarks.tracking [VIDEO ...]``.
+"""How well people are tracked: ``python -m benchmarks.tracking [VIDEO ...] [--pose NAME]``.
 
 Without arguments: a clip of the synthetic street, against its truth, and the real clips of GEPC_SAMPLE_DATA where that
 is set. For each: figures of detection and identity (where there is a truth), number of tracks, and what the tracker
@@ -18,9 +18,11 @@ import numpy as np
 
 from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.real_data import sample_data
-from pose_extract.estimators.base import create_estimator
+from pipeline.commands.options import add_pose, add_set, pose_overrides
+from pipeline.settings import Settings, load_settings
+from pose_extract.estimators.base import chosen_estimator, create_estimator
 from pose_extract.skeletons import get_skeleton
-from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.tracking import PeopleTracker, TrackedPeople
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.metrics import box_recall, id_switches, idf1, mota, oks, pck
 from pose_extract.tracks.records import ClipTracks
@@ -36,9 +38,9 @@ class Tracked:
     tracker_ms: float
 
 
-def track_video(path: Path, settings: TrackingSettings | None = None) -> Tracked:
-    """Extract the people of a video with the default estimator."""
-    estimator = create_estimator("blazepose")
+def track_video(path: Path, settings: Settings) -> Tracked:
+    """Extract the people of a video."""
+    estimator = create_estimator(settings.pose.estimator, *settings.of_estimator())
     skeleton = get_skeleton(estimator.skeleton)
     out: list[TrackedPeople] = []
     times: list[float] = []
@@ -46,7 +48,7 @@ def track_video(path: Path, settings: TrackingSettings | None = None) -> Tracked
     with VideoReader(path) as reader:
         info = reader.info
         estimator.start(info.fps, info.frame_size)
-        tracker = PeopleTracker(settings or TrackingSettings(), info.fps, info.frame_size, skeleton)
+        tracker = PeopleTracker(settings.tracking, info.fps, info.frame_size, skeleton)
         for frame in reader:
             times.append(frame.time_s)
             start = time.process_time()
@@ -103,22 +105,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = option_parser(__doc__)
     parser.add_argument("videos", nargs="*", type=Path)
-    videos = parser.parse_args(arguments).videos
+    add_pose(parser)
+    add_set(parser)
+    args = parser.parse_args(arguments)
+    videos = args.videos
+    settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
+    settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
     for path in videos:
         truth = path.with_suffix(".truth.npz")
-        report(track_video(path), load_tracks(truth) if truth.exists() else None)
+        report(track_video(path, settings), load_tracks(truth) if truth.exists() else None)
     if videos:
         return 0
     from pipeline.synthetic.clips import simulate_clip, write_clip
 
     with tempfile.TemporaryDirectory() as folder:
         clip = simulate_clip("street", 100)
-        report(track_video(write_clip(clip, Path(folder))), clip.truth)
+        report(track_video(write_clip(clip, Path(folder)), settings), clip.truth)
     data = sample_data()
     if data is not None:
         clips = ("pedestrians_480x360.avi", "shanghaitech_01_0014.mp4", "shanghaitech_01_0015.mp4")
         for name in clips:
-            report(track_video(data / "clips" / name))
+            report(track_video(data / "clips" / name, settings))
     else:
         print("benchmarks.tracking: GEPC_SAMPLE_DATA is not set, no real clips")
     return 0

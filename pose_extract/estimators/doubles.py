@@ -10,9 +10,16 @@ from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint
 
 FloatArray = NDArray[np.float32]
 
+_SAME_PLACE = 0.1  # of the root of a box's area
+
 
 def suppress(
-    keypoints: FloatArray, boxes: FloatArray, scores: FloatArray, alike: float = 0.55, contained: float = 0.85
+    keypoints: FloatArray,
+    boxes: FloatArray,
+    scores: FloatArray,
+    alike: float = 0.55,
+    contained: float = 0.85,
+    shared: float = 1.0,
 ) -> NDArray[np.intp]:
     """Choose from doubles, best score first.
 
@@ -23,6 +30,8 @@ def suppress(
         alike: keypoint similarity from which two are the same person.
         contained: share of a smaller box inside a better one's from which it is a part of that person, provided that
             it is much smaller.
+        shared: share of the joints at the same places from which the worse one is a double, whatever the others do:
+            half of a skeleton that has slid onto somebody else.
 
     Returns:
         indices of the people that stay, best first.
@@ -38,11 +47,16 @@ def suppress(
         keypoint_similarity(sure, mirrored, COCO17.sigmas, area),
     )
     overlap = box_iou(boxes, boxes)
+    same = np.maximum(
+        _joints_shared(keypoints[..., :2], keypoints[..., :2], area),
+        _joints_shared(keypoints[..., :2], mirrored[..., :2], area),
+    )
     inside = box_containment(boxes, boxes)
     keep: list[int] = []
     for i in order:
         double = any(
             max(similar[i, j], similar[j, i]) > alike
+            or same[i, j] > shared
             or overlap[i, j] > 0.65
             or (inside[i, j] > contained and area[i] < 0.35 * area[j])
             for j in keep
@@ -50,3 +64,10 @@ def suppress(
         if not double:
             keep.append(int(i))
     return np.array(keep, np.intp)
+
+
+def _joints_shared(a: FloatArray, b: FloatArray, area: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Share of the joints of ``a`` (P, V, 2) that lie where those of ``b`` (Q, V, 2) do: (P, Q)."""
+    distance = np.linalg.norm(a[:, None] - b[None], axis=3)
+    share: NDArray[np.floating] = (distance < _SAME_PLACE * np.sqrt(area)[:, None, None]).mean(2)
+    return share

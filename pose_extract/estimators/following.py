@@ -21,10 +21,11 @@ class FollowedRegions:
     Args:
         fps: frames a second.
         sure: quality of a skeleton that certainly is one.
+        by_age: whether a lost person is waited for no longer than it had been in sight.
     """
 
-    def __init__(self, fps: float, sure: float) -> None:
-        self._sure = sure
+    def __init__(self, fps: float, sure: float, by_age: bool = False) -> None:
+        self._sure, self._by_age = sure, by_age
         self._coast = max(2, round(_COAST_S * fps))
         self._wait = max(5, round(_WAIT_S * fps))
         self._patience = max(3, round(fps))  # frames for which a doubtful skeleton is followed
@@ -34,6 +35,7 @@ class FollowedRegions:
         self._scores = np.zeros(0, np.float32)
         self._lost = np.zeros(0, np.int64)  # frames since the last sight
         self._doubt = np.zeros(0, np.int64)  # frames since the last sure sight
+        self._age = np.zeros(0, np.int64)  # frames in sight
 
     def expect(self) -> tuple[NDArray[np.intp], FloatArray]:
         """People to look for in the next frame, as rows (R,) for `update`, and the regions (R, 4) to look in."""
@@ -71,7 +73,10 @@ class FollowedRegions:
         seen = doubt <= self._patience
         missing = np.setdiff1d(np.arange(len(self._regions)), rows)
         missing = missing[~self._replaced(missing, regions[new])]
-        missing = missing[(self._lost[missing] < self._wait) & (self._doubt[missing] <= self._patience)]
+        wait = np.minimum(self._wait, self._age[missing]) if self._by_age else self._wait
+        missing = missing[(self._lost[missing] < wait) & (self._doubt[missing] <= self._patience)]
+        age = np.where(new, 1, self._age[rows] + 1 if len(self._regions) else 1)
+        self._age = np.concatenate([age[seen], self._age[missing]])
         self._regions = np.concatenate([regions[seen], self._regions[missing]])
         self._shift = np.concatenate([shift[seen], self._shift[missing]]).astype(np.float32)
         self._scores = np.concatenate([scores[seen], self._scores[missing] * self._fade]).astype(np.float32)

@@ -31,6 +31,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     ),
     "estimator": ("", ["street", "--street-seconds", "0.5"], "street_pck"),
     "extract": (EXTRA, ["--quick", "--seconds", "0.25", "--pose", "rtmpose-t"], "openmmlab_overlap_speedup"),
+    "falls": (DATA, ["--clips", "S3_ADL_07"], "falls_tracks_too_many"),
     "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
     "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),

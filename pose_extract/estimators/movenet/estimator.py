@@ -1,7 +1,7 @@
 """Estimate poses of several people by NanoDet and MoveNet.
 
-Each frame: last frame's people are followed by MoveNet itself, while the detector, at every few frames, and what moves
-outside of them propose new people. A detector sees who stands still, motion who is too small for it.
+Each frame: last frame's people are followed by MoveNet itself. Every few frames the detector, and what moves outside of
+them, propose new people: the detector sees who stands still, motion who is too small for it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ from pose_extract.tracks.records import Frame, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "1"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "2"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
 _SAME_PERSON = 0.18  # enough to go on following somebody for a while
 _SURE = 0.27
 _KNOWN_BONUS = 0.08  # of two that are doubles, the one that was there before stays
+_SHARED = 0.45  # of the joints of two skeletons, that makes them one person's
 _INSIDE = 0.3  # share of the joints that must lie in the frame
 _JUMP = 0.3  # of the region's side, from one frame to the next, beyond the movement so far
+_CLEAR = 0.45  # of an upright crop, that makes turned ones needless
 _TURNED_MARGIN = 0.06  # people stand more often than they lie
 _SEEN_PIXELS = 30  # height at which the detector sees people in its input
 _MOST_PIXELS = 1280  # longer side of the detector's input in a close search
@@ -74,13 +76,13 @@ class MoveNetEstimator(PoseEstimator):
         """Forget the last video and get ready for one of ``fps`` frames a second and (width, height) pixels."""
         self._fps, self._frame_size, self._seen = fps, frame_size, 0
         self._motion = MotionProposals(frame_size, fps, self.settings.min_height)
-        self._followed = FollowedRegions(fps, _SURE)
+        self._followed = FollowedRegions(fps, _SURE, by_age=True)
         self._detect_every = max(1, round(self.settings.detector_interval_s * fps))
         self._search_every = self._detect_every * max(
             1, round(self.settings.search_interval_s * fps / self._detect_every)
         )
-        # What moved in the last frames and was no person is not tried again at once.
-        self._tried = [np.zeros((0, 4), np.float32)] * max(1, round(_RETRY_S * fps))
+        # What moved in the last frames, and was tried, is not tried again at once.
+        self._tried = [np.zeros((0, 4), np.float32)] * max(1, round(_RETRY_S * fps / self._detect_every))
 
     def close(self) -> None:
         """End the worker threads."""
@@ -120,7 +122,8 @@ class MoveNetEstimator(PoseEstimator):
         keypoints = np.concatenate([old, new])
         boxes, quality = bodies.boxes_of(keypoints, size), bodies.quality(keypoints)
         known = np.concatenate([rows, np.full(len(new), -1)])
-        keep = suppress(keypoints, boxes, quality + np.where(known >= 0, _KNOWN_BONUS, 0))
+        standing = quality + np.where(known >= 0, _KNOWN_BONUS, 0)
+        keep = suppress(keypoints, boxes, standing, shared=_SHARED)
         keep = np.sort(keep[: self.settings.max_people])
         angles = bodies.angles_of(keypoints[keep], np.concatenate([regions[:, 3], turned])[keep])
         before = np.concatenate([regions, np.zeros((len(new), 4), np.float32)])[keep]
@@ -180,6 +183,8 @@ class MoveNetEstimator(PoseEstimator):
         self, people: Objects, old: FloatArray, frame: int
     ) -> tuple[FloatArray, NDArray[np.bool_], FloatArray]:
         """Regions (R, 4) where somebody may be besides ``old``, whether they may be lying, and the quality needed."""
+        if frame % self._detect_every:
+            return np.zeros((0, 4), np.float32), np.zeros(0, bool), np.zeros(0, np.float32)
         known = bodies.boxes_of(old, self._frame_size)
         overlap = box_iou(people.boxes, known).max(1, initial=0)
         tall = (people.boxes[:, 2:] - people.boxes[:, :2]).max(1, initial=0)
@@ -193,11 +198,13 @@ class MoveNetEstimator(PoseEstimator):
         boxes = np.concatenate([seen, moving])
         regions = boxes_to_regions(boxes, bodies.CROP_SCALE)
         least = np.where(np.arange(len(boxes)) < len(seen), _NEW_PERSON, _NEW_MOVING).astype(np.float32)
-        taken = np.concatenate([*self._tried, boxes_to_regions(known, bodies.CROP_SCALE)])
-        others = np.concatenate([regions[: len(seen)], taken])
-        untried = len(seen) + distinct(regions[len(seen) :], others)
-        fresh = np.concatenate([np.arange(len(seen)), untried])
-        self._tried = [*self._tried[1:], regions[untried]]
+        # The detector's are tried anew each time: somebody hidden may have come out.
+        looked_at = np.concatenate(
+            [regions[: len(seen)], *self._tried, boxes_to_regions(known, bodies.CROP_SCALE)]
+        )
+        fresh = len(seen) + distinct(regions[len(seen) :], looked_at)
+        self._tried = [*self._tried[1:], regions[fresh]]
+        fresh = np.concatenate([np.arange(len(seen)), fresh])
         extent = boxes[fresh, 2:] - boxes[fresh, :2]
         return regions[fresh], extent[:, 0] > 0.7 * extent[:, 1], least[fresh]
 
@@ -205,26 +212,17 @@ class MoveNetEstimator(PoseEstimator):
         self, pyramid: Pyramid, regions: FloatArray, turn: NDArray[np.bool_]
     ) -> tuple[FloatArray, FloatArray]:
         """Look closely at regions, turned to either side too where ``turn`` says so: keypoints, and angles (R,)."""
-        best, angles = self._joints(pyramid, regions, new=True), regions[:, 3].copy()
-        rows = np.flatnonzero(turn)
+        best, angles = self._joints(pyramid, regions), regions[:, 3].copy()
+        rows = np.flatnonzero(turn & (bodies.quality(best) < _CLEAR))
         for quarter in (-np.pi / 2, np.pi / 2):
             turned = regions[rows] + np.array([0, 0, 0, quarter], np.float32)
-            other = self._joints(pyramid, turned, new=True)
+            other = self._joints(pyramid, turned)
             wins = bodies.quality(other) > bodies.quality(best[rows]) + _TURNED_MARGIN
             best[rows[wins]], angles[rows[wins]] = other[wins], turned[wins, 3]
         return best, angles
 
-    def _joints(self, pyramid: Pyramid, regions: FloatArray, new: bool = False) -> FloatArray:
-        """MoveNet's joints (R, 17, 3), by the variant that each region's person gets."""
-        variant = self.settings.joints
-        if variant != "auto":
-            return self._networks.joints(pyramid, regions, variant)
-        most = len(regions) if new else self.settings.thunder_people
-        best = np.argsort(-regions[:, 2], kind="stable")[:most]
-        found = np.zeros((len(regions), COCO17.num_joints, 3), np.float32)
-        for name, chosen in (("thunder", best), ("lightning", np.setdiff1d(np.arange(len(regions)), best))):
-            found[chosen] = self._networks.joints(pyramid, regions[chosen], name)
-        return found
+    def _joints(self, pyramid: Pyramid, regions: FloatArray) -> FloatArray:
+        return self._networks.joints(pyramid, regions, self.settings.joints)
 
     def _lap(self, stage: str, since: float) -> float:
         """Add the time since ``since`` to a stage; return now."""

@@ -12,9 +12,8 @@ class MoveNetSettings:
     """How carefully to look for people, and at what cost.
 
     Attributes:
-        joints: MoveNet's variant: "lightning", "thunder" (three and a half times the cost, better joints), or "auto":
-            thunder for whoever is new and for `thunder_people` people a frame, the largest, lightning for the others.
-        thunder_people: see there.
+        joints: MoveNet's variant: "thunder", or "lightning" (less than a third of the cost, joints less exact). One of
+            them for everybody: a change of network looks like a movement.
         min_height: smallest person looked for, pixels of the frame.
         min_score: people with a lower score are dropped, 0..1.
         max_people: at most so many people a frame, the best ones.
@@ -25,8 +24,7 @@ class MoveNetSettings:
         threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
     """
 
-    joints: str = "auto"
-    thunder_people: int = 0
+    joints: str = "thunder"
     min_height: int = 36
     min_score: float = 0.3
     max_people: int = 30
@@ -37,8 +35,7 @@ class MoveNetSettings:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        expect_one_of("movenet.joints", self.joints, ("auto", "lightning", "thunder"))
-        expect_between("movenet", self, 0, 1000, "thunder_people")
+        expect_one_of("movenet.joints", self.joints, ("lightning", "thunder"))
         expect_between("movenet", self, 8, 10_000, "min_height")
         expect_between("movenet", self, 0, 1, "min_score", "detector_score")
         expect_between("movenet", self, 1, 1000, "max_people")

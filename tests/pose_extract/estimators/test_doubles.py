@@ -5,11 +5,11 @@ from pose_extract.estimators.doubles import suppress
 from tests.helpers.stick_figure import stick_figure
 
 
-def kept(*figures, scores=None):
+def kept(*figures, scores=None, **options):
     points = np.stack(figures)
     boxes = bodies.boxes_of(points, (1000, 1000))
     scores = np.linspace(0.9, 0.5, len(points)) if scores is None else np.array(scores)
-    return suppress(bodies.to_coco(points), boxes, scores).tolist()
+    return suppress(bodies.to_coco(points), boxes, scores, **options).tolist()
 
 
 def test_doubles_of_a_person_are_suppressed_and_the_best_stays():
@@ -28,3 +28,10 @@ def test_neighbours_both_stay():
 
 def test_a_part_of_a_person_is_no_second_person():
     assert kept(stick_figure(), stick_figure(y=95, height=30)) == [0]
+
+
+def test_a_skeleton_half_of_which_lies_on_somebody_elses_is_a_double_where_that_is_asked_for():
+    astray = stick_figure()
+    astray[:23] += np.array([45, 15, 0], np.float32)  # only the legs are where the other's are
+    assert sorted(kept(stick_figure(), astray)) == [0, 1]
+    assert kept(stick_figure(), astray, shared=0.2) == [0]

@@ -48,3 +48,15 @@ def test_the_score_of_somebody_hard_to_see_fades_instead_of_dropping():
     assert scores[0] == 1
     assert scores[3] == pytest.approx(0.5, abs=0.01)
     assert all(np.diff(scores) < 0)
+
+
+@pytest.mark.parametrize(("by_age", "gone_after"), [(True, 3), (False, 20)])
+def test_by_age_who_was_seen_for_a_moment_is_waited_for_no_longer_than_that(by_age, gone_after):
+    followed = FollowedRegions(10.0, SURE, by_age)
+    update(followed, [-1], region(), [0.7])
+    update(followed, [0], region(), [0.7])
+    waited = 0
+    while len(followed.expect()[0]) or waited % 4:
+        update(followed, [], np.zeros((0, 4), np.float32), [])
+        waited += 1
+    assert waited == pytest.approx(gone_after, abs=4)

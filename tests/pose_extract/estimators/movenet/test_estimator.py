@@ -30,7 +30,7 @@ def run(estimator, images, fps=24.0):
     return [estimator.estimate([Frame(i, i / fps, image)])[0] for i, image in enumerate(images)]
 
 
-@pytest.mark.parametrize("variant", ["lightning", "thunder", "auto"])
+@pytest.mark.parametrize("variant", ["lightning", "thunder"])
 def test_people_in_the_street_are_found_with_their_joints(networks, street, variant):
     estimator = MoveNetEstimator(MoveNetSettings(joints=variant))
     images, truth = street

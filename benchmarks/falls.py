@@ -1,0 +1,71 @@
+"""People who fall and lie, in real videos of one person each: in how many frames is nobody found?
+
+    GEPC_SAMPLE_DATA=... python -m benchmarks.falls [--pose NAME] [--set A.B=C] [--clips NAME ...]
+
+The person is in view all the time. Counted are the frames without anybody among the cleaned tracks, in the falls (from
+the time at which the fall begins as published) and in daily activities, and tracks of half a second or more beyond one.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.helpers.command import data_or_skip, option_parser
+from pipeline.commands.options import add_pose, add_set, pose_overrides
+from pipeline.extraction import extract_all, find_all_sources
+from pipeline.settings import Settings, load_settings
+from pipeline.workspace import Workspace
+from pose_extract.tracks.cache import load_tracks
+from pose_extract.tracks.cleaning import clean_tracks
+
+
+def measure(videos: list[Path], falls: dict[str, float], settings: Settings, scratch: Path) -> None:
+    workspace = Workspace(scratch)
+    totals = {"falls": [0, 0], "daily": [0, 0]}
+    more = 0
+    for video in videos:
+        report = extract_all(find_all_sources([str(video)]), workspace, settings, quiet=True)
+        tracks = load_tracks(workspace.tracks_path(report.made[0].clip))
+        found = np.bincount(clean_tracks(tracks, settings.cleaning).frame, minlength=tracks.frame_count) > 0
+        seconds = np.bincount(tracks.track)[1:] / tracks.fps
+        others = int((seconds >= 0.5).sum()) - 1
+        start = falls.get(video.stem)
+        counted = tracks.time_s >= (start or 0.0)
+        empty, frames = int((~found & counted).sum()), int(counted.sum())
+        print(f"  {video.stem}: nobody in {empty} of {frames} frames, {others} tracks too many", flush=True)
+        total = totals["daily" if start is None else "falls"]
+        total[0], total[1], more = total[0] + empty, total[1] + frames, more + others
+    for name, (empty, frames) in totals.items():
+        if frames:
+            print(f"{name}_frames_with_nobody = {empty} of {frames} ({empty / frames:.1%})")
+    print(f"falls_tracks_too_many = {more}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = option_parser(__doc__)
+    add_pose(parser)
+    add_set(parser)
+    parser.add_argument("--clips", nargs="+", metavar="NAME", help="only these")
+    args = parser.parse_args(arguments)
+    data = data_or_skip("falls")
+    if data is None:
+        return 0
+    folder = data / "falls"
+    with (folder / "activities.csv").open(newline="") as file:
+        falls = {
+            r["clip"]: float(r["start_s"]) for r in csv.DictReader(file) if r["activity"].startswith("Fall")
+        }
+    videos = [v for v in sorted(folder.glob("*.mp4")) if args.clips is None or v.stem in args.clips]
+    settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(videos, falls, settings, Path(scratch))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
