@@ -1,0 +1,145 @@
+"""Events published to an MQTT broker, with the topics that home automation expects; docs/live.md lists them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.live.events.record import LiveEvent
+from pipeline.live.sinks.base import INSTALL, Message, NotDelivered
+from pipeline.live.sinks.home_assistant import discovery, topic_level
+from pipeline.live.sinks.settings import MqttSettings, secret
+from pose_extract.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+_KEEPALIVE_S = 20  # a broker that says nothing for one and a half of it is taken for gone
+_FAREWELL_S = 1.0
+
+
+class Mqtt:
+    """Publishes each event with QoS 1 and waits for the broker's word; reconnects by itself, for ever.
+
+    Args:
+        settings: the broker and the topics.
+        cameras: whose discovery is published.
+    """
+
+    def __init__(self, settings: MqttSettings, cameras: Sequence[str] = ()) -> None:
+        try:
+            from paho.mqtt import client as paho
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as error:
+            raise UsageError(f"events to MQTT need paho-mqtt, which is not installed: {INSTALL}") from error
+        self._settings = settings
+        self._discovery = {
+            topic: json.dumps(config)
+            for camera in cameras
+            if settings.home_assistant
+            for topic, config in discovery(settings.home_assistant, settings.prefix, camera).items()
+        }
+        self._lock = threading.Lock()
+        self._retained: dict[str, str] = {}  # topic -> latest payload, said again after each reconnect
+        self._open: dict[str, set[str]] = {}  # camera -> ids of anomalies that go on
+        self._waiting: tuple[str, Any] | None = None  # a message that the broker has not acknowledged yet
+        self._why = "not connected yet"
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id)
+        if settings.user:
+            self._client.username_pw_set(settings.user, secret("mqtt.password", settings.password) or None)
+        if settings.tls:
+            self._client.tls_set()
+        self._client.will_set(self._topic("available"), "offline", qos=1, retain=True)
+        self._client.reconnect_delay_set(1, 30)
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
+        self._client.connect_async(secret("mqtt.host", settings.host), settings.port, keepalive=_KEEPALIVE_S)
+        self._client.loop_start()
+
+    def deliver(self, message: Message) -> None:
+        """Publish it and what follows from it for the camera's retained topics."""
+        if not self._client.is_connected():
+            raise NotDelivered(f"no connection to {self._settings.host}:{self._settings.port} ({self._why})")
+        if self._waiting is None or self._waiting[0] != message.id:
+            self._tell_state(message.event)
+            self._waiting = (
+                message.id,
+                self._client.publish(
+                    self._topic("events"), json.dumps(envelope(message), ensure_ascii=False), qos=1
+                ),
+            )
+        information = self._waiting[1]  # the client sends an unacknowledged one again itself
+        try:
+            information.wait_for_publish(self._settings.timeout_s)
+            published = information.is_published()
+        except (RuntimeError, ValueError) as error:
+            self._waiting = None
+            raise NotDelivered(str(error)) from error
+        if not published:
+            raise NotDelivered(f"the broker has not acknowledged it within {self._settings.timeout_s:g} s")
+        self._waiting = None
+
+    def tell(self, stats: dict[str, Any]) -> None:
+        """Publish figures, and the availability again."""
+        if self._client.is_connected():
+            self._client.publish(self._topic("stats"), json.dumps(stats), qos=0)
+
+    def close(self) -> None:
+        """Say that nobody is there any more, and end the connection."""
+        if self._client.is_connected():
+            try:
+                self._client.publish(
+                    self._topic("available"), "offline", qos=1, retain=True
+                ).wait_for_publish(_FAREWELL_S)
+            except (RuntimeError, ValueError) as error:
+                logger.debug("mqtt: %s", error)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _tell_state(self, event: LiveEvent) -> None:
+        level = topic_level(event.camera)
+        if event.kind == "state":
+            # The end of a state is told by the beginning of the next one.
+            if event.type != "end":
+                self._retain(f"{level}/status", event.state or "online")
+            return
+        going_on = self._open.setdefault(event.camera, set())
+        if event.type == "end":
+            going_on.discard(event.id)
+        else:
+            going_on.add(event.id)
+        self._retain(f"{level}/unusual", "ON" if going_on else "OFF")
+        self._client.publish(self._topic(f"{level}/event"), event.to_json(), qos=1)
+
+    def _retain(self, below: str, payload: str) -> None:
+        topic = self._topic(below)
+        with self._lock:
+            self._retained[topic] = payload
+        self._client.publish(topic, payload, qos=1, retain=True)
+
+    def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._why = str(reason)
+            logger.warning("mqtt: %s:%d refuses us: %s", self._settings.host, self._settings.port, reason)
+            return
+        with self._lock:
+            retained = dict(self._retained)
+        for topic, payload in {**self._discovery, **retained, self._topic("available"): "online"}.items():
+            client.publish(topic, payload, qos=1, retain=True)
+
+    def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._why = str(reason)
+
+    def _topic(self, below: str) -> str:
+        return f"{self._settings.prefix}/{below}"
+
+
+def envelope(message: Message) -> dict[str, Any]:
+    """What is published: the event as it is, and as it was when it was last sent."""
+    return {
+        "type": message.event.type,
+        "before": None if message.before is None else message.before.to_dict(),
+        "after": message.event.to_dict(),
+    }

@@ -1,0 +1,148 @@
+import json
+import sys
+import time
+
+import jsonschema
+import pytest
+
+from pipeline.live.events.schema import event_schema
+from pipeline.live.sinks.base import Message, NotDelivered
+from pipeline.live.sinks.home_assistant import discovery, topic_level
+from pipeline.live.sinks.mqtt import Mqtt
+from pipeline.live.sinks.settings import MqttSettings
+from pose_extract.errors import UsageError
+from tests.pipeline.live.helpers import MqttBroker, MqttListener, event, free_port, state, wait_for
+
+
+@pytest.fixture
+def broker():
+    broker = MqttBroker(free_port())
+    yield broker
+    broker.close()
+
+
+def deliver(sink: Mqtt, message: Message) -> None:
+    """Until the broker is there."""
+
+    def done() -> bool:
+        try:
+            sink.deliver(message)
+        except NotDelivered:
+            return False
+        return True
+
+    wait_for(done)
+
+
+def test_events_go_to_the_topics_that_are_promised(broker):
+    listener = MqttListener(broker.port)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"])
+    first = event(1)
+    for message in (Message.of(state("online")), Message.of(first), Message.of(event(1, "end"), first)):
+        deliver(sink, message)
+    wait_for(lambda: listener.last("gepc/door/unusual") == "OFF")
+    wait_for(lambda: len(listener.all("gepc/events")) == 3)
+    sent = listener.all("gepc/events")
+    assert [each["type"] for each in sent] == ["new", "new", "end"]
+    assert sent[1]["before"] is None
+    assert sent[2]["before"] == first.to_dict()
+    for each in sent:
+        jsonschema.validate(each["after"], event_schema())
+    unusual = [text for topic, text, _ in listener.messages if topic == "gepc/door/unusual"]
+    assert unusual == ["ON", "OFF"]
+    assert listener.last("gepc/available") == "online"
+    sink.tell({"cameras": 1})
+    assert wait_for(lambda: listener.all("gepc/stats")) == [{"cameras": 1}]
+    sink.close()
+    wait_for(lambda: listener.last("gepc/available") == "offline")
+    listener.close()
+
+
+def test_who_comes_later_gets_the_states_and_no_old_event(broker):
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"])
+    deliver(sink, Message.of(state("blind")))
+    deliver(sink, Message.of(event(1)))
+    listener = MqttListener(broker.port)
+    wait_for(lambda: listener.last("gepc/available") == "online")
+    assert wait_for(lambda: listener.last("gepc/door/status")) == "blind"
+    assert wait_for(lambda: listener.last("gepc/door/unusual")) == "ON"
+    time.sleep(0.3)
+    topics = {topic for topic, _, _ in listener.messages}
+    assert not {"gepc/events", "gepc/door/event"} & topics
+    found = [topic for topic in topics if topic.startswith("homeassistant/")]
+    assert len(found) == 2
+    sink.close()
+    listener.close()
+
+
+def test_a_process_that_dies_is_reported_by_its_last_will(broker):
+    listener = MqttListener(broker.port)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port))
+    wait_for(lambda: listener.last("gepc/available") == "online")
+    sink._client.loop_stop()
+    sink._client._sock_close()  # as the kernel does for a killed process: no good-bye
+    wait_for(lambda: listener.last("gepc/available") == "offline")
+    listener.close()
+
+
+def test_a_broker_that_comes_late_and_comes_back_loses_nothing():
+    port = free_port()
+    sink = Mqtt(MqttSettings("127.0.0.1", port, timeout_s=2.0), ["door"])
+    with pytest.raises(NotDelivered, match=f"no connection to 127.0.0.1:{port}"):
+        sink.deliver(Message.of(event(1)))
+    broker = MqttBroker(port)
+    deliver(sink, Message.of(state("lost")))
+    broker.close()
+    with pytest.raises(NotDelivered):
+        wait_for(lambda: sink.deliver(Message.of(event(2))))
+    broker = MqttBroker(port)  # it has forgotten what was retained
+    deliver(sink, Message.of(event(2)))
+    listener = MqttListener(port)
+    wait_for(lambda: listener.last("gepc/available") == "online")
+    assert wait_for(lambda: listener.last("gepc/door/status")) == "lost"
+    sink.close()
+    listener.close()
+    broker.close()
+
+
+def test_two_events_of_a_camera_that_overlap_are_one_on(broker):
+    listener = MqttListener(broker.port)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port))
+    for each in (event(1), event(2), event(1, "end"), event(2, "end")):
+        deliver(sink, Message.of(each))
+    wait_for(lambda: listener.last("gepc/door/unusual") == "OFF")
+    unusual = [text for topic, text, _ in listener.messages if topic == "gepc/door/unusual"]
+    assert unusual == ["ON", "ON", "ON", "OFF"]
+    sink.close()
+    listener.close()
+
+
+def test_a_camera_of_any_name_has_a_topic_of_its_own():
+    names = ["door", "a/b", "a_b", "a+b", "a#b", "hof tür", "$SYS"]
+    levels = [topic_level(name) for name in names]
+    assert levels[0] == "door"
+    assert len(set(levels)) == len(names)
+    assert not any(sign in level for level in levels for sign in "+#/ $")
+
+
+def test_discovery_names_topics_that_are_published_and_states_that_exist():
+    found = discovery("homeassistant", "gepc", "door")
+    configs = {topic.split("/")[1]: config for topic, config in found.items()}
+    assert configs["binary_sensor"]["state_topic"] == "gepc/door/unusual"
+    assert configs["sensor"]["state_topic"] == "gepc/door/status"
+    assert configs["sensor"]["options"] == ["online", "lost", "blind", "moved", "no-model"]
+    assert {a["topic"] for a in configs["binary_sensor"]["availability"]} == {
+        "gepc/available",
+        "gepc/door/status",
+    }
+    for topic in found:  # what Home Assistant allows in the parts of a discovery topic
+        assert all(part.replace("-", "").replace("_", "").isalnum() for part in topic.split("/"))
+    ids = {c["unique_id"] for name in ("a b", "a_b") for c in discovery("h", "gepc", name).values()}
+    assert len(ids) == 4
+    json.dumps(found)
+
+
+def test_a_missing_extra_gives_the_line_that_mends_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paho.mqtt", None)
+    with pytest.raises(UsageError, match=r"pip install 'gepc-pipeline\[live\]'"):
+        Mqtt(MqttSettings("a"))
