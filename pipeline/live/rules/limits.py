@@ -1,0 +1,79 @@
+"""Let an event through or keep it back: by schedule, by a number a day, and quiet after many at once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import date, datetime, timedelta
+
+from pipeline.live.events.record import LiveEvent
+from pipeline.live.rules.schedules import is_on, local
+from pipeline.live.rules.settings import RuleSettings
+
+_MOST_OPEN = 10_000
+
+SCHEDULE, DAY, QUIET = "schedule", "most_a_day", "quiet"
+
+
+class Limits:
+    """Decides at an event's beginning whether it is sent; its updates and its end go the same way.
+
+    Of kind "state" every event is sent: that a camera sees nothing is no alarm that one may have too many of.
+
+    Args:
+        settings: the camera's rules.
+    """
+
+    def __init__(self, settings: RuleSettings) -> None:
+        self._settings = settings
+        self._kept: dict[str, None] = {}  # ids of events that are kept back, in order
+        self._day: date | None = None
+        self._of_day = 0
+        self._recent: deque[datetime] = deque()
+        self._quiet_until: datetime | None = None
+        self.kept_back: Counter[str] = Counter()  # why -> events, since the start
+
+    def keeps_back(self, event: LiveEvent, now: datetime) -> str | None:
+        """Why the event is not sent: "schedule", "most_a_day" or "quiet"; None: it is sent.
+
+        Args:
+            event: of this camera.
+            now: with a time zone; never earlier than in the call before.
+        """
+        if event.kind != "anomaly":
+            return None
+        if event.type != "new":
+            known = event.id in self._kept
+            if known and event.type == "end":
+                del self._kept[event.id]
+            return "its beginning was kept back" if known else None
+        why = self._why(now)
+        if why is None:
+            self._of_day += 1
+            self._recent.append(now)
+            return None
+        self._kept[event.id] = None
+        if len(self._kept) > _MOST_OPEN:
+            del self._kept[next(iter(self._kept))]
+        self.kept_back[why] += 1
+        return why
+
+    def _why(self, now: datetime) -> str | None:
+        settings = self._settings
+        if not is_on(settings, now):
+            return SCHEDULE
+        today = local(settings, now).date()
+        if today != self._day:
+            self._day, self._of_day = today, 0
+        if settings.most_a_day and self._of_day >= settings.most_a_day:
+            return DAY
+        if not settings.quiet_after:
+            return None
+        if self._quiet_until is not None and now < self._quiet_until:
+            return QUIET
+        while self._recent and now - self._recent[0] > timedelta(seconds=settings.quiet_within_s):
+            self._recent.popleft()
+        if len(self._recent) >= settings.quiet_after:
+            self._recent.clear()
+            self._quiet_until = now + timedelta(seconds=settings.quiet_for_s)
+            return QUIET
+        return None

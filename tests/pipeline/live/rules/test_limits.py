@@ -1,0 +1,70 @@
+from datetime import UTC, datetime, timedelta
+
+from pipeline.live.rules.limits import Limits
+from pipeline.live.rules.settings import RuleSettings, ScheduleSettings
+from tests.pipeline.live.helpers import event, state
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_without_rules_everything_is_sent():
+    limits = Limits(RuleSettings())
+    assert all(limits.keeps_back(event(n), NOON) is None for n in range(100))
+
+
+def test_more_events_than_a_day_may_have_are_kept_back_until_midnight_of_the_camera():
+    limits = Limits(RuleSettings(most_a_day=2, time_zone="Europe/Berlin"))
+    assert [limits.keeps_back(event(n), after(n)) for n in range(4)] == [
+        None,
+        None,
+        "most_a_day",
+        "most_a_day",
+    ]
+    late = datetime(2026, 11, 29, 22, 59, tzinfo=UTC)
+    assert limits.keeps_back(event(5), late) == "most_a_day"
+    assert limits.keeps_back(event(6), late + timedelta(minutes=1)) is None
+    assert limits.kept_back == {"most_a_day": 3}
+
+
+def test_an_event_that_was_kept_back_stays_so_to_its_end_and_one_that_was_sent_ends():
+    limits = Limits(RuleSettings(most_a_day=1))
+    assert limits.keeps_back(event(1), NOON) is None
+    assert limits.keeps_back(event(2), NOON) is not None
+    for type_ in ("update", "end"):
+        assert limits.keeps_back(event(2, type_), after(86_400)) is not None
+        assert limits.keeps_back(event(1, type_), after(86_400)) is None
+    assert not limits._kept
+
+
+def test_the_end_of_an_event_that_an_earlier_run_has_sent_is_sent():
+    assert Limits(RuleSettings(most_a_day=1)).keeps_back(event(9, "end"), NOON) is None
+
+
+def test_many_events_at_once_are_followed_by_quiet():
+    limits = Limits(RuleSettings(quiet_after=3, quiet_within_s=60, quiet_for_s=600))
+    found = [limits.keeps_back(event(n), after(10 * n)) for n in range(5)]
+    assert found == [None, None, None, "quiet", "quiet"]
+    assert limits.keeps_back(event(6), after(30 + 599)) == "quiet"
+    assert limits.keeps_back(event(7), after(30 + 600)) is None
+
+
+def test_the_same_number_spread_over_time_is_not():
+    limits = Limits(RuleSettings(quiet_after=3, quiet_within_s=60, quiet_for_s=600))
+    assert all(limits.keeps_back(event(n), after(31 * n)) is None for n in range(20))
+
+
+def test_outside_its_schedule_a_camera_raises_no_alarm_but_tells_its_state():
+    limits = Limits(RuleSettings(schedules=(ScheduleSettings(begin="20:00", end="21:00"),), time_zone="UTC"))
+    assert limits.keeps_back(event(1), NOON) == "schedule"
+    assert limits.keeps_back(state("lost"), NOON) is None
+    assert limits.keeps_back(event(2), after(8 * 3600)) is None
+
+
+def test_what_is_kept_back_does_not_use_up_the_day():
+    limits = Limits(RuleSettings(most_a_day=1, schedules=(ScheduleSettings(begin="13:00"),), time_zone="UTC"))
+    assert limits.keeps_back(event(1), NOON) == "schedule"
+    assert limits.keeps_back(event(2), after(3600)) is None
