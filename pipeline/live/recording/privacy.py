@@ -1,0 +1,56 @@
+"""Make people in a picture unrecognisable, or leave nothing of it but skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.tracks.records import PoseDetections
+
+GROUND = 40  # grey of the empty ground
+_MARGIN = 0.15  # of a box's size, on each side
+_CELLS = 6  # a person's width is left as so many flat cells
+_LEAST_CONFIDENCE = 0.1  # of joints that must be covered too
+
+
+def empty_ground(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture (height, width, 3) without anything on it, of a size (width, height)."""
+    return np.full((size[1], size[0], 3), GROUND, np.uint8)
+
+
+def blur_people(image: NDArray[np.uint8], people: Iterable[PoseDetections]) -> None:
+    """Cover people with a few flat cells each, in place; what is covered cannot be brought back.
+
+    Args:
+        image: (H, W, 3) BGR.
+        people: those to cover: of this frame and of its neighbours, so that a frame in which somebody was not found
+            does not show them. Whoever is found in none of them stays visible.
+    """
+    for x1, y1, x2, y2 in _areas(image.shape[1], image.shape[0], people):
+        part = image[y1:y2, x1:x2]
+        wide = min(_CELLS, x2 - x1)
+        tall = max(1, round(wide * (y2 - y1) / (x2 - x1)))
+        small = cv2.resize(part, (wide, min(tall, y2 - y1)), interpolation=cv2.INTER_AREA)
+        part[:] = cv2.resize(small, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
+
+
+def _areas(width: int, height: int, people: Iterable[PoseDetections]) -> list[tuple[int, int, int, int]]:
+    found = []
+    for each in people:
+        for box, keypoints in zip(each.boxes, each.keypoints, strict=True):
+            points = [np.asarray(box, np.float64).reshape(2, 2)]
+            points.append(keypoints[keypoints[:, -1] >= _LEAST_CONFIDENCE, :2])
+            spread = np.concatenate(points)
+            spread = spread[np.isfinite(spread).all(axis=1)]
+            if not len(spread):
+                continue
+            low, high = spread.min(axis=0), spread.max(axis=0)
+            margin = _MARGIN * (high - low)
+            x1, y1 = np.clip(np.floor(low - margin), 0, (width, height)).astype(int).tolist()
+            x2, y2 = np.clip(np.ceil(high + margin), 0, (width, height)).astype(int).tolist()
+            if x2 > x1 and y2 > y1:
+                found.append((x1, y1, x2, y2))
+    return found

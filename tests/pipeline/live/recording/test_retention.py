@@ -1,0 +1,100 @@
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipeline.live.recording.retention import kept_files, sweep
+
+TODAY = date(2026, 12, 31)
+
+
+def put(path: Path, size: int = 1000, changed_s: float = 1e9) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    os.utime(path, (changed_s, changed_s))
+    return path
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_older_than_the_days_is_removed_with_its_folder(tmp_path):
+    for day in ("2026-12-31", "2026-12-24", "2026-12-23", "2025-12-31"):
+        put(tmp_path / "clips" / day / "a.mp4")
+    removed, left = sweep(TODAY, 7, 0, [tmp_path / "clips"])
+    assert (removed, left) == (2, 2000)
+    assert {path.name for path in (tmp_path / "clips").iterdir()} == {"2026-12-31", "2026-12-24"}
+
+
+def test_the_oldest_go_first_until_the_rest_fits(tmp_path):
+    put(tmp_path / "clips" / "2026-12-30" / "late.mp4", changed_s=2e9)
+    put(tmp_path / "clips" / "2026-12-30" / "early.mp4", changed_s=1e9)
+    put(tmp_path / "pictures" / "2026-12-29" / "old.jpg")
+    put(tmp_path / "pictures" / "2026-12-31" / "new.jpg")
+    removed, left = sweep(TODAY, 0, 2500, [tmp_path / "clips", tmp_path / "pictures"])
+    assert (removed, left) == (2, 2000)
+    assert names(tmp_path) == {"clips/2026-12-30/late.mp4", "pictures/2026-12-31/new.jpg"}
+
+
+def test_tables_go_by_their_day_and_never_by_their_size(tmp_path):
+    for day in ("2026-12-31", "2026-12-01"):
+        put(tmp_path / f"events-{day}.csv", 10_000)
+    put(tmp_path / "clips" / "2026-12-31" / "a.mp4")
+    assert sweep(TODAY, 14, 1000, [tmp_path / "clips"], [tmp_path]) == (1, 1000)
+    assert names(tmp_path) == {"events-2026-12-31.csv", "clips/2026-12-31/a.mp4"}
+
+
+def test_nothing_that_watch_has_not_named_is_ever_removed(tmp_path):
+    others = [
+        "clips/2020-01-01/holiday.txt",
+        "clips/2020-01-01/.a.mp4.1234.gepc-part",
+        "clips/2020-13-01/a.mp4",
+        "clips/2020-01-01-copy/a.mp4",
+        "clips/a.mp4",
+        "events-2020.csv",
+        "events.jsonl",
+        "my-events-2020-01-01.csv",
+    ]
+    for name in others:
+        put(tmp_path / name)
+    assert sweep(TODAY, 1, 1, [tmp_path / "clips"], [tmp_path]) == (0, 0)
+    assert names(tmp_path) == set(others)
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
+    put(tmp_path / "elsewhere" / "a.mp4")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "2020-01-01").symlink_to(tmp_path / "elsewhere")
+    assert sweep(TODAY, 1, 1, [tmp_path / "clips"]) == (0, 0)
+    assert (tmp_path / "elsewhere" / "a.mp4").exists()
+
+
+def test_without_limits_all_stays(tmp_path):
+    put(tmp_path / "clips" / "2001-01-01" / "a.mp4")
+    assert sweep(TODAY, 0, 0, [tmp_path / "clips"]) == (0, 1000)
+
+
+def test_folders_that_are_not_there_are_no_trouble(tmp_path):
+    assert sweep(TODAY, 1, 1, [tmp_path / "clips"], [tmp_path / "tables"]) == (0, 0)
+
+
+def test_a_file_that_cannot_be_removed_is_counted_as_left(tmp_path, monkeypatch, caplog):
+    put(tmp_path / "clips" / "2001-01-01" / "a.mp4")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert sweep(TODAY, 1, 0, [tmp_path / "clips"]) == (0, 1000)
+    assert "cannot be removed" in caplog.text
+
+
+@pytest.mark.parametrize("day", range(1, 29))
+def test_a_year_of_days_by_a_clock_that_is_set(tmp_path, day):
+    # A day's sweep leaves keep_days days besides today, whatever the files' own times say.
+    for other in range(1, day + 1):
+        put(tmp_path / "clips" / f"2026-02-{other:02}" / "a.mp4", changed_s=0)
+    sweep(date(2026, 2, day), 3, 0, [tmp_path / "clips"])
+    assert len(kept_files([tmp_path / "clips"])) == min(day, 4)
