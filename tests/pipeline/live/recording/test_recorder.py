@@ -204,7 +204,7 @@ def test_an_id_of_any_signs_stays_within_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"privacy": "blurr"}, "did you mean 'blur'"),
+        ({"privacy": "skeleton"}, "did you mean 'skeletons'"),
         ({"before_s": -1}, "recording.before_s"),
         ({"buffer_mib": 0.5}, "recording.buffer_mib"),
         ({"most_clips_at_once": 0}, "recording.most_clips_at_once"),
