@@ -1,0 +1,1 @@
+"""How `watch` is doing: figures for Prometheus, and an answer to who asks whether it lives."""
