@@ -17,7 +17,7 @@ from pose_extract.errors import GepcError
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
 COMMANDS = (
-    "extract", "import", "patches", "train", "score", "report", "recalibrate", "labels", "evaluate", "ablate",
+    "extract", "import", "patches", "train", "score", "watch", "report", "recalibrate", "labels", "evaluate", "ablate",
     "experiment", "words", "export", "onnx", "demo", "info", "doctor", "weights",
 )  # fmt: skip
 

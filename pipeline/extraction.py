@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from pipeline.following import PeopleFollower
 from pipeline.progress import Progress, Stopwatch, format_duration, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
@@ -20,7 +21,7 @@ from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create
 from pose_extract.formats import gepc
 from pose_extract.patches.store import disk_bytes
 from pose_extract.skeletons import get_skeleton
-from pose_extract.tracking import PeopleTracker, TrackedPeople
+from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.cache import TracksWriter, load_tracks
 from pose_extract.tracks.clip_time import clip_rate, holes, longest_step
 from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
@@ -199,8 +200,7 @@ class ExtractionRun:
             frames = len(times)
             if frames == 0:
                 raise VideoError(f"{source.path}: not one frame could be read")
-            moving = frames > 1 and times[-1] > times[0]
-            fps = clip_rate(times, (frames - 1) / (times[-1] - times[0]) if moving else reader.info.fps)
+            fps = clip_rate(times, reader.info.fps)
             damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
             if found := holes(times, fps):
                 first, last = found[0]
@@ -247,44 +247,33 @@ class ExtractionRun:
         """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
         info, estimator, watch = reader.info, self.estimator, self.watch
         ids: set[int] = set()
-        covered = earlier = 0
-
-        def follow() -> PeopleTracker:
-            """Begin anew: a stretch of the clip between holes in its time is as a clip of its own."""
-            nonlocal earlier
-            earlier = max(ids, default=0)
-            estimator.start(info.fps, info.frame_size)
-            skeleton = get_skeleton(estimator.skeleton)
-            return PeopleTracker(self.settings.tracking, info.fps, info.frame_size, skeleton)
+        covered = 0
 
         def write(emitted: list[TrackedPeople]) -> None:
             nonlocal covered
             watch.lap("tracking")
             for people in emitted:
                 self.budget.reserve(len(people.ids))
-                own = people.ids + earlier
-                writer.add_people(people.frame, own, people.people)
-                ids.update(own.tolist())
-                covered += len(own) > 0
+                writer.add_people(people.frame, people.ids, people.people)
+                ids.update(people.ids.tolist())
+                covered += len(people.ids) > 0
             watch.lap("writing")
 
-        tracker = follow()
+        follower = PeopleFollower(estimator, self.settings.tracking, info.fps, info.frame_size)
         watch.lap("opening")
         with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
-            for batch, goes_on in batches(frames, estimator.batch_size, longest_step(info.fps)):
+            for batch in batches(frames, estimator.batch_size, longest_step(info.fps)):
                 watch.lap("decoding")
-                if not goes_on:
-                    write(tracker.finish())
-                    tracker = follow()
-                found = estimator.estimate(batch)
+                settled, found = follower.estimate(batch)
                 watch.lap("estimating")
+                write(settled)
                 for frame, people in zip(batch, found, strict=True):
                     writer.add_frame(frame.time_s)
-                    write(tracker.update(frame, people))
+                    write(follower.track(frame, people))
                 progress.advance(len(batch), f"{len(ids)} tracks")
                 batch.clear()  # its pictures make room for the next ones
             watch.lap("decoding")
-        write(tracker.finish())
+        write(follower.finish())
         return len(ids), covered
 
 

@@ -117,6 +117,7 @@ class ClipScores:
             covers the person there, a track being shorter than a window.
         row_percentile: (M,) share of held-out normal people in single frames that score lower, 0 to 100, or NaN.
         windows: scores of its windows, which the others are made of.
+        raw: (F,) scores of its frames before they are smoothed.
     """
 
     clip: str
@@ -124,6 +125,29 @@ class ClipScores:
     row_score: NDArray[np.float64]
     row_percentile: NDArray[np.float64]
     windows: WindowScores
+    raw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The frames before those that are scored, for smoothing that goes on from them.
+
+    Attributes:
+        time_s: (F,) their times.
+        raw: (F,) their scores before they are smoothed.
+    """
+
+    time_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    raw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def then(self, scores: ClipScores, since_s: float) -> Earlier:
+        """The same with the frames that came next, without those before ``since_s``."""
+        time_s, raw = np.append(self.time_s, scores.frames.time_s), np.append(self.raw, scores.raw)
+        kept = np.searchsorted(time_s, since_s)
+        return Earlier(time_s[kept:], raw[kept:])
 
 
 def context_s(settings: ModelSettings, scoring: ScoringSettings | None = None, fps: float = 24.0) -> float:
@@ -153,6 +177,7 @@ def score_clip(
     settings: ScoringSettings | None = None,
     false_alarm_rate: float | None = None,
     known: WindowScores | None = None,
+    earlier: Earlier | None = None,
 ) -> ClipScores:
     """Score every person and frame of a clip.
 
@@ -162,6 +187,7 @@ def score_clip(
         settings: how to score; the model's own settings if left out.
         false_alarm_rate: share of normal frames that may raise an alarm; see `alarm_threshold` if left out.
         known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
+        earlier: the frames before these, of which the clip goes on.
 
     Raises:
         ModelError: if the tracks' skeleton is not the model's, they lack the patches that it needs, or the model has
@@ -177,7 +203,13 @@ def score_clip(
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
-    score = smooth(raw, tracks.time_s, smoothing_of(model, settings), causal=mode == "online")
+    before = earlier or Earlier()
+    score = smooth(
+        np.append(before.raw, raw),
+        np.append(before.time_s, tracks.time_s),
+        smoothing_of(model, settings),
+        causal=mode == "online",
+    )[len(before) :]
     reference = reference_of(model, settings)
     frames = FrameScores(
         frame=np.arange(tracks.frame_count, dtype=np.int32),
@@ -201,6 +233,7 @@ def score_clip(
             nearest_frame(tracks.time_s, windows.end_s),
             parts,
         ),
+        raw,
     )
 
 

@@ -29,7 +29,7 @@ from anomaly.settings import FRAME_MODES, ScoringSettings
 from pipeline.events.events import spans
 from pipeline.labels.masks import Mask, match_masks, read_masks
 from pipeline.progress import stage
-from pipeline.scoring import Scorer, load_scorer, score_chunks_in
+from pipeline.scoring import Scorer, load_scorer, score_chunks
 from pipeline.workspace import Workspace
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, UsageError
@@ -272,17 +272,17 @@ def score_labelled(
     else:
         scorings = [replace(scoring, frames=mode) for mode in FRAME_MODES]
     curves: dict[str, list[LabelledScores]] = {each.frames: [] for each in scorings}
-    with stage(title, "frames", clips.frames, quiet) as progress:
+    with stage(title, "frames", clips.frames * len(scorings), quiet) as progress:
         for clip in clips.paths:
             tracks = clips.load(clip, scorer)
-            chunks: list[list[FrameScores]] = [[] for _ in scorings]
-            for _, scored in score_chunks_in(scorer, tracks, scorings):
-                for chunk, (_, scores) in zip(chunks, scored, strict=True):
-                    chunk.append(scores.frames)
-                progress.advance(len(scored[0][1].frames))
             ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
-            for each, chunk in zip(scorings, chunks, strict=True):
-                frames = FrameScores.concatenate(chunk)
+            for each in scorings:
+                chunks: list[FrameScores] = []
+                in_this_way = replace(scorer, settings=replace(scorer.settings, scoring=each))
+                for _, _, scores in score_chunks(in_this_way, tracks):
+                    chunks.append(scores.frames)
+                    progress.advance(len(scores.frames))
+                frames = FrameScores.concatenate(chunks)
                 curves[each.frames].append(
                     LabelledScores(
                         clip=clip,

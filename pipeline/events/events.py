@@ -142,6 +142,14 @@ class EventFinder:
         """The clip's last event, if it was not complete yet."""
         return self._close()
 
+    @property
+    def unfinished(self) -> Event | None:
+        """The event that still goes on, as it is so far; None if there is none, or if it is too short as yet."""
+        event = self._open
+        if event is None or event.end_s - event.start_s < self.settings.min_s - _ROUNDING_S:
+            return None
+        return event.finished(self.settings.most_people)
+
     def _apart(self, start_s: float) -> bool:
         """Whether alarms that begin then are no longer part of the unfinished event."""
         assert self._open is not None

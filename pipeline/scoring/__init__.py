@@ -1,7 +1,8 @@
 """A clip to scores, chunk by chunk, and their CSV tables."""
 
-from pipeline.scoring.chunks import score_chunks, score_chunks_in
+from pipeline.scoring.chunks import score_chunks
+from pipeline.scoring.online import OnlineScorer
 from pipeline.scoring.scorer import Scorer, load_scorer
 from pipeline.scoring.tables import score_tracks
 
-__all__ = ["Scorer", "load_scorer", "score_chunks", "score_chunks_in", "score_tracks"]
+__all__ = ["OnlineScorer", "Scorer", "load_scorer", "score_chunks", "score_tracks"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from anomaly.scoring.scores import ClipScores, WindowScores, context_s, score_clip
-from anomaly.settings import ScoringSettings
+from pipeline.scoring.online import OnlineScorer
 from pipeline.scoring.scorer import Scorer, logger
 from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.records import ClipTracks, cut_frames
@@ -20,31 +20,20 @@ _CHUNK_FRAMES = 5000  # scored at once, so that memory does not grow with the le
 def score_chunks(
     scorer: Scorer, tracks: ClipTracks, chunk_frames: int = _CHUNK_FRAMES
 ) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
-    """Score a clip chunk by chunk, each with the context that makes its scores those of the whole.
+    """Score a clip chunk by chunk.
+
+    "Backtracked" chunks have the context that makes their scores those of the whole clip, "online" ones are the blocks
+    of `OnlineScorer`.
+
+    Args:
+        scorer: the model, and how to score.
+        tracks: the clip, as extracted.
+        chunk_frames: frames that are looked at at once.
 
     Yields:
         First frame of the chunk, its cleaned tracks, its scores. Frames in them count from the chunk's first.
     """
-    for begin, [(chunk, scores)] in score_chunks_in(scorer, tracks, [scorer.settings.scoring], chunk_frames):
-        yield begin, chunk, scores
-
-
-def score_chunks_in(
-    scorer: Scorer, tracks: ClipTracks, scorings: Sequence[ScoringSettings], chunk_frames: int = _CHUNK_FRAMES
-) -> Iterator[tuple[int, list[tuple[ClipTracks, ClipScores]]]]:
-    """Score a clip chunk by chunk in several ways, in one pass through the network.
-
-    Args:
-        scorer: the model; its settings of scoring play no part.
-        tracks: the clip, as extracted.
-        scorings: how; all ``by`` the same.
-        chunk_frames: frames of a chunk.
-
-    Yields:
-        First frame of the chunk, and for each way what `score_chunks` yields.
-    """
-    model, cleaning = scorer.model, scorer.settings.cleaning
-    count = tracks.frame_count
+    model = scorer.model
     camera = model.settings.densities.camera_of(tracks.clip)
     if model.densities is not None and not model.densities.knows(camera):
         logger.warning(
@@ -52,7 +41,21 @@ def score_chunks_in(
             tracks.clip,
             camera,
         )
-    context = max(context_s(model.settings, scoring, tracks.fps) for scoring in scorings)
+    if scorer.settings.scoring.frames == "online" and model.settings.windows.extent != "clip":
+        online = OnlineScorer(scorer)
+        for begin in range(0, tracks.frame_count, chunk_frames):
+            yield from online.add(cut_frames(tracks, begin, min(begin + chunk_frames, tracks.frame_count)))
+        yield from online.finish()
+    else:
+        yield from _with_context(scorer, tracks, chunk_frames)
+
+
+def _with_context(
+    scorer: Scorer, tracks: ClipTracks, chunk_frames: int
+) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
+    model, scoring, cleaning = scorer.model, scorer.settings.scoring, scorer.settings.cleaning
+    count = tracks.frame_count
+    context = context_s(model.settings, scoring, tracks.fps)
     if math.isinf(context):
         context, chunk_frames = 0.0, max(count, 1)
     margin = int(np.ceil(context * tracks.fps)) + 1
@@ -63,11 +66,8 @@ def score_chunks_in(
         base = max(0, begin - outer)
         cleaned = clean_tracks(cut_frames(tracks, base, min(count, end + outer)), cleaning)
         chunk = cut_frames(cleaned, low - base, high - base)
-        scored: list[ClipScores] = []
-        for scoring in scorings:
-            known = scored[0].windows if scored else None
-            scored.append(score_clip(model, chunk, scoring, scorer.rate_for(scoring), known))
-        yield begin, [_without_context(chunk, scores, begin - low, end - low) for scores in scored]
+        scores = score_clip(model, chunk, scoring, scorer.rate_for(scoring))
+        yield begin, *_without_context(chunk, scores, begin - low, end - low)
 
 
 def _without_context(
@@ -85,6 +85,7 @@ def _without_context(
         frames=kept,
         row_score=scores.row_score[rows],
         row_percentile=scores.row_percentile[rows],
+        raw=scores.raw[first:stop],
         windows=_windows_from(scores.windows, first, stop),
     )
 

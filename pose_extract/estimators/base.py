@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -60,6 +61,13 @@ class PoseEstimator(ABC):
     @abstractmethod
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video of ``fps`` frames a second and (width, height) pixels; forget the last one."""
+
+    def twin(self) -> PoseEstimator:
+        """Make another one for another video at the same time, that shares the networks; `start` it before use.
+
+        Both are to be used from one thread. `start` makes all that is remembered of a video anew, so a copy will do.
+        """
+        return copy.copy(self)
 
     def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the keypoints (B, V, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""

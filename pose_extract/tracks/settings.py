@@ -21,6 +21,8 @@ class CleaningSettings:
         outlier_distance: joints further from that median than this share of the box's larger side, and further than
             the joint's own movement explains, are replaced; 0 turns this off.
         smooth_s: standard deviation of the Gaussian weights of the smoothing; 0 turns it off.
+        online_s: what comes later than this after a moment plays no part in "online" scores of it: live alarms wait so
+            long.
     """
 
     enabled: bool = True
@@ -30,9 +32,10 @@ class CleaningSettings:
     outlier_window_s: float = 0.15
     outlier_distance: float = 0.15
     smooth_s: float = 0.06
+    online_s: float = 0.3
 
     def __post_init__(self) -> None:
-        times = "max_gap_s", "max_hidden_s", "outlier_window_s", "outlier_distance", "smooth_s"
+        times = "max_gap_s", "max_hidden_s", "outlier_window_s", "outlier_distance", "smooth_s", "online_s"
         expect_between("cleaning", self, 0, 1, "min_confidence")
         expect_between("cleaning", self, 0, 10, *times)
 

@@ -87,18 +87,17 @@ def _fetch(items: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.E
         waiting.put(end)
 
 
-def batches(frames: Iterable[Frame], size: int, longest_s: float) -> Iterator[tuple[list[Frame], bool]]:
-    """Frames in batches, each from one stretch of the clip; and whether it goes on where the one before ended."""
+def batches(frames: Iterable[Frame], size: int, longest_s: float) -> Iterator[list[Frame]]:
+    """Frames in batches, each from one stretch of the clip."""
     batch: list[Frame] = []
-    last_s, goes_on = None, True
+    last_s = None
     for frame in frames:
         hole = last_s is not None and frame.time_s - last_s > longest_s
         if batch and (hole or len(batch) == size):
-            yield batch, goes_on
-            batch, goes_on = [], True
-        goes_on = goes_on and not hole
+            yield batch
+            batch = []
         last_s = frame.time_s
         batch.append(frame)
         del frame
     if batch:
-        yield batch, goes_on
+        yield batch

@@ -8,17 +8,15 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.scoring import Scorer, load_scorer, score_chunks, score_chunks_in
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.tracks.cache import load_tracks, save_tracks
+from pose_extract.tracks.cache import save_tracks
 from pose_extract.tracks.records import ClipTracks
 
 ACTS = {"01_0001": ("running",), "01_0002": ("falling",), "02_0003": ("cycling",), "02_0004": ()}
@@ -106,31 +104,6 @@ def test_scores_and_alarms_are_those_that_score_writes(evaluate, cli, labelled, 
         mine = frames["clip"] == "01_0002"
         np.testing.assert_allclose(frames[f"score_{mode}"][mine].astype(float), score, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(frames[f"alarm_{mode}"][mine].astype(float), alarm)
-
-
-def test_both_modes_take_one_pass_through_the_network(labelled, truth_workspace, monkeypatch):
-    from anomaly.scoring.torch_model import TrainedModel
-
-    passes = []
-    score_windows = TrainedModel.score_windows
-
-    def counted(self, windows, *options):
-        passes.append(len(windows))
-        return score_windows(self, windows, *options)
-
-    monkeypatch.setattr(TrainedModel, "score_windows", counted)
-    scorer = load_scorer(truth_workspace / "model", ["scoring.smoothing_s=0.1"])
-    tracks = load_tracks(labelled / "tracks" / "01_0001.npz")
-    scorings = [replace(scorer.settings.scoring, frames=mode) for mode in ("backtracked", "online")]
-    together = list(score_chunks_in(scorer, tracks, scorings, chunk_frames=50))
-    assert len(passes) == len(together) == 3
-    for number, scoring in enumerate(scorings):
-        alone = Scorer(scorer.model, replace(scorer.settings, scoring=scoring))
-        for (begin, scored), (_, part, scores) in zip(together, score_chunks(alone, tracks, 50), strict=True):
-            assert begin % 50 == 0
-            assert len(scored[number][0]) == len(part)
-            np.testing.assert_array_equal(scored[number][1].frames.score, scores.frames.score)
-            np.testing.assert_array_equal(scored[number][1].frames.alarm, scores.frames.alarm)
 
 
 def test_the_other_polarity_turns_the_auc_round(evaluate):

@@ -1,0 +1,89 @@
+"""`gepc-pipeline watch`: cameras to alarms, for as long as it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands.options import add_device, add_set, add_workspace
+
+HELP = "watch cameras and say when somebody behaves unusually"
+EXAMPLE = """\
+example:
+  gepc-pipeline watch rtsp://user:password@192.168.1.20/stream1
+  gepc-pipeline watch --camera door=rtsp://192.168.1.20/stream1 --camera yard=http://192.168.1.21/video.mjpg
+  gepc-pipeline watch watch.yaml --check
+  gepc-pipeline watch watch.yaml --out /var/lib/gepc
+  gepc-pipeline watch recording.mp4 --realtime
+
+Each event is a line of JSON on standard output when it begins, changes and ends; watch.yaml sends them elsewhere. Of a
+camera the newest frame counts and older ones are dropped, so that alarms never come late; of a file every frame is
+judged (--realtime plays it as a camera would). Ends with SIGTERM or Ctrl-C. docs/live.md has it all."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE|YAML",
+        help="rtsp://, http(s):// (MJPEG, HLS), a device (0, /dev/video0), a video or a folder; or watch.yaml",
+    )
+    parser.add_argument(
+        "--camera",
+        action="append",
+        default=[],
+        metavar="NAME=SOURCE",
+        help="a camera with a name of its own; may be repeated",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("gepc-watch"),
+        metavar="DIR",
+        help="folder of what is kept: open events, queues of sinks, scenes (default: ./gepc-watch)",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
+    )
+    parser.add_argument(
+        "--realtime", action="store_true", help="play files at their own speed, as a camera would"
+    )
+    parser.add_argument("--check", action="store_true", help="only check the settings, sources and models")
+    parser.add_argument(
+        "--log", choices=("text", "json"), default="text", help="form of the log on standard error"
+    )
+    add_workspace(parser)
+    add_set(parser)
+    add_device(parser, "auto", "where networks run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch; exit code 4 if a recording could not be used."""
+    from dataclasses import replace
+
+    from pipeline.live.logs import log_as_json
+    from pipeline.live.service import check, watch
+    from pipeline.live.settings import CameraSettings, camera_name, load_watch
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import UsageError, VideoError
+
+    if args.log == "json":
+        log_as_json()
+    is_config = args.source is not None and args.source.endswith((".yaml", ".yml"))
+    settings = load_watch(Path(args.source) if is_config else None, args.camera, args.realtime)
+    if args.source is not None and not is_config:
+        if settings.cameras:
+            raise UsageError("give one source, or cameras with names (--camera NAME=SOURCE), not both")
+        name = camera_name(args.source)
+        settings = replace(settings, cameras={name: CameraSettings(args.source, realtime=args.realtime)})
+    if not settings.cameras:
+        raise UsageError("expected a source, --camera NAME=SOURCE, or a watch.yaml with cameras")
+    settings = replace(settings, set=(*settings.set, *args.set))
+    model = args.model or Workspace(args.workspace).model
+    if args.check:
+        for line in check(settings, model):
+            print(line)
+        return 0
+    watcher = watch(settings, model, args.out, args.device)
+    return VideoError.exit_code if any(camera.capture.trouble for camera in watcher.cameras) else 0

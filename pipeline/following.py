@@ -1,0 +1,78 @@
+"""Find and follow the people of one clip or camera, anew after every hole in its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pose_extract.estimators.base import PoseEstimator
+from pose_extract.skeletons import get_skeleton
+from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.tracks.clip_time import longest_step
+from pose_extract.tracks.records import Frame, PoseDetections
+
+
+class PeopleFollower:
+    """Gives every person of a clip an id that no other one of it has.
+
+    A stretch between holes is as a clip of its own: nobody is followed across.
+
+    Args:
+        estimator: finds the people; it is this clip's alone meanwhile.
+        settings: of tracking.
+        fps: frames a second of the clip.
+        frame_size: (width, height) in pixels.
+        first_id: the lowest id that may be given.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        settings: TrackingSettings,
+        fps: float,
+        frame_size: tuple[int, int],
+        first_id: int = 1,
+    ) -> None:
+        self._estimator, self._settings = estimator, settings
+        self._fps, self._frame_size = fps, frame_size
+        self._longest_s = longest_step(fps)
+        self._last_s: float | None = None
+        self._earlier = self._most = first_id - 1
+        self._tracker = self._begin()
+
+    @property
+    def next_id(self) -> int:
+        """An id that nobody has yet."""
+        return self._most + 1
+
+    def estimate(self, frames: Sequence[Frame]) -> tuple[list[TrackedPeople], list[PoseDetections]]:
+        """Look at the next frames, which have no hole between them; `track` takes what is found.
+
+        Returns:
+            People whose ids are settled because a hole comes before these frames; and who is in the frames.
+        """
+        settled: list[TrackedPeople] = []
+        if self._last_s is not None and frames[0].time_s - self._last_s > self._longest_s:
+            settled = self.finish()
+            self._tracker = self._begin()
+        self._last_s = frames[-1].time_s
+        return settled, self._estimator.estimate(frames)
+
+    def track(self, frame: Frame, people: PoseDetections) -> list[TrackedPeople]:
+        """Follow the people found in a frame; returns the frames that are ready."""
+        return self._own(self._tracker.update(frame, people))
+
+    def finish(self) -> list[TrackedPeople]:
+        """The end of the clip, or of a stretch: the frames still waiting."""
+        return self._own(self._tracker.finish())
+
+    def _begin(self) -> PeopleTracker:
+        self._earlier = self._most
+        self._estimator.start(self._fps, self._frame_size)
+        skeleton = get_skeleton(self._estimator.skeleton)
+        return PeopleTracker(self._settings, self._fps, self._frame_size, skeleton)
+
+    def _own(self, people: list[TrackedPeople]) -> list[TrackedPeople]:
+        own = [replace(each, ids=each.ids + self._earlier) for each in people]
+        self._most = max([self._most, *(int(each.ids.max()) for each in own if len(each.ids))])
+        return own

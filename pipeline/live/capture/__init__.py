@@ -1,0 +1,1 @@
+"""Frames from cameras and files, each read by a decoder process of its own."""

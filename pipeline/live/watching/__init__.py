@@ -1,0 +1,1 @@
+"""From frames to events: people, scores and the states of cameras."""

@@ -1,0 +1,257 @@
+"""One camera's way from frames to scores and to what is told of its events."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from anomaly.scoring.scores import ClipScores
+from pipeline.events.events import Event
+from pipeline.following import PeopleFollower
+from pipeline.live.capture.feed import LiveFrame
+from pipeline.live.settings import LiveSettings
+from pipeline.live.watching.machine import Alarms, EventMachine
+from pipeline.live.watching.reasons import reasons_of
+from pipeline.scoring import OnlineScorer, Scorer
+from pose_extract.errors import ModelError
+from pose_extract.estimators.base import PoseEstimator
+from pose_extract.tracking import TrackedPeople
+from pose_extract.tracks.clip_time import usual_rate
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 4096  # frames whose times are known
+_FIRST_LOOK_S, _LATER_LOOKS_S = 3.0, 30.0  # after which it is seen how many frames a second there really are
+_RATE_TOLERANCE = 1.3
+_MOST_REASONS = 64  # people whose reasons are remembered
+_NO_RATE = 10.0  # frames a second until it is known how many there are
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is to be told of an event.
+
+    Attributes:
+        type: "new", "update" or "end".
+        event: as it is now, in seconds of the camera's clock.
+        start: when it began.
+        end: when it ended.
+        reasons: why, in plain words.
+        threshold: the score above which a frame raises the alarm.
+        arrived_s: when the frame that it began with came, on the monotonic clock.
+    """
+
+    type: str
+    event: Event
+    start: datetime
+    end: datetime
+    reasons: tuple[str, ...]
+    threshold: float
+    arrived_s: float
+
+
+@dataclass
+class Counts:
+    """What a camera's judge has done.
+
+    Attributes:
+        frames: that were looked at.
+        scored: of them, those that have their score.
+        alarms: of those, how many are above the threshold.
+        restarts: so many times people were followed anew, since pictures changed their size or their rate.
+    """
+
+    frames: int = 0
+    scored: int = 0
+    alarms: int = 0
+    restarts: int = 0
+
+
+class Judge:
+    """Follows the people of one camera, scores them and finds events.
+
+    Args:
+        camera: its name.
+        scorer: its model.
+        estimator: finds people; nobody else's.
+        live: how cameras are watched.
+        exact: of a recording every frame comes, at the rate that it states; of a camera as many as can be judged do.
+        on_scores: hears of every block that is scored: its first frame, its tracks, its scores.
+
+    Attributes:
+        counts: what has been done.
+        people: who was seen in the latest frame.
+
+    Raises:
+        ModelError: the model is of whole clips, or needs pictures of joints.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        scorer: Scorer,
+        estimator: PoseEstimator,
+        live: LiveSettings,
+        exact: bool,
+        on_scores: Callable[[int, ClipTracks, ClipScores], None] | None = None,
+    ) -> None:
+        windows = scorer.model.settings.windows
+        if windows.extent == "clip" or scorer.patches is not None:
+            what = "whole clips" if windows.extent == "clip" else "patch features"
+            raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
+        self.camera, self.scorer = camera, scorer
+        self._estimator, self._live, self._exact = estimator, live, exact
+        self._on_scores = on_scores
+        self.threshold = scorer.alarm_above()
+        self.counts = Counts()
+        self.people = PoseDetections.empty(0)
+        self._fps = 0.0
+        self._connection = -1
+        self._size = (0, 0)
+        self._follower: PeopleFollower | None = None
+        self._online: OnlineScorer | None = None
+        self._machine: EventMachine | None = None
+        self._alarms = Alarms()
+        self._waiting: deque[float] = deque()  # times of frames whose people are not settled
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._stamps: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
+        self._reasons: dict[int, tuple[float, tuple[str, ...]]] = {}
+        self._index = 0
+        self._look_s = np.inf
+        self._next_id = 1
+
+    def take(self, frame: LiveFrame) -> Iterator[Told]:
+        """Judge the next frame; yields what is to be told by now."""
+        if self._follower is None:
+            self._begin(frame, frame.fps or _NO_RATE)
+        elif frame.size != self._size:
+            yield from self.finish()
+            self.counts.restarts += 1
+            self._begin(frame, self._fps)
+        elif not self._exact and frame.time_s >= self._look_s:
+            yield from self._look_at_rate(frame)
+        assert self._follower is not None
+        self._times.append(frame.time_s)
+        self._stamps.append((frame.at, frame.arrived_s))
+        picture = Frame(self._index, frame.time_s, frame.image)
+        self._index += 1
+        settled, [people] = self._follower.estimate([picture])
+        yield from self._settle(settled)
+        self._waiting.append(frame.time_s)
+        self.counts.frames += 1
+        self.people = people
+        yield from self._settle(self._follower.track(picture, people))
+
+    def finish(self) -> Iterator[Told]:
+        """No frames follow: score those that wait, and end what goes on."""
+        if self._follower is None or self._online is None or self._machine is None:
+            return
+        yield from self._settle(self._follower.finish())
+        for block in self._online.finish():
+            yield from self._scored(*block)
+        for step in self._machine.finish():
+            yield self._told(step.type, step.event)
+        self._next_id = self._follower.next_id
+        self._follower = self._online = self._machine = None
+        self._waiting.clear()
+
+    @property
+    def fps(self) -> float:
+        """Frames a second that people are followed at; 0 before the first."""
+        return self._fps
+
+    def _begin(self, frame: LiveFrame, fps: float) -> None:
+        tracking = self.scorer.settings.tracking
+        self._fps, self._size = fps, frame.size
+        self._follower = PeopleFollower(self._estimator, tracking, fps, self._size, self._next_id)
+        self._online = OnlineScorer(self.scorer)
+        self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
+        self._alarms = Alarms()
+        self._index = 0
+        self._look_s = frame.time_s + _FIRST_LOOK_S
+
+    def _look_at_rate(self, frame: LiveFrame) -> Iterator[Told]:
+        """See how many frames a second can be judged; if it is another number, follow people anew at that."""
+        self._look_s = frame.time_s + _LATER_LOOKS_S
+        first = bisect_right(self._times, frame.time_s - _LATER_LOOKS_S)
+        rate = usual_rate(np.array(self._times)[first:])
+        if rate is None or self._machine is None or self._machine.is_open:
+            return
+        if not 1 / _RATE_TOLERANCE < rate / self._fps < _RATE_TOLERANCE:
+            logger.info("camera %s: %.1f frames a second are judged", self.camera, rate)
+            yield from self.finish()
+            self.counts.restarts += 1
+            self._begin(frame, rate)
+            self._look_s = frame.time_s + _LATER_LOOKS_S
+
+    def _settle(self, emitted: list[TrackedPeople]) -> Iterator[Told]:
+        """Hand frames whose people are settled on to the score."""
+        for people in emitted:
+            assert self._online is not None
+            for block in self._online.add(self._part(people, self._waiting.popleft())):
+                yield from self._scored(*block)
+
+    def _part(self, people: TrackedPeople, time_s: float) -> ClipTracks:
+        return ClipTracks(
+            clip=self.camera,
+            skeleton=self._estimator.skeleton,
+            fps=self._fps,
+            frame_size=self._size,
+            time_s=np.array([time_s]),
+            frame=np.zeros(len(people.ids), np.int32),
+            track=people.ids,
+            keypoints=people.people.keypoints,
+            boxes=people.people.boxes,
+        )
+
+    def _scored(self, begin: int, part: ClipTracks, scores: ClipScores) -> Iterator[Told]:
+        assert self._machine is not None
+        frames = scores.frames
+        alarm = self._alarms.of(frames.score, self.threshold, self._release())
+        self.counts.scored += len(frames)
+        self.counts.alarms += int((frames.score > self.threshold).sum())
+        if self._on_scores is not None:
+            self._on_scores(begin, part, scores)
+        if alarm.any():
+            self._remember_reasons(scores)
+        for step in self._machine.add(begin, part, scores, alarm):
+            yield self._told(step.type, step.event)
+        if not alarm.any() and not self._machine.is_open:
+            self._reasons.clear()
+
+    def _release(self) -> float:
+        if not self._live.hysteresis:
+            return self.threshold
+        percentile = self.scorer.alarm_percentile - self._live.hysteresis
+        return min(self.threshold, self.scorer.score_at(percentile)[percentile])
+
+    def _remember_reasons(self, scores: ClipScores) -> None:
+        windows = scores.windows
+        for track in np.unique(windows.windows.track).tolist():
+            own = np.flatnonzero(windows.windows.track == track)
+            best = own[np.argmax(windows.score[own])]
+            score = float(windows.score[best])
+            if score > self._reasons.get(track, (-np.inf, ()))[0]:
+                self._reasons[track] = score, reasons_of(self.scorer.model, windows, int(best))
+        while len(self._reasons) > _MOST_REASONS:
+            del self._reasons[min(self._reasons, key=lambda t: self._reasons[t][0])]
+
+    def _told(self, kind: str, event: Event) -> Told:
+        start, arrived_s = self._stamp(event.start_s)
+        end = self._stamp(event.end_s)[0]
+        found = [self._reasons.get(track, (0.0, ()))[1] for track in event.culprits]
+        reasons = tuple(dict.fromkeys(reason for each in found for reason in each))
+        return Told(kind, event, start, max(end, start), reasons, self.threshold, arrived_s)
+
+    def _stamp(self, time_s: float) -> tuple[datetime, float]:
+        """When a moment of the camera's clock was, and when its frame came."""
+        frame = max(bisect_right(self._times, time_s + 1e-9) - 1, 0)
+        at, arrived_s = self._stamps[frame]
+        return at + timedelta(seconds=time_s - self._times[frame]), arrived_s

@@ -1,0 +1,318 @@
+"""Watch cameras: take their frames in turn, tell what happens, look after those that give nothing any more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.live.capture.capture import Capture
+from pipeline.live.capture.feed import LiveFrame
+from pipeline.live.events.record import EventPerson, LiveEvent
+from pipeline.live.rules.limits import Limits
+from pipeline.live.rules.settings import RuleSettings
+from pipeline.live.settings import LiveSettings
+from pipeline.live.watching.judge import Judge, Told
+from pipeline.live.watching.open_events import OpenEvents
+from pipeline.live.watching.picture import PictureWatch
+
+logger = logging.getLogger(__name__)
+
+_PATROL_S = 0.25  # between two looks at the cameras' states
+_KICK_AGAIN_S = 15.0  # that a new connection may take to give its first picture
+_DELAYS = 1000  # of the latest events
+
+
+class Sinks(Protocol):
+    """Where events go."""
+
+    def send(self, event: LiveEvent, context: object = None) -> None:
+        """Take an event, without waiting for anybody."""
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver what can be delivered in that time."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of an event beside itself.
+
+    Attributes:
+        told: what the judge says of it; None of a state.
+        frame_size: (width, height) of the pictures; None before the first.
+        delay_s: from the frame that it began with to now; None where it did not just begin.
+    """
+
+    told: Told | None = None
+    frame_size: tuple[int, int] | None = None
+    delay_s: float | None = None
+
+
+@dataclass
+class WatchedCamera:
+    """A camera with everything that watches it.
+
+    Attributes:
+        name: the camera's.
+        capture: reads it.
+        judge: scores it; None: it has no model.
+        picture: sees whether it sees anything.
+        rules: whose events are sent.
+        model_id: of its model.
+        state: "online", "lost", "blind", "moved" or "no-model"; empty until it is known.
+        open_event: the event that goes on; None: none does.
+        judging_s: seconds of work for its frames.
+        unjudged: frames that nobody was looked for in, since the camera was blind, had moved or has no model.
+        delays_s: from the frame that an event began with to its being told, of the latest events.
+        events: that were told.
+    """
+
+    name: str
+    capture: Capture
+    judge: Judge | None
+    picture: PictureWatch
+    limits: Limits = field(default_factory=lambda: Limits(RuleSettings()))
+    model_id: str | None = None
+    state: str = ""
+    no_model: str = ""
+    open_event: LiveEvent | None = None
+    judging_s: float = 0.0
+    unjudged: int = 0
+    delays_s: list[float] = field(default_factory=list)
+    events: int = 0
+    kicked_s: float = -np.inf
+    connection: int = 0
+    frame_size: tuple[int, int] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether its source has ended and every frame of it is judged."""
+        return self.capture.finished and not len(self.capture.mailbox)
+
+    def figures(self) -> dict[str, Any]:
+        """What is exported of it."""
+        counts = None if self.judge is None else self.judge.counts
+        return {
+            "state": self.state,
+            "age_s": self.capture.age_s,
+            "received": self.capture.received,
+            "dropped": self.capture.mailbox.dropped,
+            "connections": self.capture.connections,
+            "judged": 0 if counts is None else counts.frames,
+            "scored": 0 if counts is None else counts.scored,
+            "alarms": 0 if counts is None else counts.alarms,
+            "unjudged": self.unjudged,
+            "judging_s": self.judging_s,
+            "events": self.events,
+            "waiting": len(self.capture.mailbox),
+        }
+
+
+class Watcher:
+    """Judges the frames of cameras, one after the other, until it is told to stop or all recordings are over.
+
+    Args:
+        cameras: what is watched.
+        live: how.
+        sinks: where events go.
+        open_events: those that go on, on disk.
+        arrivals: told of every frame.
+        recorder: takes every frame that is judged with the people in it; None: nobody wants them.
+        patrols: called now and then.
+    """
+
+    def __init__(
+        self,
+        cameras: Iterable[WatchedCamera],
+        live: LiveSettings,
+        sinks: Sinks,
+        open_events: OpenEvents,
+        arrivals: threading.Condition,
+        recorder: Any = None,
+        patrol: Callable[[], None] | None = None,
+    ) -> None:
+        self.cameras = list(cameras)
+        self.live, self.sinks = live, sinks
+        self._open, self._arrivals, self._recorder = open_events, arrivals, recorder
+        self._patrol_too = patrol
+        self._stopping = threading.Event()
+        self._turn = 0
+        self._looked_s = -np.inf
+
+    def stop(self) -> None:
+        """Ask for the end; `run` returns soon."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Watch; ends what goes on before it returns."""
+        self._end_what_was_left()
+        for camera in self.cameras:
+            if camera.capture.ident is None:
+                camera.capture.start()
+        try:
+            while not self._stopping.is_set():
+                self._patrol()
+                found = self._next()
+                if found is None:
+                    if all(camera.done for camera in self.cameras):
+                        break
+                    with self._arrivals:
+                        self._arrivals.wait(_PATROL_S / 2)
+                    continue
+                self._look_at(*found)
+        finally:
+            for camera in self.cameras:
+                self.leave(camera)
+
+    def leave(self, camera: WatchedCamera) -> None:
+        """Watch a camera no more: what goes on there is over."""
+        camera.capture.stop()
+        self._finish(camera, "shutdown")
+        camera.capture.join(2.0)
+
+    def _next(self) -> tuple[WatchedCamera, LiveFrame] | None:
+        """The frame of the camera whose turn it is, who has been served coming last; None: there is no frame."""
+        for step in range(len(self.cameras)):
+            place = (self._turn + step) % len(self.cameras)
+            frame = self.cameras[place].capture.mailbox.take()
+            if frame is not None:
+                self._turn = place + 1
+                return self.cameras[place], frame
+        return None
+
+    def _look_at(self, camera: WatchedCamera, frame: LiveFrame) -> None:
+        start = time.monotonic()
+        camera.frame_size = frame.size
+        if frame.connection != camera.connection:
+            camera.connection = frame.connection
+            camera.picture.reconnected()
+        seen = camera.picture.look(frame.image, frame.time_s)
+        if camera.judge is None:
+            self._change(camera, "no-model", camera.no_model)
+        else:
+            self._change(camera, seen, camera.picture.reason)
+        if camera.judge is None or seen != "online":
+            camera.unjudged += 1
+            return
+        for told in camera.judge.take(frame):
+            self._tell(camera, told, "quiet")
+        if self._recorder is not None:
+            self._recorder.push(camera.name, frame, camera.judge.people)
+        camera.judging_s += time.monotonic() - start
+
+    def _patrol(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_s < _PATROL_S:
+            return
+        self._looked_s = now
+        for camera in self.cameras:
+            capture = camera.capture
+            if capture.finished or len(capture.mailbox) or capture.age_s < self.live.lost_after_s:
+                continue
+            why = capture.trouble or f"no picture for {self.live.lost_after_s:g} s"
+            self._change(camera, "lost", why)
+            if now - camera.kicked_s > max(self.live.lost_after_s, _KICK_AGAIN_S):
+                camera.kicked_s = now
+                capture.kick()
+        if self._patrol_too is not None:
+            self._patrol_too()
+
+    def _change(self, camera: WatchedCamera, state: str, why: str) -> None:
+        """Tell that a camera's state is another one, if it is."""
+        if state == camera.state:
+            return
+        before, camera.state = camera.state, state
+        if state == "online":
+            camera.kicked_s = -np.inf
+        if before == "online":  # nobody is judged any more: what went on there is over
+            self._finish(camera, "lost")
+        logger.log(
+            logging.INFO if state == "online" else logging.WARNING,
+            "camera %s is %s%s", camera.name, state, f": {why}" if why else "",
+        )  # fmt: skip
+        now = datetime.now().astimezone()
+        event = LiveEvent(
+            type="new",
+            kind="state",
+            id=_new_id(camera.name, now),
+            camera=camera.name,
+            start_time=now,
+            state=state,
+            reasons=(why,) if why else (),
+            model_id=camera.model_id,
+        )
+        self.sinks.send(event, Context(frame_size=camera.frame_size))
+
+    def _finish(self, camera: WatchedCamera, reason: str) -> None:
+        if camera.judge is not None:
+            for told in camera.judge.finish():
+                self._tell(camera, told, reason)
+
+    def _tell(self, camera: WatchedCamera, told: Told, reason: str) -> None:
+        """Send an event, or news of it; what is open is on disk before it is sent, what is over after it was."""
+        now = datetime.now().astimezone()
+        known = camera.open_event
+        event = LiveEvent(
+            type=told.type,
+            kind="anomaly",
+            id=_new_id(camera.name, told.start) if known is None else known.id,
+            camera=camera.name,
+            start_time=told.start if known is None else known.start_time,
+            end_time=told.end if told.type == "end" else None,
+            score=told.event.score,
+            percentile=told.event.percentile,
+            threshold=told.threshold,
+            people=_people(told),
+            reasons=told.reasons,
+            zone=None,
+            end_reason=reason if told.type == "end" else None,
+            model_id=camera.model_id,
+        )
+        camera.open_event = None if told.type == "end" else event
+        if camera.limits.keeps_back(event, now) is not None:
+            return
+        delay_s = None
+        if told.type == "new":
+            delay_s = time.monotonic() - told.arrived_s
+            camera.delays_s = [*camera.delays_s[1 - _DELAYS :], delay_s]
+            camera.events += 1
+        if told.type != "end":
+            self._open.put(event)
+        self.sinks.send(event, Context(told, camera.frame_size, delay_s))
+        if told.type == "end":
+            self._open.remove(event)
+
+    def _end_what_was_left(self) -> None:
+        """Events that an earlier run has told and could not end."""
+        for event in self._open.left:
+            now = max(datetime.now().astimezone(), event.start_time)
+            logger.warning("event %s of camera %s was left open: it is ended", event.id, event.camera)
+            self.sinks.send(replace(event, type="end", end_time=now, end_reason="restart"), Context())
+        self._open.close_left()
+
+
+def _people(told: Told) -> tuple[EventPerson, ...]:
+    event = told.event
+    found = []
+    for i, track in enumerate(event.people):
+        if track in event.culprits:
+            box, percentile = event.boxes[i], float(event.people_percentile[i])
+            found.append(
+                EventPerson(
+                    track,
+                    tuple(box.tolist()) if np.isfinite(box).all() else None,
+                    percentile if np.isfinite(percentile) else None,
+                )
+            )
+    return tuple(found)
+
+
+def _new_id(camera: str, at: datetime) -> str:
+    return f"{camera}-{at.astimezone().strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:8]}"
