@@ -7,7 +7,7 @@ OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install openmmlab demo test test-quick check bench bench-real clean
+.PHONY: install openmmlab demo test test-quick check mutants bench bench-real clean
 
 install: $(STAMP)
 
@@ -43,6 +43,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell .
 	$(BIN)/mypy
+
+# Do the quick tests see small changes of what differs from main? MODULES="a.py b.py", or OPTIONS="--all --sample 60".
+mutants: install
+	$(BIN)/python -m benchmarks.mutants $(OPTIONS) $(MODULES)
 
 # Needs GEPC_SAMPLE_DATA; ends with hr_avenue_micro_auc and hr_avenue_macro_auc.
 bench-real: install

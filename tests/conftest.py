@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers import expected_skips
 from tests.helpers.videos import KEYED, MakeVideo, grey, run_ffmpeg
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    expected_skips.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    expected_skips.register(config)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Cache tracks on disk: one NPZ a clip, written as a stream, complete or absent, read without loading it.
 
-The members are uncompressed ``.npy`` files, so that they can be mapped into memory: a 24-hour clip costs no
-more to open than a short one. ``header`` is JSON in a uint8 array. No member is ever unpickled.
+The members are uncompressed ``.npy`` files, so that they can be mapped into memory. Each has the checksum that the zip
+format gives it; all but the features, which are most of a file, are checked against theirs when tracks are opened, by
+reading them once. ``header`` is JSON in a uint8 array. No member is ever unpickled.
 """
 
 from __future__ import annotations
@@ -209,12 +210,12 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
 
     Args:
         path: the file.
-        features: whether the joints' feature vectors come along, if it has some; they are most of the file.
+        features: whether the joints' feature vectors come along, if it has some. They are not checked for damage.
 
     Raises:
         CacheError: the file is missing, damaged, compressed, or none of ours. Nothing in it is ever executed.
     """
-    header, members = _open(path)
+    header, members = _open(path, check=True)
     try:
         width, height = header["frame_size"]
         vectors = members.pop("features", None)
@@ -238,7 +239,7 @@ def load_header(path: Path) -> dict[str, Any]:
     return _open(path)[0]
 
 
-def _open(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
@@ -246,6 +247,10 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
                 info.filename.removesuffix(".npy"): _map_member(path, file, info, size)
                 for info in archive.infolist()
             }
+            for name in members.keys() - {"features"} if check else ():
+                with archive.open(f"{name}.npy") as member:
+                    while member.read(_COPY_BYTES):  # the zip module compares checksums at the end
+                        pass
         header = json.loads(bytes(members.pop("header")))
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("its header is not that of a tracks file")

@@ -64,8 +64,8 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
 }  # fmt: skip
 
 # The demo's by tests/integration/test_demo.py, on clips that are there already; two are used by `real` only; tracking
-# takes a video.
-ELSEWHERE = {"demo", "mixtures", "tracking"}
+# takes a video, mutants has a test of its own.
+ELSEWHERE = {"demo", "mixtures", "mutants", "tracking"}
 
 
 def absent(need: str) -> bool:

@@ -6,7 +6,10 @@ import pytest
 from anomaly.data.windows import Windows, make_windows
 from anomaly.normality.prediction import Predictor, past_frames, predictor_shapes, split, trajectory_features
 from anomaly.settings import DensitySettings, WindowSettings
+from anomaly.settings.densities import FEWEST_WINDOWS
+from pose_extract.errors import TrainingError
 from pose_extract.skeletons import get_skeleton
+from pose_extract.skeletons.stature import standing_figure
 from tests.helpers import walkers
 
 COCO18 = get_skeleton("coco18")
@@ -39,6 +42,67 @@ def test_a_walk_is_told_from_its_beginning_and_what_breaks_it_is_not(predictor):
     across = (windows.first + past_frames(12) == 45) | (windows.first + past_frames(12) == 44)
     assert across.sum() >= 4
     assert predictor.anomaly(course)[across].min() > np.quantile(usual, 0.99)
+
+
+@pytest.mark.parametrize(("frames", "past"), [(12, 8), (24, 16), (9, 6), (4, 2), (2, 1), (1, 1)])
+def test_two_thirds_of_a_window_are_its_past(frames, past):
+    assert past_frames(frames) == past
+
+
+def stays(outputs, inputs):
+    """A predictor that says that everything will be at the origin."""
+    return Predictor(
+        (np.zeros((inputs, 2), np.float32), np.zeros((2, 2), np.float32), np.zeros((2, outputs), np.float32)),
+        (np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(outputs, np.float32)),
+    )
+
+
+def test_the_anomaly_is_the_mean_error_of_the_joints_and_that_of_the_trunk_added_up():
+    course = np.zeros((4, 3, 3, 2), np.float32)  # two joints and the trunk, one frame of future
+    course[0, 2] = [[1, -3], [2, 2], [0.5, -0.25]]
+    course[1, 2, :2] = np.nan
+    course[1, 2, 2] = (4, 0)  # the trunk alone
+    course[2, 2, 0] = (np.nan, np.nan)
+    course[2, 2, 1:] = [[6, 0], [np.nan, np.nan]]
+    course[3, 2] = np.nan
+    found = stays(outputs=6, inputs=18).anomaly(course)
+    np.testing.assert_allclose(found, [2 + 0.375, 0 + 2, 3 + 0, -np.inf])
+
+
+def test_the_network_is_told_which_places_are_missing():
+    course = np.arange(2 * 3 * 2 * 2, dtype=np.float32).reshape(2, 3, 2, 2)
+    course[0, 1, 0] = np.nan
+    inputs, future = split(course)
+    assert inputs.shape == (2, 3 * 2 * 2)
+    np.testing.assert_array_equal(inputs[0], [0, 1, 1, 2, 3, 1, 0, 0, 0, 6, 7, 1])
+    np.testing.assert_array_equal(future, course[:, 2:])
+
+
+def test_a_course_is_in_statures_from_the_mean_place_of_the_trunk_in_the_past():
+    figure = standing_figure(COCO18) * 100 + (200, 150)
+    points = np.concatenate([figure, np.ones((18, 1))], axis=1)
+    points = np.tile(points.astype(np.float32), (1, 12, 1, 1))
+    points[0, :, :, 0] += 10 * np.arange(12)[:, None]
+    points[0, 3, 4, 2] = 0
+    course = trajectory_features(points, COCO18)
+    assert course.shape == (1, 12, 19, 2)
+    along = (10 * np.arange(12) - 35) / 100  # 35: mean of the past's eight
+    np.testing.assert_allclose(course[0, :, -1, 0], along, atol=1e-3)
+    np.testing.assert_allclose(course[0, :, -1, 1], 0, atol=1e-3)
+    expected = standing_figure(COCO18)[None] + np.stack([along, 0 * along], axis=1)[:, None]
+    assert np.isnan(course[0, 3, 4]).all()
+    expected[3, 4] = np.nan
+    np.testing.assert_allclose(course[0, :, :-1], expected, atol=1e-3)
+    assert course.dtype == np.float32
+
+
+def test_too_few_windows_to_learn_from_are_an_error():
+    few = course_of(walkers.clip(people=1, frames=11 + FEWEST_WINDOWS - 1))
+    nothing = np.full_like(np.tile(few, (3, 1, 1, 1)), np.nan)
+    settings = DensitySettings(width=8, predictor_epochs=1)
+    with pytest.raises(TrainingError, match=f"got {FEWEST_WINDOWS - 1}:"):
+        Predictor.fit(np.concatenate([few, nothing]), settings, 0)
+    Predictor.fit(np.concatenate([few, few[:1], nothing]), settings, 0)
 
 
 def test_it_does_not_depend_on_the_distance_to_the_camera_nor_on_the_place(predictor):

@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 
-from anomaly.scoring.calibration import Calibration, TailProbabilities, percentile, threshold
+from anomaly.scoring.calibration import (
+    Calibration,
+    TailProbabilities,
+    mean_in_robust_units,
+    percentile,
+    threshold,
+)
+from anomaly.scoring.smoothing import smooth
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, CalibrationSettings
-from anomaly.training.held_out import split_held_out
-from pose_extract.errors import ConfigError, TrainingError
+from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import cut_frames
 from tests.helpers import walkers
 
@@ -120,36 +126,81 @@ def test_the_log_tail_keeps_the_order_and_holds_back_wild_scores():
     np.testing.assert_array_equal(c.shape(raw[:5], "backtracked", "linear"), raw[:5])
 
 
-@pytest.mark.parametrize("count", [1, 3, 7])
-def test_few_clips_lose_their_ends(count):
-    clips = [walkers.clip(f"c{i}", seed=i, people=1, frames=100) for i in range(count)]
-    fit, held = split_held_out(clips, 0.2, np.random.default_rng(0))
-    assert [len(c.time_s) for c in fit] == [80] * count
-    assert [len(c.time_s) for c in held] == [20] * count
-    for a, b in zip(fit, held, strict=True):
-        assert a.time_s[-1] < b.time_s[0]  # no window of one shares a frame with the other
+def test_the_log_tail_is_asinh_of_the_distance_from_the_median_in_interquartile_ranges():
+    c = calibration(np.arange(101.0) * 4)  # median 200, quartiles 100 and 300
+    raw = np.array([0.0, 200.0, 300.0, 1000.0, np.nan])
+    np.testing.assert_allclose(
+        c.shape(raw, "online", "log"), np.arcsinh([-1.0, 0.0, 0.5, 4.0, -1.0]), rtol=1e-12
+    )
+    assert c.spread("clustering") == (200.0, 200.0)
+    assert calibration(np.full(9, 3.0)).spread("clustering") == (3.0, 1e-9)  # nothing is divided by 0
 
 
-def test_of_many_clips_whole_ones_are_held_out():
-    clips = [walkers.clip(f"c{i}", seed=i, people=1, frames=50) for i in range(10)]
-    fit, held = split_held_out(clips, 0.2, np.random.default_rng(0))
-    assert len(held) == 2
-    assert {c.clip for c in fit} | {c.clip for c in held} == {c.clip for c in clips}
-    assert not {c.clip for c in fit} & {c.clip for c in held}
-    again = split_held_out(clips, 0.2, np.random.default_rng(0))[1]
-    assert [c.clip for c in held] == [c.clip for c in again]
+def test_each_mode_is_shaped_by_its_own_floor_and_spread():
+    rows = np.stack([np.arange(5.0), 10 + 2 * np.arange(5.0)])
+    every = np.tile(rows, (len(SCORE_KINDS), 1, 1))
+    c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, every, every, np.zeros((1, 1)), np.ones(1))
+    raw = np.array([np.nan, 12.0])
+    for mode, (floor, middle, width) in {"backtracked": (0, 2, 2), "online": (10, 14, 4)}.items():
+        place = FRAME_MODES.index(mode)
+        assert c.floor(mode) == rows[place, 0]
+        np.testing.assert_allclose(c.shape(raw, mode, "linear"), [floor, 12])
+        expected = np.arcsinh((np.array([floor, 12.0]) - middle) / width)
+        np.testing.assert_allclose(c.shape(raw, mode, "log"), expected)
+        assert c.reference(mode, 0.0)[-1] == rows[place, -1]
 
 
-def test_one_giant_clip_is_never_all_that_there_is_to_train_on():
-    clips = [walkers.clip(f"c{i}", seed=i, people=1, frames=2000 if i == 3 else 20) for i in range(8)]
-    fit, held = split_held_out(clips, 0.5, np.random.default_rng(1))
-    assert fit
-    assert held
+@pytest.mark.parametrize("tail", ["linear", "log"])
+def test_the_reference_of_online_scores_is_smoothed_by_the_past_alone_as_they_are(tail):
+    rng = np.random.default_rng(0)
+    frames = np.concatenate([rng.normal(size=60), [30.0], rng.normal(size=40)])
+    clip = np.repeat([4, 7], [61, 40])
+    c = calibration(frames, clip=clip)
+    for mode in FRAME_MODES:
+        shaped = c.shape(frames, mode, tail)
+        expected = np.concatenate(
+            [smooth(shaped[clip == k], c.time_s[clip == k], 0.3, causal=mode == "online") for k in (4, 7)]
+        )
+        np.testing.assert_array_equal(c.smoothed(mode, 0.3, tail), expected)
+        np.testing.assert_array_equal(c.reference(mode, 0.3, tail), np.sort(expected))
+    assert np.abs(c.smoothed("online", 0.3, tail) - c.smoothed("backtracked", 0.3, tail)).max() > 0.5
 
 
-def test_no_clip_is_an_error_that_says_what_to_do():
-    with pytest.raises(TrainingError, match="extract"):
-        split_held_out([], 0.2, np.random.default_rng(0))
+def test_percentiles_of_parts_are_shares_of_each_part_s_own_held_out_windows():
+    tails = TailProbabilities.from_scores([np.arange(10.0), np.arange(4.0)], np.ones(2))
+    np.testing.assert_allclose(
+        tails.percentiles(np.array([[5.0, 99.0], [2.0, -1.0]])), [[50.0, 100.0], [50.0, 0.0]]
+    )
+    logs = tails.logs(np.array([[9.0, -np.inf], [-np.inf, 0.0]]))
+    np.testing.assert_allclose(logs, [[-np.log(2 / 11), np.nan], [np.nan, 0.0]])
+
+
+def test_scores_of_two_kinds_are_averaged_in_units_of_held_out_windows():
+    both = mean_in_robust_units(np.array([3.0, 5.0]), np.array([10.0, 40.0]), [(1.0, 2.0), (10.0, 5.0)])
+    np.testing.assert_allclose(both, [(1 + 0) / 2, (2 + 6) / 2])
+
+
+def test_the_threshold_is_the_score_that_exactly_the_allowed_number_of_frames_exceeds():
+    reference = np.arange(100.0)
+    assert threshold(reference, 0.05) == 94.0  # 95 to 99 raise an alarm
+    assert threshold(reference, 0.07) == 92.0  # 0.07 * 100 is a little more than 7
+    assert threshold(reference, 0.29) == 70.0  # 0.29 * 100 is a little less than 29
+    assert threshold(reference, 0.001) == 99.0
+
+
+def test_a_budget_of_alarms_is_made_of_the_smoothed_scores_and_computed_once(monkeypatch):
+    from anomaly.scoring import calibration as module
+
+    c, calls = calibration(np.arange(50.0)), []
+    monkeypatch.setattr(module, "alarm_budget", lambda *given: calls.append(given) or object())
+    first = c.alarm_budget(24.0, "online", 0.5)
+    assert c.alarm_budget(24.0, "online", 0.5) is first
+    assert c.alarm_budget(12.0, "online", 0.5) is not first
+    clip, time_s, score, _ = calls[0]
+    assert clip is c.clip
+    assert time_s is c.time_s
+    np.testing.assert_array_equal(score, c.smoothed("online", 0.5))
+    assert [given[3] for given in calls] == [24.0, 12.0]
 
 
 def test_a_cut_keeps_times_and_counts_frames_from_0():

@@ -1,16 +1,21 @@
-"""Which threshold marks ask for, and what files of marks may look like."""
+"""Which threshold marks ask for, and what becomes of it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pipeline.review.marks import COLUMNS, Mark, merged, read_marks, write_marks
-from pipeline.review.recalibrate import choose_threshold
-from pose_extract.errors import FormatError
+from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.scores import FrameScores
+from anomaly.settings import CalibrationSettings, ScoringSettings
+from pipeline.events.settings import EventSettings
+from pipeline.review import recalibrate as module
+from pipeline.review.marks import Mark, read_marks
+from pipeline.review.recalibrate import Recalibration, apply, choose_threshold, recalibrate, reset
+from pipeline.workspace import Workspace
+from pose_extract.errors import UsageError
 
 
 def choose(right, false, start, **options):
@@ -76,86 +81,212 @@ def test_no_other_threshold_does_better(seed):
     assert abs(threshold - start) <= nearest + 0.25
 
 
-MARK = Mark("street.mp4", "street", 10, 20, 0.4, 0.8, 0.5, 3.25, 99.5, "right")
+def test_nine_tenths_of_the_right_alarms_means_no_fewer():
+    """What the help recommends: of five right alarms at most half a one may be given up, which is none."""
+    rights = [4, 6, 8, 9, 10]
+    assert choose(rights, [5], 2, keep_right=0.9)[1:] == (5, 0)
+    assert choose(rights, [5], 2, keep_right=0.8)[1:] == (4, 1)
+    assert choose([*rights, 11, 12, 13, 14, 15], [5], 2, keep_right=0.9)[1:] == (9, 1)
 
 
-def test_marks_come_back_from_json(tmp_path):
-    marks = [MARK, replace(MARK, clip='a "b" é', score=None, verdict="false")]
-    write_marks(tmp_path / "m.json", marks)
-    assert read_marks(tmp_path / "m.json") == marks
+def test_right_alarms_that_silence_nothing_more_are_not_given_up():
+    threshold, kept, quiet = choose([6, 8, 9, 10], [3], start=12, spread=1, keep_right=0.25)
+    assert (kept, quiet) == (4, 1)
+    assert 5.9 < threshold < 6
+    assert choose([6, 8, 9, 10], [7], start=12, keep_right=0.25)[1:] == (3, 1)
 
 
-def test_marks_come_from_a_csv_as_the_review_page_writes_it(tmp_path):
-    text = (
-        ",".join(COLUMNS)
-        + '\r\n"a,b.mp4",street,10,20,0.4,0.8,0.5,3.25,99.5,right\r\n,c,1,2,0,1,0,,,false\r\n'
+def test_the_threshold_stays_a_hundredth_of_the_spread_off_the_mark_that_moves_it_or_half_of_the_room():
+    assert choose([], [5], start=2, spread=10)[0] == pytest.approx(5.1)
+    assert choose([4], [], start=6, spread=10)[0] == pytest.approx(3.9)
+    assert choose([5.1], [5], start=2, spread=100)[0] == pytest.approx(5.05)
+    assert choose([4], [3.9], start=6, spread=100)[0] == pytest.approx(3.95)
+    assert choose([4], [], start=4, spread=0)[0] == np.nextafter(4.0, 0)
+
+
+def test_kept_and_quiet_follow_the_order_of_the_marks():
+    choice = choose_threshold([4, 9, 6], [5, 3], start=2, keep_right=0.5)
+    assert choice.kept.tolist() == [False, True, True]
+    assert choice.quiet.tolist() == [True, True]
+
+
+# ---- recalibrate, of a model whose scores are given
+
+
+SCORES = {"street": np.arange(100.0), "yard": np.full(50, 20.0)}
+
+
+def scorer(marked=None):
+    """A scorer of two clips with the scores above; held-out normal frames score 0, 0.5, ..., 49.5: alarm above 44.5."""
+    frames = np.broadcast_to(np.arange(100.0) / 2, (4, 2, 100))
+    scoring = ScoringSettings(smoothing_s=0, tail="linear", by="clustering")
+    settings = SimpleNamespace(
+        scoring=scoring,
+        windows=SimpleNamespace(extent="sliding"),
+        calibration=CalibrationSettings(false_alarm_rate=0.1),
+        events=EventSettings(merge_gap_s=0.0, min_s=0.0),
     )
-    (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    first, second = read_marks(tmp_path / "m.csv")
-    assert first == replace(MARK, video="a,b.mp4")
-    assert (second.clip, second.score, second.verdict) == ("c", None, "false")
+    fitted = Calibration(
+        np.zeros(100, np.int32), np.arange(100) / 10, frames, frames, np.zeros((1, 1)), np.ones(1)
+    )
+    model = SimpleNamespace(settings=settings, fitted_calibration=fitted, marked=marked)
+    return SimpleNamespace(model=model, settings=settings, load=lambda path: path)
 
 
-def broken(**changes):
-    return {**asdict(MARK), **changes}
+def mark(verdict, start, stop, clip="street", **changes):
+    facts = {
+        "video": f"{clip}.mp4",
+        "clip": clip,
+        "start_frame": start,
+        "end_frame": stop,
+        "verdict": verdict,
+    }
+    times = {"start_s": start / 10, "end_s": stop / 10, "peak_s": (stop - 1) / 10}
+    known = {"score": float(SCORES[clip][start:stop].max()) if clip in SCORES else None, "percentile": 99.0}
+    return Mark(**{**facts, **times, **known, **changes})
+
+
+@pytest.fixture
+def place(monkeypatch, tmp_path):
+    """A workspace in which both clips are, each scored in two chunks."""
+
+    def chunks(_, clip):
+        half = len(clip.score) // 2
+        for part in (clip.score[:half], clip.score[half:]):
+            none = np.zeros(len(part), np.int32)
+            yield 0, clip, SimpleNamespace(frames=FrameScores(none, part, part, part, part > 0, none, none))
+
+    def clip(path):
+        score = SCORES[path.stem]
+        return SimpleNamespace(
+            score=score, frame_count=len(score), time_s=np.arange(len(score)) / 10, fps=10.0
+        )
+
+    monkeypatch.setattr(module, "score_chunks", chunks)
+    monkeypatch.setattr(module, "load_header", lambda path: {"clip": path.stem})
+    made = scorer()
+    made.load = clip
+    workspace = SimpleNamespace(
+        entries=lambda: [SimpleNamespace(clip="street")],
+        tracks=tmp_path,
+        tracks_path=lambda name: tmp_path / f"{name}.npz",
+    )
+    return made, workspace, tmp_path
+
+
+def test_the_threshold_goes_where_the_marks_want_it_and_the_model_s_facts_say_what_it_does(place):
+    made, workspace, _ = place
+    marks = [mark("right", 80, 90), mark("false", 40, 61), mark("right", 45, 48)]
+    result = recalibrate(made, workspace, marks, keep_right=0.5)
+    assert result.marks == tuple(marks)
+    assert result.marked is not None
+    facts = result.marked.facts
+    assert 60 < result.marked.score < 60.3
+    assert result.marked.fits(made.settings.scoring)
+    assert (facts["right"], facts["right_kept"], facts["false"], facts["false_quiet"]) == (2, 1, 1, 1)
+    assert facts["keep_right"] == 0.5
+    assert facts["without_marks"] == {"false_alarm_rate": 0.1, "score": 44.5, "percentile": 90.0}
+    assert facts["percentile"] == 100.0
+    text = "\n".join(result.lines)
+    assert "alarm above score 60.2" in text
+    assert "; without marks 44.5000 (90.00)" in text
+    assert "right alarms: 1 of 2 stay alarms" in text
+    assert "not so: street 4.50 s to 4.80 s (right)" in text
+    assert "false alarms: 1 of 1 are quiet now" in text
+    assert "cost: alarm in 0.00 % of held-out normal frames (without marks 10.00 %); 1 events" in text
+    assert "whatever scores in between no longer raises an alarm" in text
+    assert "cannot tell them apart" not in text
+
+
+def test_marks_that_are_satisfied_leave_the_model_as_it_is(place):
+    made, workspace, _ = place
+    result = recalibrate(made, workspace, [mark("right", 80, 90), mark("false", 10, 20)])
+    assert result.marked is None
+    assert result.lines[0] == "alarm above score 44.5000 (percentile 90.00), as without marks"
+    assert not any("in between" in line for line in result.lines)
+
+
+def test_a_missed_event_lowers_the_threshold_and_says_what_that_costs(place):
+    made, workspace, _ = place
+    result = recalibrate(made, workspace, [mark("right", 20, 30)])
+    assert result.marked.score == pytest.approx(29 - 0.01 * 24.5, abs=0.02)  # 24.5: between the quartiles
+    assert not any("in between" in line for line in result.lines)
+    assert any(line.startswith("cost: alarm in 42.00 %") for line in result.lines)
+
+
+def test_what_a_threshold_cannot_part_is_said(place):
+    made, workspace, _ = place
+    result = recalibrate(made, workspace, [mark("right", 50, 60), mark("false", 70, 80)])
+    text = "\n".join(result.lines)
+    assert "right alarms: 1 of 1 stay alarms" in text
+    assert "false alarms: 0 of 1 are quiet now" in text
+    assert "not so: street 7.00 s to 8.00 s (false)" in text
+    assert "--keep-right 0.9" in text
+
+
+def test_many_marks_that_are_not_so_are_counted(place):
+    made, workspace, _ = place
+    false = [mark("false", 60 + i, 62 + i) for i in range(14)]
+    lines = recalibrate(made, workspace, [mark("right", 50, 55), *false]).lines
+    assert sum("not so" in line for line in lines) == 10
+    assert "  and 4 more" in lines
+
+
+def test_clips_outside_of_the_workspace_come_by_their_tracks_and_unknown_ones_are_named(place):
+    made, workspace, folder = place
+    marks = [mark("false", 10, 20, "yard", score=20.0)]
+    with pytest.raises(UsageError, match=r"not in .*: yard; name the workspace"):
+        recalibrate(made, workspace, marks)
+    assert recalibrate(made, workspace, marks, tracks=[folder / "yard.npz"]).marked is None
+    unknown = [mark("false", 10, 20, f"c{i}") for i in range(7)]
+    with pytest.raises(UsageError, match="c0, c1, c2, c3, c4 and 2 more"):
+        recalibrate(made, workspace, unknown)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("changes", "message"),
     [
-        ({"clip": ""}, r"\['clip'\]"),
-        ({"clip": 7}, r"\['clip'\]"),
-        ({"verdict": "maybe"}, r"\['verdict'\]: expected 'right' or 'false'"),
-        ({"start_frame": 1.5}, r"\['start_frame'\]: expected a whole number"),
-        ({"start_frame": -1}, "end_frame after start_frame"),
-        ({"end_frame": 10}, "end_frame after start_frame"),
-        ({"end_frame": 10**400}, r"\['end_frame'\]"),
-        ({"start_s": None}, r"\['start_s'\]: expected a number"),
-        ({"peak_s": 5.0}, "start_s <= peak_s <= end_s"),
-        ({"score": "high"}, r"\['score'\]"),
-        ({"score": True}, r"\['score'\]"),
-        ({"percentile": [1]}, r"\['percentile'\]"),
+        ({"end_frame": 101}, "ends at frame 101, but the clip has 100"),
+        ({"start_s": 2.1, "peak_s": 3.0}, r"first frame, 10, is shown at 1\.00 s"),
     ],
 )
-def test_a_wrong_mark_is_named_with_what_was_expected(tmp_path, change, message):
-    data = {"format": "gepc-marks", "version": 1, "marks": [asdict(MARK), broken(**change)]}
-    (tmp_path / "m.json").write_text(json.dumps(data))
-    with pytest.raises(FormatError, match=r"\['marks'\]\[1\].*" + message):
-        read_marks(tmp_path / "m.json")
+def test_a_mark_of_another_video_is_refused(place, changes, message):
+    made, workspace, _ = place
+    with pytest.raises(UsageError, match=message):
+        recalibrate(made, workspace, [mark("false", 10, 20, **changes)])
+    fits = [mark("false", 10, 100), mark("false", 10, 20, start_s=1.9, peak_s=1.9)]
+    assert len(recalibrate(made, workspace, fits).marks) == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("m.json", b"", "expected JSON"),
-        ("m.json", b'{"format": "gepc-marks", "version": 1, "marks": [{', "expected JSON"),
-        ("m.json", b"[]", "expected marks of the review page"),
-        ("m.json", b'{"format": "gepc-events", "version": 1}', "expected marks of the review page"),
-        ("m.json", b'{"format": "gepc-marks", "version": 2, "marks": []}', "version 2"),
-        ("m.json", b'{"format": "gepc-marks", "version": 1, "marks": {}}', "expected a list"),
-        ("m.json", b'{"format": "gepc-marks", "version": 1, "marks": [3]}', "expected an object"),
-        ("m.json", b"[" * 100_000, "expected JSON|nested too deeply"),
-        ("m.csv", b"\xff\xfe\x00", "no text"),
-        ("m.csv", b"a,b\n1,2\n", "clip.* missing"),
-        ("m.csv", (",".join(COLUMNS) + "\nx\n").encode(), "line 2: expected 10 columns, found 1"),
-        ("m.csv", (",".join(COLUMNS) + '\n"x').encode(), "expected a CSV"),
-        ("m.csv", b"", "missing"),
-    ],
-)
-def test_a_damaged_file_is_refused(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(FormatError, match=message):
-        read_marks(tmp_path / name)
+def test_marks_whose_scores_are_another_model_s_are_counted(place, caplog):
+    made, workspace, _ = place
+    same, known_not = mark("false", 10, 20, score=19.2), mark("false", 20, 30, score=None)
+    recalibrate(made, workspace, [same, known_not])
+    assert "another model" not in caplog.text
+    recalibrate(made, workspace, [same, known_not, mark("false", 30, 40, score=39.3)])
+    assert "1 of 3 marks were made with another model" in caplog.text
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    for name in ("m.json", "m.csv"):
-        with pytest.raises(FormatError, match="cannot be read"):
-            read_marks(tmp_path / name)
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
+def test_a_share_of_right_alarms_out_of_range_is_refused(place, share):
+    made, workspace, _ = place
+    with pytest.raises(UsageError, match="--keep-right"):
+        recalibrate(made, workspace, [mark("false", 10, 20)], keep_right=share)
 
 
-def test_a_later_mark_of_the_same_event_replaces_the_earlier_one():
-    wider = replace(MARK, start_s=0.1, end_s=1.5, start_frame=2, end_frame=37, verdict="false")
-    elsewhere = replace(MARK, start_s=5.0, peak_s=5.1, end_s=6.0)
-    another = replace(MARK, clip="other")
-    assert merged([MARK, elsewhere, another], [wider]) == [another, wider, elsewhere]
+def test_marks_are_applied_to_the_model_and_reset_keeps_them_out_of_use(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(module, "write_marked", lambda model, marked: written.append((model, marked)))
+    workspace = Workspace(tmp_path)
+    result = Recalibration("threshold", (mark("false", 10, 20),), ())
+    other = tmp_path / "other"
+    apply(result, workspace, other)
+    assert written == [(other, "threshold")]
+    assert read_marks(workspace.marks) == list(result.marks)
+    assert reset(workspace, other) == tmp_path / "marks-1.json"
+    assert written[-1] == (other, None)
+    assert not workspace.marks.exists()
+    apply(result, workspace, workspace.model)
+    assert reset(workspace, workspace.model) == tmp_path / "marks-2.json"
+    assert read_marks(tmp_path / "marks-2.json") == list(result.marks)
+    assert reset(workspace, workspace.model) is None

@@ -10,23 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.evaluation.intervals import frame_seconds
-from anomaly.scoring.scores import FrameScores, WindowScores
-from pipeline.events.settings import EventSettings
 from pipeline.review.clip import highest, time_knots
 from pipeline.review.files import packed, plain_text, script
 from pipeline.review.playable import browser_plays, provide_video, relative_url
 from pipeline.review.poses import PoseFiles, levels
-from pipeline.review.thresholds import Thresholds, spans
 from pipeline.review.write import check_folder
 from pose_extract.errors import OutputError
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg, probe
-from tests.helpers.events import find_events
 from tests.helpers.videos import X264
 
 NASTY = "<img src=x onerror=alert(1)>\"'&</script><!-- \u2028 \udcff"
@@ -59,113 +54,6 @@ def test_numbers_that_json_does_not_know_are_refused():
 def test_a_name_that_is_no_text_becomes_text():
     assert plain_text("caf\udce9.mp4") == "caf\ufffd.mp4"
     plain_text(NASTY).encode("utf-8")
-
-
-# ---- thresholds and events
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.booleans(), min_size=1, max_size=60),
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([0.0, 0.1, 0.3, 1.0]),
-    st.sampled_from([0.0, 0.2, 0.5]),
-)
-def test_the_page_counts_the_events_that_score_finds(alarm, seed, gap, shortest):
-    alarm = np.array(alarm)
-    rng = np.random.default_rng(seed)
-    time_s = np.cumsum(rng.choice([0.04, 0.1, 0.25], len(alarm))) - 0.04
-    rule = EventSettings(merge_gap_s=gap, min_s=shortest)
-    found = spans(time_s, time_s + frame_seconds(time_s, 25.0), alarm, rule)
-    nobody = np.zeros(0, np.int32)
-    tracks = ClipTracks(
-        "c",
-        "coco17",
-        25.0,
-        (64, 48),
-        time_s,
-        nobody,
-        nobody,
-        np.zeros((0, 17, 3), np.float32),
-        np.zeros((0, 4), np.float32),
-    )
-    score = rng.normal(size=len(alarm))
-    frames = FrameScores(
-        np.arange(len(alarm), dtype=np.int32),
-        time_s,
-        score,
-        score,
-        alarm,
-        np.zeros(len(alarm), np.int32),
-        np.zeros(len(alarm), np.int32),
-    )
-    events = find_events(tracks, _clip_scores(frames), rule)
-    assert found == [(event.start_frame, event.end_frame) for event in events]
-
-
-def _clip_scores(frames):
-    from anomaly.scoring.scores import ClipScores
-
-    none = np.zeros(0)
-    windows = WindowScores(None, none, none, none.astype(int), none.astype(int))
-    return ClipScores("c", frames, none, none, windows)
-
-
-def made_thresholds(normal: list[np.ndarray], rate: float = 0.05, fps: float = 25.0) -> Thresholds:
-    from anomaly.scoring.calibration import Calibration, threshold
-    from anomaly.settings import ScoringSettings
-
-    raw = np.concatenate(normal)
-    calibration = Calibration(
-        np.repeat(np.arange(len(normal), dtype=np.int32), [len(n) for n in normal]),
-        np.concatenate([np.arange(len(n)) / fps for n in normal]),
-        np.broadcast_to(raw, (4, 2, len(raw))),
-        np.broadcast_to(np.sort(raw), (4, 2, len(raw))),
-        np.zeros((2, 1)),
-        np.ones(2),
-    )
-    scoring = ScoringSettings(smoothing_s=0.0)
-    alarm = threshold(calibration.reference(scoring.frames, 0.0), rate)
-    return Thresholds.from_calibration(calibration, scoring, alarm, EventSettings(min_s=0.0))
-
-
-def test_the_models_own_threshold_is_a_stop_and_the_false_alarms_are_those_of_normal_video():
-    rng = np.random.default_rng(0)
-    quiet, loud = rng.normal(size=1000), np.zeros(500)
-    loud[[100, 300]] = 50.0  # two moments, seconds apart
-    thresholds = made_thresholds([quiet, loud], rate=0.01)
-    own = thresholds.stops[thresholds.usual]
-    assert np.mean(thresholds.reference.astype(np.float32) > own) <= 0.01
-    assert np.all(np.diff(thresholds.stops) > 0)
-    assert thresholds.normal_s == pytest.approx(60)
-    beyond_quiet = np.flatnonzero((thresholds.stops > quiet.max()) & (thresholds.stops < 50))
-    assert {thresholds.false_alarms[i] for i in beyond_quiet} <= {2}
-    assert thresholds.false_alarms[-1] == 0
-    assert thresholds.stops[0] <= np.quantile(thresholds.reference, 0.8) + 1e-6
-
-
-def test_a_thinned_reference_keeps_the_tail_as_it_is():
-    normal = np.random.default_rng(1).gamma(1.0, size=50_000)
-    scores, shares = made_thresholds([normal]).thinned_reference()
-    assert len(scores) <= 500
-    ordered = np.sort(normal)
-    assert scores[-300:] == pytest.approx(ordered[-300:], abs=1e-5)
-    assert shares[-1] == pytest.approx(100 * (1 - 1 / 50_000), abs=1e-4)
-    asked = np.quantile(ordered, [0.1, 0.5, 0.9, 0.99])
-    assert np.interp(asked, scores, shares) == pytest.approx([10, 50, 90, 99], abs=0.3)
-
-
-def test_a_clip_has_its_events_at_every_stop_and_the_worst_of_them():
-    thresholds = made_thresholds([np.linspace(0, 1, 1000)], rate=0.1)
-    score = np.zeros(500, np.float32)
-    score[100:110], score[300:310] = 0.95, 7.0
-    counts, worst = thresholds.count(np.arange(500) / 25, 25.0, score)
-    own = thresholds.usual
-    assert (counts[own], worst[own]) == (2, 7.0)
-    assert counts == sorted(counts, reverse=True)
-    first_above = int(np.searchsorted(thresholds.stops, 7.0))
-    assert counts[first_above:] == [0] * (len(counts) - first_above)
-    assert worst[-1] is None
 
 
 # ---- curves and times

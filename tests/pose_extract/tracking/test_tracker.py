@@ -63,6 +63,25 @@ def test_people_in_a_street_keep_their_ids_at_any_frame_rate(fps: float) -> None
         assert idf1(track(truth, found, walkers), truth) > 0.85
 
 
+@pytest.mark.parametrize(("fps", "people"), [(5.0, 1), (7.0, 1), (8.0, 2), (10.0, 2), (20.0, 2)])
+def test_at_few_frames_a_second_less_similarity_is_enough(fps: float, people: int) -> None:
+    """Somebody jumps so that the boxes overlap by 0.22: enough below 0.3 times the share of 10 frames a second."""
+    width = 40.0
+    jump = width * (1 - 2 * 0.22 / 1.22)  # of two equal boxes, overlap o / (2 - o) of the union
+    settings = TrackingSettings(min_hits=1, pose_weight=0.0, direction_weight=0.0, reattach_s=0.0)
+    tracker = PeopleTracker(settings, fps, (640, 360), COCO17)
+    ids: set[int] = set()
+    for i in range(8):
+        x = 300 + (jump if i >= 4 else 0)
+        box = np.array([[x, 100, x + width, 200]], np.float32)
+        found = PoseDetections(box, np.zeros((1, 17, 3), np.float32), np.ones(1, np.float32))
+        for out in tracker.update(blank(i, i / fps), found):
+            ids.update(out.ids.tolist())
+    for out in tracker.finish():
+        ids.update(out.ids.tolist())
+    assert len(ids) == people
+
+
 def test_ids_start_at_one_and_leave_no_holes() -> None:
     truth = true_tracks(street(1), 12, FPS)
     tracks = track(truth, detect(truth, np.random.default_rng(0)))

@@ -12,7 +12,7 @@ import pytest
 from pose_extract.errors import CacheError, OutputError
 from pose_extract.files import write_atomically
 from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
-from pose_extract.tracks.records import ClipTracks, PoseDetections
+from pose_extract.tracks.records import ClipTracks, PoseDetections, cut_frames
 
 
 def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
@@ -235,15 +235,64 @@ def test_another_version_is_named(tmp_path, monkeypatch):
         load_tracks(tmp_path / "a.npz")
 
 
-def test_every_flipped_byte_gives_the_data_or_a_clear_error(tmp_path):
-    save_tracks(tmp_path / "a.npz", some_tracks())
+def test_every_flipped_byte_gives_the_same_data_or_a_clear_error(tmp_path):
+    tracks = some_tracks()
+    save_tracks(tmp_path / "a.npz", tracks)
     good = (tmp_path / "a.npz").read_bytes()
-    rng = np.random.default_rng(1)
-    for position in rng.integers(0, len(good), 200):
+    rng, noticed = np.random.default_rng(1), 0
+    for position in rng.permutation(len(good))[:400]:
         bad = bytearray(good)
         bad[position] ^= 0xFF
         (tmp_path / "a.npz").write_bytes(bytes(bad))
         try:
-            load_tracks(tmp_path / "a.npz")
+            loaded = load_tracks(tmp_path / "a.npz")
         except CacheError:
+            noticed += 1
             continue
+        assert_same(loaded, tracks)
+    assert noticed > 200
+
+
+@pytest.mark.parametrize("name", ["time_s", "frame", "track", "keypoints", "boxes"])
+def test_a_flipped_bit_in_an_array_is_noticed(tmp_path, name):
+    tracks = some_tracks()
+    save_tracks(tmp_path / "a.npz", tracks)
+    good = bytearray((tmp_path / "a.npz").read_bytes())
+    place = bytes(good).index(getattr(tracks, name).tobytes())
+    good[place] ^= 1  # the lowest bit of the first number
+    (tmp_path / "a.npz").write_bytes(bytes(good))
+    with pytest.raises(CacheError, match=rf"a\.npz.*{name}"):
+        load_tracks(tmp_path / "a.npz")
+    assert load_header(tmp_path / "a.npz")["clip"] == "a clip"  # reads no array
+
+
+def test_parts_of_a_clip_are_put_one_after_the_other(tmp_path):
+    whole = with_features(some_tracks(30, 12))
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        assert writer.rows == 0
+        assert len(writer.read_times()) == 0
+        for begin, end in ((0, 5), (5, 9), (9, 12)):
+            part = cut_frames(whole, begin, end)
+            assert part.frame.min() < 5  # frames of a part count from its own first one
+            writer.add_part(part, begin)
+        assert writer.rows == 30
+        np.testing.assert_array_equal(writer.read_times(), whole.time_s)
+        writer.finish_like(whole)
+    loaded = load_tracks(tmp_path / "a.npz")
+    assert_same(loaded, whole)
+    np.testing.assert_array_equal(loaded.features, whole.features.astype(np.float16))
+
+
+def test_features_of_any_length_do_not_slow_opening_and_the_rest_is_read_once(tmp_path, monkeypatch):
+    save_tracks(tmp_path / "a.npz", with_features(some_tracks()))
+    opened = []
+    original = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "open",
+        lambda self, name, *a, **k: opened.append(name) or original(self, name, *a, **k),
+    )
+    load_tracks(tmp_path / "a.npz")
+    assert sorted(opened) == [
+        f"{name}.npy" for name in ("boxes", "frame", "header", "keypoints", "time_s", "track")
+    ]

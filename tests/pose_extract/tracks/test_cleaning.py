@@ -157,6 +157,45 @@ def test_fast_swinging_feet_are_no_outliers() -> None:
     assert np.allclose(clean.keypoints, truth.keypoints, atol=1e-3)
 
 
+def test_a_joint_that_swings_wider_than_an_outlier_is_none_and_one_that_jumps_as_far_is() -> None:
+    """Outliers are 0.15 of the box off, 15 px. This wrist swings 24 px to both sides, five frames a way."""
+    truth = true_tracks([Walker((300, 300), (0, 0), 100)], 4.0, FPS)
+    keypoints = truth.keypoints.copy()
+    swing = 24 * np.sin(2 * np.pi * np.arange(len(truth)) / 10)
+    keypoints[:, 9, 0] = 300 + swing
+    options = CleaningSettings(smooth_s=0)
+    radius = options.outlier_frames(FPS)
+    off = np.abs(
+        swing - np.array([np.median(swing[max(0, i - radius) : i + radius + 1]) for i in range(100)])
+    )
+    side = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max()
+    assert (
+        off[10:-10] > options.outlier_distance * side
+    ).any()  # further than the limit without its own movement
+    swinging = replace(truth, keypoints=keypoints)
+    np.testing.assert_allclose(clean_tracks(swinging, options).keypoints, keypoints, atol=1e-3)
+    still = replace(truth, keypoints=truth.keypoints.copy())
+    still.keypoints[50, 9, 0] += off.max()
+    cleaned = clean_tracks(still, options).keypoints
+    assert abs(cleaned[50, 9, 0] - truth.keypoints[50, 9, 0]) < 3
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+def test_a_gap_of_just_more_than_is_filled_parts_a_track_in_two(gap: int) -> None:
+    truth = true_tracks([Walker((60, 300), (90, 0))], 3.0, FPS)
+    options = CleaningSettings(max_gap_s=gap / FPS, max_hidden_s=0, outlier_distance=0)
+    for missing in (gap, gap + 1):
+        hole = (truth.frame >= 30) & (truth.frame < 30 + missing)
+        keypoints = truth.keypoints.copy()
+        keypoints[truth.frame >= 30, :, :2] += 80
+        raw = rows(replace(truth, keypoints=keypoints), ~hole)
+        clean = clean_tracks(raw, options)
+        assert len(clean) == len(raw) + (missing if missing == gap else 0)
+        before, alone = clean.frame < 30, rows(raw, raw.frame < 30)
+        apart = np.array_equal(clean.keypoints[before], clean_tracks(alone, options).keypoints)
+        assert apart == (missing > gap)  # what is beyond a longer gap does not pull
+
+
 @pytest.mark.parametrize("fps", [5.0, 10.0, 25.0, 60.0])
 def test_a_slice_with_the_stated_margin_equals_the_slice_of_the_whole(fps: float) -> None:
     options = CleaningSettings()
@@ -182,13 +221,14 @@ def test_a_slice_with_the_stated_margin_equals_the_slice_of_the_whole(fps: float
     window=st.floats(0, 0.4),
     outlier=st.sampled_from([0.0, 0.05, 0.3]),
     smooth=st.floats(0, 0.2),
+    hidden=st.sampled_from([0.0, 0.0, 0.2, 2.0]),
     middle=st.integers(10, 90),
 )
 def test_the_stated_margin_is_enough_for_any_settings(
-    seed: int, gap: float, window: float, outlier: float, smooth: float, middle: int
+    seed: int, gap: float, window: float, outlier: float, smooth: float, hidden: float, middle: int
 ) -> None:
     options = CleaningSettings(
-        max_gap_s=gap, outlier_window_s=window, outlier_distance=outlier, smooth_s=smooth
+        max_gap_s=gap, max_hidden_s=hidden, outlier_window_s=window, outlier_distance=outlier, smooth_s=smooth
     )
     margin = options.context_frames(FPS)
     raw = flawed(seed)
@@ -197,6 +237,15 @@ def test_the_stated_margin_is_enough_for_any_settings(
     a, b = rows(whole, whole.frame == middle), rows(part, part.frame == middle)
     assert np.array_equal(a.track, b.track)
     assert np.array_equal(a.keypoints, b.keypoints, equal_nan=True)
+
+
+def test_the_stated_margin_is_that_of_smoothing_of_a_gap_and_of_two_medians() -> None:
+    options = CleaningSettings(max_gap_s=0.12, max_hidden_s=0.0, outlier_window_s=0.08, smooth_s=0.04)
+    assert (options.smoothing_frames(FPS), options.gap_frames(FPS), options.outlier_frames(FPS)) == (2, 3, 2)
+    assert options.context_frames(FPS) == 2 + 3 + 1 + 2 * 2 + 3 + 1
+    assert replace(options, max_hidden_s=0.4).context_frames(FPS) == 2 + 3 + 1 + 2 * 2 + 10 + 1
+    assert replace(options, outlier_distance=0).context_frames(FPS) == 2 + 3 + 1 + 3 + 1
+    assert replace(options, enabled=False).context_frames(FPS) == 0
 
 
 def test_rows_come_out_by_frame_then_track_and_the_input_is_untouched() -> None:
