@@ -7,7 +7,7 @@ OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install openmmlab demo test test-quick check mutants bench bench-real clean
+.PHONY: install openmmlab demo test test-quick check mutants figures bench bench-real clean
 
 install: $(STAMP)
 
@@ -47,6 +47,11 @@ check: install
 # Do the quick tests see small changes of what differs from main? MODULES="a.py b.py", or OPTIONS="--all --sample 60".
 mutants: install
 	$(BIN)/python -m benchmarks.mutants $(OPTIONS) $(MODULES)
+
+# Makes figures of README and docs anew and puts them there: NAME="pedestrians overhead"; without a name, lists them with their time.
+figures: install
+	$(BIN)/python -m benchmarks.figures $(NAME)
+	$(if $(NAME),$(BIN)/python -m benchmarks.figures --show)
 
 # Needs GEPC_SAMPLE_DATA; ends with hr_avenue_micro_auc and hr_avenue_macro_auc.
 bench-real: install

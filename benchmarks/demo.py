@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.helpers.command import option_parser
+from benchmarks.helpers.spread import spread
 from pipeline.commands.options import add_pose, add_set, pose_overrides
 from pipeline.demo import DemoSettings, run_demo
 from pipeline.settings import Settings, load_settings
@@ -40,9 +41,10 @@ def measure(folder: Path, seeds: list[int], demo: DemoSettings, settings: Settin
             flush=True,
         )
         rows.append((result.auc, means[0], means[2]))
-    mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=min(1, len(rows) - 1))
-    for name, m, d in zip(("demo_frame_auc", "demo_pck", "demo_idf1"), mean, deviation, strict=True):
-        print(f"{name} = {m:.3f}   (deviation {d:.3f} over {len(rows)} seeds)")
+    for name, values in zip(
+        ("demo_frame_auc", "demo_pck", "demo_idf1"), zip(*rows, strict=True), strict=True
+    ):
+        print(f"{name} = {spread(values)} ({len(rows)} seeds)")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -40,6 +40,7 @@ from anomaly.settings import ModelSettings, settings_to_dict
 from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, QUICK, Form
 from benchmarks.helpers.forms_training import Shared
+from benchmarks.helpers.spread import spread
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.motion.behaviours import ABNORMAL
 from pipeline.synthetic.street.errors import estimated
@@ -184,13 +185,8 @@ def fill(cells: Cells, forms: Iterable[Form], seed: int, say: Callable[[str], No
 
 
 def row(figures: list[dict[str, Any]], names: Iterable[str]) -> str:
-    """Cells of a Markdown row: mean and standard deviation over seeds."""
+    """Cells of a Markdown row: mean and sample deviation over seeds."""
     return " | ".join(spread([f[name] for f in figures]) for name in names)
-
-
-def spread(values: list[float], form: str = "") -> str:
-    """Mean and standard deviation."""
-    return f"{np.mean(values):{form}.3f} ± {np.std(values):.3f}"
 
 
 def table(cells: Cells, forms: Iterable[Form], seeds: list[int]) -> list[str]:
@@ -205,7 +201,7 @@ def table(cells: Cells, forms: Iterable[Form], seeds: list[int]) -> list[str]:
         if found:
             short = "" if len(found) == len(seeds) else f" ({len(found)} seeds)"
             gains = [found[seed]["micro_auc"] - base[seed]["micro_auc"] for seed in base]
-            against = spread(gains, "+") if gains and form is not BASES[form.base] else ""
+            against = spread(gains, "+.3f") if gains and form is not BASES[form.base] else ""
             lines.append(f"| {form.title}{short} | {row(list(found.values()), MEASURES)} | {against} |")
     return lines
 

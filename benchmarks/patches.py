@@ -22,6 +22,7 @@ import numpy as np
 from anomaly.bundle.files import read_card
 from anomaly.evaluation.metrics import concatenated, frame_auc
 from benchmarks.helpers.command import option_parser
+from benchmarks.helpers.spread import spread
 from pipeline.evaluation.ablate import trained
 from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
 from pipeline.experiments.data.street_clips import StreetClips
@@ -59,10 +60,6 @@ def measure(out: Path, seed: int, features: str, overrides: list[str]) -> dict[s
     path.write_text(json.dumps({"key": key, "figures": figures}))
     print(f"street {seed}, {features}: {figures}", file=sys.stderr, flush=True)
     return figures
-
-
-def spread(values: list[float]) -> str:
-    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
 
 
 def main(arguments: list[str] | None = None) -> int:

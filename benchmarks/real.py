@@ -43,6 +43,7 @@ from anomaly.training.injected import CHANGES, frames_of, inject
 from anomaly.training.train import FittedNetwork, fit_network, fit_normality_and_calibrate
 from benchmarks.helpers.command import data_or_skip, option_parser
 from benchmarks.helpers.real_data import AVENUE, SHANGHAITECH, read, sample_data
+from benchmarks.helpers.spread import spread
 from benchmarks.mixtures import baselines
 from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.records import ClipTracks
@@ -276,7 +277,7 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
     lines = [f"| | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
     for name, seeds in found.items():
         values = [[one[key] for one in seeds] for key in keys]
-        cells = [f"{np.mean(v):.3f}" + (f" ± {np.std(v, ddof=1):.3f}" if len(v) > 1 else "") for v in values]
+        cells = [spread(one) for one in values]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
