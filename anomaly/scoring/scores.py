@@ -31,6 +31,9 @@ from pose_extract.tracks.records import ClipTracks
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
+Counting = Callable[
+    [ClipTracks, NDArray[np.float64]], NDArray[np.bool_]
+]  # (tracks, rows' percentiles) -> (M,)
 
 _MOST_HELD_OUT = 100_000  # windows that tail probabilities are shares of
 _FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
@@ -178,6 +181,7 @@ def score_clip(
     false_alarm_rate: float | None = None,
     known: WindowScores | None = None,
     earlier: Earlier | None = None,
+    counting: Counting | None = None,
 ) -> ClipScores:
     """Score every person and frame of a clip.
 
@@ -188,6 +192,7 @@ def score_clip(
         false_alarm_rate: share of normal frames that may raise an alarm; see `alarm_threshold` if left out.
         known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
         earlier: the frames before these, of which the clip goes on.
+        counting: who counts; the others are as if they were not scored. Everybody if left out.
 
     Raises:
         ModelError: if the tracks' skeleton is not the model's, they lack the patches that it needs, or the model has
@@ -201,6 +206,10 @@ def score_clip(
         windows = model.windows_of(tracks)
         anomaly, parts = model.score_windows(windows, by)
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
+    percentiles = percentile(calibration.row_reference(mode, by), rows)
+    if counting is not None:
+        counts = counting(tracks, percentiles)
+        rows, percentiles = np.where(counts, rows, np.nan), np.where(counts, percentiles, np.nan)
     raw, worst = frame_scores(rows, tracks)
     raw = calibration.shape(raw, mode, settings.tail, by)
     before = earlier or Earlier()
@@ -224,7 +233,7 @@ def score_clip(
         tracks.clip,
         frames,
         rows,
-        percentile(calibration.row_reference(mode, by), rows),
+        percentiles,
         WindowScores(
             windows,
             anomaly,

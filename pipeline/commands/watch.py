@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--realtime", action="store_true", help="play files at their own speed, as a camera would"
     )
     parser.add_argument("--check", action="store_true", help="only check the settings, sources and models")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of events, and end")
     parser.add_argument(
         "--log", choices=("text", "json"), default="text", help="form of the log on standard error"
     )
@@ -61,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch; exit code 4 if a recording could not be used."""
     from dataclasses import replace
+
+    if args.schema:
+        import json
+
+        from pipeline.live.events.schema import event_schema
+
+        print(json.dumps(event_schema(), indent=2))
+        return 0
 
     from pipeline.live.logs import log_as_json
     from pipeline.live.service import check, watch

@@ -15,9 +15,10 @@ from anomaly.bundle.files import CARD
 from pipeline.extraction import find_all_sources
 from pipeline.live.backoff import Backoff
 from pipeline.live.capture.capture import Capture, FileCapture, StreamCapture
+from pipeline.live.outlet import outgoing
 from pipeline.live.rules.limits import Limits
+from pipeline.live.rules.zones import Zones
 from pipeline.live.settings import CameraSettings, LiveSettings, WatchSettings
-from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.watching.judge import Judge
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
@@ -30,8 +31,6 @@ from pose_extract.video import VideoSettings, VideoSource
 from pose_extract.video.streams import StreamSource, live_source
 
 logger = logging.getLogger(__name__)
-
-_LAST_WORDS_S = 2.0  # that sinks have to deliver what is left when `watch` ends
 
 
 class Estimators:
@@ -80,6 +79,7 @@ class Cameras:
         """
         folder = self._model if camera.model is None else Path(camera.model)
         judge, no_model, identity = None, "", None
+        zones = Zones(camera.rules)
         sources = sources_of(name, camera)
         video = VideoSettings()
         try:
@@ -87,14 +87,15 @@ class Cameras:
             video, identity = scorer.settings.video, model_id(folder)
             exact = not isinstance(sources[0], StreamSource)
             estimator = self._estimators.estimator(scorer.settings)
-            judge = Judge(name, scorer, estimator, self._settings.live, exact)
+            counting = zones.counting_rows if zones.matter else None
+            judge = Judge(name, scorer, estimator, self._settings.live, exact, counting=counting)
         except ModelError as error:
             no_model = str(error)
         capture = self._capture(name, sources, video)
         scene = self._out / "scenes" / f"{name}-{identity}.png"
         picture = PictureWatch(self._settings.live, None if identity is None else scene)
         return WatchedCamera(
-            name, capture, judge, picture, Limits(camera.rules), model_id=identity, no_model=no_model
+            name, capture, judge, picture, Limits(camera.rules), zones, model_id=identity, no_model=no_model
         )
 
     def close(self) -> None:
@@ -179,14 +180,14 @@ def watch(settings: WatchSettings, model: Path, out: Path, device: str = "auto")
         made = [cameras.make(name, camera) for name, camera in settings.cameras.items()]
         if all(camera.judge is None for camera in made):
             raise ModelError(made[0].no_model)
-        sinks = Dispatcher(settings.sinks, out / "queues", list(settings.cameras))
-        try:
+        with outgoing(settings, out) as outlet:
             open_events = OpenEvents(out / "state" / "open-events.jsonl")
-            watcher = Watcher(made, settings.live, sinks, open_events, cameras.arrivals)
+            watcher = Watcher(
+                made, settings.live, outlet, open_events, cameras.arrivals, outlet, outlet.patrol
+            )
+            outlet.monitor.cameras = lambda: watcher.cameras
             with heeding_signals(watcher):
                 watcher.run()
-        finally:
-            sinks.close(_LAST_WORDS_S)
         return watcher
     finally:
         cameras.close()

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.live.recording.settings import RecordingSettings
 from pipeline.live.rules.settings import RuleSettings
 from pipeline.live.sinks.settings import JsonLinesSettings, SinkSettings
+from pipeline.live.status.settings import StatusSettings
 from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError
 
@@ -86,12 +88,16 @@ class WatchSettings:
         cameras: name -> camera.
         live: how they are watched.
         sinks: name -> where events go; none: lines of JSON on standard output.
+        recording: pictures and clips of events.
+        status: where it may be asked how it is.
         set: ``section.key=value`` changes of the models' settings, as ``--set`` has them.
     """
 
     cameras: dict[str, CameraSettings] = field(default_factory=dict)
     live: LiveSettings = field(default_factory=LiveSettings)
     sinks: dict[str, SinkSettings] = field(default_factory=dict)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    status: StatusSettings = field(default_factory=StatusSettings)
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

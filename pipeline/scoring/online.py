@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scoring.frame_scores import nearest_frame
-from anomaly.scoring.scores import ClipScores, Earlier, WindowScores, score_clip
+from anomaly.scoring.scores import ClipScores, Counting, Earlier, WindowScores, score_clip
 from anomaly.scoring.smoothing import REACH_SIGMAS
 from anomaly.settings import ScoringSettings
 from pipeline.scoring.scorer import Scorer
@@ -32,16 +32,19 @@ class OnlineScorer:
     Args:
         scorer: the model.
         scoring: how to score, ``frames`` being "online"; the scorer's own way if left out.
+        counting: who counts, as `score_clip` has it.
 
     Raises:
         ValueError: scores are not to be online, or the model is one of whole clips.
     """
 
-    def __init__(self, scorer: Scorer, scoring: ScoringSettings | None = None) -> None:
+    def __init__(
+        self, scorer: Scorer, scoring: ScoringSettings | None = None, counting: Counting | None = None
+    ) -> None:
         self._scoring = scoring or scorer.settings.scoring
         if self._scoring.frames != "online" or scorer.model.settings.windows.extent == "clip":
             raise ValueError("OnlineScorer: expected scoring.frames online and a model of sliding windows")
-        self._scorer, self._grid = scorer, scorer.model.settings.windows
+        self._scorer, self._grid, self._counting = scorer, scorer.model.settings.windows, counting
         self._block = max(1, round(_BLOCK_S * self._grid.fps))  # in steps of the windows' grid
         self._parts: list[ClipTracks] = []  # frames that are not needed for the last time yet
         self._first = 0  # number of the first of them in the clip
@@ -118,7 +121,8 @@ class OnlineScorer:
         none = np.zeros(len(windows))
         found = WindowScores(windows, anomaly, none, none.astype(np.int64), none.astype(np.int64), parts)
         part = cut_frames(chunk, first - low, stop - low)
-        scores = score_clip(model, part, scoring, self._scorer.rate_for(scoring), found, self._earlier)
+        rate = self._scorer.rate_for(scoring)
+        scores = score_clip(model, part, scoring, rate, found, self._earlier, self._counting)
         self._earlier = self._earlier.then(
             scores, float(part.time_s[-1]) - REACH_SIGMAS * scoring.smoothing_s - 1
         )

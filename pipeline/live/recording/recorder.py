@@ -113,18 +113,17 @@ class Recorder:
                 clip.add(moment)
             self._look_after(own, at)
 
-    def picture(self, event: LiveEvent, at: datetime) -> str | None:
-        """Write the event's picture: the frame nearest to a time, with its people drawn.
+    def draw(self, event: LiveEvent, at: datetime) -> None:
+        """Write the event's picture: the frame nearest to a time, with its people drawn; an earlier one is replaced.
 
-        Returns:
-            The file; None if there is none, since pictures are off, nothing is remembered, or the disk is full.
+        There is none where pictures are off, nothing is remembered, or the disk is full.
         """
         near = timedelta(seconds=NEAR_S)
         with self._lock:
             own = self._cameras.get(event.camera)
             moment = own.ring.nearest(at) if own is not None else None
             if not self.settings.pictures or own is None or moment is None:
-                return None
+                return
             around = [m.people for m in own.ring.since(moment.at - near) if m.at <= moment.at + near]
         path = self._path("pictures", event, ".jpg")
         try:
@@ -132,9 +131,13 @@ class Recorder:
         except OutputError as error:
             self.counts.failed += 1
             logger.warning("%s", error)
-            return None
+            return
         self.counts.pictures += 1
-        return str(path)
+
+    def picture_of(self, event: LiveEvent) -> str | None:
+        """The event's picture, which may be of an earlier run; None if there is none."""
+        path = self._path("pictures", event, ".jpg")
+        return str(path) if path.is_file() else None
 
     def begin_clip(self, event: LiveEvent) -> None:
         """Begin to write the event's clip, with what is remembered from before it."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.live.rules.settings import RuleSettings
+from pose_extract.tracks.records import ClipTracks
 
 
 class Zones:
@@ -21,6 +22,11 @@ class Zones:
         self._watch = [(zone, _corners(zone.polygon)) for zone in settings.zones if zone.mode == "watch"]
         self._ignore = [_corners(zone.polygon) for zone in settings.zones if zone.mode == "ignore"]
         self._watch.sort(key=lambda item: item[0].area)  # of zones within each other the smaller one counts
+
+    @property
+    def matter(self) -> bool:
+        """Whether there is anybody who would not count."""
+        return bool(self._settings.zones) or self._settings.min_percentile > 0
 
     def place(
         self, boxes: NDArray[np.floating], frame_size: tuple[int, int]
@@ -68,6 +74,10 @@ class Zones:
         watched, least, _ = self.place(boxes, frame_size)
         with np.errstate(invalid="ignore"):
             return watched & (np.asarray(percentiles) >= least)
+
+    def counting_rows(self, tracks: ClipTracks, percentiles: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(M,) which rows of a clip's tracks count, by the percentiles (M,) of their scores."""
+        return self.counting(tracks.boxes, percentiles, tracks.frame_size)
 
 
 def _corners(polygon: tuple[tuple[float, float], ...]) -> NDArray[np.float32]:

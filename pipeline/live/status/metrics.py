@@ -62,12 +62,6 @@ class Metrics:
         self._events = prometheus_client.Counter(
             "gepc_events", "Events that have begun.", ["camera", "kind"], registry=self._registry
         )
-        self._kept_back = prometheus_client.Counter(
-            "gepc_events_kept_back",
-            "Events that rules kept back.",
-            ["camera", "reason"],
-            registry=self._registry,
-        )
         self._registry.register(self)
 
     def inference(self, camera: str, seconds: float) -> None:
@@ -81,10 +75,6 @@ class Metrics:
     def event(self, camera: str, kind: str) -> None:
         """An event of that kind has begun."""
         self._events.labels(camera, kind).inc()
-
-    def kept_back(self, camera: str, reason: str) -> None:
-        """A rule has kept an event back."""
-        self._kept_back.labels(camera, reason).inc()
 
     def text(self) -> bytes:
         """What Prometheus reads."""
@@ -126,6 +116,13 @@ class Metrics:
             "1 for the state that the camera is in.",
             ("camera", "state"),
             [((c.camera, c.state), 1.0) for c in figures if c.state is not None],
+        )
+        yield _family(
+            "counter",
+            "gepc_events_kept_back",
+            "Events that rules kept back.",
+            ("camera", "reason"),
+            [((c.camera, reason), count) for c in figures for reason, count in c.kept_back.items()],
         )
         yield of("gauge", "gepc_seconds_since_last_frame", "Age of the last frame.", lambda c: c.age_s)
         yield of("gauge", "gepc_camera_fps", "Frames a second that come.", lambda c: c.camera_fps)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from anomaly.scoring.scores import ClipScores
+from anomaly.scoring.scores import ClipScores, Counting
 from pipeline.events.events import Event
 from pipeline.following import PeopleFollower
 from pipeline.live.capture.feed import LiveFrame
@@ -21,6 +21,7 @@ from pipeline.live.watching.reasons import reasons_of
 from pipeline.scoring import OnlineScorer, Scorer
 from pose_extract.errors import ModelError
 from pose_extract.estimators.base import PoseEstimator
+from pose_extract.skeletons import Skeleton, get_skeleton
 from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
@@ -84,6 +85,7 @@ class Judge:
         live: how cameras are watched.
         exact: of a recording every frame comes, at the rate that it states; of a camera as many as can be judged do.
         on_scores: hears of every block that is scored: its first frame, its tracks, its scores.
+        counting: who of the people counts; everybody if left out.
 
     Attributes:
         counts: what has been done.
@@ -101,6 +103,7 @@ class Judge:
         live: LiveSettings,
         exact: bool,
         on_scores: Callable[[int, ClipTracks, ClipScores], None] | None = None,
+        counting: Counting | None = None,
     ) -> None:
         windows = scorer.model.settings.windows
         if windows.extent == "clip" or scorer.patches is not None:
@@ -108,7 +111,7 @@ class Judge:
             raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
         self.camera, self.scorer = camera, scorer
         self._estimator, self._live, self._exact = estimator, live, exact
-        self._on_scores = on_scores
+        self._on_scores, self._counting = on_scores, counting
         self.threshold = scorer.alarm_above()
         self.counts = Counts()
         self.people = PoseDetections.empty(0)
@@ -163,6 +166,11 @@ class Judge:
         self._waiting.clear()
 
     @property
+    def skeleton(self) -> Skeleton:
+        """Of the people that are found."""
+        return get_skeleton(self._estimator.skeleton)
+
+    @property
     def fps(self) -> float:
         """Frames a second that people are followed at; 0 before the first."""
         return self._fps
@@ -171,7 +179,7 @@ class Judge:
         tracking = self.scorer.settings.tracking
         self._fps, self._size = fps, frame.size
         self._follower = PeopleFollower(self._estimator, tracking, fps, self._size, self._next_id)
-        self._online = OnlineScorer(self.scorer)
+        self._online = OnlineScorer(self.scorer, counting=self._counting)
         self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
         self._alarms = Alarms()
         self._index = 0

@@ -18,6 +18,7 @@ from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.events.record import EventPerson, LiveEvent
 from pipeline.live.rules.limits import Limits
 from pipeline.live.rules.settings import RuleSettings
+from pipeline.live.rules.zones import Zones
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.judge import Judge, Told
 from pipeline.live.watching.open_events import OpenEvents
@@ -64,7 +65,8 @@ class WatchedCamera:
         capture: reads it.
         judge: scores it; None: it has no model.
         picture: sees whether it sees anything.
-        rules: whose events are sent.
+        limits: which of its events are sent.
+        zones: where its people count.
         model_id: of its model.
         state: "online", "lost", "blind", "moved" or "no-model"; empty until it is known.
         open_event: the event that goes on; None: none does.
@@ -79,6 +81,7 @@ class WatchedCamera:
     judge: Judge | None
     picture: PictureWatch
     limits: Limits = field(default_factory=lambda: Limits(RuleSettings()))
+    zones: Zones = field(default_factory=lambda: Zones(RuleSettings()))
     model_id: str | None = None
     state: str = ""
     no_model: str = ""
@@ -204,7 +207,8 @@ class Watcher:
         for told in camera.judge.take(frame):
             self._tell(camera, told, "quiet")
         if self._recorder is not None:
-            self._recorder.push(camera.name, frame, camera.judge.people)
+            judge, took_s = camera.judge, time.monotonic() - start
+            self._recorder.push(camera.name, frame, judge.people, judge.skeleton, took_s)
         camera.judging_s += time.monotonic() - start
 
     def _patrol(self) -> None:
@@ -271,7 +275,7 @@ class Watcher:
             threshold=told.threshold,
             people=_people(told),
             reasons=told.reasons,
-            zone=None,
+            zone=_zone(camera, told),
             end_reason=reason if told.type == "end" else None,
             model_id=camera.model_id,
         )
@@ -296,6 +300,13 @@ class Watcher:
             logger.warning("event %s of camera %s was left open: it is ended", event.id, event.camera)
             self.sinks.send(replace(event, type="end", end_time=now, end_reason="restart"), Context())
         self._open.close_left()
+
+
+def _zone(camera: WatchedCamera, told: Told) -> str | None:
+    """Where the person stands whom an event is about first."""
+    if camera.frame_size is None or not len(told.event.boxes):
+        return None
+    return camera.zones.place(told.event.boxes[:1], camera.frame_size)[2][0]
 
 
 def _people(told: Told) -> tuple[EventPerson, ...]:

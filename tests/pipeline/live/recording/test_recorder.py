@@ -1,13 +1,13 @@
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.live.events.record import EventPerson
+from pipeline.live.events.record import EventPerson, LiveEvent
 from pipeline.live.recording.recorder import Recorder
 from pipeline.live.recording.settings import RecordingSettings
 from pose_extract.checking import build
@@ -30,6 +30,11 @@ def recorder_in(folder: Path, **values: object) -> Recorder:
     return Recorder(
         build(RecordingSettings, {"before_s": 2.0, "after_s": 1.0, **values}), folder, lambda _: 2**40
     )
+
+
+def drawn(recorder: Recorder, of: LiveEvent, when: datetime) -> str | None:
+    recorder.draw(of, when)
+    return recorder.picture_of(of)
 
 
 def frames(path: Path) -> list[tuple[float, np.ndarray]]:
@@ -67,7 +72,7 @@ def test_no_clip_and_no_picture_shows_what_it_must_not(tmp_path, privacy):
     recorder = recorder_in(tmp_path, privacy=privacy)
     watch(recorder, 0, 4.5)
     recorder.begin_clip(EVENT)
-    made = recorder.picture(EVENT, at(4.0))
+    made = drawn(recorder, EVENT, at(4.0))
     watch(recorder, 4.5, 8)
     recorder.end_clip(END)
     watch(recorder, 8, 8.2)
@@ -82,7 +87,7 @@ def test_no_clip_and_no_picture_shows_what_it_must_not(tmp_path, privacy):
 def test_a_picture_shows_the_worst_frame_with_the_person_in_red(tmp_path):
     recorder = recorder_in(tmp_path)
     watch(recorder, 0, 6)
-    image = cv2.imread(recorder.picture(EVENT, at(4.02))).astype(int)
+    image = cv2.imread(drawn(recorder, EVENT, at(4.02))).astype(int)
     x1, y1, x2, _ = person(4.0).boxes[0].astype(int)
     edge = image[y1 - 2 : y1 + 3, x1:x2].reshape(-1, 3)
     assert ((edge[:, 2] > 180) & (edge[:, 0] < 90)).mean() > 0.2
@@ -158,7 +163,7 @@ def test_too_little_room_stops_clips_not_pictures(tmp_path, caplog):
     recorder.begin_clip(replace(EVENT, id="door-2"))
     assert recorder.counts.skipped == 2
     assert caplog.text.count("no clips are written") == 1
-    assert recorder.picture(EVENT, at(4)) is not None
+    assert drawn(recorder, EVENT, at(4)) is not None
     assert recorder.end_clip(END) is None
 
 
@@ -167,7 +172,7 @@ def test_a_place_that_cannot_be_written_gives_an_event_without_picture_and_clip(
     (tmp_path / "clips").touch()
     recorder = recorder_in(tmp_path)
     watch(recorder, 0, 4.5)
-    assert recorder.picture(EVENT, at(4)) is None
+    assert drawn(recorder, EVENT, at(4)) is None
     recorder.begin_clip(EVENT)
     watch(recorder, 4.5, 5)
     wait_for(lambda: recorder.see("door", at(6), picture(6), nobody(), COCO) or recorder.counts.failed == 2)
@@ -187,7 +192,7 @@ def test_what_is_turned_off_is_not_made(tmp_path):
     recorder = recorder_in(tmp_path, pictures=False, clips=False)
     watch(recorder, 0, 5)
     recorder.begin_clip(EVENT)
-    assert recorder.picture(EVENT, at(4)) is None
+    assert drawn(recorder, EVENT, at(4)) is None
     assert recorder.end_clip(END) is None
     recorder.close(5)
     assert not list(tmp_path.iterdir())
@@ -197,7 +202,7 @@ def test_what_is_turned_off_is_not_made(tmp_path):
 def test_an_id_of_any_signs_stays_within_its_folder(tmp_path):
     recorder = recorder_in(tmp_path)
     watch(recorder, 0, 5)
-    made = recorder.picture(replace(EVENT, id="../../a:b/c"), at(4) + timedelta(0))
+    made = drawn(recorder, replace(EVENT, id="../../a:b/c"), at(4))
     assert Path(made).resolve().parent == (tmp_path / "pictures" / "2026-11-29").resolve()
 
 
