@@ -2,8 +2,9 @@
 
     GEPC_SAMPLE_DATA=... python -m benchmarks.falls [--pose NAME] [--set A.B=C] [--clips NAME ...]
 
-The person is in view all the time. Counted are the frames without anybody among the cleaned tracks, in the falls (from
-the time at which the fall begins as published) and in daily activities, and tracks of half a second or more beyond one.
+The person is in view all the time. Counted are the frames without anybody among the cleaned tracks, and those with
+nobody whose joints are seen, in the falls (from the time at which the fall begins as published) and in daily
+activities, and tracks of half a second or more beyond one.
 """
 
 from __future__ import annotations
@@ -26,24 +27,31 @@ from pose_extract.tracks.cleaning import clean_tracks
 
 def measure(videos: list[Path], falls: dict[str, float], settings: Settings, scratch: Path) -> None:
     workspace = Workspace(scratch)
-    totals = {"falls": [0, 0], "daily": [0, 0]}
+    totals = {"falls": np.zeros(3, int), "daily": np.zeros(3, int)}
     more = 0
     for video in videos:
         report = extract_all(find_all_sources([str(video)]), workspace, settings, quiet=True)
         tracks = load_tracks(workspace.tracks_path(report.made[0].clip))
-        found = np.bincount(clean_tracks(tracks, settings.cleaning).frame, minlength=tracks.frame_count) > 0
+        cleaned = clean_tracks(tracks, settings.cleaning)
+        posed = cleaned.frame[(cleaned.keypoints[..., -1] > 0).any(1)]
+        found, seen = (np.bincount(f, minlength=tracks.frame_count) > 0 for f in (cleaned.frame, posed))
         seconds = np.bincount(tracks.track)[1:] / tracks.fps
         others = int((seconds >= 0.5).sum()) - 1
         start = falls.get(video.stem)
         counted = tracks.time_s >= (start or 0.0)
-        empty, frames = int((~found & counted).sum()), int(counted.sum())
-        print(f"  {video.stem}: nobody in {empty} of {frames} frames, {others} tracks too many", flush=True)
-        total = totals["daily" if start is None else "falls"]
-        total[0], total[1], more = total[0] + empty, total[1] + frames, more + others
-    for name, (empty, frames) in totals.items():
-        if frames:
-            print(f"{name}_frames_with_nobody = {empty} of {frames} ({empty / frames:.1%})")
+        counts = np.array([(~found & counted).sum(), (~seen & counted).sum(), counted.sum()])
+        print(f"  {video.stem}: {_told(counts)}, {others} tracks too many", flush=True)
+        totals["daily" if start is None else "falls"] += counts
+        more += others
+    for name, counts in totals.items():
+        if counts[2]:
+            print(f"{name}_share_with_nobody = {counts[0] / counts[2]:.4f}   ({_told(counts)})")
     print(f"falls_tracks_too_many = {more}")
+
+
+def _told(counts: np.ndarray) -> str:
+    empty, unseen, frames = counts.tolist()
+    return f"nobody in {empty} of {frames} frames, nobody's joints in {unseen}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.following import PeopleFollower
-from pipeline.progress import Progress, Stopwatch, format_duration, show_downloads, stage
+from pipeline.progress import Forecast, Progress, Stopwatch, format_duration, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
@@ -261,6 +261,7 @@ class ExtractionRun:
 
         follower = PeopleFollower(estimator, self.settings.tracking, info.fps, info.frame_size)
         watch.lap("opening")
+        forecast = Forecast(info.fps, info.frame_count)
         with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
             for batch in batches(frames, estimator.batch_size, longest_step(info.fps)):
                 watch.lap("decoding")
@@ -271,6 +272,7 @@ class ExtractionRun:
                     writer.add_frame(frame.time_s)
                     write(follower.track(frame, people))
                 progress.advance(len(batch), f"{len(ids)} tracks")
+                forecast.advance(len(batch))
                 batch.clear()  # its pictures make room for the next ones
             watch.lap("decoding")
         write(follower.finish())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+logger = logging.getLogger(__name__)
+
 _PLAIN_EVERY_S = 10.0
+_FORECAST_S = 5.0  # of work, after which a forecast is made
 
 
 class Progress:
@@ -121,6 +125,40 @@ def format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Forecast:
+    """Says once, after the first seconds of work on a clip, what an hour of such video will take.
+
+    Args:
+        fps: frames a second of the video.
+        frames: how many there are, None if unknown. Of less than a minute, which is done soon, nothing is said.
+    """
+
+    def __init__(self, fps: float, frames: int | None) -> None:
+        self._fps = fps
+        self._wanted = frames is None or frames >= 60 * fps
+        self._since: float | None = None
+        self._frames = 0
+
+    def advance(self, frames: int) -> None:
+        """Count frames that are done. With the first ones networks are made ready: they say nothing of the speed."""
+        if not self._wanted:
+            return
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            return
+        self._frames += frames
+        spent = now - self._since
+        if spent >= _FORECAST_S:
+            self._wanted = False
+            rate = self._frames / spent
+            logger.info(
+                "%.1f frames a second so far: an hour of this video takes about %s",
+                rate,
+                format_duration(3600 * self._fps / rate),
+            )
 
 
 class Stopwatch:

@@ -109,7 +109,8 @@ def draw_people(
 ) -> None:
     """Draw P people into ``image``, the most abnormal last, so on top.
 
-    Each has a box whose upper edge is a bar, as long as the `level` of the person's anomaly, and above it the id.
+    Each has a box whose upper edge is a bar, as long as the `level` of the person's anomaly, and above it the id. Of
+    somebody who is here, but not one joint of whom is seen, only the box's corners are drawn.
 
     Args:
         image: (H, W, 3) BGR uint8, changed in place. Line widths follow its height.
@@ -137,8 +138,7 @@ def draw_people(
         tall = boxes[row, 3] - boxes[row, 1] if boxed[row] else image.shape[0]
         bone = max(1, round(min(image.shape[0] / 240, tall / 40)))
         if boxed[row]:
-            x1, y1, x2, y2 = corners[row].tolist()
-            cv2.rectangle(image, (x1, y1), (x2, y2), colour, thin, cv2.LINE_AA, _SUBPIXEL_BITS)
+            _box(image, corners[row], colour, thin, whole=bool((confidence[row] > 0).any()))
         drawn = seen[row, first] & seen[row, second]
         bones = list(np.stack((points[row, first[drawn]], points[row, second[drawn]]), axis=1))
         if bones:  # a dark rim keeps the lines visible on any background
@@ -158,6 +158,21 @@ def draw_people(
                     letter,
                     colour,
                 )
+
+
+def _box(
+    image: NDArray[np.uint8], corners: NDArray[np.int32], colour: Colour, width: int, whole: bool
+) -> None:
+    """A box (4,) in fractions of pixels; unless it is drawn whole, a quarter of each side at its ends."""
+    x1, y1, x2, y2 = corners.tolist()
+    if whole:
+        cv2.rectangle(image, (x1, y1), (x2, y2), colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+        return
+    across, down = (x2 - x1) // 4, (y2 - y1) // 4
+    for x, inwards in ((x1, across), (x2, -across)):
+        for y, along in ((y1, down), (y2, -down)):
+            corner = np.array([[x + inwards, y], [x, y], [x, y + along]], np.int32)
+            cv2.polylines(image, [corner], False, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _bar(

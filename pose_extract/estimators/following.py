@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+
+from pose_extract.skeletons.similarity import box_containment
 
 FloatArray = NDArray[np.float32]
 
 _COAST_S = 0.4  # seconds for which a lost person is expected to move on as before
 _WAIT_S = 2.0  # seconds for which one is looked for at all
 _FADE_S = 0.3  # seconds in which the score of somebody who is hard to see falls by half
+_SAME_PLACE = (
+    0.5  # share of a newcomer's box within that of somebody who is held, from which it is the same person
+)
+_SETTLED_S = 1.0  # seconds in sight after which somebody who is lost may be held
+
+
+class _People(NamedTuple):
+    """People who are followed; row i of each array is one.
+
+    Attributes:
+        regions: (R, 4) where each was seen last.
+        shift: (R, 2) pixels a frame.
+        boxes: (R, 4) likewise.
+        scores: (R,) 0..1.
+        lost: (R,) frames since the last sight.
+        doubt: (R,) frames since the last sure sight.
+        age: (R,) frames in sight.
+        held: (R,) whether something says that the person is still there.
+    """
+
+    regions: FloatArray
+    shift: FloatArray
+    boxes: FloatArray
+    scores: FloatArray
+    lost: NDArray[np.int64]
+    doubt: NDArray[np.int64]
+    age: NDArray[np.int64]
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, count: int = 0) -> _People:
+        """People of whom nothing is known."""
+        place, number = np.zeros((count, 4), np.float32), np.zeros(count, np.int64)
+        score, shift = np.zeros(count, np.float32), np.zeros((count, 2), np.float32)
+        return cls(place, shift, place, score, number, number, number, np.zeros(count, bool))
+
+    def pick(self, index: Any) -> _People:
+        """The rows that ``index`` (any NumPy index) picks."""
+        return _People(*(array[index] for array in self))
+
+    def join(self, other: _People) -> _People:
+        """Theirs after these."""
+        pairs: Any = zip(self, other, strict=True)
+        return _People(*(np.concatenate(pair) for pair in pairs))
 
 
 class FollowedRegions:
-    """The people seen lately; row i of each array is one person.
+    """The people seen lately.
 
     Somebody who is lost, behind a post or another person, is looked for where the movement so far would lead, at first
     in each frame, then in every fourth.
@@ -29,30 +77,38 @@ class FollowedRegions:
         self._coast = max(2, round(_COAST_S * fps))
         self._wait = max(5, round(_WAIT_S * fps))
         self._patience = max(3, round(fps))  # frames for which a doubtful skeleton is followed
-        self._regions = np.zeros((0, 4), np.float32)
-        self._shift = np.zeros((0, 2), np.float32)  # pixels a frame
+        self._settled = max(3, round(_SETTLED_S * fps))
         self._fade = 0.5 ** (1 / (_FADE_S * fps))
-        self._scores = np.zeros(0, np.float32)
-        self._lost = np.zeros(0, np.int64)  # frames since the last sight
-        self._doubt = np.zeros(0, np.int64)  # frames since the last sure sight
-        self._age = np.zeros(0, np.int64)  # frames in sight
+        self._people = _People.empty()
 
     def expect(self) -> tuple[NDArray[np.intp], FloatArray]:
         """People to look for in the next frame, as rows (R,) for `update`, and the regions (R, 4) to look in."""
-        rows = np.flatnonzero((self._lost < 2) | (self._lost % 4 == 0))
-        regions = self._regions[rows]
-        steps = np.minimum(self._lost[rows] + 1, self._coast)
-        regions[:, :2] += self._shift[rows] * steps[:, None].astype(np.float32)
+        people = self._people
+        rows = np.flatnonzero(
+            ((people.lost < 2) | (people.lost % 4 == 0)) & (people.held | (people.doubt <= self._patience))
+        )
+        regions = people.regions[rows]
+        regions[:, :2] += self._moved(people.pick(rows), 1)
         return rows, regions
 
+    def doubtful(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """(R,) whether each of some people has not been surely seen for so long that only a sure sight counts."""
+        return self._people.doubt[rows] > self._patience
+
     def update(
-        self, rows: NDArray[np.intp], regions: FloatArray, quality: FloatArray, scores: FloatArray
+        self,
+        rows: NDArray[np.intp],
+        regions: FloatArray,
+        boxes: FloatArray,
+        quality: FloatArray,
+        scores: FloatArray,
     ) -> FloatArray:
         """Take over what was found in a frame.
 
         Args:
             rows: (P,) who each person was before, as `expect` says; -1 for new ones.
             regions: (P, 4) where each one was found.
+            boxes: (P, 4) likewise.
             quality: (P,) of each skeleton.
             scores: (P,) 0..1, what that quality is as a score.
 
@@ -60,32 +116,56 @@ class FollowedRegions:
             (P,) scores, 0..1: the one given, or what is left of the score before where that is more.
         """
         new = rows < 0
-        step = (
-            regions[:, :2] - self._regions[rows, :2] if len(self._regions) else np.zeros_like(regions[:, :2])
-        )
-        before = self._shift[rows] if len(self._regions) else step
-        frames = (self._lost[rows] + 1)[:, None] if len(self._regions) else 1
-        shift = np.where(new[:, None], 0.0, 0.5 * before + 0.5 * step / frames)
-        doubt = np.where(new, 0, self._doubt[rows] + 1 if len(self._regions) else 0)
-        doubt = np.where(quality > self._sure, 0, doubt)
-        left = np.where(new, 0.0, self._fade * self._scores[rows] if len(self._regions) else 0.0)
-        scores = np.maximum(scores, left).astype(np.float32)
-        seen = doubt <= self._patience
-        missing = np.setdiff1d(np.arange(len(self._regions)), rows)
-        missing = missing[~self._replaced(missing, regions[new])]
-        wait = np.minimum(self._wait, self._age[missing]) if self._by_age else self._wait
-        missing = missing[(self._lost[missing] < wait) & (self._doubt[missing] <= self._patience)]
-        age = np.where(new, 1, self._age[rows] + 1 if len(self._regions) else 1)
-        self._age = np.concatenate([age[seen], self._age[missing]])
-        self._regions = np.concatenate([regions[seen], self._regions[missing]])
-        self._shift = np.concatenate([shift[seen], self._shift[missing]]).astype(np.float32)
-        self._scores = np.concatenate([scores[seen], self._scores[missing] * self._fade]).astype(np.float32)
-        self._lost = np.concatenate([np.zeros(int(seen.sum()), np.int64), self._lost[missing] + 1])
-        self._doubt = np.concatenate([doubt[seen], self._doubt[missing]])
+        before = self._people.join(_People.empty(1)).pick(rows)  # of new ones the last row, of nobody
+        step = (regions[:, :2] - before.regions[:, :2]) / (before.lost + 1)[:, None]
+        shift = np.where(new[:, None], 0.0, 0.5 * before.shift + 0.5 * step).astype(np.float32)
+        doubt = np.where(new | (quality > self._sure), 0, before.doubt + 1)
+        scores = np.maximum(scores, self._fade * before.scores).astype(np.float32)
+        missing = np.setdiff1d(np.arange(len(self._people.lost)), rows)
+        replaced = self._replaced(missing, rows, regions, boxes)
+        others = self._people.pick(missing[~replaced.any(1)])
+        age = 1 + np.maximum(before.age, (replaced * self._people.age[missing][:, None]).max(0, initial=0))
+        tired = doubt > self._patience
+        lost, held = np.where(tired, self._coast, 0), np.zeros(len(rows), bool)
+        seen = _People(regions, shift, boxes, scores, lost, doubt, age, held)
+        wait = np.minimum(self._wait, others.age) if self._by_age else self._wait
+        wanted = others.held | ((others.lost < wait) & (others.doubt <= self._patience))
+        others = others._replace(lost=others.lost + 1, scores=(others.scores * self._fade).astype(np.float32))
+        self._people = seen.pick(~tired | (seen.age >= self._settled)).join(others.pick(wanted))
         return scores
 
-    def _replaced(self, missing: NDArray[np.intp], newcomers: FloatArray) -> NDArray[np.bool_]:
-        """(R,) whether a newcomer (N, 4) stands where a missing person was: it is the same one, found anew."""
-        here, there = self._regions[missing], newcomers[:, :2]
-        distance = np.linalg.norm(here[:, None, :2] - there[None], axis=2)
-        return (distance < 0.12 * here[:, 2:3]).any(axis=1)
+    def lost(self) -> tuple[NDArray[np.intp], FloatArray]:
+        """People out of sight who had been in sight for a while: rows (R,) for `hold`, boxes (R, 4) by now."""
+        rows = np.flatnonzero((self._people.lost >= 1) & (self._people.age >= self._settled))
+        people = self._people.pick(rows)
+        return rows, people.boxes + np.tile(self._moved(people, 0), 2)
+
+    def hold(self, rows: NDArray[np.intp], boxes: FloatArray) -> None:
+        """Go on looking for these people, of those who are lost, and for no others for ever.
+
+        Args:
+            rows: (R,) as `lost` says.
+            boxes: (R, 4) where each one must be. Who has been lost for a while is taken to lie still there.
+        """
+        people = self._people
+        people.held[:] = False
+        people.held[rows] = True
+        still = people.lost[rows] >= self._coast
+        rows, boxes = rows[still], boxes[still]
+        people.boxes[rows], people.shift[rows] = boxes, 0
+        people.regions[rows, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2
+
+    def _moved(self, people: _People, ahead: int) -> FloatArray:
+        """How far people have moved on since they were seen last, and will have in so many frames: (R, 2) pixels."""
+        steps = np.minimum(people.lost + ahead, self._coast)
+        return people.shift * steps[:, None].astype(np.float32)
+
+    def _replaced(
+        self, missing: NDArray[np.intp], rows: NDArray[np.intp], regions: FloatArray, boxes: FloatArray
+    ) -> NDArray[np.bool_]:
+        """(R, P) whether a newcomer stands, or lies, where a missing person was: it is the same one, found anew."""
+        people = self._people.pick(missing)
+        distance = np.linalg.norm(people.regions[:, None, :2] - regions[None, :, :2], axis=2)
+        same = distance < 0.12 * people.regions[:, 2:3]
+        same |= people.held[:, None] & (box_containment(boxes, people.boxes).T > _SAME_PLACE)
+        return (rows < 0) & same

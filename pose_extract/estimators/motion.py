@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 _SIDE = 640  # the background model works on frames shrunk to this longer side
-_MEMORY_S = 60.0  # what stands still for so long becomes background
+_MEMORY_S = 60.0  # time constant of the background model
 _PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
 
 
@@ -23,12 +23,17 @@ class MotionProposals:
         frame_size: (width, height) of the frames, in pixels.
         fps: frames a second.
         min_height: smallest person worth a look, in pixels of the frame.
+        background: share of the model's weight that counts as background. What stands still belongs to it after
+            -60 s ln(background): 6 s by default.
     """
 
-    def __init__(self, frame_size: tuple[int, int], fps: float, min_height: int) -> None:
+    def __init__(
+        self, frame_size: tuple[int, int], fps: float, min_height: int, background: float = 0.9
+    ) -> None:
         self._shrink = min(1.0, _SIDE / max(frame_size))
         self._memory = max(20, round(_MEMORY_S * fps))
         self._model = cv2.createBackgroundSubtractorMOG2(self._memory, 16.0, True)
+        self._model.setBackgroundRatio(background)
         self._min_height = max(6.0, min_height * self._shrink)
         self._frames = 0
         self.mask = np.zeros((0, 0), np.uint8)
@@ -55,15 +60,44 @@ class MotionProposals:
         if not self.ready or np.count_nonzero(self.mask) > 0.6 * self.mask.size:
             self.mask[:] = 0  # the camera moved or the light changed
 
+    def without(self, erase: Callable[[NDArray[np.uint8], float], None]) -> NDArray[np.uint8]:
+        """The mask of what moves, without who is known; ``erase`` as in `boxes`."""
+        mask = self.mask.copy()
+        erase(mask, self._shrink)
+        return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+
+    def left_over(
+        self, box: FloatArray, around: float, mask: NDArray[np.uint8]
+    ) -> tuple[tuple[float, float, float, float], float]:
+        """What of a mask lies in a box and around it.
+
+        Args:
+            box: (4,) pixels of the frame.
+            around: how far beyond the box to look, in units of its sides.
+            mask: of the size of the model's frames.
+
+        Returns:
+            its bounds x1 y1 x2 y2 in pixels of the frame, without the outermost twentieths, and its area in units of
+            the box's. Of an empty one the box, and 0.
+        """
+        margin = around * (box[2:] - box[:2])
+        low = np.maximum((box[:2] - margin) * self._shrink, 0).astype(int)
+        high = np.maximum((box[2:] + margin) * self._shrink, 0).astype(int) + 1
+        y, x = np.nonzero(mask[low[1] : high[1], low[0] : high[0]])
+        if not len(x):
+            return tuple(box.tolist()), 0.0
+        bounds = np.quantile(np.stack([x, y]), [0.05, 0.95], axis=1) + low
+        x1, y1, x2, y2 = (bounds / self._shrink).ravel().tolist()
+        area = max(1.0, float((box[2:] - box[:2]).prod()) * self._shrink**2)
+        return (x1, y1, x2, y2), len(x) / area
+
     def boxes(self, erase: Callable[[NDArray[np.uint8], float], None]) -> FloatArray:
         """Boxes (B, 4) of what moves, wide ones split into people too.
 
         Args:
             erase: gets the mask of what moves, and its size over that of the frame, and clears who is known.
         """
-        mask = self.mask.copy()
-        erase(mask, self._shrink)
-        mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        mask = self.without(erase)
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         found: list[list[float]] = []
         for x, y, w, h, area in stats[1:count].tolist():

@@ -52,7 +52,9 @@ class _Memory:
             # Half of what is known after 0.1 s is new.
             self.velocity += (1 - 0.5 ** ((time_s - self.time_s) / 0.1)) * (velocity - self.velocity)
         self.area += 0.3 * ((box[2:] - box[:2]).prod() - self.area)
-        self.time_s, self.keypoints = time_s, keypoints
+        self.time_s = time_s
+        if (keypoints[:, 2] > 0).any():
+            self.keypoints = keypoints
 
 
 class PoseSimilarity(BaseIoU):
@@ -84,16 +86,17 @@ class PoseSimilarity(BaseIoU):
     def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
         """(N, M) similarity of the N predicted track boxes with the M detections set before."""
         memories = self.track_memories()
-        similarity = (1 - self._pose_weight) * box_iou(boxes_1, boxes_2)
+        similarity = box_iou(boxes_1, boxes_2)
         if self._pose_weight:
             predicted = np.stack([memory.keypoints for memory in memories])
             shift = np.stack([memory.velocity * (self.time_s - memory.time_s) for memory in memories])
             predicted[..., :2] += shift[:, None]
             # COCO's "area" is that of the silhouette, about half of the box.
             area = 0.53 * np.array([memory.area for memory in memories])
-            similarity += self._pose_weight * keypoint_similarity(
-                predicted, self.keypoints, self._sigmas, area
-            )
+            poses = keypoint_similarity(predicted, self.keypoints, self._sigmas, area)
+            # Of somebody whose joints are not seen, the box has to do.
+            weight = self._pose_weight * (self.keypoints[..., 2] > 0).any(1)
+            similarity = (1 - weight) * similarity + weight * poses
         unknown = np.zeros(self.colours.shape[1])
         profiles = [self._profile(memory.key) for memory in memories]
         colours = np.stack([unknown if profile is None else profile for profile in profiles])

@@ -53,7 +53,8 @@ class PoseDetections:
 
     Attributes:
         boxes: (P, 4) float32, x1 y1 x2 y2 in pixels.
-        keypoints: (P, V, 3) float32: x px, y px, confidence 0..1. A joint that was not found has confidence 0.
+        keypoints: (P, V, 3) float32: x px, y px, confidence 0..1. A joint that was not found has confidence 0. If none
+            was, somebody is here whose joints are not seen.
         scores: (P,) float32, confidence that this is a person, 0..1.
         features: optional (P, V, D) float16 or float32, a feature vector for each joint, of the pose network's own.
     """
@@ -83,6 +84,14 @@ class PoseDetections:
             None if self.features is None else self.features[index],
         )
 
+    def join(self, other: PoseDetections) -> PoseDetections:
+        """Other people after these, all without features."""
+        return PoseDetections(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.keypoints, other.keypoints]),
+            np.concatenate([self.scores, other.scores]),
+        )
+
     @classmethod
     def empty(cls, num_joints: int) -> PoseDetections:
         """Nobody."""
@@ -105,7 +114,7 @@ class ClipTracks:
         frame: (M,) int32, frame of each row, 0..F-1.
         track: (M,) int32, id of each row's person, from 1; the same id is the same person within the clip.
         keypoints: (M, V, 3) float32: x px, y px, confidence 0..1 (or (M, V, 4): x, y, z, confidence). Confidence 0
-            or NaN coordinates: joint missing.
+            or NaN coordinates: joint missing. A row without any joint: the person is here, joints not seen.
         boxes: (M, 4) float32, x1 y1 x2 y2 in pixels.
         features: optional (M, V, D), a feature vector for each joint, all zeros where there is none; float16 in the
             cache. `FeatureRows` are read as they are asked for.

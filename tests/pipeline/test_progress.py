@@ -2,6 +2,9 @@
 
 import re
 
+import numpy as np
+import pytest
+
 from pipeline import progress
 from pipeline.progress import format_duration, stage
 
@@ -33,3 +36,15 @@ def test_an_unknown_total_is_no_problem(capsys):
 
 def test_durations_read_like_a_clock():
     assert [format_duration(s) for s in (0, 75, 3700)] == ["0:00", "1:15", "1:01:40"]
+
+
+@pytest.mark.parametrize(("frames", "said"), [(90_000, True), (None, True), (500, False)])
+def test_after_the_first_seconds_is_said_once_what_an_hour_takes(frames, said, caplog, monkeypatch):
+    clock = iter(np.arange(0.0, 100.0, 0.5))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    caplog.set_level("INFO")
+    forecast = progress.Forecast(25.0, frames)
+    for _ in range(40):
+        forecast.advance(5)
+    text = "10.0 frames a second so far: an hour of this video takes about 2:30:00"
+    assert caplog.messages == [text] * said

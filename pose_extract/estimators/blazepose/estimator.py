@@ -133,7 +133,7 @@ class BlazePoseEstimator(PoseEstimator):
         keep.sort()
         regions = regions_from_points(found.points[keep, 33, :2], found.points[keep, 34, :2])
         sure = np.clip(2.5 * quality[keep] - 0.5, 0, 1).astype(np.float32)
-        scores = self._followed.update(known[keep], regions, quality[keep], sure)
+        scores = self._followed.update(known[keep], regions, boxes[keep], quality[keep], sure)
         shown = scores >= self.settings.min_score
         chosen = keep[shown]
         features = None if found.heat is None else self._joints(found.heat[chosen])

@@ -16,6 +16,7 @@ CROP_SCALE = 1.05
 on the street, with boxes as the detector gives them, tight crops measured better."""
 
 _SEEN = 0.15  # score from which a joint counts for the person's extent
+_SCALE = 0.22  # of scores, see `confidences`
 _SHOULDERS, _HIPS = [5, 6], [11, 12]
 _LIMBS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16)])
 _SILHOUETTE = (*map(tuple, _LIMBS.tolist()), (5, 6), (5, 11), (6, 12), (11, 12), (0, 5), (0, 6))
@@ -38,6 +39,18 @@ def quality(keypoints: FloatArray) -> FloatArray:
 def score_of(quality: FloatArray) -> FloatArray:
     """What a quality (R,) is as a score, 0..1."""
     return np.clip(2.5 * quality - 0.25, 0, 1).astype(np.float32)
+
+
+def confidences(keypoints: FloatArray) -> FloatArray:
+    """The joints (R, 17, 3) with the share that is right, of joints of such a score, for their score.
+
+    On the normal clips of the street (seed 0; within a tenth of the person's height, 150,000 joints) of the joints
+    with a score of 0.1, 0.2, 0.3, 0.5 and 0.7, 0.35, 0.56, 0.71, 0.90 and 0.94 are right: 1 - exp(-score / 0.22).
+    What reads confidences (`windows.min_certainty`, say) takes them for such shares.
+    """
+    known = keypoints.copy()
+    known[..., 2] = 1 - np.exp(-keypoints[..., 2] / _SCALE)
+    return known
 
 
 def boxes_of(keypoints: FloatArray, frame_size: tuple[int, int]) -> FloatArray:

@@ -23,13 +23,14 @@ from pose_extract.estimators.movenet import bodies
 from pose_extract.estimators.movenet.networks import PERSON, Networks, Objects
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.movenet.weights import CONVERTER, FILES, ensure_weights
+from pose_extract.estimators.vanished import find_vanished, unseen
 from pose_extract.skeletons import COCO17
-from pose_extract.skeletons.similarity import box_iou
+from pose_extract.skeletons.similarity import box_containment, box_iou
 from pose_extract.tracks.records import Frame, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "2"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "3"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
@@ -43,6 +44,10 @@ _CLEAR = 0.45  # of an upright crop, that makes turned ones needless
 _TURNED_MARGIN = 0.06  # people stand more often than they lie
 _SEEN_PIXELS = 30  # height at which the detector sees people in its input
 _MOST_PIXELS = 1280  # longer side of the detector's input in a close search
+_SURROUNDINGS = 0.9  # of the longer side of a vanished person's box, on each side of its middle
+_SIDE_TURNED = 320  # longer side of the detector's input in a turned picture
+_BACKGROUND = 0.4  # so that whoever lies still is told from the ground for 55 s
+_SAME_LYING = 0.5  # share of a box within another from which they are one person's, if one of them lies
 _RETRY_S = 0.5
 _SAME_BOX = 0.6  # overlap of a box by joints with one by the detector from which they are the same person's
 
@@ -75,7 +80,8 @@ class MoveNetEstimator(PoseEstimator):
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Forget the last video and get ready for one of ``fps`` frames a second and (width, height) pixels."""
         self._fps, self._frame_size, self._seen = fps, frame_size, 0
-        self._motion = MotionProposals(frame_size, fps, self.settings.min_height)
+        self._vanished = np.zeros((0, 4), np.float32)  # boxes of people who are here, joints not seen
+        self._motion = MotionProposals(frame_size, fps, self.settings.min_height, _BACKGROUND)
         self._followed = FollowedRegions(fps, _SURE, by_age=True)
         self._detect_every = max(1, round(self.settings.detector_interval_s * fps))
         self._search_every = self._detect_every * max(
@@ -95,7 +101,7 @@ class MoveNetEstimator(PoseEstimator):
     def estimate_in_boxes(self, image: NDArray[np.uint8], boxes: FloatArray) -> FloatArray:
         """Return the keypoints (B, 17, 3) of the person in each box (B, 4) of a picture; nothing is remembered."""
         regions = boxes_to_regions(boxes, bodies.CROP_SCALE)
-        return self._look(Pyramid(image), regions, np.ones(len(regions), bool))[0]
+        return bodies.confidences(self._look(Pyramid(image), regions, np.ones(len(regions), bool))[0])
 
     def _estimate_one(self, image: NDArray[np.uint8]) -> PoseDetections:
         size = (image.shape[1], image.shape[0])
@@ -110,12 +116,15 @@ class MoveNetEstimator(PoseEstimator):
         rows, old, regions = self._follow(pyramid, size)
         clock = self._lap("network", clock)
         found = detected()
+        if frame % self._detect_every == 0:
+            found = found.join(self._detect_vanished(image, frame // self._detect_every))
         people = found.select(found.classes == PERSON)
         clock = self._lap("detector", clock)
         candidates, lying, least = self._candidates(people, old, frame)
         clock = self._lap("choice", clock)
         new, turned = self._look(pyramid, candidates, lying)
         fits = (bodies.quality(new) > least) & bodies.plausible(new) & (bodies.inside(new, size) > _INSIDE)
+        fits &= ~_same_lying(bodies.boxes_of(new, size), turned, bodies.boxes_of(old, size), regions[:, 3])
         new, turned = new[fits], turned[fits]
         clock = self._lap("network", clock)
 
@@ -129,10 +138,16 @@ class MoveNetEstimator(PoseEstimator):
         before = np.concatenate([regions, np.zeros((len(new), 4), np.float32)])[keep]
         following = self._regions(boxes[keep], people, before)
         following[:, 3] = angles
-        scores = self._followed.update(known[keep], following, quality[keep], bodies.score_of(quality[keep]))
+        scores = self._followed.update(
+            known[keep], following, boxes[keep], quality[keep], bodies.score_of(quality[keep])
+        )
+        self._vanished = find_vanished(
+            self._followed, self._motion, self._eraser(keypoints[keep]), boxes[keep]
+        )
         shown = scores >= self.settings.min_score
         self._lap("choice", clock)
-        return PoseDetections(boxes[keep][shown], keypoints[keep][shown], scores[shown])
+        seen = PoseDetections(boxes[keep][shown], bodies.confidences(keypoints[keep][shown]), scores[shown])
+        return seen.join(unseen(self._vanished, COCO17.num_joints, self.settings.min_score))
 
     def _regions(self, boxes: FloatArray, people: Objects, before: FloatArray) -> FloatArray:
         """Where to look for people next.
@@ -164,6 +179,31 @@ class MoveNetEstimator(PoseEstimator):
             side = max(side, min(_MOST_PIXELS, round(closer)))
         return self._networks.submit(lambda: self._networks.detect(image, side, self.settings.detector_score))
 
+    def _detect_vanished(self, image: NDArray[np.uint8], turn: int) -> Objects:
+        """Look for one of those who vanished, in the turned picture of their surroundings, another turn each time."""
+        nothing = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+        if not len(self._vanished):
+            return nothing
+        box = self._vanished[(turn // 3) % len(self._vanished)]
+        middle, reach = (box[:2] + box[2:]) / 2, _SURROUNDINGS * (box[2:] - box[:2]).max()
+        low = np.maximum(middle - reach, 0).astype(int)
+        high = np.minimum(middle + reach, self._frame_size).astype(int)
+        if (high - low).min() < self.settings.min_height / 2:
+            return nothing
+        part = image[low[1] : high[1], low[0] : high[0]]
+        found = self._networks.detect_turned(part, 1 + turn % 3, _SIDE_TURNED, self.settings.detector_score)
+        return Objects(found.boxes + np.tile(low, 2).astype(np.float32), found.scores, found.classes)
+
+    @staticmethod
+    def _eraser(people: FloatArray) -> Callable[[NDArray[np.uint8], float], None]:
+        """What clears people (P, 17, 3) from a mask whose size is a share of the frame's."""
+
+        def erase(mask: NDArray[np.uint8], shrink: float) -> None:
+            for person in people:
+                bodies.erase_body(mask, person, shrink)
+
+        return erase
+
     def _follow(
         self, pyramid: Pyramid, size: tuple[int, int]
     ) -> tuple[NDArray[np.intp], FloatArray, FloatArray]:
@@ -171,7 +211,8 @@ class MoveNetEstimator(PoseEstimator):
         rows, regions = self._followed.expect()
         found = self._joints(pyramid, regions)
         quality = bodies.quality(found)
-        fits = bodies.plausible(found) & (quality > _SAME_PERSON) & (bodies.inside(found, size) > _INSIDE)
+        least = np.where(self._followed.doubtful(rows), _SURE, _SAME_PERSON)
+        fits = bodies.plausible(found) & (quality > least) & (bodies.inside(found, size) > _INSIDE)
         # Whoever is far from where expected is somebody else, whom the network took instead.
         boxes = bodies.boxes_of(found, size)
         jump = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - regions[:, :2], axis=1)
@@ -190,11 +231,7 @@ class MoveNetEstimator(PoseEstimator):
         tall = (people.boxes[:, 2:] - people.boxes[:, :2]).max(1, initial=0)
         seen = people.boxes[(overlap < 0.5) & (tall >= 0.8 * self.settings.min_height)]
 
-        def erase(mask: NDArray[np.uint8], shrink: float) -> None:
-            for person in old:
-                bodies.erase_body(mask, person, shrink)
-
-        moving = self._motion.boxes(erase)
+        moving = self._motion.boxes(self._eraser(old))
         boxes = np.concatenate([seen, moving])
         regions = boxes_to_regions(boxes, bodies.CROP_SCALE)
         least = np.where(np.arange(len(boxes)) < len(seen), _NEW_PERSON, _NEW_MOVING).astype(np.float32)
@@ -214,7 +251,7 @@ class MoveNetEstimator(PoseEstimator):
         """Look closely at regions, turned to either side too where ``turn`` says so: keypoints, and angles (R,)."""
         best, angles = self._joints(pyramid, regions), regions[:, 3].copy()
         rows = np.flatnonzero(turn & (bodies.quality(best) < _CLEAR))
-        for quarter in (-np.pi / 2, np.pi / 2):
+        for quarter in (-np.pi / 2, np.pi / 2, np.pi):
             turned = regions[rows] + np.array([0, 0, 0, quarter], np.float32)
             other = self._joints(pyramid, turned)
             wins = bodies.quality(other) > bodies.quality(best[rows]) + _TURNED_MARGIN
@@ -229,3 +266,14 @@ class MoveNetEstimator(PoseEstimator):
         now = time.perf_counter()
         self.timings[stage] += now - since
         return now
+
+
+def _same_lying(
+    new: FloatArray, new_angles: FloatArray, old: FloatArray, old_angles: FloatArray
+) -> NDArray[np.bool_]:
+    """Whether each new box (N, 4) lies within one of (M, 4), and one of the two was seen in a turned crop: (N,).
+
+    A person who lies is easily seen twice, with the head at either end, and then no two joints are alike.
+    """
+    within = box_containment(new, old) > _SAME_LYING
+    return (within & ((new_angles != 0)[:, None] | (old_angles != 0))).any(1)

@@ -46,6 +46,14 @@ class Objects:
         """The rows that ``index`` (any NumPy index) picks."""
         return Objects(self.boxes[index], self.scores[index], self.classes[index])
 
+    def join(self, other: Objects) -> Objects:
+        """Its rows after these."""
+        return Objects(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.classes, other.classes]),
+        )
+
 
 class Networks:
     """The detector and MoveNet's two variants. Results do not depend on the number of threads.
@@ -103,6 +111,15 @@ class Networks:
         order = np.array(keep, np.intp).ravel()
         order = order[np.argsort(-scores[order], kind="stable")]
         return Objects(boxes[order], scores[order], classes[order])
+
+    def detect_turned(self, image: NDArray[np.uint8], turns: int, side: int, threshold: float) -> Objects:
+        """Run the detector on a picture turned by ``turns`` quarters; boxes are those of the upright one."""
+        height, width = image.shape[:2]
+        found = self.detect(np.ascontiguousarray(np.rot90(image, turns)), side, threshold)
+        x, y = found.boxes[:, ::2], found.boxes[:, 1::2]
+        x, y = ((x, y), (width - y, x), (width - x, height - y), (y, height - x))[turns % 4]
+        boxes = np.column_stack([x.min(1), y.min(1), x.max(1), y.max(1)])
+        return Objects(boxes.astype(np.float32), found.scores, found.classes)
 
     def submit(self, work: Callable[[], Any]) -> Callable[[], Any]:
         """Start work beside what follows; what is returned waits for its result."""

@@ -199,6 +199,13 @@ def test_windows_that_are_hardly_seen_are_left_out():
     assert set(make_windows(faint, WindowSettings(), 1).track) == {1, 2}
 
 
+def test_of_somebody_whose_joints_are_not_seen_nothing_is_made_whatever_the_settings():
+    tracks = line(72)
+    tracks.keypoints[30:, :, 2] = 0
+    windows = make_windows(tracks, WindowSettings(min_certainty=0.0), 1)
+    assert windows.first.tolist() == list(range(19))  # the last one ends where the joints do
+
+
 def test_nobody_gives_no_window_of_the_right_shape():
     nobody = walkers.from_array(np.zeros((30, 1, 17, 3)), keep=np.zeros((30, 1), bool))
     assert make_windows(nobody, WindowSettings(), 1).x.shape == (0, 3, T, 18)

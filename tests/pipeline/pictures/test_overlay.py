@@ -94,6 +94,13 @@ def test_joints_that_were_not_found_are_not_drawn():
     assert touched(drawn([keypoints], [box], [0.5])).any()
 
 
+def test_of_somebody_whose_joints_are_not_seen_only_the_corners_of_the_box_are_drawn():
+    keypoints, _ = person(confidence=0.0)
+    image = drawn([keypoints], [[30.0, 20, 70, 100]], [np.nan])
+    assert touched(image[58:62]).sum() == 0
+    assert touched(image[95:102]).sum() > 10
+
+
 def test_joints_far_outside_the_picture_do_no_harm():
     keypoints, box = person()
     keypoints[0, :2], keypoints[1, :2] = 1e9, -1e9

@@ -13,7 +13,13 @@ def region(x=100.0):
 
 def update(followed, rows, regions, quality):
     quality = np.array(quality, np.float32)
-    return followed.update(np.array(rows, int), regions, quality, np.clip(2.5 * quality - 0.5, 0, 1))
+    return followed.update(
+        np.array(rows, int),
+        regions,
+        np.zeros((len(regions), 4), np.float32),
+        quality,
+        np.clip(2.5 * quality - 0.5, 0, 1),
+    )
 
 
 def test_a_walker_who_is_lost_is_expected_further_on_and_given_up_at_last():
@@ -60,3 +66,66 @@ def test_by_age_who_was_seen_for_a_moment_is_waited_for_no_longer_than_that(by_a
         update(followed, [], np.zeros((0, 4), np.float32), [])
         waited += 1
     assert waited == pytest.approx(gone_after, abs=4)
+
+
+def box(x=100.0):
+    """A box of 80 pixels' height about `region`, (1, 4)."""
+    return np.array([[x - 20, 60, x + 20, 140]], np.float32)
+
+
+def followed_for_a_while():
+    """Somebody in sight for two seconds, lost since then."""
+    followed = FollowedRegions(10.0, SURE, by_age=True)
+    for row in [-1] + [0] * 19:
+        followed.update(np.array([row]), region(), box(), np.full(1, 0.7), np.ones(1))
+    update(followed, [], np.zeros((0, 4), np.float32), [])
+    return followed
+
+
+def test_who_is_held_is_looked_for_for_ever_and_where_they_are_held():
+    followed = followed_for_a_while()
+    for _ in range(60):
+        rows, boxes = followed.lost()
+        followed.hold(rows, boxes + np.array([1, 0, 1, 0], np.float32))
+        update(followed, [], np.zeros((0, 4), np.float32), [])
+    assert len(followed.lost()[0]) == 1
+    assert followed.lost()[1][0, 0] > 80 + 40
+    followed.hold(np.zeros(0, int), np.zeros((0, 4), np.float32))
+    update(followed, [], np.zeros((0, 4), np.float32), [])
+    assert len(followed.lost()[0]) == 0
+
+
+def test_who_was_seen_for_a_moment_is_not_held():
+    followed = FollowedRegions(10.0, SURE)
+    update(followed, [-1], region(), [0.7])
+    update(followed, [], np.zeros((0, 4), np.float32), [])
+    assert len(followed.lost()[0]) == 0
+
+
+def test_a_newcomer_where_somebody_is_held_is_that_person():
+    followed = followed_for_a_while()
+    followed.hold(*followed.lost())
+    followed.update(
+        np.array([-1]),
+        region(115.0),
+        np.array([[85, 100, 120, 140]], np.float32),
+        np.full(1, 0.7),
+        np.ones(1),
+    )
+    assert len(followed.expect()[0]) == 1
+    update(followed, [], np.zeros((0, 4), np.float32), [])
+    assert len(followed.lost()[0]) == 1  # who was there for a while, so may be held again
+
+
+def test_who_lies_doubtful_for_long_counts_as_lost_and_only_a_sure_sight_brings_them_back():
+    followed = FollowedRegions(10.0, SURE)
+    followed.update(np.array([-1]), region(), box(), np.full(1, 0.7), np.ones(1))
+    for _ in range(11):
+        assert not followed.doubtful(np.zeros(1, int))[0]
+        followed.update(np.array([0]), region(), box(), np.full(1, 0.3), np.ones(1))
+    assert len(followed.lost()[0]) == 1
+    assert followed.doubtful(np.zeros(1, int))[0]
+    followed.hold(*followed.lost())
+    followed.update(np.array([0]), region(), box(), np.full(1, 0.7), np.ones(1))
+    assert not followed.doubtful(np.zeros(1, int))[0]
+    assert len(followed.lost()[0]) == 0

@@ -345,3 +345,20 @@ def test_real_people_keep_the_ids_that_others_gave_them(clip: str) -> None:
     # Their ids are not the last word: a person who sits throughout has four of them there, and one here.
     assert idf1(tracks, truth) > 0.85
     assert tracks.num_tracks < truth.num_tracks
+
+
+def test_somebody_whose_joints_are_not_seen_for_a_while_keeps_the_id() -> None:
+    walkers = [
+        Walker((200.0, 300.0), (10.0, 0.0), 120.0, RED),
+        Walker((420.0, 300.0), (-4.0, 0.0), 120.0, BLUE),
+    ]
+    truth = true_tracks(walkers, 6.0, FPS)
+    detections = detect(truth, np.random.default_rng(0), missed=0, false_people=0)
+    for people in detections[40:90]:
+        people.keypoints[people.boxes[:, 0].argmin(), :, 2] = 0
+    found = track(truth, detections, walkers)
+    assert found.num_tracks == 2
+    assert len(found) == len(truth)
+    hidden = (found.keypoints[..., 2] == 0).all(1)
+    assert hidden.sum() == 50
+    assert len(np.unique(found.track[hidden])) == 1

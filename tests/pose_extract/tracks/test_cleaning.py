@@ -340,3 +340,16 @@ def test_people_found_again_get_the_boxes_of_the_time_they_were_hidden_and_no_jo
     assert np.all(np.diff(clean.frame) >= 0)
     longer = clean_tracks(rows(truth, ~hole), CleaningSettings(max_hidden_s=0.7))
     assert len(longer) == len(clean) - 20
+
+
+def test_somebody_whose_joints_are_not_seen_for_long_stays_here_without_joints() -> None:
+    truth = walk(seconds=6.0)
+    mine = np.flatnonzero((truth.track == 1) & (truth.frame >= 30) & (truth.frame < 90))
+    keypoints = truth.keypoints.copy()
+    keypoints[mine, :, 2] = 0
+    keypoints[mine, :, :2] = ((truth.boxes[mine, :2] + truth.boxes[mine, 2:]) / 2)[:, None]
+    clean = clean_tracks(replace(truth, keypoints=keypoints), CleaningSettings())
+    assert len(clean) == len(truth)
+    assert not clean.keypoints[mine, :, 2].any()
+    before = np.flatnonzero((truth.track == 1) & (truth.frame < 30))
+    np.testing.assert_allclose(clean.keypoints[before, :, :2], truth.keypoints[before, :, :2], atol=2)

@@ -5,6 +5,7 @@ import pytest
 from pose_extract.errors import ConfigError
 from pose_extract.estimators.movenet import bodies
 from pose_extract.estimators.movenet.estimator import MoveNetEstimator
+from pose_extract.estimators.movenet.networks import PERSON, Networks
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
@@ -91,6 +92,20 @@ def test_small_people_in_a_large_frame_are_found(estimator, street):
     assert (box_iou(boxes, found.boxes).max(1) > 0.4).mean() > 0.6
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_detector_sees_in_a_turned_picture_whom_it_sees_in_the_upright_one(networks, street, turns):
+    upright = street[0][0]
+    height, width = upright.shape[:2]
+    detector = Networks(networks, 1)
+    found = detector.detect(upright, 416, 0.4)
+    people = found.boxes[found.classes == PERSON]
+    lying = detector.detect_turned(np.ascontiguousarray(np.rot90(upright, -turns)), turns, 416, 0.4)
+    x, y = people[:, ::2], people[:, 1::2]
+    x, y = {1: (height - y, x), 2: (width - x, height - y), 3: (y, width - x)}[turns]
+    expected = np.column_stack([x.min(1), y.min(1), x.max(1), y.max(1)])
+    np.testing.assert_allclose(lying.boxes[lying.classes == PERSON], expected, atol=0.01)
+
+
 @pytest.mark.parametrize("turns", [1, 3])
 def test_a_lying_person_gets_the_joints_of_one_who_lies(estimator, street, turns):
     boxes, keypoints = in_sight(street[1], 0)
@@ -174,6 +189,16 @@ def test_a_turned_crop_is_turned_back_only_when_the_person_is_up():
     before = np.full(1, np.pi / 2)
     assert bodies.angles_of(turned(standing(), np.deg2rad(50))[None], before)[0] == pytest.approx(np.pi / 2)
     assert bodies.angles_of(turned(standing(), np.deg2rad(20))[None], before)[0] == 0
+
+
+def test_confidences_keep_the_order_of_scores_and_places_and_are_shares():
+    person = standing()
+    person[:, 2] = np.linspace(0, 1, 17)
+    known = bodies.confidences(person[None])[0]
+    np.testing.assert_array_equal(known[:, :2], person[:, :2])
+    assert (np.diff(known[:, 2]) > 0).all()
+    assert known[0, 2] == 0
+    assert 0.85 < known[8, 2] < known[16, 2] < 1
 
 
 def test_bodies_that_cannot_be_are_told_from_those_that_can():
