@@ -47,38 +47,23 @@ class CameraFigures:
 
 
 class DayShare:
-    """Turns counts that only grow into the share of a day."""
+    """Turns counts that only grow into the share of one day."""
 
     def __init__(self) -> None:
         self._day: date | None = None
         self._before = (0, 0)  # alarms and frames when the day began
         self._latest = (0, 0)
 
-    @property
-    def share(self) -> float | None:
-        """Of the day's frames, those above the threshold; None: it has none yet."""
-        return (self._latest[0] - self._before[0]) / self.frames if self.frames else None
-
-    @property
-    def frames(self) -> int:
-        """How many the day has."""
-        return self._latest[1] - self._before[1]
-
-    def count(self, today: date, alarms: int, frames: int) -> tuple[date, float, int] | None:
-        """Take in the counts of now; returns day, share and frames of the day that is over, if it had any.
+    def share(self, today: date, alarms: int, frames: int) -> float | None:
+        """Share of a day's frames above the threshold; None: it has none yet.
 
         Args:
             today: the day that it is.
-            alarms: frames above the threshold since the start; fewer than before if the start was since.
+            alarms: frames above the threshold since the start.
             frames: frames since the start.
         """
-        over = None
         if today != self._day:
-            if self._day is not None and self.share is not None:
-                over = self._day, self.share, self.frames
             self._day, self._before = today, self._latest
-        if frames < self._latest[1]:  # the counts have begun anew
-            known = self._latest[0] - self._before[0], self.frames
-            self._before = -known[0], -known[1]
         self._latest = alarms, frames
-        return over
+        scored = frames - self._before[1]
+        return (alarms - self._before[0]) / scored if scored > 0 else None

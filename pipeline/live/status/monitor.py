@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -12,10 +11,7 @@ from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.status.figures import CameraFigures, DayShare
 from pipeline.live.watching.watcher import WatchedCamera
 
-logger = logging.getLogger(__name__)
-
 _RATE_S = 10.0  # frames a second are means over so long
-_MUCH_MORE = 3.0  # times the promised share of alarms: the camera sees something else than was learned
 _TELL_S = 30.0  # between two sets of figures for sinks that publish them
 
 
@@ -48,7 +44,6 @@ class Monitor:
         """Called by the watcher now and then: it lives."""
         now = self._looked_s = time.monotonic()
         for camera in self.cameras():
-            self._count(camera)
             judged = 0 if camera.judge is None else camera.judge.counts.frames
             received = camera.capture.received
             since, before, judged_before, *_ = self._rates.setdefault(
@@ -92,27 +87,14 @@ class Monitor:
             },
         }
 
-    def _count(self, camera: WatchedCamera) -> None:
-        """Count the day's alarms; say of a day that is over how it compares with what was promised."""
-        expected = _expected(camera)
-        if camera.judge is None or expected is None:
-            return
-        counts = camera.judge.counts
-        days = self._shares.setdefault(camera.name, DayShare())
-        over = days.count(self._today(), counts.alarms, counts.scored)
-        if over is None:
-            return
-        day, share, frames = over
-        logger.log(
-            logging.WARNING if share > _MUCH_MORE * expected else logging.INFO,
-            "camera %s: on %s, %.2f %% of %d frames were above the threshold; of normal ones, %.2f %% would be",
-            camera.name, day, 100 * share, frames, 100 * expected,
-        )  # fmt: skip
-
     def _of(self, camera: WatchedCamera) -> CameraFigures:
         capture, judge = camera.capture, camera.judge
         *_, camera_fps, processed_fps = self._rates.get(camera.name, (None, None))
-        days = self._shares.get(camera.name)
+        share = expected = None
+        if judge is not None:
+            days = self._shares.setdefault(camera.name, DayShare())
+            share = days.share(self._today(), judge.counts.alarms, judge.counts.scored)
+            expected = 1 - judge.scorer.alarm_percentile / 100
         return CameraFigures(
             camera=camera.name,
             state=camera.state or None,
@@ -122,12 +104,7 @@ class Monitor:
             frames=0 if judge is None else judge.counts.frames,
             skipped=capture.mailbox.dropped,
             reconnects=max(0, capture.connections - 1),
-            alarm_share=None if days is None else days.share,
-            expected_share=_expected(camera),
+            alarm_share=share,
+            expected_share=expected,
             kept_back=dict(camera.limits.kept_back),
         )
-
-
-def _expected(camera: WatchedCamera) -> float | None:
-    """Share of normal frames above the threshold, as calibration has it; None: no model."""
-    return None if camera.judge is None else 1 - camera.judge.scorer.alarm_percentile / 100

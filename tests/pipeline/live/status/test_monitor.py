@@ -46,11 +46,10 @@ def place(monkeypatch):
         judge=SimpleNamespace(counts=counts, scorer=SimpleNamespace(alarm_percentile=99.0)),
         limits=Limits(RuleSettings()),
     )
-    day = [date(2026, 11, 29)]
-    monitor = Monitor(sinks, 30.0, lambda: day[0])  # type: ignore[arg-type]
+    monitor = Monitor(sinks, 30.0, lambda: date(2026, 11, 29))  # type: ignore[arg-type]
     monitor.cameras = lambda: [camera]  # type: ignore[list-item,return-value]
     return SimpleNamespace(
-        clock=clock, sinks=sinks, counts=counts, capture=capture, camera=camera, monitor=monitor, day=day
+        clock=clock, sinks=sinks, counts=counts, capture=capture, camera=camera, monitor=monitor
     )
 
 
@@ -72,7 +71,6 @@ def test_rates_are_means_over_the_latest_seconds_and_unknown_before(place):
 def test_figures_tell_what_is_lost_and_what_calibration_promised(place):
     place.capture.received, place.capture.connections, place.capture.mailbox.dropped = 9, 4, 5
     place.counts.scored, place.counts.alarms = 200, 10
-    place.monitor.look()
     figures = place.monitor.figures()[0]
     assert (figures.skipped, figures.reconnects, figures.age_s) == (5, 3, 0.1)
     assert (figures.alarm_share, figures.expected_share) == (0.05, pytest.approx(0.01))
@@ -122,17 +120,3 @@ def test_sinks_are_told_the_figures_now_and_then(place):
     assert len(place.sinks.told) == 2
     assert place.sinks.told[0]["cameras"]["door"]["state"] == "online"
     assert place.sinks.told[0]["sinks"] == {"home": {"queued": 3, "delivered": 10, "dropped": 1}}
-
-
-@pytest.mark.parametrize(("alarms", "level"), [(20, "INFO"), (40, "WARNING")])
-def test_a_day_that_is_over_is_compared_with_what_was_promised(place, caplog, alarms, level):
-    caplog.set_level("INFO", "pipeline")
-    place.counts.scored, place.counts.alarms = 1000, alarms
-    place.monitor.look()
-    place.day[0] = date(2026, 11, 30)
-    place.monitor.look()
-    place.monitor.look()
-    [record] = caplog.records
-    assert record.levelname == level
-    assert f"on 2026-11-29, {alarms / 10:.2f} % of 1000 frames" in record.getMessage()
-    assert "of normal ones, 1.00 % would be" in record.getMessage()
