@@ -1,7 +1,9 @@
 """The pose estimator against real stills, a real clip and the synthetic street.
 
     python -m benchmarks.estimator [landmarks] [stills] [clip] [street] [--warm-up FRAMES] [--street-seconds S]
+    python -m benchmarks.estimator --speed [--street-seconds S] [--people N ...]
 
+With --speed: frames a second of whole extractions by each estimator, in the same run, and each stage's share.
 Real data come from the folder that GEPC_SAMPLE_DATA names; what needs them is left out where it is unset.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +22,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.helpers.command import option_parser
+from benchmarks.helpers.extraction_speed import PEOPLE, measure_speed
 from benchmarks.helpers.real_data import sample_data
 from pipeline.commands.options import add_pose, add_set, pose_overrides
 from pipeline.settings import load_settings
@@ -214,9 +218,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--warm-up", type=int, help="frames before each annotated one; default: the whole clip"
     )
     parser.add_argument("--street-seconds", type=float, default=8.0)
+    parser.add_argument("--speed", action="store_true", help="measure nothing but speed, of each estimator")
+    parser.add_argument("--people", nargs="+", type=int, default=PEOPLE, help="with --speed: in the street")
     add_pose(parser)
     add_set(parser)
     args = parser.parse_args(arguments)
+    if args.speed:
+        with tempfile.TemporaryDirectory() as scratch:
+            measure_speed(Path(scratch), args.street_seconds, tuple(args.people))
+        return 0
     data = sample_data()
     if data is None:
         print("benchmarks.estimator: GEPC_SAMPLE_DATA is not set, only the street is measured")

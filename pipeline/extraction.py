@@ -270,6 +270,8 @@ class ExtractionRun:
                 write(settled)
                 for frame, people in zip(batch, found, strict=True):
                     writer.add_frame(frame.time_s)
+                    if people.objects is not None:
+                        writer.add_objects(frame.index, people.objects)
                     write(follower.track(frame, people))
                 progress.advance(len(batch), f"{len(ids)} tracks")
                 forecast.advance(len(batch))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
 from pose_extract.files import folder_beside, writing
-from pose_extract.tracks.records import ClipTracks, PoseDetections
+from pose_extract.tracks.records import ClipObjects, ClipTracks, Objects, PoseDetections
 
 FORMAT = "gepc-tracks"
 FORMAT_VERSION = 1
@@ -35,6 +35,14 @@ _MEMBERS: dict[str, type] = {
     "boxes": np.float32,
     "features": np.float16,
 }
+_OBJECTS: dict[str, type] = {
+    "objects_looked": np.int32,
+    "objects_frame": np.int32,
+    "objects_class": np.uint8,
+    "objects_boxes": np.float32,
+    "objects_scores": np.float32,
+}  # there only where they were asked for
+_TYPES = {**_MEMBERS, **_OBJECTS}
 _HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
@@ -89,6 +97,14 @@ class TracksWriter:
         self._append("boxes", people.boxes.astype(np.float32, copy=False))
         if people.features is not None:
             self._append("features", _half(people.features))
+
+    def add_objects(self, frame: int, objects: Objects) -> None:
+        """Append the things that were seen in a frame, none included: that says that somebody looked."""
+        self._append("objects_looked", np.array([frame], np.int32))
+        self._append("objects_frame", np.full(len(objects), frame, np.int32))
+        self._append("objects_class", objects.classes.astype(np.uint8))
+        self._append("objects_boxes", objects.boxes.astype(np.float32, copy=False))
+        self._append("objects_scores", objects.scores.astype(np.float32, copy=False))
 
     def add_part(self, part: ClipTracks, first_frame: int = 0) -> None:
         """Append the frames and people of a part of a clip that begins at ``first_frame``."""
@@ -163,7 +179,7 @@ class TracksWriter:
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
                 _write_member(archive, "header", (len(text),), np.dtype(np.uint8), text)
-                for name, dtype in _MEMBERS.items():
+                for name, dtype in _TYPES.items():
                     shape = self._shapes.get(name, no_rows.get(name))
                     if shape is not None:
                         _write_member(archive, name, shape, np.dtype(dtype), self._files.get(name))
@@ -219,6 +235,7 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
     try:
         width, height = header["frame_size"]
         vectors = members.pop("features", None)
+        members = {name: array for name, array in members.items() if name not in _OBJECTS}
         return ClipTracks(
             clip=str(header["clip"]),
             skeleton=str(header["skeleton"]),
@@ -232,6 +249,22 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
         raise CacheError(
             f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
         ) from error
+
+
+def load_objects(path: Path) -> ClipObjects | None:
+    """The things kept in a tracks file beside the people, None if none were asked for. Raises like `load_tracks`."""
+    _, members = _open(path)
+    if "objects_looked" not in members:
+        return None
+    try:
+        looked, frame, classes, boxes, scores = (members[name] for name in _OBJECTS)
+        if not len(frame) == len(classes) == len(boxes) == len(scores):
+            raise ValueError("the arrays of its objects are of different lengths")
+    except Exception as error:
+        raise CacheError(
+            f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
+        ) from error
+    return ClipObjects(looked, frame, Objects(boxes, scores, classes.astype(np.int64)))
 
 
 def load_header(path: Path) -> dict[str, Any]:
@@ -259,7 +292,7 @@ def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, ND
                 f"{path}: tracks format version {header.get('version')!r}, this program reads version "
                 f"{FORMAT_VERSION}. Extract the clip again"
             )
-        unknown = set(members) - set(_MEMBERS)
+        unknown = set(members) - set(_TYPES)
         if unknown:
             raise ValueError(f"unknown members {sorted(unknown)}")
         return header, members
@@ -288,7 +321,7 @@ def _map_member(path: Path, file: IO[bytes], info: zipfile.ZipInfo, size: int) -
         raise ValueError(f"member {info.filename} has .npy version {version}")
     shape, fortran_order, dtype = npy_format.read_array_header_1_0(file)
     name = info.filename.removesuffix(".npy")
-    expected = np.dtype(np.uint8 if name == "header" else _MEMBERS.get(name, np.float32))
+    expected = np.dtype(np.uint8 if name == "header" else _TYPES.get(name, np.float32))
     if fortran_order or dtype != expected:
         raise ValueError(f"member {info.filename} holds {dtype}, expected {expected} in C order")
     offset = file.tell()

@@ -48,6 +48,62 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Objects:
+    """What a detector finds in a picture.
+
+    Attributes:
+        boxes: (D, 4) float32, x1 y1 x2 y2 in pixels of the picture, inside it.
+        scores: (D,) float32, 0..1.
+        classes: (D,) int, COCO's 80 classes in their usual order; 0 is a person.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, index: Any) -> Objects:
+        """The rows that ``index`` (any NumPy index) picks."""
+        return Objects(self.boxes[index], self.scores[index], self.classes[index])
+
+    def join(self, other: Objects) -> Objects:
+        """Its rows after these."""
+        return Objects(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.classes, other.classes]),
+        )
+
+    @classmethod
+    def empty(cls) -> Objects:
+        """Nothing."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class ClipObjects:
+    """Things, people left out, that a detector saw in a clip's frames.
+
+    Attributes:
+        looked: (L,) int32, frames in which it looked, ascending; it does not look in each.
+        frame: (K,) int32, frame of each thing, one of ``looked``.
+        objects: the K things.
+    """
+
+    looked: NDArray[np.int32]
+    frame: NDArray[np.int32]
+    objects: Objects
+
+    def at(self, frame: int) -> Objects | None:
+        """What was seen in a frame; None where nobody looked."""
+        if not np.isin(frame, self.looked):
+            return None
+        return self.objects.select(slice(*np.searchsorted(self.frame, [frame, frame + 1])))
+
+
+@dataclass(frozen=True)
 class PoseDetections:
     """The people that an estimator finds in one frame.
 
@@ -57,12 +113,14 @@ class PoseDetections:
             was, somebody is here whose joints are not seen.
         scores: (P,) float32, confidence that this is a person, 0..1.
         features: optional (P, V, D) float16 or float32, a feature vector for each joint, of the pose network's own.
+        objects: things other than people, if they were looked for in this frame.
     """
 
     boxes: NDArray[np.float32]
     keypoints: NDArray[np.float32]
     scores: NDArray[np.float32]
     features: NDArray[np.floating] | None = None
+    objects: Objects | None = None
 
     def __post_init__(self) -> None:
         people = len(self.boxes)
@@ -82,6 +140,7 @@ class PoseDetections:
             self.keypoints[index],
             self.scores[index],
             None if self.features is None else self.features[index],
+            self.objects,
         )
 
     def join(self, other: PoseDetections) -> PoseDetections:
@@ -90,6 +149,7 @@ class PoseDetections:
             np.concatenate([self.boxes, other.boxes]),
             np.concatenate([self.keypoints, other.keypoints]),
             np.concatenate([self.scores, other.scores]),
+            objects=self.objects,
         )
 
     @classmethod

@@ -99,6 +99,23 @@ def test_its_quick_form_runs_and_prints_its_figures(name, capfd, monkeypatch, tm
 
 
 @pytest.mark.slow
+def test_the_speed_of_each_estimator_is_measured_in_one_run(capsys):
+    from benchmarks import estimator
+    from pose_extract.errors import WeightsError
+    from pose_extract.estimators.movenet.weights import ensure_weights
+
+    try:
+        ensure_weights()
+    except WeightsError as error:
+        pytest.skip(f"MoveNet's weights cannot be had here: {error}")
+    assert estimator.main(["--speed", "--street-seconds", "0.1", "--people", "1"]) == 0
+    out = capsys.readouterr().out
+    for size in ("640x360", "1280x720"):
+        for kind in ("blazepose", "lightning", "thunder"):
+            assert re.search(rf"^speed_{kind}_{size}_1_fps = [\d.]+", out, re.MULTILINE)
+
+
+@pytest.mark.slow
 def test_tracking_is_measured_on_any_video(tmp_path, capsys):
     from benchmarks import tracking
 

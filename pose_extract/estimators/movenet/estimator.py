@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,17 @@ from pose_extract.estimators.doubles import suppress
 from pose_extract.estimators.following import FollowedRegions
 from pose_extract.estimators.motion import MotionProposals
 from pose_extract.estimators.movenet import bodies
-from pose_extract.estimators.movenet.networks import PERSON, Networks, Objects
+from pose_extract.estimators.movenet.networks import PERSON, THINGS, Networks
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.movenet.weights import CONVERTER, FILES, ensure_weights
 from pose_extract.estimators.vanished import find_vanished, unseen
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_containment, box_iou
-from pose_extract.tracks.records import Frame, PoseDetections
+from pose_extract.tracks.records import Frame, Objects, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "3"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "4"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
@@ -116,7 +116,10 @@ class MoveNetEstimator(PoseEstimator):
         rows, old, regions = self._follow(pyramid, size)
         clock = self._lap("network", clock)
         found = detected()
+        things = None
         if frame % self._detect_every == 0:
+            if self.settings.objects:
+                things = found.select(np.isin(found.classes, list(THINGS)))
             found = found.join(self._detect_vanished(image, frame // self._detect_every))
         people = found.select(found.classes == PERSON)
         clock = self._lap("detector", clock)
@@ -147,6 +150,7 @@ class MoveNetEstimator(PoseEstimator):
         shown = scores >= self.settings.min_score
         self._lap("choice", clock)
         seen = PoseDetections(boxes[keep][shown], bodies.confidences(keypoints[keep][shown]), scores[shown])
+        seen = replace(seen, objects=things)
         return seen.join(unseen(self._vanished, COCO17.num_joints, self.settings.min_score))
 
     def _regions(self, boxes: FloatArray, people: Objects, before: FloatArray) -> FloatArray:
@@ -170,9 +174,8 @@ class MoveNetEstimator(PoseEstimator):
 
     def _start_detector(self, image: NDArray[np.uint8], frame: int) -> Callable[[], Objects]:
         """Start the detector beside what follows, if it is due; what is returned waits for what it finds."""
-        nothing = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
         if frame % self._detect_every:
-            return lambda: nothing
+            return Objects.empty
         side = self.settings.detector_side
         if frame % self._search_every == 0:
             closer = max(self._frame_size) * _SEEN_PIXELS / self.settings.min_height
@@ -181,15 +184,14 @@ class MoveNetEstimator(PoseEstimator):
 
     def _detect_vanished(self, image: NDArray[np.uint8], turn: int) -> Objects:
         """Look for one of those who vanished, in the turned picture of their surroundings, another turn each time."""
-        nothing = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
         if not len(self._vanished):
-            return nothing
+            return Objects.empty()
         box = self._vanished[(turn // 3) % len(self._vanished)]
         middle, reach = (box[:2] + box[2:]) / 2, _SURROUNDINGS * (box[2:] - box[:2]).max()
         low = np.maximum(middle - reach, 0).astype(int)
         high = np.minimum(middle + reach, self._frame_size).astype(int)
         if (high - low).min() < self.settings.min_height / 2:
-            return nothing
+            return Objects.empty()
         part = image[low[1] : high[1], low[0] : high[0]]
         found = self._networks.detect_turned(part, 1 + turn % 3, _SIDE_TURNED, self.settings.detector_score)
         return Objects(found.boxes + np.tile(low, 2).astype(np.float32), found.scores, found.classes)
@@ -235,15 +237,14 @@ class MoveNetEstimator(PoseEstimator):
         boxes = np.concatenate([seen, moving])
         regions = boxes_to_regions(boxes, bodies.CROP_SCALE)
         least = np.where(np.arange(len(boxes)) < len(seen), _NEW_PERSON, _NEW_MOVING).astype(np.float32)
-        # The detector's are tried anew each time: somebody hidden may have come out.
-        looked_at = np.concatenate(
-            [regions[: len(seen)], *self._tried, boxes_to_regions(known, bodies.CROP_SCALE)]
-        )
-        fresh = len(seen) + distinct(regions[len(seen) :], looked_at)
+        # The detector's are tried anew each time, for somebody hidden may have come out, but turned only at first.
+        before = np.concatenate([*self._tried, boxes_to_regions(known, bodies.CROP_SCALE)])
+        fresh = distinct(regions, before)
         self._tried = [*self._tried[1:], regions[fresh]]
-        fresh = np.concatenate([np.arange(len(seen)), fresh])
-        extent = boxes[fresh, 2:] - boxes[fresh, :2]
-        return regions[fresh], extent[:, 0] > 0.7 * extent[:, 1], least[fresh]
+        chosen = np.union1d(np.arange(len(seen)), fresh)
+        extent = boxes[chosen, 2:] - boxes[chosen, :2]
+        lying = (extent[:, 0] > 0.7 * extent[:, 1]) & np.isin(chosen, fresh)
+        return regions[chosen], lying, least[chosen]
 
     def _look(
         self, pyramid: Pyramid, regions: FloatArray, turn: NDArray[np.bool_]

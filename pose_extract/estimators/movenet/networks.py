@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pose_extract.estimators.crops import Pyramid, to_frame
+from pose_extract.tracks.records import Objects
 
 FloatArray = NDArray[np.float32]
 
@@ -23,36 +23,15 @@ SIDES = {"lightning": 192, "thunder": 256}
 
 CLASSES = 80
 PERSON = 0
+THINGS = {
+    1: "bicycle", 2: "car", 3: "motorcycle", 5: "bus", 7: "truck", 16: "dog", 24: "backpack", 28: "suitcase",
+    32: "sports ball", 36: "skateboard",
+}  # fmt: skip
+"""Classes other than people that are kept where they are asked for."""
+
 _STRIDES = (8, 16, 32)
 _BINS = 11  # of a distance's distribution
 _SAME_OBJECT = 0.6  # overlap of two boxes of a class from which the worse one goes
-
-
-@dataclass(frozen=True)
-class Objects:
-    """What the detector finds in a picture.
-
-    Attributes:
-        boxes: (D, 4) float32, x1 y1 x2 y2 in pixels of the picture, inside it.
-        scores: (D,) float32, 0..1, best first.
-        classes: (D,) int, COCO's 80 classes in their usual order; 0 is a person.
-    """
-
-    boxes: FloatArray
-    scores: FloatArray
-    classes: NDArray[np.int64]
-
-    def select(self, index: Any) -> Objects:
-        """The rows that ``index`` (any NumPy index) picks."""
-        return Objects(self.boxes[index], self.scores[index], self.classes[index])
-
-    def join(self, other: Objects) -> Objects:
-        """Its rows after these."""
-        return Objects(
-            np.concatenate([self.boxes, other.boxes]),
-            np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.classes, other.classes]),
-        )
 
 
 class Networks:
@@ -91,7 +70,10 @@ class Networks:
         return np.concatenate(self._map(work, parts))
 
     def detect(self, image: NDArray[np.uint8], side: int, threshold: float) -> Objects:
-        """Run the detector on a picture (H, W, 3) BGR, shrunk or enlarged to a longer side of ``side`` pixels."""
+        """Run the detector on a picture (H, W, 3) BGR, shrunk or enlarged to a longer side of ``side`` pixels.
+
+        What it finds comes best first.
+        """
         height, width = image.shape[:2]
         scale = side / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))

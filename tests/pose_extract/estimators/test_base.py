@@ -1,11 +1,19 @@
 """Estimators by name: ours, those that other packages bring, and the choice of the best one."""
 
+import importlib.metadata
+import re
+import sys
+from types import ModuleType
+
+import numpy as np
 import pytest
 
 from pipeline.settings import load_settings
 from pose_extract.errors import ConfigError, EstimatorError, WeightsError
 from pose_extract.estimators.base import chosen_estimator, create_estimator, estimator_class
 from pose_extract.estimators.movenet import weights
+from pose_extract.tracks.records import Frame
+from tests.helpers import ROOT
 from tests.helpers.scarecrow import install
 
 
@@ -54,3 +62,39 @@ def test_auto_falls_back_and_says_so_in_one_line(monkeypatch, caplog):
 
 def test_any_other_name_stands_for_itself():
     assert chosen_estimator("openmmlab") == "openmmlab"
+
+
+class Body:
+    """As rtmlib's: a detector and a pose network; here they see one person, or nobody in a black picture."""
+
+    def __init__(self, mode, backend, device):
+        self.mode = mode
+
+    def det_model(self, image):
+        return np.array([[10.0, 20, 50, 100]] if image.any() else [])
+
+    def pose_model(self, image, boxes):
+        middle = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+        return np.repeat(middle, 17, axis=1), np.full((len(boxes), 17), 1.2)
+
+
+def test_the_example_of_a_package_that_brings_an_estimator_works(monkeypatch):
+    """CONTRIBUTING's, with a stand-in for rtmlib."""
+    (code,) = re.findall(
+        r"```python\n(# gepc_rtmlib\.py.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    )
+    rtmlib, module = ModuleType("rtmlib"), {}
+    rtmlib.Body = Body
+    monkeypatch.setitem(sys.modules, "rtmlib", rtmlib)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.16")
+    exec(code, module)
+    estimator = module["RtmlibEstimator"]({"mode": "lightweight"})
+    assert estimator.identity == {"name": "rtmlib", "mode": "lightweight", "version": "0.0.16"}
+    grey = Frame(0, 0.0, np.full((120, 160, 3), 90, np.uint8))
+    black = Frame(1, 0.04, np.zeros((120, 160, 3), np.uint8))
+    estimator.start(25.0, (160, 120))
+    somebody, nobody = estimator.estimate([grey, black])
+    assert len(nobody) == 0
+    assert somebody.keypoints.shape == (1, 17, 3)
+    assert somebody.keypoints[0, 3].tolist() == [30, 60, 1]
+    assert somebody.scores.max() <= 1

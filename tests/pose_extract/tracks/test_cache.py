@@ -11,8 +11,8 @@ import pytest
 
 from pose_extract.errors import CacheError, OutputError
 from pose_extract.files import write_atomically
-from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
-from pose_extract.tracks.records import ClipTracks, PoseDetections, cut_frames
+from pose_extract.tracks.cache import TracksWriter, load_header, load_objects, load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks, Objects, PoseDetections, cut_frames
 
 
 def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
@@ -120,6 +120,35 @@ def test_features_of_another_shape_or_precision_are_damage(tmp_path):
                 archive.writestr(name, content)
         with pytest.raises(CacheError, match="features"):
             load_tracks(tmp_path / "b.npz")
+
+
+def things(*classes):
+    """So many things of these of COCO's classes."""
+    boxes = np.arange(4 * len(classes), dtype=np.float32).reshape(-1, 4)
+    return Objects(boxes, np.linspace(0.9, 0.5, len(classes), dtype=np.float32), np.array(classes, np.int64))
+
+
+def test_things_seen_beside_the_people_are_kept_and_where_nobody_looked_is_told_from_where_there_was_nothing(
+    tmp_path,
+):
+    tracks = some_tracks()
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        writer.add_part(tracks)
+        writer.add_objects(0, things(2, 1))
+        writer.add_objects(2, things())
+        writer.add_objects(4, things(16))
+        writer.finish_like(tracks)
+    assert_same(load_tracks(tmp_path / "a.npz"), tracks)
+    found = load_objects(tmp_path / "a.npz")
+    assert found.at(0).classes.tolist() == [2, 1]
+    assert found.at(1) is None
+    assert len(found.at(2)) == 0
+    np.testing.assert_array_equal(found.at(4).boxes, things(16).boxes)
+
+
+def test_tracks_without_things_have_none(tmp_path):
+    save_tracks(tmp_path / "a.npz", some_tracks())
+    assert load_objects(tmp_path / "a.npz") is None
 
 
 @pytest.mark.parametrize(("dimensions", "bytes_a_row"), [(0, 228), (64, 2404)])

@@ -9,7 +9,7 @@ from pose_extract.estimators.movenet.networks import PERSON, Networks
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
-from pose_extract.tracks.records import Frame
+from pose_extract.tracks.records import Frame, Objects
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,21 @@ def test_a_lying_person_gets_the_joints_of_one_who_lies(estimator, street, turns
     found[..., 2], person[:, 2] = 1, 1
     area = 0.53 * np.prod(box[2:] - box[:2])
     assert keypoint_similarity(person[None], found, COCO17.sigmas, [area])[0, 0] > 0.6
+
+
+def test_things_other_than_people_come_along_where_they_are_asked_for(networks, street, monkeypatch):
+    seen = Objects(
+        np.array([[5, 5, 60, 40], [9, 9, 30, 80]], np.float32), np.full(2, 0.6, np.float32), np.array([2, 56])
+    )
+    monkeypatch.setattr(Networks, "detect", lambda *_: seen)
+    wanted = MoveNetEstimator(MoveNetSettings(joints="lightning", objects=True))
+    found = run(wanted, street[0][:3])
+    assert found[0].objects.classes.tolist() == [2]  # a car, and no chair
+    assert found[1].objects is None  # the detector does not look at each frame
+    wanted.close()
+    plain = MoveNetEstimator(MoveNetSettings(joints="lightning"))
+    assert run(plain, street[0][:1])[0].objects is None
+    plain.close()
 
 
 def test_what_shapes_the_output_is_in_the_identity_and_threads_are_not(estimator):
