@@ -36,7 +36,7 @@ def clip_frame(
         unknown = np.full(len(moment.people), np.nan)
         draw_people(image, moment.people.keypoints, moment.people.boxes, None, unknown, skeleton)
     elif privacy == "blur":
-        blur_people(image, [moment.people, *near])
+        blur_people(image, [moment.people, *near], moment.moving)
     return image
 
 
@@ -56,7 +56,7 @@ def event_picture(
     if image is None:
         image = empty_ground(moment.size)
     elif privacy == "blur":
-        blur_people(image, [moment.people, *near])
+        blur_people(image, [moment.people, *near], moment.moving)
     boxes = np.asarray(moment.people.boxes, np.float64)
     anomalies, ids = np.full(len(boxes), np.nan), np.full(len(boxes), -1)
     for person in event.people:

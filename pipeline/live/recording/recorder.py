@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.recording.clip_writer import NEAR_S, ClipWriter
 from pipeline.live.recording.drawing import event_picture
+from pipeline.live.recording.moving import MovingAreas
 from pipeline.live.recording.ring import Moment, Ring
 from pipeline.live.recording.settings import RecordingSettings
 from pose_extract.errors import OutputError
@@ -53,6 +54,7 @@ class RecorderCounts:
 class _Camera:
     ring: Ring
     skeleton: Skeleton
+    moving: MovingAreas | None
     clips: dict[str, ClipWriter] = field(default_factory=dict)  # by event
 
 
@@ -102,12 +104,13 @@ class Recorder:
         """
         if not (self.settings.pictures or self.settings.clips):
             return
-        moment = Moment.of(at, image, people, self.settings.privacy != "skeletons")
         with self._lock:
             own = self._cameras.get(camera)
             if own is None or own.skeleton is not skeleton:
                 ring = Ring(self._reach.total_seconds(), int(self.settings.buffer_mib * 2**20))
-                own = self._cameras[camera] = _Camera(ring, skeleton, own.clips if own else {})
+                moving = MovingAreas() if self.settings.privacy == "blur" else None
+                own = self._cameras[camera] = _Camera(ring, skeleton, moving, own.clips if own else {})
+            moment = Moment.of(at, image, people, self.settings.privacy != "skeletons", own.moving)
             own.ring.add(moment)
             for clip in own.clips.values():
                 clip.add(moment)

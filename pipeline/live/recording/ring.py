@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.live.recording.moving import MovingAreas
 from pose_extract.tracks.records import PoseDetections
 
 _JPEG_QUALITY = 85
@@ -24,20 +25,32 @@ class Moment:
         size: (width, height) in pixels.
         people: who is seen in it.
         jpeg: its picture; None where no pixels are kept.
+        moving: (N, 4) boxes of what moves in it, x1 y1 x2 y2 in pixels; looked for only where people are to be blurred.
     """
 
     at: datetime
     size: tuple[int, int]
     people: PoseDetections
     jpeg: bytes | None
+    moving: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     @classmethod
-    def of(cls, at: datetime, image: NDArray[np.uint8], people: PoseDetections, pixels: bool) -> Moment:
+    def of(
+        cls,
+        at: datetime,
+        image: NDArray[np.uint8],
+        people: PoseDetections,
+        pixels: bool,
+        moving: MovingAreas | None = None,
+    ) -> Moment:
         """A frame (H, W, 3) BGR, compressed; without ``pixels`` only its people."""
         jpeg = None
         if pixels:
             jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
-        return cls(at, (image.shape[1], image.shape[0]), people, jpeg)
+        size = image.shape[1], image.shape[0]
+        return (
+            cls(at, size, people, jpeg) if moving is None else cls(at, size, people, jpeg, moving.of(image))
+        )
 
     @property
     def nbytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,11 @@ from pipeline.live.events.record import LiveEvent
 from pipeline.live.sinks.base import Message, NotDelivered, Refused, Sink
 from pipeline.live.sinks.queue import DiskQueue
 from pipeline.live.sinks.settings import SinkSettings
+from pose_extract.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOOK_S = 1.0  # how often an idle sink looks at figures
 _TIDY_S = 5.0  # how often a queue's log is written into its file
 _DEFECTS = 20  # attempts at a message that makes a sink fail in a way nobody foresaw
@@ -86,6 +89,10 @@ class Dispatcher:
         folder: where the queues are kept; what an earlier run has left there is delivered first.
         cameras: names of all of them.
         make: makes a sink; tests give their own.
+
+    Raises:
+        ConfigError: a name cannot be one, or a setting is not usable.
+        UsageError: a package is not installed.
     """
 
     def __init__(
@@ -97,6 +104,11 @@ class Dispatcher:
     ) -> None:
         self._last: dict[str, LiveEvent] = {}
         self._lock = threading.Lock()
+        for name in sinks:
+            if not _NAME.fullmatch(name):  # it becomes the name of a file
+                raise ConfigError(
+                    f"config: sinks: expected names of letters, digits, dots, dashes and underscores, got {name!r}"
+                )
         made: list[_Worker] = []
         try:
             for name, settings in sinks.items():

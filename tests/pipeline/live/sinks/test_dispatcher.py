@@ -11,7 +11,7 @@ from pipeline.live.sinks.base import Message, NotDelivered, Refused
 from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.sinks.settings import SinkSettings
 from pose_extract.checking import build
-from pose_extract.errors import UsageError
+from pose_extract.errors import ConfigError, UsageError
 from tests.pipeline.live.helpers import MqttBroker, MqttListener, WebServer, event, free_port, state, wait_for
 
 
@@ -248,3 +248,10 @@ def test_many_threads_may_send_at_once(tmp_path):
     assert sorted(e.id for e in lines(tmp_path / "out")) == sorted(
         f"door-{100 * k + n}" for k in range(4) for n in range(50)
     )
+
+
+@pytest.mark.parametrize("name", ["../out", "", "a/b", ".hidden", "x" * 65])
+def test_a_name_that_is_no_file_is_told(tmp_path, name):
+    with pytest.raises(ConfigError, match="sinks: expected names of letters"):
+        Dispatcher({name: sink(jsonl={})}, tmp_path / "queue")
+    assert not list(tmp_path.iterdir())
