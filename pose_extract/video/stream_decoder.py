@@ -152,7 +152,7 @@ class StreamDecoder:
             self._told.put((time_s, (int(shown[2]), int(shown[3]))))
         elif self.codec is None and (stream := _STREAM.search(line)):
             self.codec = stream[1]
-        elif complaint := _LEVEL.search(line):
+        elif "muxer" not in line and (complaint := _LEVEL.search(line)):  # not of what ffmpeg itself writes
             text = complaint[2].strip().rstrip(".").replace(self._source.address, self._source.shown)
             self._complaints.append(re.sub(r"://[^/@\s]*@", "://", text))
 

@@ -90,7 +90,8 @@ def stream_input(source: StreamSource, binary: str) -> ffmpeg.nodes.FilterableSt
     }
     if source.kind == "file":
         return local_file(source.address, re=None, **options)
-    options |= {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": 1_000_000}
+    # Not "nobuffer": it throws away what the stream was recognised by, and with it the first key frame.
+    options |= {"flags": "low_delay", "analyzeduration": 1_000_000}
     if source.kind == "device":
         return ffmpeg.input(source.address, f="v4l2", **options)
     options["protocol_whitelist"] = _PROTOCOLS[source.kind]

@@ -23,7 +23,7 @@ class StreamClock:
 
     def reconnected(self) -> None:
         """A new connection: the stream's clock begins anew, anywhere."""
-        self._stream_s = None
+        self._stream_s, self._ahead_s = None, 0.0
 
     def tick(self, stream_s: float | None, arrived_s: float) -> float:
         """Time of the next picture.
@@ -42,11 +42,8 @@ class StreamClock:
             ahead = self._ahead_s + own - waited
             if own > 0 and abs(ahead) <= _MOST_APART_S:
                 step, self._ahead_s = max(own, _LEAST_STEP_S), ahead
-            else:
+            else:  # and so until both agree again
                 self.jumps += 1
-                self._ahead_s = 0.0
-        else:
-            self._ahead_s = 0.0
         self._stream_s, self._arrived_s = stream_s, arrived_s
         self._time_s += step
         return self._time_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -90,6 +91,7 @@ class Judge:
     Attributes:
         counts: what has been done.
         people: who was seen in the latest frame.
+        took_s: seconds that it took to find them.
 
     Raises:
         ModelError: the model is of whole clips, or needs pictures of joints.
@@ -114,7 +116,7 @@ class Judge:
         self._on_scores, self._counting = on_scores, counting
         self.threshold = scorer.alarm_above()
         self.counts = Counts()
-        self.people = PoseDetections.empty(0)
+        self.people, self.took_s = PoseDetections.empty(0), 0.0
         self._fps = 0.0
         self._connection = -1
         self._size = (0, 0)
@@ -145,7 +147,9 @@ class Judge:
         self._stamps.append((frame.at, frame.arrived_s))
         picture = Frame(self._index, frame.time_s, frame.image)
         self._index += 1
+        began_s = time.monotonic()
         settled, [people] = self._follower.estimate([picture])
+        self.took_s = time.monotonic() - began_s
         yield from self._settle(settled)
         self._waiting.append(frame.time_s)
         self.counts.frames += 1

@@ -27,6 +27,7 @@ from pipeline.live.watching.picture import PictureWatch
 logger = logging.getLogger(__name__)
 
 _PATROL_S = 0.25  # between two looks at the cameras' states
+_FIRST_PICTURE_S = 10.0
 _KICK_AGAIN_S = 15.0  # that a new connection may take to give its first picture
 _DELAYS = 1000  # of the latest events
 
@@ -127,8 +128,9 @@ class Watcher:
         sinks: where events go.
         open_events: those that go on, on disk.
         arrivals: told of every frame.
-        recorder: takes every frame that is judged with the people in it; None: nobody wants them.
-        patrols: called now and then.
+        recorder: takes every frame that is judged, the people in it, and the seconds that it took to find them; None:
+            nobody wants them.
+        patrol: called now and then.
     """
 
     def __init__(
@@ -218,7 +220,10 @@ class Watcher:
         self._looked_s = now
         for camera in self.cameras:
             capture = camera.capture
-            if capture.finished or len(capture.mailbox) or capture.age_s < self.live.lost_after_s:
+            # The first picture may take longer, unless it is known why there is none.
+            first = not capture.received and not capture.trouble
+            patience_s = max(self.live.lost_after_s, _FIRST_PICTURE_S) if first else self.live.lost_after_s
+            if capture.finished or len(capture.mailbox) or capture.age_s < patience_s:
                 continue
             why = capture.trouble or f"no picture for {self.live.lost_after_s:g} s"
             self._change(camera, "lost", why)

@@ -1,0 +1,161 @@
+"""Cameras that freeze, die and come back, over real RTSP."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+
+import psutil
+import pytest
+
+from pipeline.live.backoff import Backoff
+from pipeline.live.capture.capture import StreamCapture
+from pipeline.live.settings import LiveSettings
+from pipeline.live.watching.judge import Judge
+from pipeline.live.watching.open_events import OpenEvents
+from pipeline.live.watching.picture import PictureWatch
+from pipeline.live.watching.watcher import WatchedCamera, Watcher
+from pipeline.scoring import Scorer
+from pipeline.settings import Settings
+from pose_extract.video.streams import live_source
+from tests.helpers import walkers
+from tests.helpers.rtsp import RtspServer
+from tests.helpers.scripted import ScriptedEstimator, scripted_video
+from tests.pipeline.live.helpers import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return walkers.clip("walk", people=2, frames=240, seed=5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, clip):
+    folder = tmp_path_factory.mktemp("served")
+    scripted_video(folder / "door.mp4", 240)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    from anomaly.settings import settings_from_dict
+    from anomaly.training.train import train_model
+
+    clips = [walkers.clip(f"walk{i}", seed=i) for i in range(4)]
+    model = train_model(clips, settings_from_dict(walkers.TINY), seed=0)
+    return Scorer(
+        model,
+        dataclasses.replace(Settings(), scoring=dataclasses.replace(model.settings.scoring, frames="online")),
+    )
+
+
+class Gathered:
+    """A sink that keeps what it is sent, and when."""
+
+    def __init__(self):
+        self.events, self.at_s = [], []
+
+    def send(self, event, context=None):
+        self.events.append(event)
+        self.at_s.append(time.monotonic())
+
+    def close(self, timeout_s):
+        pass
+
+    def states(self, camera):
+        return [e.state for e in self.events if e.kind == "state" and e.camera == camera]
+
+
+class Watching:
+    """Cameras that are watched in a thread."""
+
+    def __init__(self, addresses, scorer, clip, out, live=None):
+        live = live or LiveSettings()
+        arrivals, self.sink = threading.Condition(), Gathered()
+        self.cameras = {}
+        for name, address in addresses.items():
+            backoff = Backoff(live.retry_first_s, live.retry_most_s)
+            capture = StreamCapture(name, [live_source(address)], arrivals, None, backoff)
+            judge = Judge(name, scorer, ScriptedEstimator(clip), live, exact=False)
+            self.cameras[name] = WatchedCamera(name, capture, judge, PictureWatch(live))
+        self.watcher = Watcher(
+            self.cameras.values(), live, self.sink, OpenEvents(out / "open.jsonl"), arrivals
+        )
+        self._thread = threading.Thread(target=self.watcher.run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.watcher.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def state_of(self, name):
+        return self.cameras[name].state
+
+
+def test_a_frozen_camera_is_lost_and_comes_back_and_no_other_one_suffers(folder, scorer, clip, tmp_path):
+    with RtspServer(folder) as bad, RtspServer(folder) as good:
+        addresses = {"bad": bad.url("door"), "good": good.url("door")}
+        with Watching(addresses, scorer, clip, tmp_path) as watching:
+            wait_for(lambda: {watching.state_of(name) for name in addresses} == {"online"}, 20)
+            bad.freeze()
+            began, judged = time.monotonic(), watching.cameras["good"].judge.counts.frames
+            wait_for(lambda: watching.state_of("bad") == "lost", 10)
+            assert watching.cameras["good"].judge.counts.frames - judged > 10 * (time.monotonic() - began)
+            time.sleep(4)
+            bad.thaw()
+            wait_for(lambda: watching.state_of("bad") == "online", 10)
+            seen = watching.cameras["bad"].judge.counts.frames
+            wait_for(lambda: watching.cameras["bad"].judge.counts.frames > seen + 24, 10)
+            assert watching.sink.states("good") == ["online"]
+            assert watching.sink.states("bad") == ["online", "lost", "online"]
+
+
+def test_a_server_that_dies_again_and_again_leaves_nothing_behind(folder, scorer, clip, tmp_path):
+    live = LiveSettings(lost_after_s=1.0, retry_most_s=1.0)
+    me = psutil.Process()
+    server = RtspServer(folder)
+    server.start()
+    before = None
+    with Watching({"door": server.url("door")}, scorer, clip, tmp_path, live) as watching:
+        for _ in range(4):
+            wait_for(lambda: watching.state_of("door") == "online", 15)
+            facts = me.num_fds(), threading.active_count(), len(me.children(recursive=True))
+            before = before or facts
+            assert facts <= before
+            server.kill()
+            wait_for(lambda: watching.state_of("door") == "lost", 10)
+            server.start()
+        wait_for(lambda: watching.state_of("door") == "online", 15)
+    server.kill()
+    assert not me.children(recursive=True)
+    assert watching.sink.states("door") == ["online", "lost"] * 4 + ["online"]
+    assert not any(thread.name.startswith(("capture-", "ffmpeg-")) for thread in threading.enumerate())
+
+
+def test_old_frames_are_dropped_and_delay_does_not_grow(folder, scorer, clip, tmp_path):
+    with (
+        RtspServer(folder) as server,
+        Watching({"door": server.url("door")}, scorer, clip, tmp_path) as watching,
+    ):
+        camera = watching.cameras["door"]
+        camera.judge._estimator._work_s = 0.2  # five frames a second of 24
+        wait_for(lambda: camera.judge.counts.frames > 10, 30)
+        late = []
+        take = camera.judge.take
+
+        def taken(frame):
+            late.append(time.monotonic() - frame.arrived_s)
+            yield from take(frame)
+
+        camera.judge.take = taken
+        wait_for(lambda: len(late) > 40, 30)
+        assert camera.capture.mailbox.dropped > 60
+        assert max(late) < 1.0
+        assert camera.judge.fps < 10
