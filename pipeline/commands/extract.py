@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 from pipeline.defaults import workspace_option
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
 EXAMPLE = """\
@@ -13,15 +17,22 @@ example:
   gepc-pipeline extract videos/
   gepc-pipeline extract 'recordings/*.mp4' --max-side 960 --json
   gepc-pipeline extract videos/ --pose openmmlab:rtmpose-m --device cuda
+  gepc-pipeline extract --live rtsp://192.168.1.20/stream1 --name door --minutes 60
 
-Interrupted or run again, it goes on with the first video that is not done."""
+Interrupted or run again, it goes on with the first video that is not done. --live records the tracks of normal hours
+before a camera, in clips of ten minutes, and keeps no picture."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "source", nargs="+", help="a video, a folder of videos, a folder of numbered images, or a glob"
+        "source", nargs="*", help="a video, a folder of videos, a folder of numbered images, or a glob"
     )
+    parser.add_argument(
+        "--live", metavar="SOURCE", help="a camera instead: rtsp://, http(s)://, or a device (0, /dev/video0)"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long to record it (default: 60)")
+    parser.add_argument("--name", default="camera", help="what its clips are called (default: camera)")
     add_workspace(parser)
     add_config(parser)
     add_pose(parser)
@@ -47,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.devices import check_device
-    from pose_extract.errors import VideoError
+    from pose_extract.errors import UsageError, VideoError
 
     overrides = [*args.set, *pose_overrides(args.pose)]
     for option, key in (
@@ -58,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
         if option is not None:
             overrides.append(f"{key}={option}")
     settings = load_settings(args.config, overrides)
+    if args.live is not None:
+        return _live(args, settings)
+    if not args.source:
+        raise UsageError("expected a video, a folder or a glob, or --live SOURCE")
     sources = find_all_sources(args.source)
     workspace = Workspace(args.workspace, not args.no_wait)
     report = extract_all(sources, workspace, settings, json_too=args.json, quiet=args.quiet)
@@ -76,6 +91,37 @@ def run(args: argparse.Namespace) -> int:
     if report.made or report.reused:
         print(f"next: gepc-pipeline train{_workspace_option(args)}")
     return VideoError.exit_code if report.failed else 0
+
+
+def _live(args: argparse.Namespace, settings: Settings) -> int:
+    """Record a camera's tracks."""
+    from pipeline.live.recording_tracks import LiveExtraction
+    from pipeline.live.settings import is_camera_name
+    from pipeline.progress import format_duration
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import UsageError
+    from pose_extract.video.streams import live_source
+
+    if args.source or args.json or args.fps is not None:
+        raise UsageError("--live records one camera; it goes without videos, --json and --fps")
+    source = live_source(args.live)
+    if source is None:
+        raise UsageError(f"--live {args.live}: expected rtsp://, http(s):// or a device (0, /dev/video0)")
+    if not is_camera_name(args.name):
+        raise UsageError(f"--name: expected letters, digits, dots, dashes and underscores, got {args.name!r}")
+    if not 0 < args.minutes <= 60 * 24 * 366:
+        raise UsageError(f"--minutes: expected a number above 0, got {args.minutes:g}")
+    workspace = Workspace(args.workspace, not args.no_wait)
+    extraction = LiveExtraction(source, args.name, workspace, settings)
+    done = extraction.run(60 * args.minutes, args.quiet)
+    frames = sum(entry.frames for entry in done)
+    print(
+        f"{len(done)} clips of {format_duration(sum(e.seconds for e in done))}: {frames} frames, "
+        f"{sum(e.tracks for e in done)} tracks; {extraction.dropped} frames were dropped for newer ones"
+    )
+    print(f"tracks are in {workspace.tracks}")
+    print(f"next: gepc-pipeline train{_workspace_option(args)}")
+    return 0
 
 
 def _workspace_option(args: argparse.Namespace) -> str:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.commands.options import add_device, add_set, add_workspace
+
+if TYPE_CHECKING:
+    from pipeline.live.settings import WatchSettings
 
 HELP = "watch cameras and say when somebody behaves unusually"
 EXAMPLE = """\
@@ -61,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch; exit code 4 if a recording could not be used."""
-    from dataclasses import replace
+    from functools import partial
 
     if args.schema:
         import json
@@ -72,13 +78,39 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     from pipeline.live.logs import log_as_json
-    from pipeline.live.service import check, watch
-    from pipeline.live.settings import CameraSettings, camera_name, load_watch
+    from pipeline.live.service import Service, check
+    from pipeline.processes import locked
     from pipeline.workspace import Workspace
-    from pose_extract.errors import UsageError, VideoError
+    from pose_extract.errors import VideoError
 
     if args.log == "json":
         log_as_json()
+    read = partial(_settings, args)
+    model = args.model or Workspace(args.workspace).model
+    if args.check:
+        for line in check(read(), model):
+            print(line)
+        return 0
+    with locked(args.out / ".lock", f"another gepc-pipeline watches into {args.out}", wait=False):
+        service = Service(read, model, args.out, args.device)
+        told_to_end = service.run()
+    if told_to_end:
+        # All is closed. Python would go on to take torch apart, which takes it seconds that a service is not given.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    cameras = service.watcher.cameras
+    unused = [camera for camera in cameras if camera.capture.trouble and not camera.capture.received]
+    return VideoError.exit_code if unused else 0
+
+
+def _settings(args: argparse.Namespace) -> WatchSettings:
+    """What the file and the options say."""
+    from dataclasses import replace
+
+    from pipeline.live.settings import CameraSettings, camera_name, load_watch
+    from pose_extract.errors import UsageError
+
     is_config = args.source is not None and args.source.endswith((".yaml", ".yml"))
     settings = load_watch(Path(args.source) if is_config else None, args.camera, args.realtime)
     if args.source is not None and not is_config:
@@ -88,11 +120,4 @@ def run(args: argparse.Namespace) -> int:
         settings = replace(settings, cameras={name: CameraSettings(args.source, realtime=args.realtime)})
     if not settings.cameras:
         raise UsageError("expected a source, --camera NAME=SOURCE, or a watch.yaml with cameras")
-    settings = replace(settings, set=(*settings.set, *args.set))
-    model = args.model or Workspace(args.workspace).model
-    if args.check:
-        for line in check(settings, model):
-            print(line)
-        return 0
-    watcher = watch(settings, model, args.out, args.device)
-    return VideoError.exit_code if any(camera.capture.trouble for camera in watcher.cameras) else 0
+    return replace(settings, set=(*settings.set, *args.set))

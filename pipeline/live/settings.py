@@ -108,6 +108,11 @@ class WatchSettings:
                 )
 
 
+def is_camera_name(text: str) -> bool:
+    """Whether a camera may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def camera_name(source: str) -> str:
     """What a camera is called that has no name: as its file, or "camera"."""
     stem = Path(source).stem if "://" not in source and not source.isdecimal() else ""

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory):
-    """A video, and the file of its people: somebody runs for long."""
+    """A video, and the file of its people: somebody falls."""
     folder = tmp_path_factory.mktemp("street")
     truth = simulate_clip("door", 31, StreetSettings(seconds=12), abnormal=("falling",)).truth
     save_tracks(folder / "door.npz", truth)
@@ -42,6 +42,7 @@ class Process:
         config.write_text(
             f"cameras:\n  door: {{source: '{street / 'door.mp4'}', realtime: true}}\n"
             f"sinks:\n  file: {{jsonl: {{path: '{self.events_file}'}}}}\n"
+            "set: [events.merge_gap_s=60]\n"  # once begun, an event goes on
         )
         command = [
             sys.executable, "-m", "tests.helpers.scripted_watch", street / "door.npz", config, "--model", model,

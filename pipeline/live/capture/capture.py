@@ -200,7 +200,8 @@ class StreamCapture(Capture):
         if decoder.changed:
             logger.info("camera %s: its pictures have another size now", self.camera)
             return True
-        self.trouble = decoder.complaint or "the stream has ended"
+        if not self._stopping.is_set():
+            self.trouble = decoder.complaint or "the stream has ended"
         return False
 
     def _frames(self, decoder: StreamDecoder, source: StreamSource) -> Iterator[LiveFrame]:

@@ -145,7 +145,7 @@ class Watcher:
     ) -> None:
         self.cameras = list(cameras)
         self.live, self.sinks = live, sinks
-        self._open, self._arrivals, self._recorder = open_events, arrivals, recorder
+        self._open, self._arrivals, self.recorder = open_events, arrivals, recorder
         self._patrol_too = patrol
         self._stopping = threading.Event()
         self._turn = 0
@@ -154,6 +154,11 @@ class Watcher:
     def stop(self) -> None:
         """Ask for the end; `run` returns soon."""
         self._stopping.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the end was asked for."""
+        return self._stopping.is_set()
 
     def run(self) -> None:
         """Watch; ends what goes on before it returns."""
@@ -173,6 +178,8 @@ class Watcher:
                     continue
                 self._look_at(*found)
         finally:
+            for camera in self.cameras:
+                camera.capture.stop()
             for camera in self.cameras:
                 self.leave(camera)
 
@@ -208,9 +215,9 @@ class Watcher:
             return
         for told in camera.judge.take(frame):
             self._tell(camera, told, "quiet")
-        if self._recorder is not None:
-            judge, took_s = camera.judge, time.monotonic() - start
-            self._recorder.push(camera.name, frame, judge.people, judge.skeleton, took_s)
+        if self.recorder is not None:
+            judge = camera.judge
+            self.recorder.push(camera.name, frame, judge.people, judge.skeleton, judge.took_s)
         camera.judging_s += time.monotonic() - start
 
     def _patrol(self) -> None:

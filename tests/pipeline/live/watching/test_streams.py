@@ -159,3 +159,28 @@ def test_old_frames_are_dropped_and_delay_does_not_grow(folder, scorer, clip, tm
         assert camera.capture.mailbox.dropped > 60
         assert max(late) < 1.0
         assert camera.judge.fps < 10
+
+
+def test_tracks_of_a_camera_are_recorded_to_learn_from_and_no_picture_is_kept(
+    folder, clip, tmp_path, monkeypatch
+):
+    from pipeline.live import recording_tracks
+    from pipeline.workspace import Workspace
+    from pose_extract.tracks.cache import load_tracks
+
+    monkeypatch.setattr(recording_tracks, "chosen_estimator", lambda name: name)
+    monkeypatch.setattr(recording_tracks, "create_estimator", lambda *_: ScriptedEstimator(clip))
+    workspace = Workspace(tmp_path / "workspace")
+    with RtspServer(folder) as server:
+        source = live_source(server.url("door"))
+        extraction = recording_tracks.LiveExtraction(source, "door", workspace, Settings(), clip_s=4.0)
+        found = extraction.run(14.0, quiet=True)
+    assert [entry.clip for entry in workspace.training_clips()] == sorted(entry.clip for entry in found)
+    assert len(found) >= 2
+    assert all(entry.clip.startswith("door-2") and entry.tracks >= 2 for entry in found)
+    tracks = load_tracks(workspace.tracks_path(found[0].clip))
+    assert 3.5 < tracks.time_s[-1] <= 4.0
+    assert tracks.time_s[0] == 0
+    assert tracks.provenance["source"].startswith("rtsp://127.0.0.1")
+    kept = {path.suffix for path in workspace.root.rglob("*") if path.is_file()}
+    assert kept <= {".npz", ".json", ".lock", ""}

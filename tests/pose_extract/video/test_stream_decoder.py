@@ -1,0 +1,113 @@
+"""Streams that are read while they come."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from pose_extract.video.stream_decoder import StreamDecoder
+from pose_extract.video.streams import StreamSource, live_source
+from tests.helpers.videos import run_ffmpeg
+
+
+@pytest.fixture
+def served():
+    """Serves MJPEG as cameras do: the pictures that a test gives, and then nothing, with the line held open."""
+    servers = []
+
+    def serve(pictures, pause_s=0.02):
+        done = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                for picture in pictures:
+                    data = cv2.imencode(".jpg", picture)[1].tobytes()
+                    self.wfile.write(
+                        b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
+                        % (len(data), data)
+                    )
+                    time.sleep(pause_s)
+                done.wait(20)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append((server, done))
+        return live_source(f"http://user:secret@127.0.0.1:{server.server_address[1]}/video.mjpg")
+
+    yield serve
+    for server, done in servers:
+        done.set()
+        server.shutdown()
+        server.server_close()
+
+
+def grey(level, size=(64, 48)):
+    return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+def test_mjpeg_pictures_come_one_by_one_and_a_hanging_reader_can_be_freed(served):
+    decoder = StreamDecoder(served([grey(10 * i) for i in range(20)]))
+    levels = [decoder.read().image.mean() for _ in range(15)]
+    assert np.diff(levels).min() > 5
+    assert decoder.codec == "mjpeg"
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(iter(decoder.read, None)))
+    thread.start()
+    time.sleep(0.3)
+    decoder.kill()
+    thread.join(5)
+    assert not thread.is_alive()
+    decoder.close()
+    decoder.close()
+
+
+def test_another_size_ends_the_stream_so_that_it_is_begun_anew(tmp_path):
+    for name, size in (("a", "96x64"), ("b", "64x48")):
+        run_ffmpeg(
+            "-f",
+            "lavfi",
+            "-i",
+            f"testsrc2=s={size}:r=25:d=0.4",
+            "-c:v",
+            "mpeg2video",
+            tmp_path / f"{name}.ts",
+        )
+    both = tmp_path / "both.ts"
+    both.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    decoder = StreamDecoder(StreamSource("file", str(both)))
+    shapes = [picture.image.shape for picture in iter(decoder.read, None)]
+    decoder.close()
+    assert set(shapes) == {(64, 96, 3)}
+    assert decoder.changed
+
+
+def test_a_file_is_played_at_its_own_speed_with_its_times(tmp_path):
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=1.5", "-c:v", "mpeg4", tmp_path / "a.mp4")
+    decoder = StreamDecoder(StreamSource("file", str(tmp_path / "a.mp4")), max_side=48)
+    first = decoder.read()
+    began = time.monotonic()
+    rest = list(iter(decoder.read, None))
+    took = time.monotonic() - began
+    decoder.close()
+    assert first.image.shape == (32, 48, 3)
+    np.testing.assert_allclose(np.diff([picture.time_s for picture in (first, *rest)]), 0.1, atol=1e-6)
+    assert took > 0.6
+    assert decoder.fps == pytest.approx(10)
+    assert not decoder.changed
+
+
+def test_a_refused_connection_is_said_without_the_password():
+    decoder = StreamDecoder(live_source("rtsp://me:secret@127.0.0.1:9/x"))
+    assert decoder.read() is None
+    decoder.close()
+    assert "refused" in decoder.complaint
+    assert "secret" not in decoder.complaint
