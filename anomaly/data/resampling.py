@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from anomaly.settings import WindowSettings
 from pose_extract.tracks.records import ClipTracks
 
-_LONGEST_STEP_S = 0.25  # consecutive frames farther apart than this are a hole in a track as well
+LONGEST_STEP_S = 0.25
+"""Consecutive frames farther apart than this are a hole in a track as well."""
 
 
 class GrowingArray:
@@ -77,7 +78,7 @@ def resampled_segments(
     at = time_s * settings.fps  # in grid steps
     later = forward(at)
     frames, at, points = frames[later], at[later], points[later]
-    hole = (np.diff(frames) > 1) | (np.diff(at) > _LONGEST_STEP_S * settings.fps)
+    hole = (np.diff(frames) > 1) | (np.diff(at) > LONGEST_STEP_S * settings.fps)
     breaks = np.flatnonzero(hole & (np.diff(at) > settings.max_missing + 2)) + 1
     for rows in np.split(np.arange(len(at)), breaks):
         where, holes = at[rows], hole[rows[:-1]]

@@ -18,11 +18,14 @@ example:
   gepc-pipeline recalibrate --marks monday.json tuesday.csv --learn
   gepc-pipeline recalibrate --marks marks.json --keep-right 0.9 --dry-run
   gepc-pipeline recalibrate                            (after training again: the marks so far, for the new model)
+  gepc-pipeline recalibrate --from-watch 7 --dry-run   (the scores of the last week that watch has kept)
   gepc-pipeline recalibrate --reset
 
 Marks come from the review page (gepc-pipeline report). Right alarms stay alarms; of the false ones, all that score
 lower than every right one become quiet. The threshold moves no further than that takes. It is kept in the model, and
-the marks in the workspace: new ones are added to them. --learn makes marked false alarms normal training clips."""
+the marks in the workspace: new ones are added to them. --learn makes marked false alarms normal training clips.
+--from-watch takes the days for normal and moves the threshold of online scores to where calibration's false alarm rate
+holds on them; a running watch takes it over within seconds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learn",
         action="store_true",
         help="also add the false alarms to what the next `train` learns as normal",
+    )
+    parser.add_argument(
+        "--from-watch",
+        type=int,
+        metavar="DAYS",
+        help="instead of marks: the scores of so many days, today included, that watch has kept",
+    )
+    parser.add_argument(
+        "--watched",
+        type=Path,
+        default=Path("gepc-watch"),
+        metavar="DIR",
+        help="what watch was given as --out (default: ./gepc-watch)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would change")
     parser.add_argument(
@@ -74,6 +90,10 @@ def run(args: argparse.Namespace) -> int:
 
     workspace = Workspace(args.workspace, not args.no_wait)
     model = args.model or workspace.model
+    if args.from_watch is not None:
+        if args.marks or args.reset or args.learn or args.tracks:
+            raise UsageError("--from-watch goes without --marks, --reset, --learn and --tracks")
+        return _from_watch(args, workspace, model)
     if args.reset:
         if args.marks or args.dry_run:
             raise UsageError("--reset undoes what marks have set; give it without --marks and --dry-run")
@@ -91,6 +111,21 @@ def run(args: argparse.Namespace) -> int:
         made = learn_false_alarms(scorer, workspace, marks, args.tracks)
         print(f"{len(made)} new training clips of false alarms")
         print("next: gepc-pipeline train, then gepc-pipeline recalibrate")
+    return 0
+
+
+def _from_watch(args: argparse.Namespace, workspace: Workspace, model: Path) -> int:
+    """Move the threshold of online scores by what `watch` has seen."""
+    from pipeline.live.recalibrating import propose
+    from pipeline.review.recalibrate import put_threshold
+
+    proposal = propose(model, args.watched, args.from_watch, args.device)
+    print("\n".join(proposal.lines))
+    if args.dry_run:
+        print("nothing was changed (--dry-run)")
+        return 0
+    put_threshold(proposal.marked, workspace, model)
+    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset")
     return 0
 
 

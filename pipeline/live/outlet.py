@@ -20,7 +20,7 @@ from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.status.metrics import Metrics
 from pipeline.live.status.monitor import Monitor
 from pipeline.live.status.server import StatusServer
-from pipeline.live.watching.watcher import Context
+from pipeline.live.watching.camera import Context
 from pose_extract.skeletons import Skeleton
 from pose_extract.tracks.records import PoseDetections
 

@@ -2,151 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from anomaly.bundle.files import CARD
-from pipeline.extraction import find_all_sources
-from pipeline.live.backoff import Backoff
-from pipeline.live.capture.capture import Capture, FileCapture, StreamCapture
+from pipeline.live.cameras import Cameras, model_id, sources_of
 from pipeline.live.outlet import Outlet, outgoing
-from pipeline.live.rules.limits import Limits
-from pipeline.live.rules.zones import Zones
-from pipeline.live.settings import CameraSettings, LiveSettings, WatchSettings
-from pipeline.live.watching.judge import Judge
+from pipeline.live.settings import WatchSettings
+from pipeline.live.watching.camera import WatchedCamera
+from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
 from pipeline.live.watching.open_events import OpenEvents
-from pipeline.live.watching.picture import PictureWatch
-from pipeline.live.watching.watcher import WatchedCamera, Watcher
-from pipeline.scoring import Scorer, load_scorer
-from pipeline.settings import Settings
-from pose_extract.errors import GepcError, ModelError, UsageError
-from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create_estimator
-from pose_extract.video import VideoSettings, VideoSource
-from pose_extract.video.streams import StreamSource, live_source
+from pipeline.live.watching.watcher import Watcher
+from pipeline.scoring import load_scorer
+from pose_extract.errors import GepcError, ModelError
+from pose_extract.video.streams import StreamSource
 
 logger = logging.getLogger(__name__)
 
 
-class Estimators:
-    """Pose estimators for any number of cameras; those of the same settings share their networks."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, PoseEstimator] = {}
-
-    def estimator(self, settings: Settings) -> PoseEstimator:
-        """One of its own for a camera."""
-        settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
-        key = repr((settings.pose, settings.of_estimator()))
-        if key not in self._made:
-            self._made[key] = create_estimator(settings.pose.estimator, *settings.of_estimator())
-        return self._made[key].twin()
-
-    def close(self) -> None:
-        """Give back what they hold."""
-        for estimator in self._made.values():
-            estimator.close()
-        self._made.clear()
-
-
-class Cameras:
-    """Makes what watches a camera.
-
-    Args:
-        settings: of `watch`.
-        model: the model of cameras that name none.
-        out: where scenes are kept.
-        device: where networks run.
-    """
-
-    def __init__(self, settings: WatchSettings, model: Path, out: Path, device: str = "auto") -> None:
-        self._settings, self._model, self._out, self._device = settings, model, out, device
-        self._estimators = Estimators()
-        self._scorers: dict[Path, Scorer] = {}
-        self.arrivals = threading.Condition()
-
-    def make(self, name: str, camera: CameraSettings) -> WatchedCamera:
-        """A camera that has not started yet.
-
-        Raises:
-            UsageError: the source cannot be one.
-            VideoError: there is no such file.
-        """
-        folder = self._model if camera.model is None else Path(camera.model)
-        judge, no_model, identity = None, "", None
-        zones = Zones(camera.rules)
-        sources = sources_of(name, camera)
-        video = VideoSettings()
-        try:
-            scorer = self._scorer(folder)
-            video, identity = scorer.settings.video, model_id(folder)
-            exact = not isinstance(sources[0], StreamSource)
-            estimator = self._estimators.estimator(scorer.settings)
-            counting = zones.counting_rows if zones.matter else None
-            judge = Judge(name, scorer, estimator, self._settings.live, exact, counting=counting)
-        except ModelError as error:
-            no_model = str(error)
-        capture = self._capture(name, sources, video)
-        scene = self._out / "scenes" / f"{name}-{identity}.png"
-        picture = PictureWatch(self._settings.live, None if identity is None else scene)
-        return WatchedCamera(
-            name, capture, judge, picture, Limits(camera.rules), zones, model_id=identity, no_model=no_model
-        )
-
-    def anew(self, settings: WatchSettings) -> Cameras:
-        """The same with other settings; models are read again, estimators stay."""
-        other = Cameras(settings, self._model, self._out, self._device)
-        other._estimators, other.arrivals = self._estimators, self.arrivals
-        return other
-
-    def close(self) -> None:
-        """Give back what the cameras share."""
-        self._estimators.close()
-
-    def _scorer(self, folder: Path) -> Scorer:
-        if folder not in self._scorers:
-            overrides = [*self._settings.set, "scoring.frames=online"]
-            self._scorers[folder] = load_scorer(folder, overrides, self._device)
-        return self._scorers[folder]
-
-    def _capture(
-        self, name: str, sources: list[StreamSource] | list[VideoSource], video: VideoSettings
-    ) -> Capture:
-        live: LiveSettings = self._settings.live
-        if isinstance(sources[0], StreamSource):
-            backoff = Backoff(live.retry_first_s, live.retry_most_s)
-            return StreamCapture(name, sources, self.arrivals, video.max_side, backoff)
-        return FileCapture(name, sources, video, self.arrivals, datetime.now().astimezone())
-
-
-def sources_of(name: str, camera: CameraSettings) -> list[StreamSource] | list[VideoSource]:
-    """What a camera's source names: live streams, or recordings whose every frame is judged.
-
-    Raises:
-        UsageError: the source cannot be one.
-        VideoError: there is no such file.
-    """
-    live = live_source(camera.source)
-    if live is not None:
-        if camera.realtime:
-            raise UsageError(f"camera {name}: {live.shown} is live already; realtime is for files")
-        return [live]
-    found = find_all_sources([camera.source])
-    if not camera.realtime:
-        return found
-    if any(source.kind != "video" for source in found):
-        raise UsageError(f"camera {name}: numbered images have no speed of their own; realtime is for videos")
-    return [StreamSource("file", str(source.path)) for source in found]
-
-
-def model_id(folder: Path) -> str:
-    """What tells a model from others: the hash of its card."""
-    return hashlib.sha256((folder / CARD).read_bytes()).hexdigest()[:16]
+_THRESHOLDS_S = 5.0  # between two looks at models and marks
 
 
 class Service:
@@ -183,9 +63,19 @@ class Service:
             self._cameras.close()
             raise
         open_events = OpenEvents(out / "state" / "open-events.jsonl")
+        self._history = History(out / "history.jsonl")
         self.watcher = Watcher(
-            made, self.settings.live, outlet, open_events, self._cameras.arrivals, outlet, self._patrol
+            made,
+            self.settings.live,
+            outlet,
+            open_events,
+            self._cameras.arrivals,
+            outlet,
+            self._patrol,
+            self._history,
         )
+        self._thresholds_of: object = None
+        self._looked_s = -math.inf
         self._use(outlet)
 
     def run(self) -> bool:
@@ -194,6 +84,7 @@ class Service:
             with self._heeding_signals():
                 self.watcher.run()
         finally:
+            self._cameras.end_days()
             self._ends.close()
             self._cameras.close()
         return self.watcher.stopped
@@ -242,12 +133,44 @@ class Service:
 
     def _patrol(self) -> None:
         self._outlet.patrol()
+        if time.monotonic() - self._looked_s >= _THRESHOLDS_S:
+            self._looked_s = time.monotonic()
+            try:
+                self._look_at_thresholds()
+            except GepcError as error:
+                logger.error("thresholds stay as they were: %s", error)
         if self._reload.is_set():
             self._reload.clear()
             try:
                 self._take_over(self._read())
             except GepcError as error:
                 logger.error("the settings stay as they were: %s", error)
+
+    def _look_at_thresholds(self) -> None:
+        """Take over what `recalibrate` has written into models, and what an operator has marked."""
+        marks = Path(self.settings.live.marks) if self.settings.live.marks else None
+        folders = {
+            self._model if camera.model is None else Path(camera.model)
+            for camera in self.settings.cameras.values()
+        }
+        files = [*(folder / CARD for folder in sorted(folders)), *([marks] if marks is not None else [])]
+        now = [(file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in files]
+        if now == self._thresholds_of:
+            return
+        self._thresholds_of = now  # a file that is wrong is complained of once
+        verdicts = read_verdicts(marks) if marks is not None and marks.is_file() else {}
+        for camera in self.watcher.cameras:
+            if camera.judge is None or camera.model_id is None:
+                continue
+            scorer = self._cameras.scorer(self.settings.cameras[camera.name])
+            choice = marked_threshold(scorer, verdicts, self._history.scores(camera.model_id))
+            threshold = scorer.alarm_above() if choice is None else choice.threshold
+            if threshold != camera.judge.threshold:
+                logger.info(
+                    "camera %s: alarm above score %.4f now, before %.4f%s",
+                    camera.name, threshold, camera.judge.threshold, "" if choice is None else ", by marks",
+                )  # fmt: skip
+                camera.judge.threshold = threshold
 
     def _take_over(self, settings: WatchSettings) -> None:
         """Change what the new settings change; cameras that are as they were go on undisturbed."""

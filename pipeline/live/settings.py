@@ -34,6 +34,8 @@ class LiveSettings:
         cooldown_s: after an event, the next one is told so much later, if it still goes on.
         update_s: news of an event that goes on is told at most so often.
         most_event_s: an event that goes on for so long is ended, and another begun.
+        marks: file of an operator's marks of events (JSON lines or CSV with ``id`` and ``verdict``, right or false);
+            looked at all the time. Empty: there is none.
     """
 
     lost_after_s: float = 5.0
@@ -47,6 +49,7 @@ class LiveSettings:
     cooldown_s: float = 0.0
     update_s: float = 5.0
     most_event_s: float = 3600.0
+    marks: str = ""
 
     def __post_init__(self) -> None:
         expect_between(

@@ -269,6 +269,14 @@ def apply(result: Recalibration, workspace: Workspace, model: Path) -> None:
         write_marked(model, result.marked)
 
 
+def put_threshold(marked: MarkedThreshold | None, workspace: Workspace, model: Path) -> None:
+    """Put a threshold into the model's bundle; raises as `apply` does."""
+    with ExitStack() as alone:
+        if model.resolve() == workspace.model.resolve():
+            alone.enter_context(workspace.writing_model())
+        write_marked(model, marked)
+
+
 def reset(workspace: Workspace, model: Path) -> Path | None:
     """Take the threshold out of the model, and the kept marks out of use; returns where those are now.
 

@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from benchmarks.helpers.scripted import ScriptedEstimator, scripted_video
 from pipeline.live.events.record import LiveEvent
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from tests.helpers.scripted import ScriptedEstimator, scripted_video
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def street():
 @pytest.fixture
 def scripted(monkeypatch, street):
     """Every estimator is one that knows the street's people."""
-    for module in ("pipeline.extraction", "pipeline.live.service"):
+    for module in ("pipeline.extraction", "pipeline.live.cameras"):
         monkeypatch.setattr(f"{module}.chosen_estimator", lambda name: name)
         monkeypatch.setattr(f"{module}.create_estimator", lambda *_: ScriptedEstimator(street))
 

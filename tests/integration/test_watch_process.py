@@ -11,12 +11,12 @@ import time
 
 import pytest
 
+from benchmarks.helpers.scripted import scripted_video
 from pipeline.live.events.record import LiveEvent
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.tracks.cache import save_tracks
 from tests.helpers import ROOT
-from tests.helpers.scripted import scripted_video
 from tests.pipeline.live.helpers import wait_for
 
 pytestmark = pytest.mark.slow

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.helpers.scripted import ScriptedEstimator, scripted_video
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.events.schema import event_schema
 from pipeline.live.rules.settings import DAYS
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.video import VideoReader
-from tests.helpers.scripted import ScriptedEstimator, scripted_video
 from tests.pipeline.live.helpers import MqttBroker, MqttListener, WebServer, free_port, wait_for
 
 SCHEMA = jsonschema.Draft202012Validator(event_schema(), format_checker=jsonschema.FormatChecker())
@@ -35,8 +35,8 @@ def street():
 @pytest.fixture
 def scripted(monkeypatch, street):
     """Every estimator is one that knows the street's people."""
-    monkeypatch.setattr("pipeline.live.service.chosen_estimator", lambda name: name)
-    monkeypatch.setattr("pipeline.live.service.create_estimator", lambda *_: ScriptedEstimator(street))
+    monkeypatch.setattr("pipeline.live.cameras.chosen_estimator", lambda name: name)
+    monkeypatch.setattr("pipeline.live.cameras.create_estimator", lambda *_: ScriptedEstimator(street))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.status.figures import CameraFigures, DayShare
-from pipeline.live.watching.watcher import WatchedCamera
+from pipeline.live.watching.camera import WatchedCamera
 
 _RATE_S = 10.0  # frames a second are means over so long
 _TELL_S = 30.0  # between two sets of figures for sinks that publish them

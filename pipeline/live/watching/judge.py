@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from anomaly.data.resampling import LONGEST_STEP_S
 from anomaly.scoring.scores import ClipScores, Counting
 from pipeline.events.events import Event
 from pipeline.following import PeopleFollower
@@ -92,6 +93,8 @@ class Judge:
         counts: what has been done.
         people: who was seen in the latest frame.
         took_s: seconds that it took to find them.
+        threshold: the score above which a frame raises the alarm.
+        latest: when the latest frame was taken; None before the first.
 
     Raises:
         ModelError: the model is of whole clips, or needs pictures of joints.
@@ -113,10 +116,11 @@ class Judge:
             raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
         self.camera, self.scorer = camera, scorer
         self._estimator, self._live, self._exact = estimator, live, exact
-        self._on_scores, self._counting = on_scores, counting
+        self.on_scores, self._counting = on_scores, counting
         self.threshold = scorer.alarm_above()
         self.counts = Counts()
         self.people, self.took_s = PoseDetections.empty(0), 0.0
+        self.latest: datetime | None = None
         self._fps = 0.0
         self._connection = -1
         self._size = (0, 0)
@@ -143,6 +147,7 @@ class Judge:
         elif not self._exact and frame.time_s >= self._look_s:
             yield from self._look_at_rate(frame)
         assert self._follower is not None
+        self.latest = frame.at
         self._times.append(frame.time_s)
         self._stamps.append((frame.at, frame.arrived_s))
         picture = Frame(self._index, frame.time_s, frame.image)
@@ -196,6 +201,12 @@ class Judge:
         rate = usual_rate(np.array(self._times)[first:])
         if rate is None or self._machine is None or self._machine.is_open:
             return
+        if rate < 1 / LONGEST_STEP_S:
+            logger.warning(
+                "camera %s: only %.1f frames a second can be judged; below %.0f nobody's movement can be told. Watch "
+                "fewer cameras, set video.max_side, or take a faster estimator",
+                self.camera, rate, 1 / LONGEST_STEP_S,
+            )  # fmt: skip
         if not 1 / _RATE_TOLERANCE < rate / self._fps < _RATE_TOLERANCE:
             logger.info("camera %s: %.1f frames a second are judged", self.camera, rate)
             yield from self.finish()
@@ -229,8 +240,8 @@ class Judge:
         alarm = self._alarms.of(frames.score, self.threshold, self._release())
         self.counts.scored += len(frames)
         self.counts.alarms += int((frames.score > self.threshold).sum())
-        if self._on_scores is not None:
-            self._on_scores(begin, part, scores)
+        if self.on_scores is not None:
+            self.on_scores(begin, part, scores)
         if alarm.any():
             self._remember_reasons(scores)
         for step in self._machine.add(begin, part, scores, alarm):

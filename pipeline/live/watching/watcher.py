@@ -7,22 +7,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.live.capture.capture import Capture
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.events.record import EventPerson, LiveEvent
-from pipeline.live.rules.limits import Limits
-from pipeline.live.rules.settings import RuleSettings
-from pipeline.live.rules.zones import Zones
 from pipeline.live.settings import LiveSettings
-from pipeline.live.watching.judge import Judge, Told
+from pipeline.live.watching.camera import Context, WatchedCamera
+from pipeline.live.watching.judge import Told
 from pipeline.live.watching.open_events import OpenEvents
-from pipeline.live.watching.picture import PictureWatch
 
 logger = logging.getLogger(__name__)
 
@@ -42,81 +38,18 @@ class Sinks(Protocol):
         """Deliver what can be delivered in that time."""
 
 
-@dataclass(frozen=True)
-class Context:
-    """What is known of an event beside itself.
+class TakesEvents(Protocol):
+    """Keeps events."""
 
-    Attributes:
-        told: what the judge says of it; None of a state.
-        frame_size: (width, height) of the pictures; None before the first.
-        delay_s: from the frame that it began with to now; None where it did not just begin.
-    """
-
-    told: Told | None = None
-    frame_size: tuple[int, int] | None = None
-    delay_s: float | None = None
+    def add(self, event: LiveEvent) -> None:
+        """Take an event that is over."""
 
 
-@dataclass
-class WatchedCamera:
-    """A camera with everything that watches it.
+class NoHistory:
+    """Keeps nothing."""
 
-    Attributes:
-        name: the camera's.
-        capture: reads it.
-        judge: scores it; None: it has no model.
-        picture: sees whether it sees anything.
-        limits: which of its events are sent.
-        zones: where its people count.
-        model_id: of its model.
-        state: "online", "lost", "blind", "moved" or "no-model"; empty until it is known.
-        open_event: the event that goes on; None: none does.
-        judging_s: seconds of work for its frames.
-        unjudged: frames that nobody was looked for in, since the camera was blind, had moved or has no model.
-        delays_s: from the frame that an event began with to its being told, of the latest events.
-        events: that were told.
-    """
-
-    name: str
-    capture: Capture
-    judge: Judge | None
-    picture: PictureWatch
-    limits: Limits = field(default_factory=lambda: Limits(RuleSettings()))
-    zones: Zones = field(default_factory=lambda: Zones(RuleSettings()))
-    model_id: str | None = None
-    state: str = ""
-    no_model: str = ""
-    open_event: LiveEvent | None = None
-    judging_s: float = 0.0
-    unjudged: int = 0
-    delays_s: list[float] = field(default_factory=list)
-    events: int = 0
-    kicked_s: float = -np.inf
-    connection: int = 0
-    frame_size: tuple[int, int] | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether its source has ended and every frame of it is judged."""
-        return self.capture.finished and not len(self.capture.mailbox)
-
-    def figures(self) -> dict[str, Any]:
-        """What is exported of it."""
-        counts = None if self.judge is None else self.judge.counts
-        return {
-            "state": self.state,
-            "age_s": self.capture.age_s,
-            "received": self.capture.received,
-            "dropped": self.capture.mailbox.dropped,
-            "connections": self.capture.connections,
-            "judged": 0 if counts is None else counts.frames,
-            "scored": 0 if counts is None else counts.scored,
-            "alarms": 0 if counts is None else counts.alarms,
-            "unjudged": self.unjudged,
-            "judging_s": self.judging_s,
-            "events": self.events,
-            "waiting": len(self.capture.mailbox),
-        }
+    def add(self, event: LiveEvent) -> None:
+        """Let the event go."""
 
 
 class Watcher:
@@ -131,6 +64,7 @@ class Watcher:
         recorder: takes every frame that is judged, the people in it, and the seconds that it took to find them; None:
             nobody wants them.
         patrol: called now and then.
+        history: takes every event that is over; None: nobody wants them.
     """
 
     def __init__(
@@ -142,11 +76,13 @@ class Watcher:
         arrivals: threading.Condition,
         recorder: Any = None,
         patrol: Callable[[], None] | None = None,
+        history: TakesEvents | None = None,
     ) -> None:
         self.cameras = list(cameras)
         self.live, self.sinks = live, sinks
         self._open, self._arrivals, self.recorder = open_events, arrivals, recorder
         self._patrol_too = patrol
+        self.history = history or NoHistory()
         self._stopping = threading.Event()
         self._turn = 0
         self._looked_s = -np.inf
@@ -304,6 +240,7 @@ class Watcher:
         self.sinks.send(event, Context(told, camera.frame_size, delay_s))
         if told.type == "end":
             self._open.remove(event)
+            self.history.add(event)
 
     def _end_what_was_left(self) -> None:
         """Events that an earlier run has told and could not end."""

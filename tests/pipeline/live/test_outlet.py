@@ -18,8 +18,8 @@ from pipeline.live.sinks.dispatcher import Dispatcher
 from pipeline.live.sinks.settings import CsvSettings, JsonLinesSettings, SinkSettings
 from pipeline.live.status.metrics import Metrics
 from pipeline.live.status.monitor import Monitor
+from pipeline.live.watching.camera import Context
 from pipeline.live.watching.judge import Told
-from pipeline.live.watching.watcher import Context
 from tests.pipeline.live.helpers import event, state, wait_for
 from tests.pipeline.live.recording.people import COCO, at, nobody, person, picture
 

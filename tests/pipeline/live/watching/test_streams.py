@@ -9,19 +9,20 @@ import time
 import psutil
 import pytest
 
+from benchmarks.helpers.rtsp import RtspServer
+from benchmarks.helpers.scripted import ScriptedEstimator, scripted_video
 from pipeline.live.backoff import Backoff
 from pipeline.live.capture.capture import StreamCapture
 from pipeline.live.settings import LiveSettings
+from pipeline.live.watching.camera import WatchedCamera
 from pipeline.live.watching.judge import Judge
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
-from pipeline.live.watching.watcher import WatchedCamera, Watcher
+from pipeline.live.watching.watcher import Watcher
 from pipeline.scoring import Scorer
 from pipeline.settings import Settings
 from pose_extract.video.streams import live_source
 from tests.helpers import walkers
-from tests.helpers.rtsp import RtspServer
-from tests.helpers.scripted import ScriptedEstimator, scripted_video
 from tests.pipeline.live.helpers import wait_for
 
 pytestmark = pytest.mark.slow

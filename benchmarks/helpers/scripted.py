@@ -26,9 +26,11 @@ class ScriptedEstimator(PoseEstimator):
         self.starts = 0
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
+        """Count it."""
         self.starts += 1
 
     def estimate(self, frames: Sequence[Frame]) -> list[PoseDetections]:
+        """Return the people whose frames' numbers the pictures show."""
         time.sleep(self._work_s * len(frames))
         return [self._people(number_of(frame.image) % self._clip.frame_count) for frame in frames]
 

@@ -19,9 +19,11 @@ class RtspServer:
         self._child: subprocess.Popen[bytes] | None = None
 
     def url(self, name: str) -> str:
+        """Address of a file's endless repetition."""
         return f"rtsp://127.0.0.1:{self.port}/{name}.mp4?play_count=0"
 
     def start(self) -> None:
+        """Begin to serve; returns when it can be connected to."""
         code = (
             "import asyncio, aio_rtsp_toolkit.server as s\n"
             f"asyncio.run(s.serve({str(self.folder)!r}, '127.0.0.1', {self.port}))"
@@ -39,14 +41,17 @@ class RtspServer:
                 time.sleep(0.05)
 
     def freeze(self) -> None:
+        """Let it stop in the middle of what it does, connections open."""
         assert self._child is not None
         self._child.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Let it go on."""
         assert self._child is not None
         self._child.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
+        """End it without a word."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()

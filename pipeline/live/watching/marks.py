@@ -1,0 +1,116 @@
+"""What an operator says of events that `watch` has told, and the threshold that this asks for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from anomaly.scoring.threshold import alarm_threshold
+from pipeline.live.events.record import LiveEvent
+from pipeline.review.marks import FALSE, RIGHT
+from pipeline.review.recalibrate import Choice, choose_threshold
+from pipeline.scoring import Scorer
+from pose_extract.errors import FormatError
+
+logger = logging.getLogger(__name__)
+
+_MOST_BYTES = 64 << 20
+
+
+class History:
+    """Scores of the events that were told, which marks refer to by their ids; a line each, added to for ever.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, event: LiveEvent) -> None:
+        """Note an event that is over."""
+        row = {
+            "id": event.id,
+            "camera": event.camera,
+            "start_time": event.start_time.isoformat(timespec="milliseconds"),
+            "score": event.score,
+            "percentile": event.percentile,
+            "model_id": event.model_id,
+        }
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except OSError as error:
+            logger.warning("%s: event %s cannot be marked later: %s", self._path, event.id, error)
+
+    def scores(self, model_id: str) -> dict[str, float]:
+        """Highest score of each event that a model has scored, by id."""
+        found: dict[str, float] = {}
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                for line in file:
+                    try:
+                        row = json.loads(line)
+                        if row["model_id"] == model_id and row["score"] is not None:
+                            found[row["id"]] = float(row["score"])
+                    except (ValueError, KeyError, TypeError):
+                        continue  # a line that was cut off by a power failure
+        except (OSError, UnicodeDecodeError):
+            pass
+        return found
+
+
+def read_verdicts(path: Path) -> dict[str, str]:
+    """Event id -> "right" or "false", from JSON lines or a CSV with the columns ``id`` and ``verdict``.
+
+    Of an event that is marked twice, the later line counts. Other columns and keys do not matter.
+
+    Raises:
+        FormatError: the file cannot be read, or a line is no mark.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise FormatError(f"{path}: expected marks of at most {_MOST_BYTES >> 20} MiB")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: cannot be read: {error}") from error
+    rows: list[Mapping[str, object]]
+    if path.suffix.lower() == ".csv":
+        rows = list(csv.DictReader(io.StringIO(text)))
+    else:
+        try:
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError as error:
+            raise FormatError(f"{path}: expected a line of JSON for each mark: {error}") from error
+    verdicts = {}
+    for number, row in enumerate(rows, 1):
+        name = row.get("id") if isinstance(row, Mapping) else None
+        verdict = row.get("verdict") if isinstance(row, Mapping) else None
+        if not isinstance(name, str) or not name or verdict not in (RIGHT, FALSE):
+            raise FormatError(f"{path}: mark {number}: expected an id and a verdict of {RIGHT} or {FALSE}")
+        verdicts[name] = str(verdict)
+    return verdicts
+
+
+def marked_threshold(
+    scorer: Scorer, verdicts: Mapping[str, str], scores: Mapping[str, float]
+) -> Choice | None:
+    """The threshold nearest to the model's that keeps right alarms and silences false ones; None without marks.
+
+    Args:
+        scorer: the model.
+        verdicts: of events, by id.
+        scores: theirs.
+    """
+    known = {name: scores[name] for name in verdicts if name in scores}
+    if not known:
+        return None
+    right = [score for name, score in known.items() if verdicts[name] == RIGHT]
+    false = [score for name, score in known.items() if verdicts[name] == FALSE]
+    low, high = (alarm_threshold(scorer.model, scorer.settings.scoring, share) for share in (0.75, 0.25))
+    return choose_threshold(right, false, scorer.alarm_above(), high - low)

@@ -1,0 +1,66 @@
+"""Marks of live events, and the threshold that they ask for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from anomaly.settings import settings_from_dict
+from anomaly.training.train import train_model
+from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
+from pipeline.scoring import Scorer
+from pipeline.settings import Settings
+from pose_extract.errors import FormatError
+from tests.helpers import walkers
+from tests.pipeline.live.helpers import event
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    model = train_model(
+        [walkers.clip(f"walk{i}", seed=i) for i in range(4)], settings_from_dict(walkers.TINY), seed=0
+    )
+    scoring = dataclasses.replace(model.settings.scoring, frames="online")
+    return Scorer(model, dataclasses.replace(Settings(), scoring=scoring))
+
+
+def test_history_knows_the_scores_of_a_models_events(tmp_path):
+    history = History(tmp_path / "kept" / "history.jsonl")
+    for number in range(3):
+        history.add(event(number, "end", score=2.0 + number))
+    history.add(event(7, "end", model_id="another"))
+    with open(tmp_path / "kept" / "history.jsonl", "a") as file:
+        file.write('{"id": "cut o')
+    assert history.scores("abc") == {"door-0": 2.0, "door-1": 3.0, "door-2": 4.0}
+    assert History(tmp_path / "none.jsonl").scores("abc") == {}
+
+
+def test_marks_are_lines_of_json_or_a_table_and_the_later_one_counts(tmp_path):
+    lines = tmp_path / "marks.jsonl"
+    lines.write_text(
+        '{"id": "a", "verdict": "right"}\n\n{"id": "b", "verdict": "false"}\n{"id": "a", "verdict": "false"}\n'
+    )
+    table = tmp_path / "marks.csv"
+    table.write_text("id,verdict,who\na,false,me\nb,false,me\n")
+    assert read_verdicts(lines) == read_verdicts(table) == {"a": "false", "b": "false"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"id": "a"}', '{"id": 3, "verdict": "right"}', "[1]", "not json", '{"id": "a", "verdict": "maybe"}'],
+)
+def test_what_is_no_mark_is_named(tmp_path, text):
+    (tmp_path / "marks.jsonl").write_text(text + "\n")
+    with pytest.raises(FormatError, match=r"marks\.jsonl"):
+        read_verdicts(tmp_path / "marks.jsonl")
+
+
+def test_right_events_stay_alarms_and_false_ones_fall_silent(scorer):
+    usual = scorer.alarm_above()
+    verdicts = {"a": "false", "b": "right", "unknown": "false"}
+    assert marked_threshold(scorer, {"unknown": "false"}, {}) is None
+    choice = marked_threshold(scorer, verdicts, {"a": usual + 1, "b": usual + 2})
+    assert usual + 1 < choice.threshold < usual + 2
+    np.testing.assert_array_equal(choice.kept, [True])
+    np.testing.assert_array_equal(choice.quiet, [True])
+    assert marked_threshold(scorer, {"b": "right"}, {"b": usual + 2}).threshold == usual
