@@ -144,3 +144,105 @@ def test_check_says_what_is_watched_and_hides_passwords(cli, truth_workspace, tm
     result = cli("watch", config, "--model", truth_workspace / "model", "--check")
     assert result.code == 3
     assert "did you mean 'source'" in result.err
+
+
+def test_days_that_watch_has_kept_set_the_threshold(cli, truth_workspace, tmp_path):
+    import shutil
+
+    from anomaly.scoring.threshold import reference_of
+    from pipeline.live.cameras import model_id
+    from pipeline.live.watching.days import DayScores
+    from pipeline.scoring import load_scorer
+
+    model, out = tmp_path / "model", tmp_path / "kept"
+    shutil.copytree(truth_workspace / "model", model)
+    identity = model_id(model)
+    scorer = load_scorer(model, ["scoring.frames=online"])
+    before = scorer.alarm_above()
+    words = ("recalibrate", "--model", model, "--watched", out, "--workspace", tmp_path)
+    assert "holds nothing" in cli(*words, "--from-watch", 3).err
+    reference = reference_of(scorer.model, scorer.settings.scoring)
+    scores = np.random.default_rng(0).choice(reference, 20_000) + 0.5 * (reference[-1] - reference[0])
+    day = DayScores(out / "scores", "door", identity, reference)
+    day.add(scores, before, 0.05, datetime.now().astimezone().date(), 0.0)
+    day.close()
+    dry = cli(*words, "--from-watch", 3, "--dry-run")
+    assert (dry.code, load_scorer(model, ["scoring.frames=online"]).alarm_above()) == (0, before)
+    assert "camera door" in dry.out
+    assert cli(*words, "--from-watch", 3).code == 0
+    after = load_scorer(model, ["scoring.frames=online"])
+    rate = after.settings.calibration.false_alarm_rate
+    assert rate / 2 < (scores > after.alarm_above()).mean() <= rate
+    assert after.threshold_from() == "marks"
+    assert model_id(model) == identity
+    assert load_scorer(model).alarm_above() == load_scorer(truth_workspace / "model").alarm_above()
+    assert cli("recalibrate", "--model", model, "--reset", "--workspace", tmp_path).code == 0
+    assert load_scorer(model, ["scoring.frames=online"]).alarm_above() == before
+
+
+def test_a_new_threshold_and_marks_are_taken_over_without_a_restart(
+    cli, truth_workspace, scripted, video, tmp_path
+):
+    import shutil
+    from functools import partial
+
+    from anomaly.bundle.files import write_marked
+    from anomaly.scoring.marked_threshold import MarkedThreshold
+    from pipeline.live.service import Service
+    from pipeline.live.settings import load_watch
+
+    model = tmp_path / "model"
+    shutil.copytree(truth_workspace / "model", model)
+    config = tmp_path / "watch.yaml"
+    marks = tmp_path / "marks.jsonl"
+    config.write_text(f"cameras: {{door: {{source: '{video}'}}}}\nlive: {{marks: '{marks}'}}\n")
+    service = Service(partial(load_watch, config), model, tmp_path / "out", "cpu")
+    [camera] = service.watcher.cameras
+    usual = camera.judge.threshold
+    service._look_at_thresholds()
+    assert camera.judge.threshold == usual
+    scoring = camera.judge.scorer.settings.scoring
+    write_marked(model, MarkedThreshold.from_score(usual + 1, scoring, {}))
+    service._look_at_thresholds()
+    assert camera.judge.threshold == usual + 1
+    service.run()
+    kept = [json.loads(line) for line in (tmp_path / "out" / "history.jsonl").read_text().splitlines()]
+    assert kept
+    marks.write_text("".join(json.dumps({"id": row["id"], "verdict": "false"}) + "\n" for row in kept))
+    service._look_at_thresholds()
+    assert camera.judge.threshold > max(row["score"] for row in kept)
+    marks.write_text("nonsense\n")
+    service._looked_s = float("-inf")
+    service._patrol()
+    assert camera.judge.threshold > usual + 1
+    assert list((tmp_path / "out" / "scores").glob("*_door_*.json"))
+
+
+def test_settings_are_read_again_and_only_what_changes_is_begun_anew(
+    cli, truth_workspace, scripted, video, tmp_path
+):
+    from functools import partial
+
+    from pipeline.live.service import Service
+    from pipeline.live.settings import load_watch
+
+    config = tmp_path / "watch.yaml"
+    config.write_text(f"cameras:\n  door: {{source: '{video}'}}\n  yard: {{source: '{video}'}}\n")
+    service = Service(partial(load_watch, config), truth_workspace / "model", tmp_path / "out", "cpu")
+    door, yard = service.watcher.cameras
+    config.write_text(
+        f"cameras:\n  door: {{source: '{video}'}}\n  yard: {{source: '{video}', rules: {{most_a_day: 1}}}}\n"
+        f"  gate: {{source: '{video}'}}\nsinks: {{table: {{csv: {{folder: '{tmp_path}'}}}}}}\n"
+    )
+    service.reload()
+    service._patrol()
+    names = [camera.name for camera in service.watcher.cameras]
+    assert names == ["door", "yard", "gate"]
+    assert service.watcher.cameras[0] is door
+    assert service.watcher.cameras[1] is not yard
+    config.write_text("cameras: {door: {sources: x}}\n")
+    service.reload()
+    service._patrol()
+    assert [camera.name for camera in service.watcher.cameras] == names
+    service.watcher.stop()
+    service.run()

@@ -123,7 +123,8 @@ class Watcher:
         """Watch a camera no more: what goes on there is over."""
         camera.capture.stop()
         self._finish(camera, "shutdown")
-        camera.capture.join(2.0)
+        if camera.capture.ident is not None:
+            camera.capture.join(2.0)
 
     def _next(self) -> tuple[WatchedCamera, LiveFrame] | None:
         """The frame of the camera whose turn it is, who has been served coming last; None: there is no frame."""
