@@ -11,6 +11,7 @@ from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint
 FloatArray = NDArray[np.float32]
 
 _SAME_PLACE = 0.1  # of the root of a box's area
+_SAME_LYING = 0.6  # share of one box within the other
 
 
 def suppress(
@@ -20,6 +21,7 @@ def suppress(
     alike: float = 0.55,
     contained: float = 0.85,
     shared: float = 1.0,
+    lying: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.intp]:
     """Choose from doubles, best score first.
 
@@ -32,6 +34,9 @@ def suppress(
             it is much smaller.
         shared: share of the joints at the same places from which the worse one is a double, whatever the others do:
             half of a skeleton that has slid onto somebody else.
+        lying: (R,) who was seen in a turned crop. A person who lies is easily seen twice, with the head at either end,
+            and then no two joints are alike: of two of whom one lies and one box is for the most part within the other,
+            the better one stays.
 
     Returns:
         indices of the people that stay, best first.
@@ -52,11 +57,14 @@ def suppress(
         _joints_shared(keypoints[..., :2], mirrored[..., :2], area),
     )
     inside = box_containment(boxes, boxes)
+    down = np.zeros(len(order), bool) if lying is None else lying
+    one_lies = (down[:, None] | down) & (np.maximum(inside, inside.T) > _SAME_LYING)
     keep: list[int] = []
     for i in order:
         double = any(
             max(similar[i, j], similar[j, i]) > alike
             or same[i, j] > shared
+            or one_lies[i, j]
             or overlap[i, j] > 0.65
             or (inside[i, j] > contained and area[i] < 0.35 * area[j])
             for j in keep

@@ -25,12 +25,12 @@ from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.movenet.weights import CONVERTER, FILES, ensure_weights
 from pose_extract.estimators.vanished import find_vanished, unseen
 from pose_extract.skeletons import COCO17
-from pose_extract.skeletons.similarity import box_containment, box_iou
+from pose_extract.skeletons.similarity import box_iou
 from pose_extract.tracks.records import Frame, Objects, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "4"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "5"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
@@ -47,7 +47,7 @@ _MOST_PIXELS = 1280  # longer side of the detector's input in a close search
 _SURROUNDINGS = 0.9  # of the longer side of a vanished person's box, on each side of its middle
 _SIDE_TURNED = 320  # longer side of the detector's input in a turned picture
 _BACKGROUND = 0.4  # so that whoever lies still is told from the ground for 55 s
-_SAME_LYING = 0.5  # share of a box within another from which they are one person's, if one of them lies
+_MOST_MOVING, _MOST_TURNED = 3, 2  # looks a frame at what moves, and at what may lie
 _RETRY_S = 0.5
 _SAME_BOX = 0.6  # overlap of a box by joints with one by the detector from which they are the same person's
 
@@ -127,7 +127,6 @@ class MoveNetEstimator(PoseEstimator):
         clock = self._lap("choice", clock)
         new, turned = self._look(pyramid, candidates, lying)
         fits = (bodies.quality(new) > least) & bodies.plausible(new) & (bodies.inside(new, size) > _INSIDE)
-        fits &= ~_same_lying(bodies.boxes_of(new, size), turned, bodies.boxes_of(old, size), regions[:, 3])
         new, turned = new[fits], turned[fits]
         clock = self._lap("network", clock)
 
@@ -135,9 +134,10 @@ class MoveNetEstimator(PoseEstimator):
         boxes, quality = bodies.boxes_of(keypoints, size), bodies.quality(keypoints)
         known = np.concatenate([rows, np.full(len(new), -1)])
         standing = quality + np.where(known >= 0, _KNOWN_BONUS, 0)
-        keep = suppress(keypoints, boxes, standing, shared=_SHARED)
+        before = np.concatenate([regions[:, 3], turned])
+        keep = suppress(keypoints, boxes, standing, shared=_SHARED, lying=before != 0)
         keep = np.sort(keep[: self.settings.max_people])
-        angles = bodies.angles_of(keypoints[keep], np.concatenate([regions[:, 3], turned])[keep])
+        angles = bodies.angles_of(keypoints[keep], before[keep])
         before = np.concatenate([regions, np.zeros((len(new), 4), np.float32)])[keep]
         following = self._regions(boxes[keep], people, before)
         following[:, 3] = angles
@@ -234,16 +234,20 @@ class MoveNetEstimator(PoseEstimator):
         seen = people.boxes[(overlap < 0.5) & (tall >= 0.8 * self.settings.min_height)]
 
         moving = self._motion.boxes(self._eraser(old))
+        moving = moving[np.argsort(-(moving[:, 2:] - moving[:, :2]).prod(1), kind="stable")]
         boxes = np.concatenate([seen, moving])
         regions = boxes_to_regions(boxes, bodies.CROP_SCALE)
         least = np.where(np.arange(len(boxes)) < len(seen), _NEW_PERSON, _NEW_MOVING).astype(np.float32)
         # The detector's are tried anew each time, for somebody hidden may have come out, but turned only at first.
         before = np.concatenate([*self._tried, boxes_to_regions(known, bodies.CROP_SCALE)])
         fresh = distinct(regions, before)
+        # Much may move at once, of a shadow or the light; what there is no time for is seen to next time.
+        fresh = fresh[: np.searchsorted(fresh, len(seen)) + _MOST_MOVING]
         self._tried = [*self._tried[1:], regions[fresh]]
         chosen = np.union1d(np.arange(len(seen)), fresh)
         extent = boxes[chosen, 2:] - boxes[chosen, :2]
         lying = (extent[:, 0] > 0.7 * extent[:, 1]) & np.isin(chosen, fresh)
+        lying &= np.cumsum(lying) <= _MOST_TURNED
         return regions[chosen], lying, least[chosen]
 
     def _look(
@@ -267,14 +271,3 @@ class MoveNetEstimator(PoseEstimator):
         now = time.perf_counter()
         self.timings[stage] += now - since
         return now
-
-
-def _same_lying(
-    new: FloatArray, new_angles: FloatArray, old: FloatArray, old_angles: FloatArray
-) -> NDArray[np.bool_]:
-    """Whether each new box (N, 4) lies within one of (M, 4), and one of the two was seen in a turned crop: (N,).
-
-    A person who lies is easily seen twice, with the head at either end, and then no two joints are alike.
-    """
-    within = box_containment(new, old) > _SAME_LYING
-    return (within & ((new_angles != 0)[:, None] | (old_angles != 0))).any(1)

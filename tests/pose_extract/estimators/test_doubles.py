@@ -35,3 +35,13 @@ def test_a_skeleton_half_of_which_lies_on_somebody_elses_is_a_double_where_that_
     astray[:23] += np.array([45, 15, 0], np.float32)  # only the legs are where the other's are
     assert sorted(kept(stick_figure(), astray)) == [0, 1]
     assert kept(stick_figure(), astray, shared=0.2) == [0]
+
+
+def test_somebody_who_lies_is_not_two_with_the_head_at_either_end():
+    figure = stick_figure()
+    other = figure.copy()
+    other[:, :2] = 2 * np.array([100.0, 100.0]) - other[:, :2]  # upside down
+    other[:, 0] += 8
+    assert sorted(kept(figure, other)) == [0, 1]
+    assert kept(figure, other, lying=np.array([True, False])) == [0]
+    assert sorted(kept(figure, stick_figure(x=160), lying=np.array([True, True]))) == [0, 1]

@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.synthetic.clips import render_clip, simulate_clip
-from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.errors import ConfigError, WeightsError
-from pose_extract.estimators.base import create_estimator
+from pose_extract.errors import WeightsError
 from pose_extract.estimators.blazepose import bodies
 from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
 from pose_extract.estimators.blazepose.networks import refine, regions_from_points, sample_maps
@@ -12,9 +9,9 @@ from pose_extract.estimators.blazepose.proposals import tiles
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.crops import to_frame
 from pose_extract.skeletons import BLAZEPOSE33, COCO17
-from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
+from pose_extract.skeletons.similarity import box_iou
 from pose_extract.skeletons.skeleton import convert_joints
-from pose_extract.tracks.records import Frame
+from tests.helpers.estimators import in_sight, run
 from tests.helpers.stick_figure import stick_figure
 
 
@@ -28,39 +25,6 @@ def estimator():
     made.close()
 
 
-@pytest.fixture(scope="module")
-def street():
-    """A clip of people who walk by, its first frames and its true tracks."""
-    clip = simulate_clip("street", 11, StreetSettings(seconds=1))
-    images = [image for image, _ in zip(render_clip(clip), range(8), strict=False)]
-    return images, clip.truth
-
-
-def in_sight(truth, frame):
-    """Boxes and keypoints of the people in a frame whom nothing hides."""
-    rows = np.flatnonzero(truth.frame == frame)
-    rows = rows[(truth.keypoints[rows, :, 2] >= 1).mean(1) > 0.9]
-    return truth.boxes[rows], truth.keypoints[rows]
-
-
-def run(estimator, images, fps=24.0):
-    estimator.start(fps, (images[0].shape[1], images[0].shape[0]))
-    frames = [Frame(i, i / fps, image) for i, image in enumerate(images)]
-    return [estimator.estimate([frame])[0] for frame in frames]
-
-
-def test_people_in_the_street_are_found_with_their_joints(estimator, street):
-    images, truth = street
-    found = run(estimator, images[:4])[-1]
-    boxes, keypoints = in_sight(truth, 3)
-    assert len(boxes) >= 2
-    overlap = box_iou(boxes, found.boxes)
-    assert (overlap.max(1) > 0.5).all()
-    for person, match in zip(keypoints, found.keypoints[overlap.argmax(1)], strict=True):
-        side = np.ptp(person[:, 1])
-        assert (np.linalg.norm(person[:, :2] - match[:, :2], axis=1) < 0.1 * side).mean() > 0.8
-
-
 def test_all_33_landmarks_can_be_had_and_coco_is_among_them(estimator, street):
     full = BlazePoseEstimator(BlazePoseSettings(search_interval_s=60, skeleton="blazepose33"))
     assert full.skeleton == "blazepose33"
@@ -69,47 +33,6 @@ def test_all_33_landmarks_can_be_had_and_coco_is_among_them(estimator, street):
         np.testing.assert_array_equal(convert_joints(b.keypoints, BLAZEPOSE33, COCO17), a.keypoints)
         assert full.estimate_in_boxes(street[0][0], b.boxes).shape == b.keypoints.shape
     full.close()
-
-
-def test_scores_and_confidences_are_shares(estimator, street):
-    found = run(estimator, street[0][:1])[0]
-    for values in (found.scores, found.keypoints[..., 2]):
-        assert values.min() >= 0
-        assert values.max() <= 1
-
-
-@pytest.mark.slow
-def test_the_same_frames_give_the_same_bytes_whatever_the_threads(estimator, street):
-    images = street[0][:5]
-    other = BlazePoseEstimator(BlazePoseSettings(search_interval_s=60, threads=1))
-    for a, b in zip(run(estimator, images), run(other, images), strict=True):
-        assert a.keypoints.tobytes() == b.keypoints.tobytes()
-        assert a.boxes.tobytes() == b.boxes.tobytes()
-
-
-@pytest.mark.slow
-def test_a_new_video_knows_nothing_of_the_last_one(estimator, street):
-    images = street[0]
-    fresh = run(estimator, images[4:6])
-    run(estimator, images[:3])
-    again = run(estimator, images[4:6])
-    assert [a.keypoints.tobytes() for a in fresh] == [a.keypoints.tobytes() for a in again]
-
-
-@pytest.mark.slow
-def test_people_who_stand_still_are_not_lost(estimator, street):
-    found = run(estimator, [street[0][0]] * 30)
-    boxes, _ = in_sight(street[1], 0)
-    assert (box_iou(boxes, found[-1].boxes).max(1) > 0.5).all()
-
-
-@pytest.mark.parametrize("size", [(32, 32), (90, 400), (1, 1)])
-def test_a_frame_without_people_gives_nobody(estimator, size):
-    width, height = size
-    grey = np.full((height, width, 3), 90, np.uint8)
-    for found in run(estimator, [grey, grey]):
-        assert len(found) == 0
-        assert found.keypoints.shape == (0, 17, 3)
 
 
 @pytest.mark.slow
@@ -121,51 +44,6 @@ def test_a_frame_of_four_thousand_pixels_works(estimator, street):
     boxes, _ = in_sight(street[1], 0)
     scale = np.tile([3840 / street[0][0].shape[1], 2160 / street[0][0].shape[0]], 2)
     assert (box_iou(boxes * scale, found.boxes).max(1, initial=0) > 0.5).mean() >= 0.5
-
-
-@pytest.mark.parametrize("turns", [1, 3])
-def test_a_lying_person_gets_the_joints_of_one_who_lies(estimator, street, turns):
-    boxes, keypoints = in_sight(street[1], 0)
-    best = np.argmax((boxes[:, 2:] - boxes[:, :2]).prod(1))
-    image = np.ascontiguousarray(np.rot90(street[0][0], turns))
-    height, width = street[0][0].shape[:2]
-
-    def turn(points):
-        x, y = points[..., 0], points[..., 1]
-        return np.stack([y, width - x] if turns == 1 else [height - y, x], axis=-1)
-
-    person = keypoints[best].copy()
-    person[:, :2] = turn(person[:, :2])
-    corners = turn(boxes[best].reshape(2, 2))
-    box = np.concatenate([corners.min(0), corners.max(0)])
-    found = estimator.estimate_in_boxes(image, box[None])
-    found[..., 2], person[:, 2] = 1, 1
-    area = 0.53 * np.prod(box[2:] - box[:2])
-    assert keypoint_similarity(person[None], found, COCO17.sigmas, [area])[0, 0] > 0.6
-
-
-def test_threads_are_no_part_of_the_identity_and_settings_are(estimator):
-    assert "threads" not in estimator.identity
-    assert estimator.identity["min_height"] == "36"
-    assert len(estimator.identity["weights.landmarks"]) == 64
-
-
-def test_time_is_accounted_for(estimator, street):
-    before = dict(estimator.timings)
-    run(estimator, street[0][:1])
-    assert estimator.timings["network"] > before["network"]
-    assert estimator.timings["proposals"] > before["proposals"]
-
-
-@pytest.mark.parametrize("wrong", [{"min_height": 0}, {"min_score": 1.5}, {"threads": -1}])
-def test_settings_out_of_range_are_named(wrong):
-    with pytest.raises(ConfigError, match=f"blazepose.{next(iter(wrong))}: expected"):
-        BlazePoseSettings(**wrong)
-
-
-def test_an_unknown_estimator_is_answered_with_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown estimator 'blaze'; known: "):
-        create_estimator("blaze")
 
 
 def test_bodies_that_cannot_be_are_told_from_those_that_can():

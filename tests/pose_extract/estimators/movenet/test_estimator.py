@@ -2,14 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_extract.errors import ConfigError
 from pose_extract.estimators.movenet import bodies
 from pose_extract.estimators.movenet.estimator import MoveNetEstimator
 from pose_extract.estimators.movenet.networks import PERSON, Networks
 from pose_extract.estimators.movenet.settings import MoveNetSettings
-from pose_extract.skeletons import COCO17
-from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
-from pose_extract.tracks.records import Frame, Objects
+from pose_extract.skeletons.similarity import box_iou
+from pose_extract.tracks.records import Objects
+from tests.helpers.estimators import in_sight, run
 
 
 @pytest.fixture(scope="module")
@@ -17,69 +16,6 @@ def estimator(networks):
     made = MoveNetEstimator()
     yield made
     made.close()
-
-
-def in_sight(truth, frame):
-    """Boxes and keypoints of the people in a frame whom nothing hides."""
-    rows = np.flatnonzero(truth.frame == frame)
-    rows = rows[(truth.keypoints[rows, :, 2] >= 1).mean(1) > 0.9]
-    return truth.boxes[rows], truth.keypoints[rows]
-
-
-def run(estimator, images, fps=24.0):
-    estimator.start(fps, (images[0].shape[1], images[0].shape[0]))
-    return [estimator.estimate([Frame(i, i / fps, image)])[0] for i, image in enumerate(images)]
-
-
-@pytest.mark.parametrize("variant", ["lightning", "thunder"])
-def test_people_in_the_street_are_found_with_their_joints(networks, street, variant):
-    estimator = MoveNetEstimator(MoveNetSettings(joints=variant))
-    images, truth = street
-    found = run(estimator, images[:4])[-1]
-    estimator.close()
-    boxes, keypoints = in_sight(truth, 3)
-    assert len(boxes) >= 2
-    overlap = box_iou(boxes, found.boxes)
-    assert (overlap.max(1) > 0.5).all()
-    for person, match in zip(keypoints, found.keypoints[overlap.argmax(1)], strict=True):
-        side = np.ptp(person[:, 1])
-        assert (np.linalg.norm(person[:, :2] - match[:, :2], axis=1) < 0.1 * side).mean() > 0.8
-
-
-def test_scores_and_confidences_are_shares(estimator, street):
-    found = run(estimator, street[0][:1])[0]
-    for values in (found.scores, found.keypoints[..., 2]):
-        assert values.min() >= 0
-        assert values.max() <= 1
-
-
-def test_the_same_frames_give_the_same_bytes_whatever_the_threads(estimator, street):
-    other = MoveNetEstimator(MoveNetSettings(threads=1))
-    for a, b in zip(run(estimator, street[0][:6]), run(other, street[0][:6]), strict=True):
-        assert a.keypoints.tobytes() == b.keypoints.tobytes()
-        assert a.boxes.tobytes() == b.boxes.tobytes()
-    other.close()
-
-
-def test_a_new_video_knows_nothing_of_the_last_one(estimator, street):
-    fresh = run(estimator, street[0][4:6])
-    run(estimator, street[0][:3])
-    again = run(estimator, street[0][4:6])
-    assert [a.keypoints.tobytes() for a in fresh] == [a.keypoints.tobytes() for a in again]
-
-
-def test_people_who_stand_still_are_not_lost(estimator, street):
-    found = run(estimator, [street[0][0]] * 30)
-    boxes, _ = in_sight(street[1], 0)
-    assert (box_iou(boxes, found[-1].boxes).max(1) > 0.5).all()
-
-
-@pytest.mark.parametrize("size", [(32, 32), (90, 400), (1, 1), (1300, 40)])
-def test_a_frame_without_people_gives_nobody(estimator, size):
-    grey = np.full((size[1], size[0], 3), 90, np.uint8)
-    for found in run(estimator, [grey, grey]):
-        assert len(found) == 0
-        assert found.keypoints.shape == (0, 17, 3)
 
 
 def test_small_people_in_a_large_frame_are_found(estimator, street):
@@ -106,27 +42,6 @@ def test_the_detector_sees_in_a_turned_picture_whom_it_sees_in_the_upright_one(n
     np.testing.assert_allclose(lying.boxes[lying.classes == PERSON], expected, atol=0.01)
 
 
-@pytest.mark.parametrize("turns", [1, 3])
-def test_a_lying_person_gets_the_joints_of_one_who_lies(estimator, street, turns):
-    boxes, keypoints = in_sight(street[1], 0)
-    best = np.argmax((boxes[:, 2:] - boxes[:, :2]).prod(1))
-    image = np.ascontiguousarray(np.rot90(street[0][0], turns))
-    height, width = street[0][0].shape[:2]
-
-    def turn(points):
-        x, y = points[..., 0], points[..., 1]
-        return np.stack([y, width - x] if turns == 1 else [height - y, x], axis=-1)
-
-    person = keypoints[best].copy()
-    person[:, :2] = turn(person[:, :2])
-    corners = turn(boxes[best].reshape(2, 2))
-    box = np.concatenate([corners.min(0), corners.max(0)])
-    found = estimator.estimate_in_boxes(image, box[None])
-    found[..., 2], person[:, 2] = 1, 1
-    area = 0.53 * np.prod(box[2:] - box[:2])
-    assert keypoint_similarity(person[None], found, COCO17.sigmas, [area])[0, 0] > 0.6
-
-
 def test_things_other_than_people_come_along_where_they_are_asked_for(networks, street, monkeypatch):
     seen = Objects(
         np.array([[5, 5, 60, 40], [9, 9, 30, 80]], np.float32), np.full(2, 0.6, np.float32), np.array([2, 56])
@@ -140,28 +55,6 @@ def test_things_other_than_people_come_along_where_they_are_asked_for(networks, 
     plain = MoveNetEstimator(MoveNetSettings(joints="lightning"))
     assert run(plain, street[0][:1])[0].objects is None
     plain.close()
-
-
-def test_what_shapes_the_output_is_in_the_identity_and_threads_are_not(estimator):
-    assert "threads" not in estimator.identity
-    assert estimator.identity["min_height"] == "36"
-    assert len(estimator.identity["weights.nanodet.bin"]) == 64
-    assert estimator.identity["converter"] == "1"
-
-
-def test_time_is_accounted_for(estimator, street):
-    before = dict(estimator.timings)
-    run(estimator, street[0][:2])
-    assert all(estimator.timings[stage] > before[stage] for stage in before)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"min_height": 0}, {"min_score": 1.5}, {"threads": -1}, {"joints": "storm"}, {"detector_side": 8}],
-)
-def test_settings_out_of_range_are_named(wrong):
-    with pytest.raises(ConfigError, match=f"movenet.{next(iter(wrong))}: expected"):
-        MoveNetSettings(**wrong)
 
 
 def standing(x=100.0, y=100.0, height=80.0):
