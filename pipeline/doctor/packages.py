@@ -25,6 +25,7 @@ _MODULES = {
     "imageio-ffmpeg": "imageio_ffmpeg",
     "mmcv-lite": "mmcv",  # as does mmcv, with compiled operators
     "opencv-python": "cv2",
+    "paho-mqtt": "paho.mqtt.client",
     "pillow": "PIL.Image",
     "pyyaml": "yaml",
     "safetensors": "safetensors.torch",
