@@ -12,9 +12,9 @@ class MoveNetSettings:
     """How carefully to look for people, and at what cost.
 
     Attributes:
-        joints: MoveNet's variant: "lightning", or "thunder" (three and a half times the cost, joints that are more exact
-            but, on the synthetic street, more often left for right). One of them for everybody: a change of network
-            looks like a movement.
+        joints: MoveNet's variant: "lightning", or "thunder" (three and a half times the cost; joints more exact
+            but, on the synthetic street, more often left for right). One for everybody: a change of network looks like
+            a movement.
         min_height: smallest person looked for, pixels of the frame.
         min_score: people with a lower score are dropped, 0..1.
         max_people: at most so many people a frame, the best ones.
