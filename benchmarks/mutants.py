@@ -5,9 +5,9 @@
     python -m benchmarks.mutants --all --sample 60               # all of them, 60 changes of each, drawn by --seed
 
 A change that no test sees (a survivor) is listed with file, line and what was changed. `GUARDED` says where a silent
-change would hurt somebody, and which quick tests are nearest. Results are kept in build/mutants until a function or
-its tests change. mutmut changes the bodies of plain functions and methods, not of decorated ones, nor constants of a
-module.
+change would hurt somebody, and which quick tests are nearest. Results are kept in build/mutants: what was seen is tried
+again only when its function changes, or with --anew. mutmut changes the bodies of functions and methods, not of
+properties, nor constants of a module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # Module -> the quick tests that are nearest to it.
 GUARDED: dict[str, tuple[str, ...]] = {
     "anomaly/data/resampling.py": ("anomaly/data/test_windows.py", "anomaly/data/test_resampling.py"),
-    "anomaly/data/windows.py": ("anomaly/data/test_windows.py", "anomaly/data/test_patch_windows.py"),
+    "anomaly/data/windows.py": (
+        "anomaly/data/test_windows.py",
+        "anomaly/data/test_patch_windows.py",
+        "anomaly/data/test_whole_clips.py",
+    ),
     "anomaly/normality/movement.py": ("anomaly/normality/test_movement.py",),
     "anomaly/normality/prediction.py": ("anomaly/normality/test_prediction.py",),
     "anomaly/scoring/alarm_budget.py": ("anomaly/scoring/test_alarm_budget.py",),
@@ -40,7 +44,7 @@ GUARDED: dict[str, tuple[str, ...]] = {
     "anomaly/scoring/scores.py": ("anomaly/scoring/test_scores.py",),
     "anomaly/scoring/smoothing.py": ("anomaly/scoring/test_smoothing.py",),
     "anomaly/scoring/threshold.py": ("anomaly/scoring/test_threshold.py",),
-    "pipeline/events/events.py": ("pipeline/events/test_events.py",),
+    "pipeline/events/events.py": ("pipeline/events/test_events.py", "pipeline/review/test_thresholds.py"),
     "pipeline/review/marks.py": ("pipeline/review/test_marks.py",),
     "pipeline/review/recalibrate.py": ("pipeline/review/test_recalibrate.py",),
     "pipeline/review/thresholds.py": ("pipeline/review/test_thresholds.py",),
@@ -82,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--anew", action="store_true", help="try those again, too, that were seen before")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.modules if name not in GUARDED]
     if unknown:
@@ -92,16 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table, failed = [], False
     for module in modules:
         work = _workplace(module)
-        names = _mutants(work, module)
+        known = _mutants(work, module)
+        names = list(known)
         if options.sample and options.sample < len(names):
             names = sorted(random.Random(f"{options.seed} {module}").sample(names, options.sample))
+        wanted = [name for name in names if options.anew or known[name] not in _SEEN]
         log = work / "mutmut.log"
-        with log.open("w") as out:
-            command = ["mutmut", "run", "--max-children", str(options.jobs), *names]
-            code = subprocess.run(
-                _python(command), cwd=work, stdout=out, stderr=out, env=_environment(), check=False
-            )
-        if code.returncode:
+        if wanted and not _run(["mutmut", "run", "--max-children", str(options.jobs), *wanted], work, log):
             print(f"{module}: mutmut failed, see {log.relative_to(ROOT)}", flush=True)
             failed = True
             continue
@@ -110,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seen = sum(counts[kind] for kind in _SEEN)
         table.append(f"{module:45} {seen:4} of {len(names):4} seen, {100 * seen / max(len(names), 1):5.1f} %")
         print(table[-1], flush=True)
-        for name in names:
-            if verdicts[name] not in _SEEN:
-                print(_described(work, module, name, verdicts[name]), flush=True)
+        missed = [name for name in names if verdicts[name] not in _SEEN]
+        for name, diff in _diffs(work, module, missed).items():
+            print(_described(module, name, verdicts[name], diff), flush=True)
     print("\n".join(["== mutants that the quick tests see", *table]))
     return 1 if failed else 0
 
@@ -142,6 +144,10 @@ def _workplace(module: str) -> Path:
     config = (ROOT / "pyproject.toml").read_text() + _CONFIG.format(module=module, tests=json.dumps(tests))
     if not (work / "pyproject.toml").is_file() or (work / "pyproject.toml").read_text() != config:
         (work / "pyproject.toml").write_text(config)
+    # Which tests run a function is found out anew when they have changed.
+    stats = work / "mutants" / "mutmut-stats.json"
+    if stats.is_file() and any((ROOT / test).stat().st_mtime > stats.stat().st_mtime for test in tests):
+        stats.unlink()
     # mutmut copies sources once; what has changed since is copied anew.
     for copy in (work / "mutants").rglob("*.py") if (work / "mutants").is_dir() else ():
         source = ROOT / copy.relative_to(work / "mutants")
@@ -164,18 +170,33 @@ def _environment() -> dict[str, str]:
 _NAMES = """
 import sys
 from pathlib import Path
+from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.file_mutation import mutate_file_contents
+from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import get_mutant_name
 path = Path(sys.argv[1])
-for name in mutate_file_contents(str(path), path.read_text(), None, None).mutant_names:
-    print(get_mutant_name(path, name))
+made, known = mutate_file_contents(str(path), path.read_text(), None, None), SourceFileMutationData(path=path)
+known.load()
+for mutant in made.mutant_names:
+    name, function = get_mutant_name(path, mutant), mutant.partition("__mutmut_")[0]
+    same = known.hash_by_function_name.get(function) == made.hash_by_function_name.get(function)
+    print(name, status_by_exit_code[known.exit_code_by_key.get(name) if same else None], sep="\\t")
 """
 
 
-def _mutants(work: Path, module: str) -> list[str]:
-    """Names of all changes of a module, in mutmut's order."""
+def _mutants(work: Path, module: str) -> dict[str, str]:
+    """Names of all changes of a module, in mutmut's order, and what is known of each."""
     command = [sys.executable, "-c", _NAMES, module]
-    return subprocess.run(command, cwd=work, capture_output=True, text=True, check=True).stdout.split()
+    shown = subprocess.run(command, cwd=work, capture_output=True, text=True, check=True).stdout
+    return dict(line.split("\t") for line in shown.splitlines())
+
+
+def _run(command: list[str], work: Path, log: Path) -> bool:
+    with log.open("w") as out:
+        done = subprocess.run(
+            _python(command), cwd=work, stdout=out, stderr=out, env=_environment(), check=False
+        )
+    return done.returncode == 0
 
 
 def _verdicts(work: Path, module: str) -> dict[str, str]:
@@ -186,20 +207,29 @@ def _verdicts(work: Path, module: str) -> dict[str, str]:
     return {name: status_by_exit_code[code] for name, code in codes.items()}
 
 
-def _described(work: Path, module: str, name: str, verdict: str) -> str:
+_DIFFS = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+module, *names = sys.argv[1:]
+print(json.dumps({name: get_diff_for_mutant(name, path=module) for name in names}))
+"""
+
+
+def _diffs(work: Path, module: str, names: list[str]) -> dict[str, str]:
+    """Each mutant's change as a unified diff of its function."""
+    command = [sys.executable, "-c", _DIFFS, module, *names]
+    shown = subprocess.run(command, cwd=work, capture_output=True, text=True, check=True).stdout
+    found: dict[str, str] = json.loads(shown)
+    return found
+
+
+def _described(module: str, name: str, verdict: str, diff: str) -> str:
     """File, line and change of a mutant, as text."""
-    shown = subprocess.run(
-        _python(["mutmut", "show", name]),
-        cwd=work,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=_environment(),
-    ).stdout.splitlines()
+    shown = diff.splitlines()
     old = [line[1:] for line in shown if re.match(r"-(?!--)", line)]
     new = [line[1:].strip() for line in shown if re.match(r"\+(?!\+\+)", line)]
     within = int(next((m[1] for m in (re.match(r"@@ -(\d+)", line) for line in shown) if m), 1))
-    context = next((i for i, line in enumerate(shown[3:]) if line.startswith(("-", "+"))), 0)
+    context = next((i for i, text in enumerate(shown[3:]) if text.startswith(("-", "+"))), 0)
     body = (ROOT / module).read_text().splitlines()
     function = name.rpartition("__mutmut_")[0].rpartition("ǁ" if "ǁ" in name else ".")[2].removeprefix("x_")
     begins = [

@@ -178,6 +178,60 @@ def test_joints_never_seen_and_people_without_joints_leave_no_nan(scale):
     assert np.isfinite(windows.x).all()
 
 
+@pytest.mark.parametrize(("confidence", "kept"), [(0.6, 1), (0.51, 1), (0.49, 0)])
+def test_of_a_piece_shorter_than_a_window_the_frames_that_it_has_count_for_its_certainty(confidence, kept):
+    clip = line(7)
+    clip.keypoints[..., 2] = confidence
+    settings = WindowSettings(skeleton="coco17", features="xy", shortest=4, min_certainty=0.5)
+    assert len(make_windows(clip, settings, 1)) == kept
+    whole = line(T)
+    whole.keypoints[..., 2] = confidence
+    assert len(make_windows(whole, settings, 1)) == kept
+
+
+def test_a_window_is_certain_by_the_mean_over_its_frames_and_joints():
+    clip = line(20)
+    clip.keypoints[..., 2] = np.where(clip.frame < 10, 1.0, 0.0001)[:, None]
+    settings = WindowSettings(skeleton="coco17", features="xy", min_certainty=0.5)
+    assert make_windows(clip, settings, 1).first.tolist() == [0, 1, 2, 3, 4]  # six of twelve frames, at least
+
+
+@pytest.mark.parametrize("scale", ["none", "largest", "body", "stature"])
+def test_windows_give_their_joints_back_in_pixels(scale):
+    clip = walkers.clip(people=2, frames=30)
+    clip.keypoints[clip.frame == 5, 3] = 0
+    clip.keypoints[:, 9, 2] = 0
+    windows = make_windows(clip, WindowSettings(skeleton="coco17", scale=scale), 1)
+    index = np.array([2, len(windows) - 1, 0])
+    found = windows.pixels(index)
+    assert found.shape == (3, T, 17, 3)
+    for points, i in zip(found, index, strict=True):
+        rows = (clip.track == windows.track[i]) & (clip.frame >= windows.first[i])
+        expected = clip.keypoints[rows][:T].copy()
+        expected[(expected[..., 2] == 0)] = 0
+        seen = np.ones((T, 17), bool)
+        seen[:, 9] = False
+        gone = windows.first[i] <= 5 < windows.first[i] + T
+        if gone:  # interpolated coordinates, confidence 0
+            seen[5 - windows.first[i], 3] = False
+        np.testing.assert_allclose(points[seen], expected[seen], atol=1e-3)
+        assert (points[~seen][:, 2] == 0).all()
+
+
+def test_some_of_the_windows_have_what_those_have():
+    clips = [walkers.clip("a", people=2, frames=20), walkers.clip("b", seed=1, people=1, frames=20)]
+    one = Windows.concatenate(make_windows(c, WindowSettings(), 3, camera=c.clip) for c in clips)
+    index = np.array([5, 0, len(one) - 1])
+    some = one.pick(index)
+    assert len(some) == 3
+    np.testing.assert_array_equal(some.x, one.x[index])
+    for name in ("start", "track", "first", "partner", "view", "start_s", "end_s", "camera", "size"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(one, name)[index])
+    assert set(some.camera) == {"a", "b"}
+    assert some.views == one.views
+    np.testing.assert_array_equal(some.pixels(np.arange(3)), one.pixels(index))
+
+
 def test_a_joint_below_the_confidence_floor_counts_as_missing():
     clip = line(T)
     keypoints = clip.keypoints.copy()

@@ -134,6 +134,22 @@ def test_swing_is_each_joint_s_deviation_from_its_mean_and_its_speed_about_the_t
     assert np.isnan(speed[[wrist, ankle]]).all()
 
 
+def test_a_joint_seen_in_two_frames_in_a_row_has_a_speed_and_joints_seen_once_in_a_half_tell_of_growth():
+    points = figure(100)
+    wrist = joint("left_wrist")
+    points[0, :, wrist, 2] = 0
+    points[0, 4:6, wrist, 2] = 1
+    points[0, 5, wrist, 0] += 7
+    found = features(points)
+    stature = np.exp(found.size[0, 0]) * 360
+    np.testing.assert_allclose(found.swing[0, 36 + wrist], 7 / stature, rtol=0.1)
+    once = figure(100)
+    once[0, :, :, 2] = 0
+    once[0, [1, 9], :, 2] = 1
+    once[0, 9, :, :2] = (once[0, 9, :, :2] - (200, 150)) * 1.1 + (200, 150)
+    np.testing.assert_allclose(features(once).motion[0, 4], np.log(1.1) / 7 * FPS, rtol=1e-3)
+
+
 def test_windows_do_not_mix_and_each_has_its_own_picture():
     points = np.concatenate([figure(100), figure(50, (30, 40))])
     sizes = np.array([[640, 360], [320, 200]], np.float32)

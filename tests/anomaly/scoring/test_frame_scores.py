@@ -73,6 +73,19 @@ def test_online_nobody_gets_the_score_of_who_is_before_in_the_list():
     assert set(rows[clip.track == 1][11:]) == {1.0}
 
 
+@pytest.mark.parametrize("mode", FRAME_MODES)
+def test_a_part_of_a_clip_that_begins_late_and_people_whose_ids_are_above_all_windows(mode):
+    clip = walkers.clip(people=3, frames=60, time_s=100 + np.arange(60) / 24)
+    made = windows([2405, 2440, 2402], track=[1, 1, 2])
+    rows = row_scores(made, np.array([1.0, 2.0, 3.0]), clip, mode, stride=5)
+    expected = np.full((3, 60), np.nan)
+    for who, first, score in ((0, 5, 1.0), (0, 40, 2.0), (1, 2, 3.0)):
+        begin, end = (first, first + 12) if mode == "backtracked" else (first + 11, first + 16)
+        expected[who, begin:end] = score
+    for who in range(3):
+        np.testing.assert_array_equal(rows[clip.track == who + 1], expected[who])
+
+
 @pytest.mark.parametrize(("fps", "of_video"), [(24, 24), (24, 25), (24, 30), (24, 60), (24, 12)])
 def test_backtracked_a_frame_has_the_mean_of_the_windows_that_cover_the_nearest_grid_frame(fps, of_video):
     frames = 150

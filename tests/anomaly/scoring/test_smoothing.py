@@ -46,3 +46,20 @@ def test_causal_smoothing_uses_nothing_from_later_frames():
         smooth(values, time_s, 0.5, True)[:50], smooth(later, time_s, 0.5, True)[:50]
     )
     assert abs(smooth(values, time_s, 0.5)[45] - smooth(later, time_s, 0.5)[45]) > 1
+
+
+def test_two_frames_are_smoothed_and_nothing_reaches_farther_than_four_sigmas():
+    w = np.exp(-0.5)
+    np.testing.assert_allclose(
+        smooth(np.array([0.0, 1.0]), np.array([0.0, 0.5]), 0.5), [w / (1 + w), 1 / (1 + w)]
+    )
+    near = smooth(np.array([0.0, 1.0]), np.array([0.0, 0.4]), 0.1)  # exactly four
+    assert near[0] == pytest.approx(np.exp(-8) / (1 + np.exp(-8)))
+    assert smooth(np.array([0.0, 1.0]), np.array([0.0, 0.41]), 0.1)[0] == 0
+    assert smooth(np.array([1, 2]), np.array([0.0, 0.1]), 0.0).dtype == np.float64
+
+
+def test_nothing_is_smoothed_across_a_hole_in_the_clip_s_time():
+    time_s = np.concatenate([np.arange(20) / 10, 30 + np.arange(20) / 10])
+    values = np.repeat([0.0, 1.0], 20)
+    np.testing.assert_array_equal(smooth(values, time_s, 20.0), values)

@@ -91,6 +91,35 @@ def test_the_worst_person_of_the_alarm_frames_comes_first():
     assert np.isnan(event.boxes[1]).all()  # not there yet at the peak
 
 
+def test_an_event_of_several_runs_has_everybody_s_highest_score_and_counts_all_alarm_frames_for_culprits():
+    score = [2, 2, 0, 3, 2, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    people = [(1, 0, [2.0, 2, 0, 1, 1, 0, *[1.0] * 10]), (2, 3, [3.0, 2, 0, *[2.0] * 10]), (4, 0, [1.5] * 16)]
+    tracks, scores = clip(score, people)
+    worst = np.array([1, 1, 0, 2, 4, 0, *[2] * 10], np.int32)
+    frames = FrameScores(**{**vars(scores.frames), "track_id": worst})
+    scores = SimpleNamespace(**{**vars(scores), "frames": frames})
+    settings = EventSettings(merge_gap_s=0.15, min_s=0)
+    for found in (find_events(tracks, scores, settings), in_parts(tracks, scores, [3, 2, 4, 9], settings)):
+        [event] = found
+        assert (event.start_frame, event.end_frame, event.peak_frame, event.score) == (0, 16, 3, 3.0)
+        assert event.people == (2, 1, 4)
+        np.testing.assert_allclose(event.people_percentile, [30, 20, 15])
+        assert event.culprits == (2, 1)  # 1 in two of 14 alarm frames; 4 in one only
+        np.testing.assert_allclose(event.boxes[0], [3, 2, 13, 22])
+
+
+def test_an_event_of_exactly_the_shortest_length_and_a_gap_of_exactly_the_longest_count():
+    assert len(find_events(*clip([2, 2, 2, 0]), EventSettings(merge_gap_s=0, min_s=0.3))) == 1
+    assert len(find_events(*clip([2, 2, 2, 0]), EventSettings(merge_gap_s=0, min_s=0.31))) == 0
+    assert len(find_events(*clip([2, 0, 0, 2, 0]), EventSettings(merge_gap_s=0.2, min_s=0))) == 1
+    assert len(find_events(*clip([2, 0, 0, 2, 0]), EventSettings(merge_gap_s=0.19, min_s=0))) == 2
+
+
+def test_of_equal_peaks_the_first_counts_also_over_runs():
+    [event] = find_events(*clip([2, 3, 0, 3, 2]), EventSettings(merge_gap_s=1, min_s=0))
+    assert event.peak_frame == 1
+
+
 def test_only_so_many_people_are_named():
     people = [(track, 0, [float(track)] * 4) for track in range(1, 9)]
     [event] = find_events(*clip([2, 2, 2, 2], people), EventSettings(most_people=3))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_extract.errors import ConfigError
-from pose_extract.tracks.cleaning import clean_tracks
+from pose_extract.tracks.cleaning import _running_median, _smooth, clean_tracks
 from pose_extract.tracks.feature_rows import FeatureRows
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.tracks.settings import CleaningSettings
@@ -353,3 +353,92 @@ def test_somebody_whose_joints_are_not_seen_for_long_stays_here_without_joints()
     assert not clean.keypoints[mine, :, 2].any()
     before = np.flatnonzero((truth.track == 1) & (truth.frame < 30))
     np.testing.assert_allclose(clean.keypoints[before, :, :2], truth.keypoints[before, :, :2], atol=2)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 5])
+def test_the_running_median_is_that_of_the_values_around_without_those_that_are_missing(radius: int) -> None:
+    rng = np.random.default_rng(radius)
+    values = rng.normal(size=(23, 3, 2)).astype(np.float32)
+    values[rng.random((23, 3)) < 0.4] = np.nan
+    values[3:16, 2] = np.nan
+    found = _running_median(values, radius)
+    for entry in range(23):
+        for joint in range(3):
+            near = values[max(0, entry - radius) : entry + radius + 1, joint]
+            near = near[np.isfinite(near[:, 0])]
+            expected = np.median(near, axis=0) if len(near) else [np.nan] * 2
+            np.testing.assert_allclose(found[entry, joint], expected, rtol=1e-6)
+
+
+def test_smoothing_is_a_weighted_straight_line_through_the_values_around() -> None:
+    rng, options = np.random.default_rng(0), CleaningSettings(smooth_s=0.08)
+    dense, weight = rng.normal(size=(15, 2, 2)), rng.uniform(0.1, 1, (15, 2))
+    weight[rng.random((15, 2)) < 0.3] = 0
+    radius = options.smoothing_frames(FPS)
+    assert radius == 5
+    found = _smooth(dense, weight, options, FPS)
+    for entry in range(15):
+        for joint in range(2):
+            near = np.arange(max(0, entry - radius), min(15, entry + radius + 1))
+            w = weight[near, joint] * np.exp(-0.5 * ((near - entry) / (0.08 * FPS)) ** 2)
+            near, w = near[w > 0], w[w > 0]
+            if len(near) < 2:
+                continue
+            for axis in range(2):
+                line = np.polyfit(near - entry, dense[near, joint, axis], 1, w=np.sqrt(w))
+                assert found[entry, joint, axis] == pytest.approx(line[1], abs=1e-9)
+    alone = np.zeros((15, 1))
+    alone[7] = 0.5
+    assert _smooth(dense[:, :1], alone, options, FPS)[5, 0] == pytest.approx(dense[7, 0])
+
+
+def test_joints_that_nobody_is_sure_of_are_smoothed_too_and_weigh_little_beside_others() -> None:
+    truth = true_tracks([Walker((300, 300), (0, 0), 100)], 2.0, FPS)
+    keypoints = truth.keypoints.copy()
+    shake = 10.0 * (-1.0) ** np.arange(len(truth))
+    keypoints[:, 9, 0] += shake
+    keypoints[:, 9, 2] = 0.0  # never found, but said to be there
+    keypoints[20:23, 10, 0] += 40
+    keypoints[20:23, 10, 2] = 0.05
+    clean = clean_tracks(
+        replace(truth, keypoints=keypoints), CleaningSettings(max_gap_s=0, outlier_distance=0)
+    )
+    assert np.abs(clean.keypoints[5:-5, 9, 0] - truth.keypoints[5:-5, 9, 0]).max() < 4
+    assert (clean.keypoints[:, 9, 2] == 0).all()
+    assert np.abs(clean.keypoints[[19, 23], 10, 0] - truth.keypoints[[19, 23], 10, 0]).max() < 2
+
+
+@pytest.mark.parametrize(("missing", "filled"), [(4, True), (5, False)])
+def test_a_joint_is_filled_over_as_many_frames_as_a_gap_may_have_and_not_beyond_the_ends(
+    missing: int, filled: bool
+) -> None:
+    truth = walk()
+    keypoints = truth.keypoints.copy()
+    first = truth.track == 1
+    gone = first & (truth.frame >= 20) & (truth.frame < 20 + missing)
+    ends = first & ((truth.frame < 3) | (truth.frame >= truth.frame.max() - 2))
+    keypoints[gone | ends, 9] = (0, 0, 0)
+    clean = clean_tracks(replace(truth, keypoints=keypoints), CleaningSettings(max_gap_s=4 / FPS, smooth_s=0))
+    assert (clean.keypoints[gone, 9, 2] == (0.5 if filled else 0)).all()
+    assert (clean.keypoints[ends, 9, 2] == 0).all()
+    if filled:
+        before, after = (keypoints[first & (truth.frame == f), 9, :2][0] for f in (19, 24))
+        share = np.arange(1, 5)[:, None] / 5
+        np.testing.assert_allclose(clean.keypoints[gone, 9, :2], before + share * (after - before), atol=1e-3)
+
+
+def test_after_a_hole_in_the_clip_s_time_people_are_mended_in_their_own_frames() -> None:
+    truth = walk()
+    time_s = truth.time_s + np.where(np.arange(truth.frame_count) >= 40, 600.0, 0.0)
+    hidden = (truth.track == 2) & (truth.frame >= 60) & (truth.frame < 80)
+    across = (truth.track == 1) & (truth.frame >= 38) & (truth.frame < 42)
+    clean = clean_tracks(
+        rows(replace(truth, time_s=time_s), ~(hidden | across)), CleaningSettings(smooth_s=0)
+    )
+    assert sorted(clean.frame[clean.track == 2]) == list(range(100))
+    assert np.array_equal(
+        np.unique(clean.frame[clean.track == 1]), np.unique(truth.frame[(truth.track == 1) & ~across])
+    )
+    second = clean.track == 2
+    wanted = truth.boxes[truth.track == 2][clean.frame[second]]
+    assert np.abs(clean.boxes[second] - wanted).max() < 15

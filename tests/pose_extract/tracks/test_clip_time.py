@@ -132,3 +132,66 @@ def test_scores_are_smoothed_as_those_of_the_stretches_are(stretches, sigma_s):
 def test_a_clip_of_a_thousand_frames_a_second_can_be_cleaned():
     tracks = people_in(1500, 1000.0)
     assert len(clean_tracks(tracks, CleaningSettings())) >= len(tracks)
+
+
+# ---- by hand
+
+GAPPED = np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2, 20.0])
+
+
+def test_holes_and_stretches_by_hand():
+    assert stretch_numbers(GAPPED, 10.0).tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert stretch_numbers(GAPPED).tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert holes(GAPPED, 10.0) == [(0.2, 5.0), (5.2, 20.0)]
+    assert holes(GAPPED, 0.3) == [(5.2, 20.0)]  # at 0.3 frames a second 4.8 s are no hole
+    assert stretch_numbers(np.array([0.0, 1.0]), 10.0).tolist() == [0, 0]  # a second exactly
+    assert stretch_numbers(np.array([0.0, 1.01]), 10.0).tolist() == [0, 1]
+    assert stretch_numbers(np.array([0.0, 9.0])).tolist() == [0, 0]  # two frames have no other interval
+    for few in (np.zeros(0), np.zeros(1), np.zeros(3)):
+        assert stretch_numbers(few).tolist() == [0] * len(few)
+        assert stretch_numbers(few, 10.0).tolist() == [0] * len(few)
+        assert stretch_numbers(few).dtype == np.int64
+
+
+def test_shown_times_by_hand():
+    expected = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    np.testing.assert_allclose(shown_times(GAPPED, 10.0), expected)
+    np.testing.assert_allclose(shown_times(GAPPED + 7, 10.0), np.add(expected, 7))
+    np.testing.assert_allclose(shown_times(np.array([3.0, 9.0]), 10.0), [3.0, 3.1])
+    assert shown_times(np.array([3.0]), 10.0).tolist() == [3.0]
+    shown = ShownTime(10.0)
+    np.testing.assert_allclose([shown(t) for t in GAPPED + 7], np.add(expected, 7))
+    late = ShownTime(10.0)
+    np.testing.assert_allclose([late(50.0), late(50.1), late(51.1), late(52.2)], [50.0, 50.1, 51.1, 51.2])
+
+
+def test_frames_are_put_apart_and_together_by_hand():
+    stretch = np.array([0, 0, 0, 1, 1, 2])
+    frames = np.arange(6)
+    moved, begins = apart(frames, stretch, 10)
+    assert moved.tolist() == [0, 1, 2, 13, 14, 25]
+    assert begins.tolist() == [0, 13, 25]
+    assert together(moved, begins, 10).tolist() == frames.tolist()
+
+
+def test_the_usual_rate_is_that_of_the_intervals_near_the_median():
+    steps = np.array([0.1, 0.1, 0.1, 0.14, 0.16, 9.0, 0.0])  # 0.14 is near enough, 0.16 and 9 are not
+    assert usual_rate(np.append(0, np.cumsum(steps))) == pytest.approx(1 / np.mean([0.1, 0.1, 0.1, 0.14]))
+    assert usual_rate(np.cumsum([0, 0.2, 0.1, 0.1])) == pytest.approx(10)  # 0.2 is twice the median
+    assert usual_rate(np.array([0.0, 0.1, 5.1])) == pytest.approx(10)  # of two, the shorter
+    assert usual_rate(np.zeros(3)) is None
+    assert usual_rate(np.zeros(1)) is None
+    assert usual_rate(np.array([0.0, 0.0, 0.0, 0.0, 0.5])) == pytest.approx(2)
+
+
+def test_a_stated_rate_counts_unless_frames_come_at_another_one():
+    def times(fps):
+        return np.arange(50) / fps
+
+    assert clip_rate(times(24.9), 25.0) == 25.0
+    assert clip_rate(times(25.2), 25.0) == 25.0
+    assert clip_rate(times(24.6), 25.0) == pytest.approx(24.6)
+    assert clip_rate(times(25.4), 25.0) == pytest.approx(25.4)
+    assert clip_rate(np.zeros(1), 25.0) == 25.0
+    assert longest_step(25.0) == 1.0
+    assert longest_step(1.0) == 2.5

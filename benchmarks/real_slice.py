@@ -1,0 +1,89 @@
+"""A slice of real surveillance poses, learned from and scored in two minutes: what an accuracy loss shows in.
+
+    GEPC_SAMPLE_DATA=... python -m benchmarks.real_slice [--data avenue cameras] [--seeds 0 1]
+
+avenue: of HR-Avenue every fourth training clip and every third test clip. cameras: of six cameras of HR-ShanghaiTech
+every 20th training clip and every sixth test clip. configs/default.yaml, trained shortly (`SHORT`). Prints the frame
+AUC (micro and macro) of the score and of each of its parts alone. These do not say how good the default is:
+`tests/benchmarks/test_real_slice.py` holds them, so that a part of the score that has been broken fails the build.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from anomaly.scoring.calibration import TailProbabilities
+from anomaly.scoring.frame_scores import frame_scores, row_scores
+from anomaly.scoring.model import Model
+from anomaly.scoring.scores import score_clip
+from anomaly.scoring.smoothing import smooth
+from anomaly.training.train import train_model
+from benchmarks.helpers.command import data_or_skip, option_parser
+from benchmarks.real import Task, avenue, cameras, figures
+from pipeline.settings import load_settings
+
+SHORT = (
+    "training.pretrain_epochs=2", "training.finetune_epochs=1", "windows.train_stride=8", "windows.score_stride=4",
+    "densities.predictor_epochs=10", "densities.folds=2", "clustering.kmeans_starts=1",
+)  # fmt: skip
+DATA = ("avenue", "cameras")
+
+
+def slice_of(data: Path, name: str) -> Task:
+    """A few clips of a data set, evenly out of all."""
+    if name == "avenue":
+        task, learn, test = avenue(data), 4, 3
+    else:
+        task, learn, test = cameras(data), 20, 6
+        seen = {clip.clip[:2] for clip in task.test}  # of the cameras that are tested
+        task = Task([c for c in task.normal if c.clip[:2] in seen], task.test, task.labels, task.kept)
+    return Task(task.normal[::learn], task.test[::test], task.labels[::test], task.kept[::test])
+
+
+def trained(task: Task, seed: int) -> Model:
+    """The default, trained shortly on the slice's normal clips."""
+    return train_model(list(task.normal), load_settings("default", list(SHORT)), seed=seed)
+
+
+def measured(model: Model, task: Task) -> dict[str, float]:
+    """Micro and macro AUC of the score and of each part alone."""
+    names, stride = model.settings.scoring.parts, model.settings.windows.score_stride
+    by_name: dict[str, list[np.ndarray]] = {"score": [], **{name: [] for name in names}}
+    assert model.calibration is not None
+    tails = [TailProbabilities(part[None], np.ones(1)) for part in model.calibration.parts]
+    for clip in task.test:
+        scores = score_clip(model, clip)
+        by_name["score"].append(scores.frames.score)
+        for name, tail, values in zip(names, tails, scores.windows.parts, strict=True):
+            rows = row_scores(scores.windows.windows, tail.sum(values[None]), clip, "backtracked", stride)
+            raw = np.nan_to_num(frame_scores(rows, clip)[0], nan=0.0)
+            by_name[name].append(smooth(raw, clip.time_s, model.settings.scoring.smoothing_s))
+    found = {}
+    for name, frames in by_name.items():
+        made = figures(task, frames)
+        found |= {f"{name}, {kind}": made[kind] for kind in ("micro", "macro")}
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = option_parser(__doc__)
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    args = parser.parse_args(arguments)
+    data = data_or_skip("real_slice")
+    if data is None:
+        return 0
+    for name in args.data:
+        task = slice_of(data, name)
+        for seed in args.seeds:
+            for key, value in measured(trained(task, seed), task).items():
+                print(f"{name}, seed {seed}, {key} = {value:.3f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
