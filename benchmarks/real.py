@@ -49,6 +49,11 @@ from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.records import ClipTracks
 
 FINAL = "configs/default.yaml"
+TITLES = {  # what was chosen on is told apart from what was not
+    "avenue": "HR-Avenue, test clips; for the final figure",
+    "cameras": "HR-ShanghaiTech, test clips of six cameras; used to choose",
+    "select": "Motions injected into training clips; used to choose",
+}
 ALL = (
     "clustering", "reconstruction", "posture+swing", "motion", "motion+size", "motion+size+place", "posture+motion",
     "posture+motion+size+place", "prediction", "pretext",
@@ -134,9 +139,10 @@ def rows_of(task: Task, seed: int, args: argparse.Namespace) -> Iterator[Row]:
         yield from _steps(task, learned)
         learned = dataclasses.replace(learned, settings=wanted)
     final = _rest(learned)
-    yield FINAL, _by_product(final, task.test)
+    name = ", ".join((FINAL, *task.overrides))  # a row names what differs from the file
+    yield name, _by_product(final, task.test)
     online = dataclasses.replace(final.settings.scoring, frames="online")
-    yield f"{FINAL}, online", [score_clip(final, clip, online).frames.score for clip in task.test]
+    yield f"{name}, online", [score_clip(final, clip, online).frames.score for clip in task.test]
 
 
 def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
@@ -147,7 +153,7 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
             yield f"{name}, sigma {sigma * 25:.0f} frames", smoothed
     for name, config, extra in (
         ("paper's form, small network", "clustering", PAPER),
-        ("configs/clustering.yaml", "clustering", ()),
+        (", ".join(("configs/clustering.yaml", *task.overrides)), "clustering", ()),
     ):
         model = _rest(_network(task, load_settings(config, [*task.overrides, *extra, *short]), seed))
         yield name, _by_product(model, task.test)
@@ -254,10 +260,12 @@ def main(arguments: list[str] | None = None) -> int:
             args.out.mkdir(parents=True, exist_ok=True)
             (args.out / "real.json").write_text(json.dumps(found, indent=1))
     print(f"measured in {(time.perf_counter() - begun) / 60:.0f} min")
+    print(f"### {TITLES['select' if args.select else args.data]}")
     print(table(found))
     prefix = "injected" if args.select else "hr_avenue" if args.data == "avenue" else "shanghaitech_dev"
     for key in ("micro", "macro"):
-        print(f"{prefix}_{key}_auc = {np.mean([one[key] for one in found[FINAL]]):.3f}")
+        final = next(rows for name, rows in found.items() if name.startswith(FINAL))
+        print(f"{prefix}_{key}_auc = {spread([one[key] for one in final])}")
     return 0
 
 

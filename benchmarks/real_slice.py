@@ -61,7 +61,7 @@ def measured(model: Model, task: Task) -> dict[str, float]:
             rows = row_scores(scores.windows.windows, tail.sum(values[None]), clip, "backtracked", stride)
             raw = np.nan_to_num(frame_scores(rows, clip)[0], nan=0.0)
             by_name[name].append(smooth(raw, clip.time_s, model.settings.scoring.smoothing_s))
-    found = {}
+    found: dict[str, float] = {}
     for name, frames in by_name.items():
         made = figures(task, frames)
         found |= {f"{name}, {kind}": made[kind] for kind in ("micro", "macro")}

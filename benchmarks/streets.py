@@ -19,6 +19,9 @@ from benchmarks.helpers.command import option_parser
 from benchmarks.real import table
 from pipeline.settings import load_settings
 
+FIRST_UNSEEN = 100
+UNSEEN, CHOSEN = "Streets that nothing was chosen on", "Streets used to choose"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
@@ -28,16 +31,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="little of the street, to try whether it runs")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of every config")
     args = parser.parse_args(arguments)
-    found: dict[str, list[dict[str, float]]] = {config: [] for config in args.configs}
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for number in args.streets:
+        title = UNSEEN if number >= FIRST_UNSEEN else CHOSEN
         street = Street(number, LITTLE if args.quick else FULL)
         for config in args.configs:
             model = train_model(list(street.normal), load_settings(config, args.set), seed=number)
             scores = [score_clip(model, test.tracks).frames.score for test in street.tests]
-            found[config].append(measure(scores, street.tests))
-            figures = " ".join(f"{name} {value:.3f}" for name, value in found[config][-1].items())
+            row = measure(scores, street.tests)
+            found.setdefault(title, {}).setdefault(", ".join((config, *args.set)), []).append(row)
+            figures = " ".join(f"{name} {value:.3f}" for name, value in row.items())
             print(f"street {number}, {config}: {figures}", flush=True)
-    print(table(found))
+    for title, rows in found.items():
+        print(f"### {title}\n{table(rows)}")
     return 0
 
 
