@@ -41,10 +41,10 @@ _BLOCK = re.compile(
     r"<!-- table (?P<name>[\w-]+): (?P<title>[^>]*?) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL
 )
 _VALUE = re.compile(rf"(?P<key>[A-Za-z][\w .,:+/=()-]*?) = (?P<text>{NUMBER}(?: ± {NUMBER})?)(?:\s.*|)$")
-# What reads like a measured number: three decimals, or a unit of speed or memory.
+# What reads like a measured number: three decimals, or a unit of speed or memory after a number that is not a round one.
 _MEASURED = re.compile(
     r"(?<![\w.@])\d\.\d{3}(?![\d.])"
-    r"|(?<![\w.])[\d,.]*\d (?:ms|MiB|GiB|GFLOP/s|times as fast|times real time)\b|(?<![\w.])\d+\.\d+ frames a second"
+    r"|(?<![\w.])(?:\d+\.\d+|[\d,]{3,}) (?:ms|MiB|GiB|GFLOP/s|frames a second|times as fast|times real time)\b"
 )
 
 

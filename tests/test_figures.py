@@ -135,7 +135,7 @@ def test_a_figure_that_nobody_made_is_an_error(kept, page):
         ("0.911<!-- x: some_auc --> and 0.913", ["0.913"]),
         ("`--set a=0.123` and\n\n    python -m x 0.456\n\n```\n0.789\n```\n", []),
         ("    python -m x 0.456\n\nand 0.777\n", ["0.777"]),
-        ("at 24 frames a second, as a setting says", []),
+        ("at 24 frames a second and 16 MiB, as settings say", []),
         ("version 1.2.345, torch 2.13.0, 1.5 s", []),
         ("<!-- table x: Held-out -->\n| 0.123 |\n<!-- end -->", []),
         ("| a | 0.123 |", ["0.123"]),
