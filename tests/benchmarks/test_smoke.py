@@ -64,8 +64,18 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
 }  # fmt: skip
 
 # The demo's by tests/integration/test_demo.py, on clips that are there already; two are used by `real` only; tracking
-# takes a video, live_sinks minutes and a broker; figures, mutants and real_slice have tests of their own.
-ELSEWHERE = {"demo", "figures", "live_sinks", "mixtures", "mutants", "real_slice", "tracking"}
+# takes a video, those of live minutes, cameras and a broker; figures, mutants and real_slice have tests of their own.
+ELSEWHERE = {
+    "demo",
+    "figures",
+    "live",
+    "live_sinks",
+    "live_soak",
+    "mixtures",
+    "mutants",
+    "real_slice",
+    "tracking",
+}
 
 
 def absent(need: str) -> bool:
