@@ -56,15 +56,17 @@ TITLES = {  # what was chosen on is told apart from what was not
 }
 ALL = (
     "clustering", "reconstruction", "posture+swing", "motion", "motion+size", "motion+size+place", "posture+motion",
-    "posture+motion+size+place", "prediction", "pretext",
+    "posture+motion+size", "posture+motion+size+place", "prediction", "pretext",
 )  # fmt: skip
+_MOVEMENT = ("motion", "motion+size", "posture+motion+size")
 SUMS = {  # with equal weights
-    "motion+size, posture+motion": ("motion+size", "posture+motion"),
-    "motion+size, posture+motion, prediction": ("motion+size", "posture+motion", "prediction"),
-    "those and clustering": ("clustering", "motion+size", "posture+motion", "prediction"),
-    "those and pretext": ("clustering", "motion+size", "posture+motion", "prediction", "pretext"),
+    "motion, motion+size, posture+motion+size": _MOVEMENT,
+    "those and prediction": (*_MOVEMENT, "prediction"),
+    "those and clustering": ("clustering", *_MOVEMENT, "prediction"),
+    "those and pretext": ("clustering", *_MOVEMENT, "prediction", "pretext"),
+    "without clustering": (*_MOVEMENT, "prediction", "pretext"),
     "all of them": ALL,
-}  # fmt: skip
+}
 PAPER = (  # the paper's form of every step, on the product's small network
     "windows.scale=none", "clustering.clusters=10", "clustering.bias=false", "clustering.temperature=1",
     "clustering.weight=0.6", "normality.form=gaussian", "scoring.tail=linear", "scoring.smoothing_s=1.6666667",

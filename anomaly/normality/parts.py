@@ -7,7 +7,7 @@ its end (`anomaly.normality.prediction`) and a pretext task (`anomaly.normality.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,11 @@ from anomaly.normality.gaussian import GaussianDensity, gaussian_shapes
 from anomaly.normality.movement import MovementFeatures, movement_features, widths
 from anomaly.normality.prediction import Predictor, predictor_shapes, trajectory_features
 from anomaly.normality.pretext import Pretext, pose_features, pretext_shapes
+from anomaly.normality.side_by_side import fit_all
 from anomaly.settings import DensitySettings, ModelSettings
 from anomaly.settings.densities import FEWEST_WINDOWS, PREDICTION, PRETEXT, features_of
 from pose_extract.errors import TrainingError
+from pose_extract.skeletons import Skeleton
 from pose_extract.tracks.records import ClipTracks
 
 _CAMERA = "<U64"  # a camera's name in a bundle
@@ -84,13 +86,20 @@ class FittedParts:
                     f"{part}: expected at least {FEWEST_WINDOWS} windows to learn from, got {fewest[part]}: train on "
                     "more video"
                 )
+        keys = [(part, fit) for fit in rows for part in parts if _is_of(part, fit, settings)]
+        most = {part: max(count // _FEWEST_OF_A_COMPONENT, 1) for part, count in fewest.items()}
+
+        def jobs() -> Iterator[tuple[Any, ...]]:
+            numbers = None
+            for part, fit in keys:
+                if numbers is None or numbers.fit != fit:
+                    numbers = _PartInputs(windows, rows[fit], fit)
+                yield part, numbers.to_learn(part), numbers.person, settings, most[part], seed
+
+        made = fit_all(_fit, jobs(), sum(len(rows[fit]) for _, fit in keys))
         found: dict[str, dict[FitKey, PartModel]] = {part: {} for part in parts}
-        for fit, here in rows.items():
-            numbers = _PartInputs(windows, here)
-            for part in parts:
-                if _is_of(part, fit, settings):
-                    most = max(fewest[part] // _FEWEST_OF_A_COMPONENT, 1)
-                    found[part][fit] = _fit(part, numbers, settings, most, seed)
+        for (part, fit), one in zip(keys, made, strict=True):
+            found[part][fit] = one
         return cls(settings, found)
 
     def anomaly(
@@ -227,8 +236,8 @@ def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds
 class _PartInputs:
     """What parts are made of, of some windows, each made once if it is asked for."""
 
-    def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
-        self._windows, self._rows = windows, rows
+    def __init__(self, windows: Windows, rows: NDArray[np.int64], fit: FitKey | None = None) -> None:
+        self._windows, self._rows, self.fit = windows, rows, fit
         self.person = windows.settings.person
 
     @cached_property
@@ -249,14 +258,20 @@ class _PartInputs:
             return pose_features(self.points, self.person)
         return np.concatenate([getattr(self._features, name) for name in features_of(part)], axis=1)
 
+    def to_learn(self, part: str) -> NDArray[Any]:
+        """What a part learns from: what it scores, but of the pretext task the joints, which it changes itself."""
+        return self.points if part == PRETEXT else self.of_part(part)
 
-def _fit(part: str, numbers: _PartInputs, settings: DensitySettings, most: int, seed: int) -> PartModel:
-    """Learn a part; ``most`` components, if it is a mixture."""
+
+def _fit(
+    part: str, x: NDArray[Any], person: Skeleton, settings: DensitySettings, most: int, seed: int
+) -> PartModel:
+    """Learn a part of its numbers ``x``; ``most`` components, if it is a mixture."""
     if part == PREDICTION:
-        return Predictor.fit(numbers.of_part(part), settings, seed)
+        return Predictor.fit(x, settings, seed)
     if part == PRETEXT:
-        return Pretext.fit(numbers.points, numbers.person, settings, seed)
-    return GaussianDensity.fit(numbers.of_part(part), min(settings.components_of(part), most), seed)
+        return Pretext.fit(x, person, settings, seed)
+    return GaussianDensity.fit(x, min(settings.components_of(part), most), seed)
 
 
 def _is_of(part: str, fit: FitKey, settings: DensitySettings) -> bool:

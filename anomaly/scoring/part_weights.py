@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_STRETCHES = 12  # of either kind, that weights can rest on
-_RIDGE = 0.1  # share of the mean variance that is added to all of them
-_PRIOR = 10  # stretches' worth of belief that parts differ in nothing but this
+_RIDGE = (
+    0.1  # how strongly weights are drawn towards equal ones, in the mean variance, of any number of stretches
+)
+_TINY = 1e-6  # of the variance, so that two parts that say the same have a discriminant
+_PRIOR = 20  # stretches' worth of belief in equal weights
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class PartWeights:
 def learned_weights(normal: NDArray[np.float64], injected: NDArray[np.float64]) -> PartWeights:
     """Fisher's discriminant with no weight below 0, by the means of minus log tail probability over stretches.
 
-    A stretch is one person in one clip. Of few stretches covariances are uncertain: the fewer there are, the more they
-    are drawn towards one variance for all and no covariance, which leaves weights in proportion to the shift.
+    A stretch is one person in one clip. Of few stretches covariances are uncertain: the fewer there are, the more the
+    weights are drawn towards equal ones, on the scale that serves the discriminant best.
 
     Args:
-        normal: (N, P) of held-out normal people, of P parts.
+        normal: (N, P) of held-out normal people, of P parts; NaN where a part says nothing of somebody.
         injected: (M, P) of people whose motion was replaced.
 
     Returns:
@@ -55,12 +58,25 @@ def learned_weights(normal: NDArray[np.float64], injected: NDArray[np.float64]) 
     fewest, parts = min(len(normal), len(injected)), normal.shape[1]
     if fewest < FEWEST_STRETCHES or parts == 1:
         return PartWeights.equal(parts)
+    normal, injected = _filled(normal), _filled(injected)
     shift = injected.mean(axis=0) - normal.mean(axis=0)
     within = np.atleast_2d(np.cov(normal.T) + np.cov(injected.T))
-    ridge = (_RIDGE + _PRIOR / fewest) * max(float(np.trace(within)) / parts, 1e-9)
-    half = np.linalg.cholesky(within + ridge * np.eye(parts))
-    # The weights w >= 0 nearest to S^-1 shift, in the measure of S = half half': least |half' w - half^-1 shift|.
-    weight, _ = nnls(half.T, np.linalg.solve(half, shift))
-    if weight.sum() <= 0:
+    if shift.sum() <= 0 or not np.trace(within) > 0:
         return PartWeights.equal(parts)
+    equal = shift.sum() / (within.sum() + _TINY * np.trace(within))  # the best of all equal weights
+    pull = np.sqrt((_RIDGE + _PRIOR / fewest) * np.trace(within) / parts) * np.eye(parts)
+    half = np.linalg.cholesky(within + _TINY * np.trace(within) * np.eye(parts))
+    # With S = half half', the weights w >= 0 nearest to S^-1 shift in the measure of S, that is the least
+    # |half' w - half^-1 shift|, and not far from the equal ones.
+    weight, _ = nnls(
+        np.concatenate([half.T, pull]),
+        np.concatenate([np.linalg.solve(half, shift), pull @ np.full(parts, equal)]),
+    )
     return PartWeights(weight / weight.mean(), normal.mean(axis=0), injected.mean(axis=0))
+
+
+def _filled(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a part does not say of somebody is what it says of people on average: that moves nothing."""
+    told = np.isfinite(means)
+    usual = np.where(told, means, 0).sum(axis=0) / np.maximum(told.sum(axis=0), 1)
+    return np.where(told, means, usual)

@@ -151,7 +151,7 @@ def inject(
     Args:
         clips: normal ones, of one skeleton.
         seed: of who is changed, when and how.
-        kinds: out of `CHANGES`, in turn.
+        kinds: out of `CHANGES`, in turn, from one that the seed decides.
 
     Returns:
         The clips in which some people do something abnormal, and (M,) of the rows of each what was done to them: 0, or
@@ -159,7 +159,7 @@ def inject(
     """
     rng = np.random.default_rng(seed)
     pool = [points for clip in clips for _, points in _long_tracks(clip)]
-    made, turn = [], 0
+    made, turn = [], int(rng.integers(len(kinds)))
     for clip in clips:
         made.append(_inject(clip, pool, kinds, turn, rng))
         turn += _wanted(clip)

@@ -17,8 +17,9 @@ from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
-# What the pretext task trains on shows nothing of what it is worth.
-KINDS = tuple(name for name in CHANGES if name not in ("backwards", "swapped"))
+# What the pretext task trains on shows nothing of what it is worth: played backwards, legs swapped; and somebody else's
+# pose, which often faces another way than this person goes, and jumps where it is played again.
+KINDS = tuple(name for name in CHANGES if name not in ("backwards", "swapped", "other"))
 _ENOUGH = 400  # changed stretches
 _MOST_ROUNDS = 12  # times that the clips are changed
 _NEEDED = {"shoulder", "elbow", "wrist", "hip", "knee", "ankle"}  # joints that changes are about
@@ -69,7 +70,7 @@ def can_inject(model: Model, clips: list[ClipTracks]) -> bool:
 def _means(
     model: Model, clips: list[ClipTracks], done: list[NDArray[np.int64]] | None, tails: TailProbabilities
 ) -> NDArray[np.float64]:
-    """(S, P) mean of minus log tail probability of each person, by each part; of those that were changed only."""
+    """(S, P) mean of minus log tail probability of each person by each part, or NaN; of those changed only."""
     out = []
     for number, clip in enumerate(clips):
         windows = model.windows_of(clip, model.settings.windows.train_stride)
@@ -80,9 +81,9 @@ def _means(
         logs = tails.logs(model.parts(windows, held_out=True))
         _, person = np.unique(windows.track, return_inverse=True)
         told = np.isfinite(logs)
-        count = np.maximum(np.stack([np.bincount(person, row) for row in told]), 1)
+        count = np.stack([np.bincount(person, row) for row in told])
         total = np.stack([np.bincount(person, row) for row in np.where(told, logs, 0)])
-        out.append((total / count).T)
+        out.append(np.where(count > 0, total / np.maximum(count, 1), np.nan).T)
     return np.concatenate([np.zeros((0, len(model.settings.scoring.parts))), *out])
 
 

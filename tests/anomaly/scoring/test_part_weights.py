@@ -25,8 +25,9 @@ def test_they_are_fisher_s_discriminant_where_it_has_no_weight_below_0():
     normal, changed = said([1.0, 0.6], [0.3, 0.4], stretches=100_000)
     weights = learned_weights(normal, changed).weight
     within = 2 * np.diag([0.3**2, 0.4**2])
-    ridge = 0.1 * np.trace(within) / 2 * np.eye(2)
-    expected = np.linalg.solve(within + ridge, [1.0, 0.6])
+    pull = 0.1 * np.trace(within) / 2
+    equal = (1.0 + 0.6) / within.sum()
+    expected = np.linalg.solve(within + pull * np.eye(2), np.array([1.0, 0.6]) + pull * equal)
     np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=0.02)
 
 
@@ -42,6 +43,22 @@ def test_few_people_say_little():
     few = learned_weights(*said([1.0, 1.0], [0.2, 1.0], stretches=FEWEST_STRETCHES)).weight
     many = learned_weights(*said([1.0, 1.0], [0.2, 1.0])).weight
     assert 1 < few[0] / few[1] < many[0] / many[1]
+
+
+def test_of_few_people_weights_are_drawn_towards_equal_ones_and_not_towards_the_shift_alone():
+    normal, changed = said([2.0, 0.2], [0.5, 0.5], stretches=FEWEST_STRETCHES)
+    weights = learned_weights(normal, changed).weight
+    assert weights[1] > 0.2 * weights[0]
+
+
+def test_what_a_part_does_not_say_of_somebody_changes_little():
+    normal, changed = said([1.0, 1.0, 0.5], [0.4, 0.6, 0.4])
+    whole = learned_weights(normal, changed)
+    normal[::4, 2], changed[1::4, 2] = np.nan, np.nan
+    gaps = learned_weights(normal, changed)
+    np.testing.assert_allclose(gaps.weight, whole.weight, rtol=0.3)
+    np.testing.assert_allclose(gaps.normal[2], np.nanmean(normal[:, 2]))
+    assert np.isfinite(learned_weights(normal * [1, 1, np.nan], changed * [1, 1, np.nan]).weight).all()
 
 
 def test_too_few_or_nothing_seen_leaves_all_parts_alike():

@@ -83,3 +83,15 @@ def test_clips_with_nobody_for_long_enough_stay_as_they_are():
     made, done = inject([short], seed=0)
     np.testing.assert_array_equal(made[0].keypoints, short.keypoints)
     assert not done[0].any()
+
+
+def test_short_clips_see_every_kind_over_the_seeds():
+    clips = [walkers.clip("short", people=4, frames=60)]
+    kinds = ("fast", "glide", "arms", "bent")
+    seen = {
+        int(n)
+        for seed in range(30)
+        for rows in inject(clips, seed, kinds)[1]
+        for n in np.unique(rows[rows > 0])
+    }
+    assert seen == {1, 2, 3, 4}

@@ -1,0 +1,51 @@
+"""Fit many estimators side by side, a process on each core, with the result of one after another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_WORTH = 20_000  # rows that all estimators together learn from; fewer are learned sooner than processes start
+
+
+def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, processes: int = 0) -> list[T]:
+    """What ``fit`` makes of each of ``jobs``, in their order.
+
+    Every fit computes with one thread, in this process or another, so that the result is the same for any number.
+
+    Args:
+        fit: a function of a module.
+        jobs: its arguments, made one after another while others are in work.
+        rows: that all jobs together learn from.
+        processes: how many; 0: one for each core that this process may use if the rows are worth it.
+    """
+    from joblib import Parallel, delayed
+
+    if not processes:
+        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        processes = processes if rows >= _WORTH and not _within_a_worker() else 1
+    run = Parallel(n_jobs=processes, max_nbytes=None, pre_dispatch="n_jobs")
+    return list(run(delayed(_alone)(fit, *job) for job in jobs))
+
+
+def _alone(fit: Callable[..., T], *arguments: Any) -> T:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            return fit(*arguments)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _within_a_worker() -> bool:
+    """Whether others compute beside this process already: several trainings, a process each."""
+    import multiprocessing
+
+    return multiprocessing.parent_process() is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1
