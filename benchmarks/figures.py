@@ -79,6 +79,7 @@ def make(name: str) -> dict[str, Any]:
     """
     command = commands()[name]["command"]
     load, begun = os.getloadavg()[0] if hasattr(os, "getloadavg") else None, time.perf_counter()
+    commit = _commit()  # what the command begins with
     lines = []
     words = [sys.executable if word == "python" else word for word in shlex.split(command)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -95,7 +96,7 @@ def make(name: str) -> dict[str, Any]:
         "command": command,
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "minutes": round((time.perf_counter() - begun) / 60, 1),
-        **_commit(),
+        **commit,
         "versions": versions(),
         "machine": {
             "processor": _processor(),

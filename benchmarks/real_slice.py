@@ -27,7 +27,8 @@ from pipeline.settings import load_settings
 
 SHORT = (
     "training.pretrain_epochs=2", "training.finetune_epochs=1", "training.most_windows=4000", "windows.train_stride=12",
-    "windows.score_stride=6", "densities.predictor_epochs=5", "densities.folds=2", "clustering.kmeans_starts=1",
+    "windows.score_stride=6", "densities.predictor_epochs=5", "densities.pretext_epochs=3", "densities.folds=2",
+    "clustering.kmeans_starts=1",
 )  # fmt: skip
 DATA = ("avenue", "cameras")
 
