@@ -58,13 +58,13 @@ ALL = (
     "clustering", "reconstruction", "posture+swing", "motion", "motion+size", "motion+size+place", "posture+motion",
     "posture+motion+size", "posture+motion+size+place", "prediction", "pretext",
 )  # fmt: skip
-_MOVEMENT = ("motion", "motion+size", "posture+motion+size")
+_MOVEMENT = ("motion+size", "posture+motion")
 SUMS = {  # with equal weights
-    "motion, motion+size, posture+motion+size": _MOVEMENT,
+    "motion+size, posture+motion": _MOVEMENT,
     "those and prediction": (*_MOVEMENT, "prediction"),
     "those and clustering": ("clustering", *_MOVEMENT, "prediction"),
-    "those and pretext": ("clustering", *_MOVEMENT, "prediction", "pretext"),
-    "without clustering": (*_MOVEMENT, "prediction", "pretext"),
+    "those and pretext: the default's": ("clustering", *_MOVEMENT, "prediction", "pretext"),
+    "the same without clustering": (*_MOVEMENT, "prediction", "pretext"),
     "all of them": ALL,
 }
 PAPER = (  # the paper's form of every step, on the product's small network

@@ -87,8 +87,12 @@ def _swapped(track: Track, rng: np.random.Generator) -> Points:
 
 
 def _other(track: Track, rng: np.random.Generator) -> Points:
-    pose = (track.other - track.centre(track.other)[:, None]) * (_height(track.points) / _height(track.other))
-    return pose[np.arange(len(track.points)) % len(pose)] + track.way[:, None]
+    """Another person's pose, looking the way that this one goes, as long as that one is seen."""
+    count = min(len(track.other), len(track.points))
+    pose = (track.other - track.centre(track.other)[:, None])[:count]
+    if _goes(track.centre(track.other)) != _goes(track.way):
+        pose = pose[:, list(track.skeleton.mirror)] * np.array([-1, 1])
+    return pose * (_height(track.points) / _height(track.other)) + track.way[:count, None]
 
 
 def _turned(track: Track, rng: np.random.Generator) -> Points:
@@ -217,6 +221,12 @@ def _long_tracks(clip: ClipTracks) -> list[tuple[NDArray[np.int64], Points]]:
             points[clip.keypoints[rows, :, 2] == 0] = np.nan
             out.append((rows, points))
     return out
+
+
+def _goes(way: Points) -> bool:
+    """Whether a way (T, 2) leads to the right, all in all."""
+    steps = np.diff(way[np.isfinite(way).all(axis=1), 0])
+    return bool(steps.sum() > 0)
 
 
 def _mean(points: Points) -> Points:

@@ -17,9 +17,8 @@ from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
-# What the pretext task trains on shows nothing of what it is worth: played backwards, legs swapped; and somebody else's
-# pose, which often faces another way than this person goes, and jumps where it is played again.
-KINDS = tuple(name for name in CHANGES if name not in ("backwards", "swapped", "other"))
+# What the pretext task trains on shows nothing of what it is worth.
+KINDS = tuple(name for name in CHANGES if name not in ("backwards", "swapped"))
 _ENOUGH = 400  # changed stretches
 _MOST_ROUNDS = 12  # times that the clips are changed
 _NEEDED = {"shoulder", "elbow", "wrist", "hip", "knee", "ankle"}  # joints that changes are about
