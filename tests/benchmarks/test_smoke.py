@@ -29,6 +29,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "action_data": (
         DATA, ["--data", "jhmdb", "--methods", "knn", "--splits", "legs", "--out", "{tmp}", "--set", *SHORT], "",
     ),
+    "alarm_budget": (DATA, ["--clips", "40", "--splits", "2", "--set", *TINY_SET[:-3]], "alarm_budget_1_an_hour_ratio"),
     "estimator": ("", ["street", "--street-seconds", "0.5"], "street_pck"),
     "extract": (EXTRA, ["--quick", "--seconds", "0.25", "--pose", "rtmpose-t"], "openmmlab_overlap_speedup"),
     "falls": (DATA, ["--clips", "S3_ADL_07"], "falls_tracks_too_many"),
