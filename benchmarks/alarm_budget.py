@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--splits", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clips", type=int, help="so many clips only")
-    parser.add_argument("--set", nargs="*", default=[], metavar="A.B=C", help="settings on top of the default's")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="A.B=C", help="settings on top of the default's"
+    )
     args = parser.parse_args(arguments)
     data = data_or_skip("alarm_budget")
     if data is None:
