@@ -48,7 +48,7 @@ def track_video(path: Path, settings: Settings) -> Tracked:
     with VideoReader(path) as reader:
         info = reader.info
         estimator.start(info.fps, info.frame_size)
-        tracker = PeopleTracker(settings.tracking, info.fps, info.frame_size, skeleton)
+        tracker = PeopleTracker(settings.tracking, info.fps, info.frame_size, skeleton, estimator.mixes_sides)
         for frame in reader:
             times.append(frame.time_s)
             start = time.process_time()

@@ -69,8 +69,8 @@ class PeopleFollower:
     def _begin(self) -> PeopleTracker:
         self._earlier = self._most
         self._estimator.start(self._fps, self._frame_size)
-        skeleton = get_skeleton(self._estimator.skeleton)
-        return PeopleTracker(self._settings, self._fps, self._frame_size, skeleton)
+        skeleton, mends = get_skeleton(self._estimator.skeleton), self._estimator.mixes_sides
+        return PeopleTracker(self._settings, self._fps, self._frame_size, skeleton, mends)
 
     def _own(self, people: list[TrackedPeople]) -> list[TrackedPeople]:
         own = [replace(each, ids=each.ids + self._earlier) for each in people]

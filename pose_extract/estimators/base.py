@@ -46,6 +46,8 @@ class PoseEstimator(ABC):
         timings: seconds of wall clock spent in each of its stages since the estimator was made.
         network_stages: which of the stages are networks at work.
         feature_channels: D, length of each joint's feature vector; 0 without features.
+        mixes_sides: whether left and right of a limb change places now and then, for moments: then the tracker puts
+            that right.
         max_people: most people that it gives a frame, for what has to be bounded beforehand.
     """
 
@@ -56,6 +58,7 @@ class PoseEstimator(ABC):
     timings: dict[str, float]
     network_stages: tuple[str, ...]
     feature_channels: int = 0
+    mixes_sides: bool = False
     max_people: int = 100
 
     @abstractmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pose_extract.tracking.clothing import clothing_histograms
 from pose_extract.tracking.crossings import ClothingMemory
 from pose_extract.tracking.linking import LEFT_S, Tracklet, link
 from pose_extract.tracking.settings import TrackingSettings
+from pose_extract.tracking.sides import Sides
 from pose_extract.tracks.records import Frame, PoseDetections
 
 
@@ -38,6 +40,16 @@ class TrackedPeople:
     people: PoseDetections
 
 
+class _Waiting(NamedTuple):
+    """A frame whose ids are not settled yet: P people, keys of their tracklets, and what `Sides.ways` said of them."""
+
+    time_s: float
+    frame: int
+    people: PoseDetections
+    keys: NDArray[np.int64]
+    ways: NDArray[np.float64] | None
+
+
 class PeopleTracker:
     """Tracks the people of one video. Make a new one for each video: ids start at 1 and nothing is shared.
 
@@ -48,10 +60,16 @@ class PeopleTracker:
         fps: mean frame rate of the video, frames a second.
         frame_size: (width, height) in pixels.
         skeleton: of the detections' keypoints.
+        mend_sides: whether left and right of limbs are put right by continuity (`tracking.sides`).
     """
 
     def __init__(
-        self, settings: TrackingSettings, fps: float, frame_size: tuple[int, int], skeleton: Skeleton
+        self,
+        settings: TrackingSettings,
+        fps: float,
+        frame_size: tuple[int, int],
+        skeleton: Skeleton,
+        mend_sides: bool = False,
     ) -> None:
         if not (np.isfinite(fps) and fps > 0):
             raise ValueError(f"PeopleTracker: expected a frame rate above 0, got {fps}")
@@ -70,7 +88,8 @@ class PeopleTracker:
         # At few frames a second, people move far between two of them, and at first nobody's velocity is known.
         least = settings.min_similarity * min(1.0, fps / 10.0)
         self._associator = PoseAssociator(similarity, fps, self._coast_s, least, settings.direction_weight)
-        self._waiting: deque[tuple[float, int, PoseDetections, NDArray[np.int64]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._sides = Sides(skeleton, fps) if mend_sides else None
         self._tracklets: dict[int, Tracklet] = {}  # by key, those that may still be asked for
         self._people: dict[int, Tracklet] = {}  # by id, each person's last tracklet
         self._next_id = 1
@@ -92,7 +111,10 @@ class PeopleTracker:
         keys = self._associator.update(boxes, detections.keypoints, colours, self._time)
         for row, key in enumerate(keys.tolist()):
             self._tracklets.setdefault(key, Tracklet(key)).add(self._time, boxes[row])
-        self._waiting.append((self._time, frame.index, detections, keys))
+        ways = None
+        if self._sides is not None:
+            ways = self._sides.ways(keys, detections.keypoints, boxes, self._time)
+        self._waiting.append(_Waiting(self._time, frame.index, detections, keys, ways))
         for a, b in self._clothing.update(keys.tolist(), boxes, colours, self._time):
             if b is None:
                 self._part(a, self._clothing.clothes[a].apart_since)
@@ -119,7 +141,8 @@ class PeopleTracker:
 
     def _release(self) -> TrackedPeople:
         """Settle the ids of the oldest waiting frame and let it go."""
-        _, index, detections, keys = self._waiting.popleft()
+        oldest = self._waiting.popleft()
+        _, index, detections, keys, _ = oldest
         undecided = [self._tracklets[key] for key in keys.tolist() if self._tracklets[key].person is None]
         proven = [tracklet for tracklet in undecided if tracklet.hits >= self._settings.min_hits]
         if proven:
@@ -128,7 +151,20 @@ class PeopleTracker:
         # A tracklet may begin a moment before the one that it goes on with ends: then the newer one counts.
         order = np.lexsort((-keys, ids))
         order = order[(ids[order] > 0) & (np.diff(ids[order], prepend=0) > 0)]
-        return TrackedPeople(index, ids[order], detections.select(order))
+        people = detections.select(order)
+        if self._sides is not None:
+            joints = [self._sides.settle(key, self._ways(oldest, key)) for key in keys[order].tolist()]
+            people = people.rearranged(np.array(joints, np.intp).reshape(len(order), -1))
+        return TrackedPeople(index, ids[order], people)
+
+    def _ways(self, oldest: _Waiting, key: int) -> list[NDArray[np.float64]]:
+        """What `Sides.ways` said of a tracklet in a frame and in those that wait after it."""
+        found = []
+        for waiting in (oldest, *self._waiting):
+            rows = np.flatnonzero(waiting.keys == key)
+            if len(rows) and waiting.ways is not None:
+                found.append(waiting.ways[rows[0]])
+        return found
 
     def _identify(self, due: list[Tracklet]) -> None:
         """Give each tracklet a lost person's id, or a new one."""
@@ -174,16 +210,18 @@ class PeopleTracker:
         new = self._associator.rename(key)
         self._tracklets[new] = self._tracklets[key].split(new, time_s)
         self._clothing.split(key, new)
-        for waiting_since, _, _, keys in self._waiting:
-            if waiting_since >= time_s:
-                keys[keys == key] = new
+        for waiting in self._waiting:
+            if waiting.time_s >= time_s:
+                waiting.keys[waiting.keys == key] = new
 
     def _forget(self) -> None:
         """Drop what cannot be asked for again."""
         oldest = (
             self._time - self._settings.reattach_s - self._settings.delay_s - self._coast_s - 2 / self._fps
         )
-        waiting = {key for _, _, _, keys in self._waiting for key in keys.tolist()}
+        waiting = {key for frame in self._waiting for key in frame.keys.tolist()}
         self._people = {i: t for i, t in self._people.items() if t.last_time >= oldest}
         self._tracklets = {k: t for k, t in self._tracklets.items() if k in waiting or t.last_time >= oldest}
         self._clothing.forget(set(self._tracklets))
+        if self._sides is not None:
+            self._sides.forget(set(self._tracklets))

@@ -143,6 +143,12 @@ class PoseDetections:
             self.objects,
         )
 
+    def rearranged(self, joints: NDArray[np.intp]) -> PoseDetections:
+        """Each person's joints in another order: ``joints`` (P, V) says which one found is each."""
+        people = np.arange(len(self))[:, None]
+        features = None if self.features is None else self.features[people, joints]
+        return PoseDetections(self.boxes, self.keypoints[people, joints], self.scores, features, self.objects)
+
     def join(self, other: PoseDetections) -> PoseDetections:
         """Other people after these, all without features."""
         return PoseDetections(

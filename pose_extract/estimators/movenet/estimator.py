@@ -30,7 +30,7 @@ from pose_extract.tracks.records import Frame, Objects, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "5"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "6"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
@@ -65,6 +65,7 @@ class MoveNetEstimator(PoseEstimator):
     name = "movenet"
     skeleton = COCO17.name
     network_stages = ("detector", "network")
+    mixes_sides = True
 
     def __init__(self, settings: MoveNetSettings | None = None) -> None:
         self.settings = settings or MoveNetSettings()
@@ -109,12 +110,14 @@ class MoveNetEstimator(PoseEstimator):
             self.start(self._fps, size)
         frame, self._seen = self._seen, self._seen + 1
         pyramid = Pyramid(image)
+        # Beside the joints of those who are followed, on the other thread.
         detected = self._start_detector(image, frame)
+        moved = self._networks.submit(lambda: self._motion.update(image))
         clock = time.perf_counter()
-        self._motion.update(image)
-        clock = self._lap("motion", clock)
         rows, old, regions = self._follow(pyramid, size)
         clock = self._lap("network", clock)
+        moved()
+        clock = self._lap("motion", clock)
         found = detected()
         things = None
         if frame % self._detect_every == 0:
