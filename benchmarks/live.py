@@ -5,8 +5,9 @@
 
 An RTSP server on loopback plays the demo's test clips (640x360, 24 frames a second) for ever; `watch` looks at them
 with the demo's model, which `gepc-pipeline demo --out demo/` makes. A delay is that from the arrival of the frame that
-an event begins with to the event's being handed to the sinks. ``--kills``: the server dies and comes back so often;
-what is left behind is counted.
+an event begins with to the event's being handed to the sinks. ``--stub 0.02``: instead of an estimator, a stub that
+knows the people and takes so many seconds a frame, to see what all the rest costs. ``--kills``: the server dies and
+comes back so often; what is left behind is counted.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ import psutil
 
 from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.rtsp import RtspServer
+from benchmarks.helpers.scripted import ScriptedEstimator, scripted_video
 from pipeline.commands.options import pose_overrides
+from pipeline.live import cameras
 from pipeline.live.cameras import Cameras
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.settings import CameraSettings, WatchSettings
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.watcher import Watcher
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
 
 _SETTLE_S = 15.0  # until rates are known
 _LOST_S = 10.0
@@ -86,24 +91,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cameras", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seconds", type=float, default=120.0, help="of each measurement")
     parser.add_argument("--pose", help="another estimator than the model's")
+    parser.add_argument(
+        "--stub", type=float, metavar="SECONDS", help="a frame, of a stub in the estimator's place"
+    )
     parser.add_argument("--kills", type=int, default=0, help="kill the server so often instead")
     parser.add_argument("--minutes", type=float, default=10.0, help="within so many minutes")
     args = parser.parse_args(arguments)
     changes = tuple(pose_overrides(args.pose))
     model, videos = args.demo / "workspace" / "model", args.demo / "videos" / "test"
-    with tempfile.TemporaryDirectory() as folder, RtspServer(videos) as server:
-        if args.kills:
-            return kill(server, model, Path(folder), args.kills, 60 * args.minutes, changes)
-        for count in args.cameras:
-            delays(server, model, Path(folder) / str(count), count, args.seconds, changes)
+    with tempfile.TemporaryDirectory() as folder:
+        if args.stub is not None:
+            videos = stub(Path(folder) / "videos", args.stub)
+        with RtspServer(videos) as server:
+            return measure(args, server, model, Path(folder), changes)
+
+
+def measure(args: Any, server: RtspServer, model: Path, folder: Path, changes: tuple[str, ...]) -> int:
+    """What the options ask for."""
+    if args.kills:
+        return kill(server, model, folder, args.kills, 60 * args.minutes, changes)
+    for count in args.cameras:
+        delays(server, model, folder / str(count), count, args.seconds, changes)
     return 0
+
+
+def stub(folder: Path, work_s: float) -> Path:
+    """Let every estimator be one that knows the people of a video; returns the folder of that."""
+    folder.mkdir()
+    truth = simulate_clip(
+        "street", 31, StreetSettings(seconds=40), abnormal=("running", "falling", "fighting")
+    ).truth
+    scripted_video(folder / "street.mp4", truth.frame_count, truth.fps)
+    made: dict[str, Any] = {
+        "chosen_estimator": lambda name: name,
+        "create_estimator": lambda *_: ScriptedEstimator(truth, work_s),
+    }
+    vars(cameras).update(made)
+    return folder
 
 
 def settings_of(server: RtspServer, count: int, changes: tuple[str, ...]) -> WatchSettings:
     """So many cameras that show the test clips in turn."""
     names = sorted(path.stem for path in server.folder.glob("*.mp4"))
-    cameras = {f"camera{i}": CameraSettings(server.url(names[i % len(names)])) for i in range(count)}
-    return WatchSettings(cameras, set=changes)
+    named = {f"camera{i}": CameraSettings(server.url(names[i % len(names)])) for i in range(count)}
+    return WatchSettings(named, set=changes)
 
 
 def delays(

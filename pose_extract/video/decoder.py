@@ -199,7 +199,7 @@ class Decoder:
         assert self._child.stdout is not None
         assert self._child.stderr is not None
         self._pictures = self._child.stdout
-        _enlarge(self._pictures)
+        enlarge(self._pictures)
         self._listener = threading.Thread(
             target=self._listen, args=(self._child.stderr,), name="ffmpeg-messages", daemon=True
         )
@@ -295,7 +295,7 @@ class Decoder:
         self._child.stderr.close()
 
 
-def _enlarge(pipe: IO[bytes]) -> None:
+def enlarge(pipe: IO[bytes]) -> None:
     """Widen the pipe where the system can (Linux): fewer switches between the processes."""
     try:
         import fcntl

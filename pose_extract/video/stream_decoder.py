@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import VideoError
+from pose_extract.video.decoder import enlarge
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
 from pose_extract.video.streams import StreamSource, stream_input
 
@@ -94,6 +95,7 @@ class StreamDecoder:
         assert self._child.stdout is not None
         assert self._child.stderr is not None
         self._pictures = self._child.stdout
+        enlarge(self._pictures)
         self._listener = threading.Thread(
             target=self._listen, args=(self._child.stderr,), name="ffmpeg-messages", daemon=True
         )

@@ -108,7 +108,7 @@ def test_a_frozen_camera_is_lost_and_comes_back_and_no_other_one_suffers(folder,
             bad.freeze()
             began, judged = time.monotonic(), watching.cameras["good"].judge.counts.frames
             wait_for(lambda: watching.state_of("bad") == "lost", 10)
-            assert watching.cameras["good"].judge.counts.frames - judged > 10 * (time.monotonic() - began)
+            assert watching.cameras["good"].judge.counts.frames - judged > 2 * (time.monotonic() - began)
             time.sleep(4)
             bad.thaw()
             wait_for(lambda: watching.state_of("bad") == "online", 10)
