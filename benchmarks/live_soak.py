@@ -51,6 +51,7 @@ from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 _SAMPLE_S = 20.0
 _SETTLED = 0.25  # of the run, after which memory shall not grow
 _SIZE = (640, 360)
+_START = datetime(2026, 3, 28, 12, 0).astimezone()  # the night in which Europe's clocks go forward is near
 
 
 class Known(PoseEstimator):
@@ -120,18 +121,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pose", help="estimator that looks at pictures; without it, a stub")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        soak(args.demo / "workspace" / "model", Path(folder), args.hours * 3600, args.speed, args.pose)
+        model = args.demo / "workspace" / "model"
+        soak(model, Path(folder), args.hours * 3600, args.speed, args.pose)
     return 0
 
 
-def soak(model: Path, out: Path, seconds: float, speed: float, pose: str | None) -> dict[str, float]:
+def soak(
+    model: Path, out: Path, seconds: float, speed: float, pose: str | None = None, start: datetime = _START
+) -> dict[str, float]:
     """Watch so many seconds of video; prints and returns what was left behind."""
     street = simulate_clip("street", 4, StreetSettings(seconds=20 if pose else 60), abnormal=("running",))
     scorer = load_scorer(model, ["scoring.frames=online", *pose_overrides(pose)], "cpu")
     estimators = Estimators()
     estimator = Known(street.truth) if pose is None else estimators.estimator(scorer.settings)
     arrivals, live = threading.Condition(), LiveSettings(moved_below=0)
-    start = datetime(2026, 3, 28, 12, 0).astimezone()  # the night in which Europe's clocks go forward is near
     capture = FastClock(pictures_of(street, pose is not None), 24.0, seconds, speed, start, arrivals)
     sinks = {
         "table": SinkSettings(csv=CsvSettings(str(out / "tables"))),

@@ -119,8 +119,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = option_parser(__doc__)
     parser.add_argument("--streets", nargs="+", type=int, default=[100, 101])
     parser.add_argument("--quick", action="store_true", help="little of the street, to try whether it runs")
+    parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the config")
     args = parser.parse_args(arguments)
-    settings = load_settings("default")
+    settings = load_settings("default", args.set)
     results: dict[str, list[EventCounts]] = {}
     same = True
     for number in args.streets:

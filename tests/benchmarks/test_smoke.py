@@ -35,6 +35,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "falls": (DATA, ["--clips", "S3_ADL_07"], "falls_tracks_too_many"),
     "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
     "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
+    "live_street": ("", ["--quick", "--streets", "0", "--set", *TINY_SET[:-3]], "watch_finds_what_score_finds"),
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
     "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
     "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),
