@@ -45,8 +45,14 @@ class PeopleFollower:
         """An id that nobody has yet."""
         return self._most + 1
 
-    def estimate(self, frames: Sequence[Frame]) -> tuple[list[TrackedPeople], list[PoseDetections]]:
+    def estimate(
+        self, frames: Sequence[Frame], found: list[PoseDetections] | None = None
+    ) -> tuple[list[TrackedPeople], list[PoseDetections]]:
         """Look at the next frames, which have no hole between them; `track` takes what is found.
+
+        Args:
+            frames: these frames.
+            found: their people, if they are known.
 
         Returns:
             People whose ids are settled because a hole comes before these frames; and who is in the frames.
@@ -56,7 +62,7 @@ class PeopleFollower:
             settled = self.finish()
             self._tracker = self._begin()
         self._last_s = frames[-1].time_s
-        return settled, self._estimator.estimate(frames)
+        return settled, self._estimator.estimate(frames) if found is None else found
 
     def track(self, frame: Frame, people: PoseDetections) -> list[TrackedPeople]:
         """Follow the people found in a frame; returns the frames that are ready."""

@@ -174,31 +174,29 @@ class Service:
 
     def _take_over(self, settings: WatchSettings) -> None:
         """Change what the new settings change; cameras that are as they were go on undisturbed."""
-        for name, of_it in settings.cameras.items():
-            sources_of(name, of_it)
-        former, self.settings = self.settings, settings
-        if _goes_out(settings) != _goes_out(former):
-            self._ends.close()  # first: both would open the same queues and the same port
+        cameras = self._cameras.anew(settings)
+        same = {
+            name for name in settings.cameras.keys() & self._made_of.keys()
+            if self._made_of[name] == self._facts(settings, name)
+        }  # fmt: skip
+        # All that may fail comes first: then nothing has changed.
+        new = [cameras.make(name, each) for name, each in settings.cameras.items() if name not in same]
+        if _goes_out(settings) != _goes_out(self.settings):
+            self._ends.close()  # both would open the same queues and the same port
             try:
                 self._use(self._ends.enter_context(outgoing(settings, self._out)))
             except GepcError:
-                self.settings = former
-                self._use(self._ends.enter_context(outgoing(former, self._out)))
+                self._use(self._ends.enter_context(outgoing(self.settings, self._out)))
                 raise
-        self._cameras = self._cameras.anew(settings)
-        self.watcher.live = settings.live
-        kept = []
         for camera in self.watcher.cameras:
-            same = camera.name in settings.cameras
-            if same and self._made_of[camera.name] == self._facts(settings, camera.name):
-                kept.append(camera)
-                continue
-            self.watcher.leave(camera)
-        here = {camera.name for camera in kept}
-        new = [self._make(name) for name in settings.cameras if name not in here]
+            if camera.name not in same:
+                self.watcher.leave(camera)
         for camera in new:
             camera.capture.start()
-        self.watcher.cameras = kept + new
+        kept = [camera for camera in self.watcher.cameras if camera.name in same]
+        self.watcher.cameras, self.watcher.live = kept + new, settings.live
+        self._cameras, self.settings = cameras, settings
+        self._made_of = {name: self._facts(settings, name) for name in settings.cameras}
         logger.info("settings read again: %d cameras, %d of them begun anew", len(kept) + len(new), len(new))
 
 

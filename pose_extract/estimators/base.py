@@ -65,6 +65,11 @@ class PoseEstimator(ABC):
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video of ``fps`` frames a second and (width, height) pixels; forget the last one."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether frames of different videos may be in one batch, since none depends on another."""
+        return False
+
     def twin(self) -> PoseEstimator:
         """Make another one for another video at the same time, that shares the networks; `start` it before use.
 

@@ -93,6 +93,7 @@ class Judge:
         counts: what has been done.
         people: who was seen in the latest frame.
         took_s: seconds that it took to find them.
+        estimator: finds them.
         threshold: the score above which a frame raises the alarm.
         latest: when the latest frame was taken; None before the first.
 
@@ -115,7 +116,7 @@ class Judge:
             what = "whole clips" if windows.extent == "clip" else "patch features"
             raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
         self.camera, self.scorer = camera, scorer
-        self._estimator, self._live, self._exact = estimator, live, exact
+        self.estimator, self._live, self._exact = estimator, live, exact
         self.on_scores, self._counting = on_scores, counting
         self.threshold = scorer.alarm_above()
         self.counts = Counts()
@@ -136,8 +137,8 @@ class Judge:
         self._look_s = np.inf
         self._next_id = 1
 
-    def take(self, frame: LiveFrame) -> Iterator[Told]:
-        """Judge the next frame; yields what is to be told by now."""
+    def take(self, frame: LiveFrame, found: PoseDetections | None = None) -> Iterator[Told]:
+        """Judge the next frame, whose people may be known; yields what is to be told by now."""
         if self._follower is None:
             self._begin(frame, frame.fps or _NO_RATE)
         elif frame.size != self._size:
@@ -153,7 +154,7 @@ class Judge:
         picture = Frame(self._index, frame.time_s, frame.image)
         self._index += 1
         began_s = time.monotonic()
-        settled, [people] = self._follower.estimate([picture])
+        settled, [people] = self._follower.estimate([picture], None if found is None else [found])
         self.took_s = time.monotonic() - began_s
         yield from self._settle(settled)
         self._waiting.append(frame.time_s)
@@ -177,7 +178,7 @@ class Judge:
     @property
     def skeleton(self) -> Skeleton:
         """Of the people that are found."""
-        return get_skeleton(self._estimator.skeleton)
+        return get_skeleton(self.estimator.skeleton)
 
     @property
     def fps(self) -> float:
@@ -187,7 +188,7 @@ class Judge:
     def _begin(self, frame: LiveFrame, fps: float) -> None:
         tracking = self.scorer.settings.tracking
         self._fps, self._size = fps, frame.size
-        self._follower = PeopleFollower(self._estimator, tracking, fps, self._size, self._next_id)
+        self._follower = PeopleFollower(self.estimator, tracking, fps, self._size, self._next_id)
         self._online = OnlineScorer(self.scorer, counting=self._counting)
         self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
         self._alarms = Alarms()
@@ -224,7 +225,7 @@ class Judge:
     def _part(self, people: TrackedPeople, time_s: float) -> ClipTracks:
         return ClipTracks(
             clip=self.camera,
-            skeleton=self._estimator.skeleton,
+            skeleton=self.estimator.skeleton,
             fps=self._fps,
             frame_size=self._size,
             time_s=np.array([time_s]),

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.camera import Context, WatchedCamera
 from pipeline.live.watching.judge import Told
 from pipeline.live.watching.open_events import OpenEvents
+from pose_extract.tracks.records import Frame, PoseDetections
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,8 @@ class Watcher:
                     with self._arrivals:
                         self._arrivals.wait(_PATROL_S / 2)
                     continue
-                self._look_at(*found)
+                for camera, frame, people in self._together(*found):
+                    self._look_at(camera, frame, people)
         finally:
             for camera in self.cameras:
                 camera.capture.stop()
@@ -136,7 +138,33 @@ class Watcher:
                 return self.cameras[place], frame
         return None
 
-    def _look_at(self, camera: WatchedCamera, frame: LiveFrame) -> None:
+    def _together(
+        self, camera: WatchedCamera, frame: LiveFrame
+    ) -> Iterator[tuple[WatchedCamera, LiveFrame, PoseDetections | None]]:
+        """A frame, and those of other cameras that its estimator takes in the same batch, with their people.
+
+        Only where frames of different videos may be in one batch; otherwise the frame alone, nobody being known yet.
+        """
+        first = None if camera.judge is None else camera.judge.estimator
+        if first is None or not first.mixes or first.batch_size < 2:
+            yield camera, frame, None
+            return
+        batch = [(camera, frame)]
+        for other in self.cameras:
+            judge = other.judge
+            # A twin shares the networks, and with them the one description of them.
+            if other is camera or judge is None or judge.estimator.identity is not first.identity:
+                continue
+            if len(batch) < first.batch_size and other.frame_size == frame.size:
+                waiting = other.capture.mailbox.take()
+                batch += [(other, waiting)] if waiting is not None else []
+        same = [each for each in batch if each[1].size == frame.size]
+        found = first.estimate([Frame(0, each.time_s, each.image) for _, each in same])
+        people = {camera.name: who for (camera, _), who in zip(same, found, strict=True)}
+        for each, picture in batch:
+            yield each, picture, people.get(each.name)
+
+    def _look_at(self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None) -> None:
         start = time.monotonic()
         camera.frame_size = frame.size
         if frame.connection != camera.connection:
@@ -150,7 +178,7 @@ class Watcher:
         if camera.judge is None or seen != "online":
             camera.unjudged += 1
             return
-        for told in camera.judge.take(frame):
+        for told in camera.judge.take(frame, people):
             self._tell(camera, told, "quiet")
         if self.recorder is not None:
             judge = camera.judge

@@ -89,6 +89,11 @@ class OpenMMLabEstimator(PoseEstimator):
         found = self._pose.estimate([blank], [(box, np.ones(1, np.float32))])[0].features
         return 0 if found is None else found.shape[2]
 
+    @property
+    def mixes(self) -> bool:
+        """Whether frames of different videos may be in one batch: not where boxes between two frames are guessed."""
+        return self._detector is None or self.settings.detect_every == 1
+
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video; nothing is kept from one batch of frames to the next but the last boxes."""
         self._last: Boxes | None = None

@@ -146,7 +146,7 @@ def test_old_frames_are_dropped_and_delay_does_not_grow(folder, scorer, clip, tm
         Watching({"door": server.url("door")}, scorer, clip, tmp_path) as watching,
     ):
         camera = watching.cameras["door"]
-        camera.judge._estimator._work_s = 0.2  # five frames a second of 24
+        camera.judge.estimator._work_s = 0.2  # five frames a second of 24
         wait_for(lambda: camera.judge.counts.frames > 10, 30)
         late = []
         take = camera.judge.take
