@@ -278,7 +278,12 @@ def _locked_folder(parent: Path, prefix: str, ending: str) -> Iterator[Path]:
 @lru_cache(maxsize=4096)
 def _clear(folder: str) -> None:
     """Remove what killed runs left in a folder; once a process, since folders may hold very many files."""
-    for entry in _listed(Path(folder)):
+    clear_left(Path(folder))
+
+
+def clear_left(folder: Path) -> None:
+    """Remove the half-written files that killed runs left in a folder; those that somebody writes stay."""
+    for entry in _listed(folder):
         if entry.name.startswith(".") and entry.name.endswith(_ENDING):
             _remove_if_left(entry)
 

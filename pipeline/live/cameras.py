@@ -76,7 +76,7 @@ class Cameras:
             VideoError: there is no such file.
         """
         folder = self._model if camera.model is None else Path(camera.model)
-        judge, no_model, identity = None, "", None
+        judge, day, no_model, identity = None, None, "", None
         zones = Zones(camera.rules)
         sources = sources_of(name, camera)
         video = VideoSettings()
@@ -87,14 +87,14 @@ class Cameras:
             estimator = self._estimators.estimator(scorer.settings)
             counting = zones.counting_rows if zones.matter else None
             judge = Judge(name, scorer, estimator, self._settings.live, exact, counting=counting)
-            self._learn_days(judge, identity)
+            day = self._learn_days(judge, identity)
         except ModelError as error:
             no_model = str(error)
         capture = self._capture(name, sources, video)
         scene = self._out / "scenes" / f"{name}-{identity}.png"
         picture = PictureWatch(self._settings.live, None if identity is None else scene)
         return WatchedCamera(
-            name, capture, judge, picture, Limits(camera.rules), zones, model_id=identity, no_model=no_model
+            name, capture, judge, picture, Limits(camera.rules), zones, day, identity, no_model=no_model
         )
 
     def scorer(self, camera: CameraSettings) -> Scorer:
@@ -106,7 +106,7 @@ class Cameras:
         for day in self._days.values():
             day.close()
 
-    def _learn_days(self, judge: Judge, identity: str) -> None:
+    def _learn_days(self, judge: Judge, identity: str) -> DayScores:
         """Let the spread of a camera's scores be kept."""
         scorer = judge.scorer
         reference = reference_of(scorer.model, scorer.settings.scoring)
@@ -122,6 +122,7 @@ class Cameras:
             day.add(scores.frames.score, judge.threshold, promised, today, time.monotonic())
 
         judge.on_scores = add
+        return day
 
     def anew(self, settings: WatchSettings) -> Cameras:
         """The same with other settings; models are read again, estimators stay."""

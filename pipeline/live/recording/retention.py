@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from pose_extract.files import clear_left
+
 logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"\d{4}-\d\d-\d\d")
@@ -84,7 +86,8 @@ def sweep(
             total -= kept.nbytes
     for folder in folders:
         for below in _listed(folder):
-            if _FOLDER.fullmatch(below.name) and below.name != today.isoformat():
+            if _FOLDER.fullmatch(below.name) and below.name != today.isoformat() and not below.is_symlink():
+                clear_left(below)  # nobody writes there again
                 with suppress(OSError):  # it is not empty
                     below.rmdir()
     if removed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from typing import Any
 
 
@@ -44,26 +43,3 @@ class CameraFigures:
             key: round(value, 3) if isinstance(value, float) and "share" not in key else value
             for key, value in asdict(self).items()
         }
-
-
-class DayShare:
-    """Turns counts that only grow into the share of one day."""
-
-    def __init__(self) -> None:
-        self._day: date | None = None
-        self._before = (0, 0)  # alarms and frames when the day began
-        self._latest = (0, 0)
-
-    def share(self, today: date, alarms: int, frames: int) -> float | None:
-        """Share of a day's frames above the threshold; None: it has none yet.
-
-        Args:
-            today: the day that it is.
-            alarms: frames above the threshold since the start.
-            frames: frames since the start.
-        """
-        if today != self._day:
-            self._day, self._before = today, self._latest
-        self._latest = alarms, frames
-        scored = frames - self._before[1]
-        return (alarms - self._before[0]) / scored if scored > 0 else None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
 from typing import Any
 
 from pipeline.live.sinks.dispatcher import Dispatcher
-from pipeline.live.status.figures import CameraFigures, DayShare
+from pipeline.live.status.figures import CameraFigures
 from pipeline.live.watching.camera import WatchedCamera
 
 _RATE_S = 10.0  # frames a second are means over so long
@@ -21,7 +20,6 @@ class Monitor:
     Args:
         dispatcher: the sinks.
         stalled_after_s: a watcher that has not looked around for so long does not live.
-        today: the day that it is, for shares; tests give their own.
 
     Attributes:
         cameras: gives those that are watched; they may change.
@@ -31,14 +29,12 @@ class Monitor:
         self,
         dispatcher: Dispatcher,
         stalled_after_s: float,
-        today: Callable[[], date] = lambda: datetime.now().astimezone().date(),
     ) -> None:
         self.cameras: Callable[[], Sequence[WatchedCamera]] = list
         self._dispatcher = dispatcher
-        self._stalled_after_s, self._today = stalled_after_s, today
+        self._stalled_after_s = stalled_after_s
         self._looked_s = self._told_s = time.monotonic()
         self._rates: dict[str, tuple[float, int, int, float | None, float | None]] = {}
-        self._shares: dict[str, DayShare] = {}
 
     def look(self) -> None:
         """Called by the watcher now and then: it lives."""
@@ -90,11 +86,7 @@ class Monitor:
     def _of(self, camera: WatchedCamera) -> CameraFigures:
         capture, judge = camera.capture, camera.judge
         *_, camera_fps, processed_fps = self._rates.get(camera.name, (None, None))
-        share = expected = None
-        if judge is not None:
-            days = self._shares.setdefault(camera.name, DayShare())
-            share = days.share(self._today(), judge.counts.alarms, judge.counts.scored)
-            expected = 1 - judge.scorer.alarm_percentile / 100
+        share, expected = (camera.day.shares if camera.day is not None else None) or (None, None)
         return CameraFigures(
             camera=camera.name,
             state=camera.state or None,

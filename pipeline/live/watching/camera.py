@@ -12,6 +12,7 @@ from pipeline.live.events.record import LiveEvent
 from pipeline.live.rules.limits import Limits
 from pipeline.live.rules.settings import RuleSettings
 from pipeline.live.rules.zones import Zones
+from pipeline.live.watching.days import DayScores
 from pipeline.live.watching.judge import Judge, Told
 from pipeline.live.watching.picture import PictureWatch
 
@@ -42,6 +43,7 @@ class WatchedCamera:
         picture: sees whether it sees anything.
         limits: which of its events are sent.
         zones: where its people count.
+        day: how its scores are spread today; None: it has no model.
         model_id: of its model.
         state: "online", "lost", "blind", "moved" or "no-model"; empty until it is known.
         open_event: the event that goes on; None: none does.
@@ -57,6 +59,7 @@ class WatchedCamera:
     picture: PictureWatch
     limits: Limits = field(default_factory=lambda: Limits(RuleSettings()))
     zones: Zones = field(default_factory=lambda: Zones(RuleSettings()))
+    day: DayScores | None = None
     model_id: str | None = None
     state: str = ""
     no_model: str = ""

@@ -100,6 +100,12 @@ class DayScores:
             self._kept_s = now_s
             self._keep()
 
+    @property
+    def shares(self) -> tuple[float, float] | None:
+        """Of the day that it is: the share of frames above the threshold, and what was promised; None: no frame yet."""
+        day = self._day
+        return None if day is None or not day.frames else (day.share, day.promised)
+
     def close(self) -> None:
         """Put the day on disk, and say so if it was not as promised."""
         if self._day is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.live.recording.retention import kept_files, sweep
+from pose_extract.files import place_beside
 
 TODAY = date(2026, 12, 31)
 
@@ -49,7 +50,7 @@ def test_tables_go_by_their_day_and_never_by_their_size(tmp_path):
 def test_nothing_that_watch_has_not_named_is_ever_removed(tmp_path):
     others = [
         "clips/2020-01-01/holiday.txt",
-        "clips/2020-01-01/.a.mp4.1234.gepc-part",
+        "clips/2020-01-01/.a.mp4",
         "clips/2020-13-01/a.mp4",
         "clips/2020-01-01-copy/a.mp4",
         "clips/a.mp4",
@@ -61,6 +62,15 @@ def test_nothing_that_watch_has_not_named_is_ever_removed(tmp_path):
         put(tmp_path / name)
     assert sweep(TODAY, 1, 1, [tmp_path / "clips"], [tmp_path]) == (0, 0)
     assert names(tmp_path) == set(others)
+
+
+def test_half_a_clip_that_a_killed_run_has_left_goes_with_its_day_and_one_that_is_written_stays(tmp_path):
+    left = put(tmp_path / "clips" / "2026-12-30" / ".a.mp4.12345678.gepc-part")
+    with place_beside(tmp_path / "clips" / "2026-12-29" / "b.mp4") as (writing, _):
+        sweep(TODAY, 7, 0, [tmp_path / "clips"])
+        assert writing.exists()
+    assert not left.exists()
+    assert {path.name for path in (tmp_path / "clips").iterdir()} == {"2026-12-29"}
 
 
 def test_a_folder_that_is_a_link_is_not_followed(tmp_path):

@@ -1,12 +1,11 @@
 import sys
-from datetime import date
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.live.recording.recorder import RecorderCounts
 from pipeline.live.sinks.dispatcher import SinkFigures
-from pipeline.live.status.figures import CameraFigures, DayShare
+from pipeline.live.status.figures import CameraFigures
 from pipeline.live.status.metrics import Metrics
 from pose_extract.errors import UsageError
 
@@ -78,13 +77,3 @@ def test_a_missing_extra_gives_the_line_that_mends_it(monkeypatch):
 def test_figures_as_json_have_short_numbers_and_exact_shares():
     found = CameraFigures("door", "online", 0.0412345, alarm_share=0.00012345).to_dict()
     assert (found["age_s"], found["alarm_share"], found["expected_share"]) == (0.041, 0.00012345, None)
-
-
-def test_the_share_of_a_day_begins_anew_at_midnight():
-    share, day = DayShare(), date(2026, 11, 29)
-    assert share.share(day, 0, 0) is None
-    assert share.share(day, 5, 100) == 0.05
-    assert share.share(day, 10, 200) == 0.05
-    assert share.share(date(2026, 11, 30), 11, 210) == 0.1
-    assert share.share(date(2026, 11, 30), 11, 300) == 0.01
-    assert share.share(date(2026, 12, 2), 11, 300) is None

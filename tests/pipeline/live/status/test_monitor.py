@@ -1,4 +1,3 @@
-from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,10 +42,11 @@ def place(monkeypatch):
         name="door",
         state="online",
         capture=capture,
-        judge=SimpleNamespace(counts=counts, scorer=SimpleNamespace(alarm_percentile=99.0)),
+        judge=SimpleNamespace(counts=counts),
+        day=SimpleNamespace(shares=None),
         limits=Limits(RuleSettings()),
     )
-    monitor = Monitor(sinks, 30.0, lambda: date(2026, 11, 29))  # type: ignore[arg-type]
+    monitor = Monitor(sinks, 30.0)  # type: ignore[arg-type]
     monitor.cameras = lambda: [camera]  # type: ignore[list-item,return-value]
     return SimpleNamespace(
         clock=clock, sinks=sinks, counts=counts, capture=capture, camera=camera, monitor=monitor
@@ -70,14 +70,15 @@ def test_rates_are_means_over_the_latest_seconds_and_unknown_before(place):
 
 def test_figures_tell_what_is_lost_and_what_calibration_promised(place):
     place.capture.received, place.capture.connections, place.capture.mailbox.dropped = 9, 4, 5
-    place.counts.scored, place.counts.alarms = 200, 10
+    assert place.monitor.figures()[0].alarm_share is None
+    place.camera.day.shares = 0.05, 0.01
     figures = place.monitor.figures()[0]
     assert (figures.skipped, figures.reconnects, figures.age_s) == (5, 3, 0.1)
-    assert (figures.alarm_share, figures.expected_share) == (0.05, pytest.approx(0.01))
+    assert (figures.alarm_share, figures.expected_share) == (0.05, 0.01)
 
 
 def test_a_camera_that_gave_no_frame_has_no_age_and_one_without_a_model_no_share(place):
-    place.camera.judge = None
+    place.camera.judge = place.camera.day = None
     figures = place.monitor.figures()[0]
     assert (figures.age_s, figures.alarm_share, figures.expected_share, figures.frames) == (
         None,

@@ -32,6 +32,15 @@ def test_each_day_is_kept_and_counts_every_frame(tmp_path):
     assert not read_days(tmp_path, "another", TUESDAY, 7)
 
 
+def test_the_shares_of_the_day_are_told_and_begin_anew_at_midnight(tmp_path):
+    kept = DayScores(tmp_path, "door", "abc", REFERENCE)
+    assert kept.shares is None
+    kept.add(np.array([0.0, 3.0, 0.0, 0.0]), 2.0, 0.02, MONDAY, 0.0)
+    assert kept.shares == (0.25, 0.02)
+    kept.add(np.array([3.0, 3.0]), 2.0, 0.03, TUESDAY, 1.0)
+    assert kept.shares == (1.0, 0.03)
+
+
 def test_a_day_goes_on_after_a_restart(tmp_path):
     filled(tmp_path, np.zeros(100))
     filled(tmp_path, np.ones(50))
