@@ -57,6 +57,7 @@ class Outlet:
         self._drawn: dict[str, float] = {}  # event -> score of the frame that its picture shows
         self._swept_s, self._swept_on = -_SWEEP_S, date.min
         self._sweeping: threading.Thread | None = None
+        self._closed = False
 
     def push(
         self, camera: str, frame: LiveFrame, people: PoseDetections, skeleton: Skeleton, took_s: float
@@ -99,7 +100,10 @@ class Outlet:
             self._sweeping.start()
 
     def close(self, timeout_s: float) -> None:
-        """Finish clips, deliver what can be delivered in that time, and end."""
+        """Finish clips, deliver what can be delivered in that time, and end; once more does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         until = time.monotonic() + timeout_s
         self.recorder.close(timeout_s * _CLIPS_SHARE)
         self.dispatcher.close(max(0.1, until - time.monotonic()))

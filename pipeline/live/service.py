@@ -26,6 +26,7 @@ from pose_extract.video.streams import StreamSource
 logger = logging.getLogger(__name__)
 
 
+_PATIENCE_S = 120.0  # that clips and sinks have when all recordings are over
 _THRESHOLDS_S = 5.0  # between two looks at models and marks
 
 
@@ -83,6 +84,8 @@ class Service:
         try:
             with self._heeding_signals():
                 self.watcher.run()
+                if not self.watcher.stopped:  # recordings are over: nobody waits for the end
+                    self._outlet.close(_PATIENCE_S)
         finally:
             self._cameras.end_days()
             self._ends.close()
