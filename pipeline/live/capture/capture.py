@@ -24,6 +24,8 @@ from pose_extract.video.streams import StreamSource
 logger = logging.getLogger(__name__)
 
 _MEASURED = 50  # frames whose times show the rate of a stream that states none
+_MOST_BEHIND_S = 3.0  # pictures may be so late, and for so long, before the connection is made anew
+_LATE_AGAIN_S = 60.0
 _ENOUGH_FRAMES = 50  # of a connection, after which it counts as a good one
 
 
@@ -124,6 +126,8 @@ class FileCapture(Capture):
 class StreamCapture(Capture):
     """A camera, connected to again and again for ever, or a file that is played at its own speed.
 
+    Where pictures queue up before they are decoded, a new connection leaves the old ones behind.
+
     Args:
         name: the camera's.
         sources: its address; files are played one after the other.
@@ -145,7 +149,8 @@ class StreamCapture(Capture):
         self._clock = StreamClock()
         self._decoder: StreamDecoder | None = None
         self._lock = threading.Lock()
-        self.kicks = 0
+        self.kicks = self.late = 0
+        self._late_s = -np.inf
         self.codec: str | None = None
         self.size: tuple[int, int] | None = None
 
@@ -188,6 +193,7 @@ class StreamCapture(Capture):
             if self._stopping.is_set():
                 decoder.kill()
         self._clock.reconnected()
+        began_s = time.monotonic()
         try:
             for frame in self._frames(decoder, source):
                 self.trouble = ""
@@ -197,6 +203,8 @@ class StreamCapture(Capture):
             with self._lock:
                 self._decoder = None
             decoder.close()
+        if self._late_s >= began_s:
+            return True
         if decoder.changed:
             logger.info("camera %s: its pictures have another size now", self.camera)
             return True
@@ -207,6 +215,7 @@ class StreamCapture(Capture):
     def _frames(self, decoder: StreamDecoder, source: StreamSource) -> Iterator[LiveFrame]:
         times: list[float] = []
         fps: float | None = None
+        on_time_s = time.monotonic()
         while (picture := decoder.read()) is not None:
             now = time.monotonic()
             time_s = self._clock.tick(picture.time_s, now)
@@ -219,6 +228,15 @@ class StreamCapture(Capture):
                 fps = decoder.fps if len(times) < 10 else usual_rate(np.array(times)) or decoder.fps
             self.received += 1
             self.last_s = now
+            if self._clock.behind_s < _MOST_BEHIND_S:
+                on_time_s = now
+            elif source.endless and now - on_time_s > _MOST_BEHIND_S and now - self._late_s > _LATE_AGAIN_S:
+                logger.warning(
+                    "camera %s: pictures come %.0f s late, this machine or the network is too slow; they are skipped",
+                    self.camera, self._clock.behind_s,
+                )  # fmt: skip
+                self.late, self._late_s = self.late + 1, now
+                return
             yield LiveFrame(time_s, picture.image, datetime.now().astimezone(), now, fps, self.connections)
 
     def _describe(self, decoder: StreamDecoder, source: StreamSource, size: tuple[int, int]) -> None:

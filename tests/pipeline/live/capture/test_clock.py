@@ -58,3 +58,16 @@ def test_frames_that_come_too_fast_do_not_run_ahead_of_time():
     time_s, clock = ticks(np.arange(200) / 25, arrived)
     assert time_s[-1] <= 0.2 + 2.0
     assert clock.jumps > 100
+
+
+def test_pictures_that_come_slower_than_they_were_taken_are_behind():
+    stream = np.arange(300) / 25
+    _, slow = ticks(stream, 1.3 * stream)
+    assert slow.behind_s == pytest.approx(0.27 * stream[-1], rel=0.1)
+    _, fine = ticks(stream, 1.01 * stream)
+    assert fine.behind_s == pytest.approx(0, abs=1e-9)
+    late = np.clip(4 - (np.arange(300) - 100) / 25, 0, 4) * (
+        np.arange(300) >= 100
+    )  # a stall, and then all at once
+    _, caught_up = ticks(stream, np.maximum.accumulate(stream + late))
+    assert caught_up.behind_s < 0.5
