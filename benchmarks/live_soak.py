@@ -142,7 +142,7 @@ def soak(
     }
     dispatcher = Dispatcher(sinks, out / "queues", ["street"])
     recorder = Recorder(RecordingSettings(keep_days=1, keep_mib=200, least_free_mib=0), out)
-    monitor = Monitor(dispatcher, 30, lambda: capture.now.date())
+    monitor = Monitor(dispatcher, 30)
     outlet = Outlet(dispatcher, recorder, monitor, tables=[out / "tables"], now=lambda: capture.now)
     judge = Judge("street", scorer, estimator, live, exact=True)
     camera = WatchedCamera("street", capture, judge, PictureWatch(live))
