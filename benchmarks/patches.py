@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly.bundle.files import read_card
+from anomaly.bundle.card import read_card
 from anomaly.evaluation.metrics import concatenated, frame_auc
 from benchmarks.helpers.command import option_parser
 from benchmarks.helpers.spread import spread

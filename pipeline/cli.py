@@ -8,12 +8,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 
 from pipeline.processes import Ended, ending_by_signals
 from pipeline.versions import package_version
-from pose_extract.errors import GepcError
+from pose_extract.errors import EstimatorError, GepcError, MemoryShortError, is_memory_short, printable
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
 COMMANDS = (
@@ -59,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     # Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # names may have bytes that are no text
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     level = logging.DEBUG if args.debug else logging.WARNING if args.quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     for name in ("pipeline", "pose_extract", "anomaly"):
@@ -77,19 +81,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
         return 141
-    except OSError as error:
+    except Exception as error:
+        return _unexpected(args, error)
+
+
+def _unexpected(args: argparse.Namespace, error: Exception) -> int:
+    """Say what an error means that no part of the program has foreseen."""
+    if is_memory_short(error):
+        short = MemoryShortError()
+        return _fail(args, error, str(short), short.exit_code)
+    if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else f"{error.strerror or error}"
         return _fail(args, error, f"{error.filename}: {what}" if error.filename else what, 9)
-    except Exception as error:
-        text = f"unexpected {type(error).__name__}: {error}. This is a defect: run with --debug and report it"
-        return _fail(args, error, text, 70)
+    if isinstance(error, ModuleNotFoundError):
+        text = (
+            f"{error}: a package that this needs is not installed; gepc-pipeline doctor says how to mend it"
+        )
+        return _fail(args, error, text, EstimatorError.exit_code)
+    text = f"unexpected {type(error).__name__}: {error}. This is a defect: run with --debug and report it"
+    return _fail(args, error, text, 70)
 
 
 def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int) -> int:
     if args.debug:
         logging.getLogger("pipeline").debug("traceback", exc_info=error)
-    print(f"gepc-pipeline {args.command}: error: {message}", file=sys.stderr)
+    print(printable(f"gepc-pipeline {args.command}: error: {message}"), file=sys.stderr)
     return code
 
 

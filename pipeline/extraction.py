@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,14 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.following import PeopleFollower
+from pipeline.patches.budget import FeatureDiskBudget
 from pipeline.progress import Forecast, Progress, Stopwatch, format_duration, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.errors import GepcError, OutputError, VideoError
+from pose_extract.errors import CacheError, GepcError, VideoError, is_memory_short
 from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create_estimator
 from pose_extract.formats import gepc
-from pose_extract.patches.store import disk_bytes
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.cache import TracksWriter, load_tracks
@@ -79,7 +80,7 @@ def find_all_sources(names: Sequence[str]) -> list[VideoSource]:
     taken: set[str] = set()
     for name in names:
         for source in find_sources(name):
-            path = source.path.resolve()
+            path = Path(os.path.realpath(source.path))
             if path in sources:
                 continue
             unique, number = source.name, 2
@@ -118,7 +119,7 @@ def extract_all(
         settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
         estimator = create_estimator(settings.pose.estimator, *settings.of_estimator())
     watch.lap("loading")
-    budget = FeatureDiskBudget(estimator, settings)
+    budget = FeatureDiskBudget(estimator, settings.patches.most_gb)
     budget.announce()
     run = ExtractionRun(workspace, settings, estimator, watch, budget, train, quiet)
     with closing(estimator):
@@ -132,7 +133,15 @@ def extract_all(
                     gepc.write([load_tracks(path, features=False)], path.with_suffix(".json"))
             except VideoError as error:
                 failed.append((source.name, error))
-                logger.error("%s", error)
+                if len(sources) > 1:  # of one, the command says it
+                    logger.error("%s", error)
+            except Exception as error:
+                if not is_memory_short(error):
+                    raise
+                text = f"{source.path}: too little memory for its frames; try --set video.max_side=960"
+                failed.append((source.name, VideoError(text)))
+                if len(sources) > 1:
+                    logger.error("%s", text)
     watch.lap("opening")
     seconds = time.monotonic() - start
     return ExtractReport(
@@ -177,19 +186,36 @@ class ExtractionRun:
             OutputError: the tracks cannot be written.
         """
         key = clip_key(content_hash(source), self.settings, self.estimator)
-        entry = self.workspace.find(key)
+        entry = self._find(key)
         if entry is None:
             # Beside other processes, but not one that makes this clip or one of this name.
             with self.workspace.adding_clips(), self.workspace.holding(source.name, key):
-                entry = self.workspace.find(key)
+                entry = self._find(key)
                 if entry is None:
                     return self._extract(source, key, title), True
         logger.info("%s: its tracks are there already", source.name)
         return self.workspace.promote(entry) if self.train else entry, False
 
+    def _find(self, key: str) -> ClipEntry | None:
+        """The clip's entry, unless its people were followed at a rate that its frames do not have."""
+        entry = self.workspace.find(key)
+        if entry is None:
+            return None
+        try:
+            tracks = load_tracks(self.workspace.tracks_path(entry.clip), features=False)
+        except CacheError as error:
+            logger.warning("%s; it is made again", error)
+            return None
+        rate = clip_rate(tracks.time_s, tracks.fps)
+        if rate == tracks.fps:
+            return entry
+        logger.warning("%s: its tracks were made for %.3g frames a second, it has %.3g; they are made again",
+                       entry.clip, tracks.fps, rate)  # fmt: skip
+        return None
+
     def _extract(self, source: VideoSource, key: str, title: str) -> ClipEntry:
         skeleton = get_skeleton(self.estimator.skeleton)
-        location = str(Path(source.path).resolve())
+        location = os.path.realpath(source.path)
         clip = self.workspace.name_for(source.name, location, key)
         path = self.workspace.tracks_path(clip)
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
@@ -285,51 +311,3 @@ def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:
     """How many decoded frames of (width, height) pixels may wait."""
     width, height = frame_size
     return max(1, min(max(batch_size, _AHEAD_FRAMES), _AHEAD_BYTES // (width * height * 3)))
-
-
-class FeatureDiskBudget:
-    """The disk that the joints' features of one run take: said before it starts, and bounded.
-
-    Args:
-        estimator: whose features they are.
-        settings: with the bound, ``patches.most_gb``.
-    """
-
-    def __init__(self, estimator: PoseEstimator, settings: Settings) -> None:
-        channels = estimator.feature_channels
-        self._each = disk_bytes(1, get_skeleton(estimator.skeleton).num_joints, channels) if channels else 0
-        self._people = estimator.max_people
-        self._most_gb, self._taken = settings.patches.most_gb, 0
-
-    def announce(self) -> None:
-        """Say what a person costs, and what the run may take."""
-        if self._each:
-            logger.info(
-                "the joints' features take %.2f kB a person and frame on disk; bound of this run: %g GB "
-                "(patches.most_gb)",
-                self._each / 1e3,
-                self._most_gb,
-            )
-
-    def announce_clip(self, name: str, frames: int | None) -> None:
-        """Say what a clip takes at most."""
-        if self._each and frames:
-            most = self._each * self._people * frames
-            logger.info(
-                "%s: features take %.1f MB for each person who is always there, at most %.3g GB (%d people in all "
-                "of %d frames)",
-                name,
-                self._each * frames / 1e6,
-                most / 1e9,
-                self._people,
-                frames,
-            )
-
-    def reserve(self, people: int) -> None:
-        """Count the features of some people in a frame; raises OutputError beyond the bound."""
-        self._taken += people * self._each
-        if self._taken > self._most_gb * 1e9:
-            raise OutputError(
-                f"the joints' features would take more than patches.most_gb allows ({self._most_gb:g}); finished clips "
-                "are kept. Raise it, or extract without features"
-            )

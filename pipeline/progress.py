@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _PLAIN_EVERY_S = 10.0
 _FORECAST_S = 5.0  # of work, after which a forecast is made
+_WARM_UP_S = 5.0  # after the first unit, before its pace says when the end comes
 
 
 class Progress:
@@ -27,6 +29,7 @@ class Progress:
         self.done = 0.0
         self.note = ""
         self._start = time.monotonic()
+        self._first: tuple[float, float] | None = None  # when the first units were done, and how many
 
     def advance(self, units: float = 1, note: str | None = None) -> None:
         """Count ``units`` more; ``note`` is shown beside the count from now on."""
@@ -37,16 +40,21 @@ class Progress:
         self.done = done
         if note is not None:
             self.note = note
+        if self._first is None and done > 0:
+            self._first = time.monotonic(), done
 
     def describe(self) -> str:
         """One plain line: count, rate, remaining time, note."""
-        elapsed = time.monotonic() - self._start
+        now = time.monotonic()
+        elapsed = now - self._start
         rate = self.done / elapsed if elapsed > 0 else 0.0
         count = f"{self.done:.0f}" + (f"/{self.total:.0f}" if self.total else "")
         speed = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each" if rate else "starting"
         text = f"{self.title}: {count} {self.unit}, {speed}"
-        if self.total and rate > 0 and self.done < self.total:
-            text += f", {format_duration((self.total - self.done) / rate)} left"
+        first, before = self._first or (now, self.done)  # what comes before the first unit is no pace
+        if self.total and before < self.done < self.total and now - first >= _WARM_UP_S:
+            left = (self.total - self.done) * (now - first) / (self.done - before)
+            text += f", {format_duration(left)} left"
         return text + (f", {self.note}" if self.note else "")
 
 
@@ -62,8 +70,29 @@ class _Plain(Progress):
     def update(self, done: float, note: str | None = None) -> None:
         super().update(done, note)
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PLAIN_EVERY_S
-            print(self.describe(), file=sys.stderr, flush=True)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._next = time.monotonic() + _PLAIN_EVERY_S
+        print(self.describe(), file=sys.stderr, flush=True)
+
+    @contextmanager
+    def never_silent(self) -> Iterator[None]:
+        """Tell how it stands now and then, whether a unit is done meanwhile or not."""
+        over = threading.Event()
+
+        def tell() -> None:
+            while not over.wait(_PLAIN_EVERY_S):
+                if time.monotonic() >= self._next:
+                    self._tell()
+
+        thread = threading.Thread(target=tell, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 @contextmanager
@@ -79,7 +108,9 @@ def stage(title: str, unit: str, total: float | None = None, quiet: bool = False
     if quiet:
         yield _Silent(title, unit, total)
     elif not sys.stderr.isatty():
-        yield _Plain(title, unit, total)
+        plain = _Plain(title, unit, total)
+        with plain.never_silent():
+            yield plain
     else:
         yield from _bar(title, unit, total)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,12 +20,13 @@ from anomaly.training.train import fit_network, fit_normality_and_calibrate
 from pipeline.defaults import workspace_option
 from pipeline.patches.features import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
+from pipeline.scoring.familiarity import Seen, too_slow
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace
 from pose_extract.devices import pick_device
 from pose_extract.errors import TrainingError
-from pose_extract.tracks.cache import load_header
+from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.cleaning import clean_tracks
 
 logger = logging.getLogger(__name__)
@@ -84,6 +86,7 @@ def train(
         )
     tracks_settings = _common_settings(workspace, entries, settings)
     paths = [workspace.tracks_path(entry.clip) for entry in entries]
+    _warn_of_slow_clips(paths, settings)
     patches = patches_for_training(paths, settings.patches, workspace) if settings.windows.patches else None
     kind = None if patches is None else patches.kind
     clips = (clean_tracks(load_with_patches(path, kind), settings.cleaning) for path in paths)
@@ -113,6 +116,7 @@ def train(
                 "events": asdict(settings.events),
             },
             **({"patches": kind} if kind else {}),
+            "seen": asdict(Seen.from_clips(load_tracks(path, features=False) for path in paths)),
             "poses_of": sorted({e.estimator for e in entries}),
             "seed": seed,
             "threads": torch.get_num_threads(),  # another number adds floats in another order
@@ -121,6 +125,21 @@ def train(
         save_bundle(model, workspace.model, card, None if patches is None else patches.encoder)
         remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
+
+
+def _warn_of_slow_clips(paths: Sequence[Path], settings: Settings) -> None:
+    """Say which clips have too few frames a second to learn from; TrainingError if all have."""
+    slow = []
+    for path in paths:
+        tracks = load_tracks(path, features=False)
+        if settings.windows.extent == "sliding" and (text := too_slow(tracks, settings.windows)):
+            slow.append(f"{tracks.clip}: {text}")
+    if slow and len(slow) == len(paths):
+        raise TrainingError(f"nothing can be learned from the {len(paths)} clips: {slow[0]}")
+    for text in slow[:5]:
+        logger.warning("%s", text)
+    if len(slow) > 5:
+        logger.warning("and so it is with %d more clips", len(slow) - 5)
 
 
 @contextmanager

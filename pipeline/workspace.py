@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.processes import locked, locked_part
-from pose_extract.errors import CacheError
-from pose_extract.files import write_atomically
+from pose_extract.checking import build, expect_between
+from pose_extract.errors import CacheError, ConfigError, short
+from pose_extract.files import read_input, write_atomically
 from pose_extract.tracks.cache import load_header
 
 logger = logging.getLogger(__name__)
 
 MANIFEST_VERSION = 1
+_SUMMARY = ("frames", "rows", "tracks", "seconds", "coverage", "damage")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,13 @@ class ClipEntry:
     coverage: float
     damage: tuple[str, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.clip in ("", ".", "..") or "/" in self.clip or "\0" in self.clip:
+            raise ConfigError(f"clip: expected a name fit for a file, got {short(self.clip)}")
+        expect_between("clip", self, 1, math.inf, "frames")
+        expect_between("clip", self, 0, math.inf, "rows", "tracks", "seconds")
+        expect_between("clip", self, 0, 1, "coverage")
 
 
 class Workspace:
@@ -166,24 +176,33 @@ class Workspace:
             if path.stem not in entries:
                 try:
                     entries[path.stem] = entry_of(load_header(path)["provenance"], path.stem)
-                except (CacheError, KeyError, TypeError) as error:
+                except CacheError as error:
                     logger.warning("%s is left out: %s", path, error)
         return entries
 
     def _read_manifest(self) -> dict[str, ClipEntry]:
+        """The entries of the manifest that are ones; what it has of another clip is known from its tracks."""
         try:
-            data = json.loads(self._manifest.read_text(encoding="utf-8"))
-            if data["version"] != MANIFEST_VERSION:
-                raise ValueError(f"version {data['version']}")
-            return {
-                name: ClipEntry(**{**fields, "clip": name, "damage": tuple(fields["damage"])})
-                for name, fields in data["clips"].items()
-            }
+            data = json.loads(read_input(self._manifest))
+            if not isinstance(data, dict) or data.get("version") != MANIFEST_VERSION:
+                raise ValueError(f"it is no list of version {MANIFEST_VERSION}")
+            if not isinstance(clips := data.get("clips"), dict):
+                raise ValueError(f"'clips': expected keys and values, got {short(clips)}")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             logger.warning("%s cannot be read (%s); it is rebuilt from the tracks", self._manifest, error)
             return {}
+        entries = {}
+        for name, values in clips.items():
+            try:
+                if not isinstance(values, dict):
+                    raise ConfigError(f"expected keys and values, got {short(values)}")
+                entries[name] = build(ClipEntry, {**values, "clip": name})
+            except ConfigError as error:
+                why = str(error).removeprefix("config: ")
+                logger.warning("%s: [%s]: %s; its tracks tell it", self._manifest, short(name), why)
+        return entries
 
     def _write(self, entries: dict[str, ClipEntry]) -> None:
         clips = {
@@ -195,19 +214,25 @@ class Workspace:
 
 
 def entry_of(provenance: dict[str, Any], clip: str) -> ClipEntry:
-    """The manifest entry that a tracks file's provenance describes."""
-    summary = provenance["summary"]
-    return ClipEntry(
-        clip=clip,
-        source=provenance["source"],
-        key=provenance["key"],
-        train=provenance["train"],
-        frames=summary["frames"],
-        rows=summary["rows"],
-        tracks=summary["tracks"],
-        seconds=summary["seconds"],
-        estimator=provenance["estimator"]["name"],
-        coverage=summary["coverage"],
-        damage=tuple(summary["damage"]),
-        report=dict(summary.get("report") or {}),
-    )
+    """The manifest entry that a tracks file's provenance describes; raises CacheError if it does not."""
+    try:
+        summary = provenance["summary"]
+        return build(
+            ClipEntry,
+            {
+                "clip": clip,
+                "estimator": provenance["estimator"]["name"],
+                "report": summary.get("report") or {},
+                **{name: provenance[name] for name in ("source", "key", "train")},
+                **{name: summary[name] for name in _SUMMARY},
+            },
+        )
+    except (AttributeError, TypeError) as error:
+        raise CacheError(f"the provenance of clip {clip} is damaged: {error}") from error
+    except KeyError as error:
+        raise CacheError(
+            f"the provenance of clip {clip} lacks {error}: no command made these tracks"
+        ) from error
+    except ConfigError as error:
+        why = str(error).removeprefix("config: ")
+        raise CacheError(f"the provenance of clip {clip} is damaged: {why}") from error

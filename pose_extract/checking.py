@@ -39,6 +39,26 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
         raise ConfigError(f"config: {where or 'top level'}: {error}") from error
 
 
+def expect_kinds(values: Any, kinds: Mapping[str, Any], where: str = "") -> None:
+    """Raise ConfigError unless the keys of a foreign mapping that are there have values of their kinds.
+
+    Args:
+        values: what a file of JSON holds.
+        kinds: key -> the type of its value, as an annotation would say it.
+        where: what stands before the keys in messages.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{where.rstrip('.') or 'all of it'}: expected keys and values, got {short(values)}"
+        )
+    for key, kind in kinds.items():
+        if key in values:
+            try:
+                _convert(kind, values[key], where + key)
+            except ConfigError as error:
+                raise ConfigError(str(error).removeprefix("config: ")) from None
+
+
 def _convert(kind: Any, value: Any, path: str) -> Any:
     """``value`` as ``kind``; only int -> float and list -> tuple are converted."""
     origin = typing.get_origin(kind)
@@ -63,7 +83,7 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return tuple(
             _convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(items, value, strict=True))
         )
-    if origin is dict and isinstance(value, Mapping):
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
         name, item = typing.get_args(kind)
         # Values of any kind are another package's to check.
         free = item is Any
@@ -77,11 +97,18 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
             f"config: {path}: expected one of {', '.join(map(str, typing.get_args(kind)))}, got {short(value)}"
         )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, path)
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     name = getattr(kind, "__name__", str(kind))
     raise ConfigError(f"config: {path}: expected {name}, got {short(value)}")
+
+
+def _as_float(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"config: {path}: expected a number, got {short(value)}") from None
 
 
 def expect_between(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -10,6 +13,9 @@ class GepcError(Exception):
     """Says what was expected, what was found and what to do about it. Never shown with a traceback."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(GepcError):
@@ -76,6 +82,43 @@ class BusyError(GepcError):
     """Another process is at work on the same thing, and the command was not to wait for it."""
 
     exit_code = 12
+
+
+class MemoryShortError(GepcError):
+    """The machine has too little memory for what was asked of it."""
+
+    exit_code = 14
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too little memory. Less is needed with --set video.max_side=960, --set training.batch_size=128, "
+            "--set training.most_windows=20000, or beside fewer other programs"
+        )
+
+
+def raise_any(errors: Sequence[GepcError], of: int, what: str) -> None:
+    """Raise the error, if there is one; of several things one that says how many of them could not be used."""
+    if errors and of == 1:
+        raise errors[0]
+    if errors:
+        raise type(errors[0])(f"{len(errors)} of {of} {what} could not be used; the first: {errors[0]}")
+
+
+def is_memory_short(error: BaseException) -> bool:
+    """Whether an error means that memory is short: Python's own, torch's, OpenCV's or ONNX Runtime's."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    text = str(error)
+    return any(sign in text for sign in ("llocate memory", "nsufficient memory", "ut of memory", "bad_alloc"))
+
+
+def printable(text: str) -> str:
+    """One line that shows control characters and bytes that are no text by their codes."""
+    return re.sub(
+        r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]",
+        lambda sign: " " if sign[0] == "\n" else f"\\x{ord(sign[0]) & 0xFF:02x}",
+        text,
+    )
 
 
 def short(value: Any) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from pose_extract.errors import OutputError
 
@@ -33,6 +33,7 @@ _ENDING = ".gepc-part"
 _NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
 _SCRATCH = "gepc-"
 _BUNDLE = "card.json"  # tells a model's folder
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
@@ -77,6 +78,31 @@ def complete_or_absent(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
             file.close()
             put()
+
+
+def open_input(path: str | Path) -> BinaryIO:
+    """Open a file that a user names, to read its bytes.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file: a pipe would be waited for, a device be read for ever.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is a pipe or a device, expected a file", str(path))
+    return file
+
+
+def read_input(path: str | Path) -> bytes:
+    """All bytes of a file that a user names; raises OSError as `open_input` does."""
+    with open_input(path) as file:
+        return file.read()
+
+
+def plain_name(text: str) -> str:
+    """A clip's name that files, terminals and spreadsheets take for a name, whatever it was: no formula, no control."""
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff/]", lambda sign: f"_{ord(sign[0]) & 0xFF:02x}", text)
+    return "_" + text if text[:1] in ("", "=", "+", "-", "@") or text in (".", "..") else text
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -51,7 +51,7 @@ FLOORS = {
     "pose_extract": (
         ("errors",),
         ("checking", "files", "devices"),
-        ("skeletons",),
+        ("skeletons", "tables"),
         ("tracks",),
         ("video", "tracking", "patches", "estimators"),
         ("formats",),

@@ -5,9 +5,6 @@ A bundle may come from somebody else: nothing in it is believed before it has be
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,22 +16,31 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from anomaly.bundle.card import (
+    CARD,
+    CONFIG,
+    ENCODER,
+    NORMALITY,
+    PATCH_ENCODER,
+    WEIGHTS,
+    check_digests,
+    checked,
+    digest_of,
+    find_bundle,
+    marked_of,
+    read_card,
+    with_marked,
+    write_card,
+)
 from anomaly.data.patch_features import PatchScale
 from anomaly.normality.mixture import normality_from_arrays, normality_shapes
 from anomaly.normality.parts import fitted_parts_from_arrays, fitted_parts_shapes
 from anomaly.scoring.calibration import Calibration
-from anomaly.scoring.marked_threshold import MarkedThreshold, marked_from_json
 from anomaly.scoring.model import Model
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
-from pose_extract.errors import ConfigError, ModelError, OutputError, short
-from pose_extract.files import folder_beside, previous_of, swap_folders, write_atomically
+from pose_extract.errors import ConfigError, ModelError, OutputError
+from pose_extract.files import folder_beside, swap_folders
 
-FORMAT, VERSION = "gepc-bundle", 6
-WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
-NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
-PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
-_MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
-_MARKED = "marked_threshold"  # its key in the card; there only if marks have set one
 _MOST_VALUES = 10**8  # in one array whose length the config does not say
 
 
@@ -72,16 +78,9 @@ def write_bundle(
             (temporary / PATCH_ENCODER).write_bytes(patch_encoder)
         np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, calibration))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
-        notes = {
-            **{key: value for key, value in (card or {}).items() if key != _MARKED},
-            "format": FORMAT,
-            "version": VERSION,
-            "facts": model.facts,
-            "history": model.history,
-            **_marked_entry(model.marked),
-        }
-        notes["digests"] = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
-        (temporary / CARD).write_bytes(_card_bytes(notes))
+        notes = with_marked({**(card or {}), "facts": model.facts, "history": model.history}, model.marked)
+        digests = {path.name: digest_of(path) for path in sorted(temporary.iterdir())}
+        write_card(temporary / CARD, notes, digests)
         swap_folders(temporary, Path(os.path.realpath(folder)))
 
 
@@ -94,12 +93,12 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     Raises:
         ModelError: if it is missing, damaged, of another version, or not what a bundle may hold.
     """
-    folder = _find(Path(folder))
-    card = _read_card(_checked(folder, CARD))
-    network = _checked(folder, ENCODER if os.path.lexists(folder / ENCODER) else WEIGHTS)
+    folder = find_bundle(Path(folder))
+    card = read_card(folder)
+    network = checked(folder, ENCODER if os.path.lexists(folder / ENCODER) else WEIGHTS)
     if network.name == ENCODER and os.path.lexists(folder / WEIGHTS):
         raise ModelError(f"{folder} has both {WEIGHTS} and {ENCODER}, expected one of them; train again")
-    config, npz = _checked(folder, CONFIG), _checked(folder, NORMALITY)
+    config, npz = checked(folder, CONFIG), checked(folder, NORMALITY)
     settings = _read_settings(config)
     arrays = _read_arrays(npz, settings)
     try:
@@ -112,13 +111,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     if not ((calibration.weights >= 0).all() and 0 < calibration.weights.sum() < np.inf):
         raise ModelError(f"{npz} is damaged: the weights of its parts are none; train again")
     words = arrays.get("words")
-    try:
-        marked = marked_from_json(card.get(_MARKED))
-    except ValueError as error:
-        raise ModelError(
-            f"{folder / CARD} is damaged: its {_MARKED}: {error}; set it again, or undo it "
-            "(gepc-pipeline recalibrate --reset)"
-        ) from error
+    marked = marked_of(folder, card)
     densities = None
     if settings.fitted_parts:
         try:
@@ -132,7 +125,7 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
             raise ModelError(f"{npz} is damaged: its patch scale is none; train again")
     if not np.isfinite(calibration.time_s).all() or (words is not None and np.isinf(words).any()):
         raise ModelError(f"{npz} is damaged: it has values that are not finite; train again")
-    _check_digests(folder, card.get("digests"))
+    check_digests(folder, card.get("digests"))
     return {
         "settings": settings,
         "normality": normality,
@@ -146,73 +139,6 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
     }, network
 
 
-def read_card(folder: str | Path) -> dict[str, Any]:
-    """What the bundle's card notes; raises ModelError as `read_bundle` does."""
-    return _read_card(_checked(_find(Path(folder)), CARD))
-
-
-def write_marked(folder: str | Path, marked: MarkedThreshold | None) -> None:
-    """Put an alarm threshold into a bundle, or take it out; nothing else of the bundle changes.
-
-    A reader finds the old card or the new one, never a mixture.
-
-    Raises:
-        ModelError: there is no bundle, or its card is damaged.
-        OutputError: the card cannot be written.
-    """
-    path = _checked(_find(Path(folder)), CARD)
-    card = _read_card(path)
-    card.pop(_MARKED, None)
-    write_atomically(path, _card_bytes({**card, **_marked_entry(marked)}))
-
-
-def _marked_entry(marked: MarkedThreshold | None) -> dict[str, Any]:
-    return {} if marked is None else {_MARKED: dataclasses.asdict(marked)}
-
-
-def _card_bytes(card: dict[str, Any]) -> bytes:
-    return (json.dumps(card, indent=2, default=str) + "\n").encode()
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_digests(folder: Path, digests: Any) -> None:
-    """Raise ModelError unless the files are, byte for byte, those that were written; older bundles do not tell."""
-    if digests is None:
-        return
-    if not isinstance(digests, dict):
-        raise ModelError(f"{folder / CARD} is damaged: its 'digests' are {short(digests)}; train again")
-    for name in _MOST_BYTES.keys() | {PATCH_ENCODER}:
-        path = folder / name
-        if name != CARD and path.is_file() and digests.get(name) != _digest(path):
-            raise ModelError(f"{path} is damaged: it is not what was written there; train again")
-
-
-def _find(folder: Path) -> Path:
-    previous = previous_of(folder)
-    if not folder.exists() and previous.is_dir():
-        return previous  # the writer was killed between its two renames
-    if not folder.is_dir():
-        raise ModelError(
-            f"no model in {folder}: train one first (gepc-pipeline train), or name another folder"
-        )
-    return folder
-
-
-def _checked(folder: Path, name: str) -> Path:
-    path = folder / name
-    if path.is_symlink() or not path.is_file():
-        raise ModelError(f"{folder} is not a complete model bundle: expected a file {name}; train again")
-    if path.stat().st_size > _MOST_BYTES[name]:
-        raise ModelError(
-            f"{path} has {path.stat().st_size} bytes, more than a bundle may ({_MOST_BYTES[name]})"
-        )
-    return path
-
-
 def _replaceable(folder: Path) -> bool:
     """Whether a folder is empty or a bundle, not somebody's other files."""
     return folder.is_dir() and ((folder / CARD).is_file() or not any(folder.iterdir()))
@@ -224,21 +150,6 @@ def _writing_bundle(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise ModelError(f"{path} is damaged: it is not JSON ({error}); train again") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{path} is not the card of a model bundle; train again")
-    if card.get("version") != VERSION:
-        raise ModelError(
-            f"{path.parent} has bundle version {short(card.get('version'))}, this program reads version {VERSION}: "
-            "train again, or use the program's version that made it"
-        )
-    return card
 
 
 def _read_settings(path: Path) -> ModelSettings:

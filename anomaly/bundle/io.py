@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomaly.bundle.files import ENCODER, WEIGHTS, read_bundle, read_card, write_bundle
+from anomaly.bundle.card import ENCODER, WEIGHTS, read_card
+from anomaly.bundle.files import read_bundle, write_bundle
 from anomaly.scoring.model import Model
 from anomaly.settings import ModelSettings
 from pose_extract.errors import ModelError

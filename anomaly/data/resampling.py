@@ -41,6 +41,11 @@ class GrowingArray:
         return self._array
 
 
+def slowest_rate(settings: WindowSettings) -> float:
+    """Frames a second below which each frame of a track is a piece of its own, so that no window covers anybody."""
+    return 1 / max(LONGEST_STEP_S, (settings.max_missing + 2) / settings.fps)
+
+
 def person_tracks(
     tracks: ClipTracks, keypoints: NDArray[np.float32], settings: WindowSettings
 ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.float64]]]:

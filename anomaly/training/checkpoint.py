@@ -17,7 +17,7 @@ from torch import Tensor
 from anomaly.runtime.distributed import is_main, share_bytes, world
 from anomaly.settings import ModelSettings, settings_to_dict
 from pose_extract.errors import OutputError
-from pose_extract.files import write_atomically, writing
+from pose_extract.files import read_input, write_atomically, writing
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def fingerprint(settings: ModelSettings, seed: int, device: str, clips: Iterable
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_input(path)
     except FileNotFoundError:
         return b""
     except OSError as error:

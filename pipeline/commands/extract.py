@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.devices import check_device
-    from pose_extract.errors import UsageError, VideoError
+    from pose_extract.errors import UsageError, raise_any
 
     overrides = [*args.set, *pose_overrides(args.pose)]
     for option, key in (
@@ -77,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
     workspace = Workspace(args.workspace, not args.no_wait)
     report = extract_all(sources, workspace, settings, json_too=args.json, quiet=args.quiet)
     done = (*report.made, *report.reused)
+    errors = [error for _, error in report.failed]
+    if not done:
+        raise_any(errors, len(sources), "videos")
     print(
         f"{len(done)} of {len(sources)} videos done ({len(report.reused)} were done before): "
         f"{sum(e.frames for e in done)} frames, {sum(e.tracks for e in done)} tracks, "
@@ -90,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"not used: {name}: {error}")
     if report.made or report.reused:
         print(f"next: gepc-pipeline train{_workspace_option(args)}")
-    return VideoError.exit_code if report.failed else 0
+    raise_any(errors, len(sources), "videos")
+    return 0
 
 
 def _live(args: argparse.Namespace, settings: Settings) -> int:

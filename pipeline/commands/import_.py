@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
-    from pose_extract.errors import FormatError, UsageError
+    from pose_extract.errors import UsageError, raise_any
     from pose_extract.formats.options import ImportOptions
     from pose_extract.formats.report import ReadReport
     from pose_extract.tracks.cache import load_tracks
@@ -124,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
     reused = [entry for report in reports for entry in report.reused]
     failed = [error for report in reports for error in report.failed]
     done = [*made, *reused]
+    if not done:
+        raise_any(failed, len(failed), "pieces")
     print(
         f"{len(made)} clips imported, {len(reused)} were there before: "
         f"{sum(e.frames for e in done)} frames, {sum(e.rows for e in done)} poses, "
@@ -142,7 +144,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"not used: {error}")
     if len(failed) > _MOST_SHOWN:
         print(f"not used: {len(failed) - _MOST_SHOWN} more, see above")
-    return FormatError.exit_code if failed else 0
+    raise_any(failed, len(failed) + len(done), "pieces")
+    return 0
 
 
 def _import_paths(

@@ -23,8 +23,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the table, or JSON."""
     import json
 
+    from anomaly.bundle.card import read_card
     from pipeline.workspace import Workspace
-    from pose_extract.errors import UsageError
+    from pose_extract.errors import ModelError, UsageError
 
     workspace = Workspace(args.workspace, not args.no_wait)
     if not workspace.root.is_dir():
@@ -32,13 +33,16 @@ def run(args: argparse.Namespace) -> int:
             f"there is no workspace {workspace.root}; make one with: gepc-pipeline extract videos/"
         )
     entries = workspace.entries()
-    card_path = workspace.model / "card.json"
-    try:
-        card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() else None
-    except ValueError as error:
-        raise UsageError(f"{card_path} is damaged ({error}); train again") from error
+    card, wrong = None, ""
+    if workspace.model.exists():
+        try:
+            card = read_card(workspace.model)
+        except ModelError as error:  # the clips can be shown nevertheless
+            wrong = str(error)
     if args.json:
-        print(json.dumps({"clips": [dict(vars(e)) for e in entries], "model": card}, indent=1))
+        broken = {"model_error": wrong} if wrong else {}
+        clips = [dict(vars(entry)) for entry in entries]
+        print(json.dumps({"clips": clips, "model": card, **broken}, indent=1))
         return 0
 
     from rich import box
@@ -75,10 +79,11 @@ def run(args: argparse.Namespace) -> int:
         if e.report:
             for text in ReadReport.total([e.report]).lines():
                 console.print(Text(f"{e.clip}: {text}"))
-    console.print(
-        Text(f"model: {workspace.model}" if card else "no model yet; make one with: gepc-pipeline train")
+    none = (
+        f"the model cannot be used: {wrong}" if wrong else "no model yet; make one with: gepc-pipeline train"
     )
-    if isinstance(card, dict) and "marked_threshold" in card:
+    console.print(Text(f"model: {workspace.model}" if card else none))
+    if card and "marked_threshold" in card:
         console.print(
             Text("its alarm threshold is set by marks; undo with: gepc-pipeline recalibrate --reset")
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def inputs(args: argparse.Namespace, workspace: Workspace) -> dict[str, Any]:
     """Where tracks and labels came from, for the record."""
 
     def absolute(path: Path | None) -> str | None:
-        return None if path is None else str(path.resolve())
+        return None if path is None else os.path.realpath(path)
 
     return {
         "tracks": absolute(args.tracks or workspace.tracks),

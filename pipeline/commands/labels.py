@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         choices=("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad"),
-        help="what LABELS is (default: intervals if it is a .csv, otherwise masks)",
+        help="what LABELS is (default: masks if it is a folder, .npy or .npz, otherwise intervals)",
     )
     parser.add_argument(
         "--abnormal",
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.errors import UsageError
     from pose_extract.files import check_outputs
 
-    kind = args.kind or ("intervals" if args.path.suffix.lower() == ".csv" else "masks")
+    of_masks = args.path.is_dir() or args.path.suffix.lower() in (".npy", ".npz")
+    kind = args.kind or ("masks" if of_masks else "intervals")
     workspace = Workspace(args.workspace, not args.no_wait)
     folder = args.tracks or workspace.tracks
     needed = kind in ("intervals", "ubnormal")

@@ -13,7 +13,8 @@ example:
   gepc-pipeline onnx --out exported/
   gepc-pipeline score video.mp4 --model exported/ --out scores.csv
 
-The folder is a model like the trained one, with encoder.onnx in the place of the weights. It scores by clustering."""
+The folder is a model like the trained one, with encoder.onnx in the place of the weights. It scores alike, but for what
+needs the decoder (scoring.by reconstruction)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

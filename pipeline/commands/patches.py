@@ -50,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
     """Train an encoder if there is none, and make the features that are missing; exit code 4 if some cannot be."""
     import logging
 
-    from anomaly.bundle.files import read_card
+    from pipeline.patches.features import needed_by
     from pipeline.patches.making import clip_of, encoder_for, encoder_of_model, make_all
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device
-    from pose_extract.errors import TrainingError, UsageError, VideoError
+    from pose_extract.errors import TrainingError, UsageError, VideoError, raise_any
 
     if args.model is not None and (args.weights is not None or args.fresh):
         raise UsageError("--model brings its own encoder: leave out --weights and --fresh")
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     facts = None
     with workspace.writing_tracks():
         if args.model is not None:
-            kind = read_card(args.model).get("patches")
+            kind = needed_by(args.model)
             if kind is None or kind["source"] != "crops":
                 raise UsageError(f"the model in {args.model} needs no features of crops")
             encoder = encoder_of_model(args.model, kind).to(device)
@@ -108,4 +108,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"not made: {text}")
     if args.model is None:
         print(f"next: gepc-pipeline train --set windows.features=patch{place}   (or pose+patch)")
-    return VideoError.exit_code if failed else 0
+    raise_any([VideoError(text) for text in failed], len(paths), "clips")
+    return 0

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.review.write import check_folder, write_report
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
-    from pose_extract.errors import VideoError
+    from pose_extract.errors import raise_any
     from pose_extract.files import check_outputs
 
     check_folder(args.out)
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     for name, error in failed:
         print(f"not used: {name}: {error}")
     print(f"page: {report.page} ({report.bytes / 1e6:.1f} MB without videos); open it in a browser")
-    return VideoError.exit_code if failed else 0
+    raise_any([error for _, error in failed], len(failed) + len(report.clips), "videos")
+    return 0
 
 
 def _clips(

@@ -173,7 +173,6 @@ def run(args: argparse.Namespace) -> int:
         video = None if source is None else str(source.path)
         alarms = _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
         return ALARMS_FOUND if alarms and args.exit_code else 0
-    _warn_of_other_poses(model, scorer)
     return _score_videos(args, scorer, workspace, outputs, inputs)
 
 
@@ -195,23 +194,6 @@ def _inputs(args: argparse.Namespace, workspace: Workspace, model: Path) -> list
     ]
 
 
-def _warn_of_other_poses(model: Path, scorer: Scorer) -> None:
-    """Say so if all that the model knows are imported poses: those that our estimators find are others."""
-    import logging
-
-    from anomaly.bundle.files import read_card
-    from pose_extract.formats.base import FORMATS
-
-    learned = read_card(model).get("poses_of") or []
-    if learned and set(learned) <= FORMATS.keys():
-        logging.getLogger(__name__).warning(
-            "the model was trained on imported poses (%s); those that %s finds in a video differ, and so do scores. "
-            "Better import the video's poses from the same tool, and score --tracks",
-            ", ".join(learned),
-            scorer.settings.pose.estimator,
-        )
-
-
 def _one_source(name: str) -> VideoSource:
     from pose_extract.errors import UsageError
     from pose_extract.video import find_sources
@@ -230,7 +212,7 @@ def _score_videos(
     inputs: list[tuple[str, Path | None]],
 ) -> int:
     from pipeline.extraction import extract_all, find_all_sources
-    from pose_extract.errors import VideoError
+    from pose_extract.errors import raise_any
 
     sources = find_all_sources([args.source])
     several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
@@ -244,12 +226,9 @@ def _score_videos(
         for entry in (*report.made, *report.reused):
             tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), args.quiet)
             alarms |= _report(args, scorer, tracks, files, source, several)
-    if failed and not several:
-        raise failed[0][1]
-    for name, error in failed:
+    for name, error in failed if several else ():
         print(f"not used: {name}: {error}")
-    if failed:
-        return VideoError.exit_code
+    raise_any([error for _, error in failed], len(sources), "videos")
     return ALARMS_FOUND if alarms and args.exit_code else 0
 
 
@@ -276,6 +255,10 @@ def _report(
     several: bool = False,
 ) -> bool:
     """Write and print what is asked for of one clip; whether it has an alarm."""
+    import logging
+
+    import numpy as np
+
     from pipeline.outputs import events_text, write_outputs
     from pose_extract.files import is_standard_output
 
@@ -284,10 +267,16 @@ def _report(
     # What is printed must not stand among the rows of a file that goes to standard output.
     to_output = any(is_standard_output(path) for _, path in outputs.files())
     say = partial(print, file=sys.stderr) if to_output else print
+    for remark in timeline.remarks:
+        logging.getLogger(__name__).warning("%s: %s", tracks.clip, remark)
     share = timeline.alarm.mean() if len(timeline.alarm) else 0.0
-    say(
-        f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; alarm in {share:.1%} of the frames"
+    judged = not len(tracks) or bool(timeline.judged[np.unique(tracks.frame)].any())
+    alarms = (
+        f"alarm in {share:.1%} of the frames"
+        if judged
+        else "nobody could be judged, so no alarm says anything"
     )
+    say(f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; {alarms}")
     for line in events_text(timeline.events):
         say(line)
     for name, path in outputs.files():

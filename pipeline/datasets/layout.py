@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.settings.dataset import DatasetSettings
 from pose_extract.errors import FormatError, UsageError, short
+from pose_extract.files import read_input
 from pose_extract.formats.base import get_format
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.ntu import parse_name
@@ -93,7 +94,7 @@ def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
 def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
     """The parts that a list names, in its order, and the names for which there is none."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split()
+        lines = read_input(path).decode("utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
     names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))

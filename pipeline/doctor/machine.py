@@ -131,7 +131,7 @@ def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
 
 def _alarms(model: Path) -> Fact:
     """What the model's alarm threshold rests on."""
-    from anomaly.bundle.files import read_card
+    from anomaly.bundle.card import read_card
 
     facts = read_card(model).get("facts", {})
     budget = str(facts.get("alarm_budget", ""))

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from anomaly.bundle.files import CARD, read_card
+from anomaly.bundle.card import CARD, read_card
 from anomaly.evaluation.figures import Figures, Spread, over_models
 from pipeline.evaluation.evaluate import EvaluationSettings, LabelledClips, evaluate_model
 from pipeline.patches.features import patches_for_training

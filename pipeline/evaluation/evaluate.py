@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.bundle.files import CARD, read_card
+from anomaly.bundle.card import CARD, read_card
 from anomaly.evaluation.bootstrap import auc_intervals
 from anomaly.evaluation.figures import (
     LEGACY_SIGMA_FRAMES,

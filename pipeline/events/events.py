@@ -14,7 +14,7 @@ from pipeline.events.settings import EventSettings
 from pose_extract.tracks.clip_time import longest_step, stretch_numbers
 from pose_extract.tracks.records import ClipTracks
 
-_CULPRIT_SHARE = 0.1
+CULPRIT_SHARE = 0.1
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
 
 
@@ -213,7 +213,7 @@ class _Unfinished:
     def finished(self, most_people: int) -> Event:
         worst = sorted(self.people, key=lambda track: (-self.people[track][0], track))[:most_people]
         nowhere = np.full(4, np.nan)
-        enough = _CULPRIT_SHARE * sum(self.worst.values())
+        enough = CULPRIT_SHARE * sum(self.worst.values())
         culprits = tuple(t for i, t in enumerate(worst) if i == 0 or self.worst[t] > enough)
         return Event(
             self.start_frame,

@@ -27,6 +27,7 @@ class ScoredTimeline:
             the cleaned tracks are not kept.
         events: the stretches of alarms, in order of time.
         judged: (F,) bool, False where people are there and none could be scored; empty: everywhere.
+        remarks: what a reader of the scores must know of this clip, a sentence each.
     """
 
     time_s: NDArray[np.float64]
@@ -39,3 +40,4 @@ class ScoredTimeline:
     row_percentile: NDArray[np.floating] = field(default_factory=lambda: np.zeros(0, np.float32))
     events: tuple[Event, ...] = ()
     judged: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    remarks: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from pipeline.experiments.methods.coarse import Task
 from pipeline.experiments.published import FIGURE5, NAMES
 from pipeline.experiments.running.cells import Result
 from pipeline.experiments.running.tables import Row, Table, spread
-from pose_extract.files import writing
+from pose_extract.files import complete_or_absent
 
 
 def tasks(
@@ -123,8 +123,7 @@ def plot(path: Path, table: Table, shares: Sequence[float]) -> None:
     axes.set_ylabel("AUC lost (%)" if scale == 100 else "AUC")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        # Without the date, the same numbers make the same file.
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(path, dpi=150, metadata=metadata)
+    # Without the date, the same numbers make the same file.
+    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    with complete_or_absent(path, "wb") as file:
+        figure.savefig(file, dpi=150, metadata=metadata, format=path.suffix[1:].lower() or "png")

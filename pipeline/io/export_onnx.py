@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.bundle import load_bundle
-from anomaly.bundle.files import ENCODER, PATCH_ENCODER, read_card, write_bundle
+from anomaly.bundle.card import ENCODER, PATCH_ENCODER, read_card
+from anomaly.bundle.files import write_bundle
 from anomaly.bundle.onnx_export import Parity, export_onnx
 from anomaly.scoring.torch_model import TrainedModel
-from pipeline.patches.features import load_with_patches
+from pipeline.patches.features import load_with_patches, needed_by
 from pipeline.workspace import Workspace
 from pose_extract.errors import GepcError, UsageError
 
@@ -30,7 +32,7 @@ def export(workspace: Workspace, out: Path) -> Parity:
         UsageError: ``out`` is where the trained model lies.
         OutputError: the folder cannot be written.
     """
-    if out.resolve() == workspace.model.resolve():
+    if os.path.realpath(out) == os.path.realpath(workspace.model):
         raise UsageError(f"--out {out} is the trained model's own folder; name another one")
     model = load_bundle(workspace.model)
     if not isinstance(model, TrainedModel):
@@ -51,7 +53,7 @@ def export(workspace: Workspace, out: Path) -> Parity:
 
 def _some_windows(workspace: Workspace, model: TrainedModel) -> NDArray[np.float32] | None:
     """Windows of the first training clip that has some; None if there is none."""
-    needed = read_card(workspace.model).get("patches")
+    needed = needed_by(workspace.model)
     for entry in workspace.training_clips():
         try:
             windows = model.windows_of(load_with_patches(workspace.tracks_path(entry.clip), needed))

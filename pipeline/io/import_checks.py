@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pose_extract.errors import FormatError, UsageError, short
+from pose_extract.tables import read_table
 from pose_extract.tracks.records import ClipTracks
 
 _MOST_SIDE, _MOST_PIXELS = 100_000, 1e6
@@ -56,25 +57,21 @@ def read_frame_counts(path: Path) -> Mapping[str, int]:
         FormatError: it is missing, or something else.
     """
     counts: dict[str, int] = {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if not {"clip", "frames"} <= set(table.fieldnames or ()):
-                raise FormatError(
-                    f"{path}: expected a header with the columns clip and frames, found {table.fieldnames}"
-                )
-            for row in table:
-                try:
-                    counts[row["clip"]] = int(row["frames"])
-                except (TypeError, ValueError):
-                    raise FormatError(
-                        f"{path}: line {table.line_num}: expected clip,frames with a whole number of frames, "
-                        f"found {short(row['clip'])},{short(row['frames'])}"
-                    ) from None
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path}: expected a CSV: {error}") from None
+    table = read_table(path)
+    header = table[0][1] if table else []
+    if not {"clip", "frames"} <= set(header):
+        raise FormatError(
+            f"{path}: expected a header with the columns clip and frames, found {short(header)}"
+        )
+    for line, cells in table[1:]:
+        row = dict(zip(header, cells, strict=False))
+        clip, frames = row.get("clip"), row.get("frames", "")
+        if not clip or not re.fullmatch(r"\d{1,9}", frames):
+            raise FormatError(
+                f"{path}: line {line}: expected clip,frames with a whole number of frames, found {short(clip)},"
+                f"{short(frames)}"
+            )
+        counts[clip] = int(frames)
     return counts
 
 

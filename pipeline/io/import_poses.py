@@ -112,7 +112,8 @@ def import_all(
                     if isinstance(item, FormatError):
                         failed.append(item)
                         damage.append(str(item))
-                        logger.error("%s", item)
+                        if len(parts) > 1:  # of one, the command says it
+                            logger.error("%s", item)
                         continue
                     clip_key = f"{key}-{number}" + (f"-{_LAST}" if last else "")
                     provenance = _provenance(item, clip_key, part, format, options, learn, damage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import re
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.labels.mat_files import read_cells
 from pose_extract.errors import FormatError, short
+from pose_extract.tables import read_table
 
 Mask = NDArray[np.bool_]
 Times = Mapping[str, NDArray[np.float64]]
@@ -22,7 +22,6 @@ Times = Mapping[str, NDArray[np.float64]]
 
 logger = logging.getLogger(__name__)
 
-_MOST_BYTES = 512 << 20  # of one file
 _COLUMNS = (("start_frame", "end_frame"), ("first_frame", "last_frame"), ("start_s", "end_s"))
 _COLUMNS_TEXT = (
     "expected columns clip and either start_frame,end_frame (the end is the first frame after), first_frame,last_frame "
@@ -55,7 +54,7 @@ def read_intervals(path: Path, clips: Times, others: bool = False) -> dict[str, 
                 f"{where}: expected {len(rows[0][1])} values as in the first line, found {len(row)}"
             )
         entry = dict(zip(rows[0][1], row, strict=True))
-        clip = entry["clip"]
+        clip = _clip_called(entry["clip"], clips)
         if clip not in clips:
             if others:
                 continue
@@ -77,22 +76,16 @@ def read_intervals(path: Path, clips: Times, others: bool = False) -> dict[str, 
 
 def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """(line number, values) of each line that is not empty, the header first."""
-    try:
-        _check_size(path)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
-            rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if any(row)]
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise FormatError(
-            f"{path}: expected lines of text with commas, found bytes that are no text"
-        ) from None
-    except csv.Error as error:
-        raise FormatError(f"{path}: expected lines of values with commas between them: {error}") from None
+    rows = read_table(path)
     if not rows:
         raise FormatError(f"{path}: {_COLUMNS_TEXT}; the file is empty")
     return rows
+
+
+def _clip_called(name: str, clips: Times) -> str:
+    """The clip of this name, or of a video's file of this name; the name itself if there is none."""
+    file = re.split(r"[\\/]", name)[-1]
+    return next((each for each in (name, file, file.rpartition(".")[0]) if each in clips), name)
 
 
 def _frames(
@@ -148,12 +141,6 @@ def _time(text: str, where: str) -> float:
 def _some(clips: Times) -> str:
     names = sorted(clips)
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _check_size(path: Path) -> None:
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
-        raise FormatError(f"{path}: {size >> 20} MiB; expected labels of at most {_MOST_BYTES >> 20} MiB")
 
 
 def read_ubnormal(path: Path, clips: Times) -> dict[str, Mask]:

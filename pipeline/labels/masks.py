@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anomaly.evaluation.intervals import runs_of
 from pipeline.labels import formats as label_formats
 from pose_extract.errors import FormatError, UsageError
-from pose_extract.files import complete_or_absent
+from pose_extract.files import complete_or_absent, open_input
 from pose_extract.tracks.cache import load_tracks
 
 Mask = NDArray[np.bool_]
@@ -46,7 +46,7 @@ def read_masks(path: Path, abnormal: int = 1) -> dict[str, Mask]:
         raise UsageError(f"abnormal: expected 0 or 1, the value of an abnormal frame, got {abnormal!r}")
     if path.suffix == ".npz":
         return dict(sorted(_from_npz(path, abnormal).items()))
-    files = [path] if path.is_file() else sorted(path.rglob("*.npy"), key=lambda file: (file.stem, file))
+    files = [path] if not path.is_dir() else sorted(path.rglob("*.npy"), key=lambda file: (file.stem, file))
     if not path.exists():
         raise FormatError(f"{path}: there is no such folder of masks")
     if not files:
@@ -56,7 +56,7 @@ def read_masks(path: Path, abnormal: int = 1) -> dict[str, Mask]:
         if file.stem in masks:
             raise FormatError(f"{file}: there is another mask of the clip {file.stem} in {path}")
         try:
-            with open(file, "rb") as stream:
+            with open_input(file) as stream:
                 masks[file.stem] = _as_mask(
                     _read_npy(stream, file.stat().st_size, str(file)), abnormal, str(file)
                 )
@@ -68,7 +68,7 @@ def read_masks(path: Path, abnormal: int = 1) -> dict[str, Mask]:
 def _from_npz(path: Path, abnormal: int) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_input(path) as file, zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 where = f"{path}: [{name!r}]"
@@ -80,16 +80,12 @@ def _from_npz(path: Path, abnormal: int) -> dict[str, Mask]:
                     masks[name] = _as_mask(_read_npy(stream, member.file_size, where), abnormal, where)
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except FormatError:
+        raise
+    except Exception as error:  # zipfile raises whatever the damaged bytes lead to
         raise FormatError(
             f"{path}: expected an .npz of one mask a clip; it is damaged or none: {error}"
         ) from None
-    except Exception as error:
-        if type(error).__module__ == "zlib":
-            raise FormatError(
-                f"{path}: expected an .npz of one mask a clip; it is damaged: {error}"
-            ) from None
-        raise
     if not masks:
         raise FormatError(f"{path}: expected one array a clip, found none")
     return masks
@@ -236,13 +232,13 @@ def read_stretches(
     """When one clip is labelled abnormal: (start_s, end_s) in order of time.
 
     Args:
-        path: a CSV of intervals; or masks as `read_masks` reads them, a single ``.npy`` whatever its name.
+        path: a table of intervals; or masks as `read_masks` reads them, a single ``.npy`` whatever its name.
         names: what the clip may be called in there.
         time_s: (F,) time of each of its frames.
         abnormal: the value of an abnormal frame in masks.
 
     Returns:
-        None if nothing is said of this clip; of a CSV, in which normal clips have no row, nothing but an empty list.
+        None if nothing is said of this clip; of a table, in which normal clips have no row, nothing but an empty list.
 
     Raises:
         FormatError: the labels are damaged.
@@ -250,7 +246,7 @@ def read_stretches(
     """
     if not path.exists():
         raise FormatError(f"{path}: there is no such file or folder of labels")
-    if path.suffix.lower() == ".csv":
+    if not path.is_dir() and path.suffix.lower() not in (".npy", ".npz"):
         masks = label_formats.read_intervals(path, dict.fromkeys(names, time_s), others=True)
         found = [np.any(list(masks.values()), axis=0)]
     else:

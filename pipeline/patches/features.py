@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from anomaly.bundle.card import CARD, read_card
 from pipeline.defaults import workspace_option
 from pipeline.workspace import Workspace
-from pose_extract.errors import CacheError, ModelError, TrainingError
+from pose_extract.checking import expect_kinds, expect_one_of
+from pose_extract.errors import CacheError, ConfigError, ModelError, TrainingError
 from pose_extract.patches.settings import PatchSettings
 from pose_extract.patches.store import encoder_digest, open_patches, patches_path, read_header
 from pose_extract.tracks.cache import load_header, load_tracks
@@ -37,6 +39,28 @@ def crops_settings(kind: PatchKind, settings: PatchSettings | None = None) -> Pa
     return replace(settings or PatchSettings(), source="crops", **{name: kind[name] for name in _CROPS})
 
 
+def needed_by(model: Path) -> PatchKind | None:
+    """The kind that a model was trained on; None if on none.
+
+    Raises:
+        ModelError: there is no model, or what its card says of them is no kind.
+    """
+    kind = read_card(model).get("patches")
+    if kind is None:
+        return None
+    try:
+        if kind.get("source") == "crops":
+            kinds = {"encoder": str, "size": int, "relative": float, "min_confidence": float}
+            expect_kinds({**dict.fromkeys(kinds), **kind}, kinds)
+            crops_settings(kind)
+        else:
+            expect_one_of("source", str(kind.get("source")), ("crops", "network"))
+            expect_kinds({"name": None, "features": None, **kind}, {"name": str, "features": str})
+    except ConfigError as error:
+        raise ModelError(f"{model / CARD} is damaged: patches: {error}; train again") from error
+    return kind
+
+
 def tracks_digest(tracks: ClipTracks) -> str:
     """What names the rows that features belong to."""
     digest = hashlib.blake2b(digest_size=16)
@@ -57,7 +81,8 @@ def kind_there(path: Path, source: str, rows: str | None = None) -> PatchKind | 
         header = read_header(patches_path(path))
         if header is None or (rows is not None and header["identity"].get("tracks") != rows):
             return None
-        return header["identity"].get("crops")
+        crops = header["identity"].get("crops")
+        return crops if isinstance(crops, dict) else None
     estimator = load_header(path)["provenance"].get("estimator") or {}
     if not estimator.get("features"):
         return None

@@ -250,7 +250,7 @@ def prepare(path: Path, kind: PatchKind, model: Path, videos: str | None = None,
 
 def encoder_of_model(model: Path, kind: PatchKind) -> PatchEncoder:
     """The encoder in a bundle; raises UsageError if it is not the one that the model was trained with."""
-    from anomaly.bundle.files import PATCH_ENCODER
+    from anomaly.bundle.card import PATCH_ENCODER
 
     file = model / PATCH_ENCODER
     if not file.is_file() or encoder_digest(file) != kind["encoder"]:

@@ -25,6 +25,10 @@ _SHADE = (52.0, 40.0, 104.0)
 _SHADED_GRID = (92, 74, 130)
 _TICKS = (0.5, 0.9, 0.99, 0.999)
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400)
+_LEGENDS = (
+    "curve and number: % of normal frames that score lower; colours of people: % of normal people",
+    "curve: % of normal frames; people: % of normal people",
+)
 _SMALLEST = 6  # capitals of fewer pixels cannot be read, so they are left out
 
 
@@ -122,6 +126,7 @@ class ScorePanel:
         self._time_axis(image, start)
         self._draw_bar(image, index)
         self._draw_words(image, index, now)
+        self._draw_legend(image)
         return image
 
     def _column(self, time_s: NDArray[np.floating] | float) -> NDArray[np.int64]:
@@ -211,6 +216,15 @@ class ScorePanel:
             image[self._row(value) : y2, left:right] = anomaly_colour(value)
         if self._threshold is not None:
             image[self._row(self._threshold), left:right] = TEXT
+
+    def _draw_legend(self, image: NDArray[np.uint8]) -> None:
+        """Which of two populations each number and colour is a share of: one scale for frames, one for people."""
+        x1, y1, x2, _ = self._chart
+        fits = (text for text in _LEGENDS if text_width(text, self._small) < x2 - x1 - self._small)
+        if self._small >= _SMALLEST and (text := next(fits, "")):
+            write_text(
+                image, text, (x1 + self._small // 2, y1 + round(1.5 * self._small)), self._small, _QUIET
+            )
 
     def _draw_words(self, image: NDArray[np.uint8], index: int, now: float) -> None:
         x1, y1, x2, y2 = self._words

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomaly.evaluation.intervals import runs_of
 from anomaly.scoring.explanation import explain
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
+from pipeline.events.events import CULPRIT_SHARE
 from pipeline.review.files import packed, write_script
 from pipeline.review.poses import PoseFiles, levels
 from pipeline.review.thresholds import Thresholds
@@ -205,6 +206,8 @@ def write_clip_data(
         f"{name}/clip",
         {
             "score": packed(score, "f4"),
+            "worst": packed(frames.track_id, "i4"),
+            "culprit_share": CULPRIT_SHARE,
             "not_judged": [run for run in runs_of(~frames.judged) if run[1] - run[0] >= tracks.fps],
             "knots": time_knots(time_s),
             "lane_s": lanes.seconds,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -14,6 +12,7 @@ from typing import Any
 from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.files import write_atomically
 from pose_extract.formats.json_files import load_json
+from pose_extract.tables import read_table
 
 FORMAT, VERSION = "gepc-marks", 1
 RIGHT, FALSE = "right", "false"
@@ -130,36 +129,21 @@ def all_marks(kept: Path, files: Sequence[Path]) -> list[Mark]:
 
 
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise FormatError(
-                f"{path}: {size >> 20} MiB, expected at most {_MOST_BYTES >> 20}; split the file"
-            )
-        text = path.read_bytes().decode("utf-8-sig")
-        table = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = next(table, [])
-        missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
-        if missing:
-            raise FormatError(
-                f"{path}: expected the columns {','.join(COLUMNS)}, but {', '.join(missing)} is missing; found "
-                f"{short(','.join(header))}"
-            )
-        rows = []
-        for cells in table:
-            where = f"{path}: line {table.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise FormatError(f"{where}: expected {len(header)} columns, found {len(cells)}")
-            rows.append((where, dict(zip(header, cells, strict=True))))
-        return rows
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise FormatError(f"{path}: expected a CSV, found bytes that are no text") from None
-    except csv.Error as error:
-        raise FormatError(f"{path}: expected a CSV: {error}") from None
+    table = read_table(path, _MOST_BYTES)
+    header = table[0][1] if table else []
+    missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
+    if missing:
+        raise FormatError(
+            f"{path}: expected the columns {','.join(COLUMNS)}, but {', '.join(missing)} is missing; found "
+            f"{short(','.join(header))}"
+        )
+    rows = []
+    for line, cells in table[1:]:
+        where = f"{path}: line {line}"
+        if len(cells) != len(header):
+            raise FormatError(f"{where}: expected {len(header)} columns, found {len(cells)}")
+        rows.append((where, dict(zip(header, cells, strict=True))))
+    return rows
 
 
 def _mark(row: Any, where: str) -> Mark:

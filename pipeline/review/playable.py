@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 from pipeline.progress import stage
 from pose_extract.errors import VideoError
-from pose_extract.files import complete_or_absent
+from pose_extract.files import complete_or_absent, open_input
+from pose_extract.tracks.clip_time import ShownTime
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
-from pose_extract.video.ffmpeg import find_ffmpeg, input_stream
+from pose_extract.video.ffmpeg import command_line, find_ffmpeg, input_stream
 
 _MAX_SIDE = 1280  # of a transcoded video: it is to be looked at beside its curve
 
@@ -26,15 +27,17 @@ class PageVideo:
     Attributes:
         url: relative address of the video; None: skeletons alone.
         how: "linked", "copied", "transcoded" or "none".
+        cuts: of a film without the clip's holes, when each stretch begins, in seconds of the film and of the clip.
     """
 
     url: str | None
     how: str
+    cuts: tuple[tuple[float, float], ...] = ()
 
 
 def browser_plays(path: Path) -> bool:
     """Whether every browser of today plays a file: H.264 in 8 bits and mp4 (or mov), or VP8, VP9 or AV1 in WebM."""
-    command = input_stream(path).output("-", map="0:V:0", f="null", t=0).compile(cmd=find_ffmpeg())
+    command = command_line(input_stream(path).output("-", map="0:V:0", f="null", t=0), find_ffmpeg())
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired):
@@ -55,7 +58,9 @@ def browser_plays(path: Path) -> bool:
     )
 
 
-def provide_video(source: VideoSource, folder: Path, name: str, way: str, quiet: bool = False) -> PageVideo:
+def provide_video(
+    source: VideoSource, folder: Path, name: str, way: str, quiet: bool = False, whole: bool = True
+) -> PageVideo:
     """Make a clip's video playable from the page in ``folder``.
 
     Args:
@@ -66,6 +71,7 @@ def provide_video(source: VideoSource, folder: Path, name: str, way: str, quiet:
         way: "link" leaves a playable video where it is, "copy" copies it beside the page, so that the folder can be
             handed on. What browsers do not play is transcoded in both. "none": no video.
         quiet: no progress.
+        whole: the clip has no holes in its time. One that has some is transcoded without them, and without its sound.
 
     Raises:
         VideoError: the video cannot be read.
@@ -78,25 +84,26 @@ def provide_video(source: VideoSource, folder: Path, name: str, way: str, quiet:
             return PageVideo(relative_url(source.path, folder), "linked")
         copy = folder / "videos" / f"{name}{source.path.suffix.lower()}"
         if not (copy.is_file() and copy.stat().st_size == source.path.stat().st_size):
-            with open(source.path, "rb") as original, complete_or_absent(copy, "wb") as file:
+            with open_input(source.path) as original, complete_or_absent(copy, "wb") as file:
                 shutil.copyfileobj(original, file, 1 << 20)
         return PageVideo(relative_url(copy, folder), "copied")
-    made = folder / "videos" / f"{name}.mp4"
+    made = folder / "videos" / f"{name}{'' if whole else '-cut'}.mp4"
     if not made.is_file():
-        _transcode(source, made, quiet)
+        _transcode(source, made, quiet, whole)
     return PageVideo(relative_url(made, folder), "transcoded")
 
 
-def _transcode(source: VideoSource, path: Path, quiet: bool) -> None:
+def _transcode(source: VideoSource, path: Path, quiet: bool, whole: bool) -> None:
     with VideoReader(source, VideoSettings(max_side=_MAX_SIDE)) as reader:
         info = reader.info
-        sound = source.path if info.has_audio else None
+        sound = source.path if info.has_audio and whole else None
+        shown = ShownTime(info.fps)
         with (
             VideoWriter(path, info.fps, info.frame_size, audio_from=sound) as writer,
             stage(f"transcode {source.name}", "frames", info.frame_count, quiet) as progress,
         ):
             for frame in reader:
-                writer.write(frame.image, frame.time_s)
+                writer.write(frame.image, frame.time_s if whole else shown(frame.time_s))
                 progress.advance()
             if writer.frames == 0:
                 raise VideoError(f"{source.path}: not one frame could be read")

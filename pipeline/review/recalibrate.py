@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.bundle.files import write_marked
+from anomaly.bundle.card import write_marked
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.scoring.scores import FrameScores
@@ -263,7 +263,7 @@ def apply(result: Recalibration, workspace: Workspace, model: Path) -> None:
         OutputError: a file cannot be written.
     """
     with ExitStack() as alone:
-        if model.resolve() == workspace.model.resolve():
+        if os.path.realpath(model) == os.path.realpath(workspace.model):
             alone.enter_context(workspace.writing_model())
         write_marks(workspace.marks, result.marks)
         write_marked(model, result.marked)
@@ -285,7 +285,7 @@ def reset(workspace: Workspace, model: Path) -> Path | None:
         OutputError: a file cannot be written.
     """
     with ExitStack() as alone:
-        if model.resolve() == workspace.model.resolve():
+        if os.path.realpath(model) == os.path.realpath(workspace.model):
             alone.enter_context(workspace.writing_model())
         write_marked(model, None)
         if not workspace.marks.is_file():

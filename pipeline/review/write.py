@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,7 @@ from pipeline.versions import versions
 from pose_extract.errors import GepcError, OutputError
 from pose_extract.files import folder_beside, swap_folders, write_atomically, writing
 from pose_extract.skeletons import SKELETONS, Skeleton
+from pose_extract.tracks.clip_time import film_cuts
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSource
 
@@ -134,7 +136,10 @@ def write_report(
                 found = write_clip_data(data, name, scorer, clip.tracks, thresholds, progress.advance)
             video = PageVideo(None, "none")
             if clip.source is not None:
-                video = provide_video(clip.source, folder, name, videos, quiet)
+                cuts = film_cuts(clip.tracks.time_s, clip.tracks.fps)
+                video = provide_video(clip.source, folder, name, videos, quiet, whole=not cuts)
+                if video.how == "transcoded":
+                    video = replace(video, cuts=cuts)
             # Its arrays are those of a file: what the list needs is little.
             rows.append((_without_arrays(clip), name, found, video))
             size += found.bytes
@@ -230,9 +235,10 @@ def _describe(
                 "id": name,
                 "name": clip.title,
                 "clip": plain_text(clip.tracks.clip),
-                "path": plain_text(str(clip.source.path.resolve())) if clip.source else "",
+                "path": plain_text(os.path.realpath(clip.source.path)) if clip.source else "",
                 "url": video.url,
                 "how": video.how,
+                "cuts": [[round(film, 6), round(own, 6)] for film, own in video.cuts],
                 "fps": round(clip.tracks.fps, 6),
                 "size": list(clip.tracks.frame_size),
                 "skeleton": clip.tracks.skeleton,

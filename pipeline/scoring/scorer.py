@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from anomaly.bundle import load_bundle
-from anomaly.bundle.files import ENCODER, read_card
+from anomaly.bundle.card import CARD, ENCODER, read_card
 from anomaly.scoring.model import Model
 from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, score_at
 from anomaly.settings import ScoringSettings
-from pipeline.patches.features import PatchKind, has_patches, load_with_patches
+from pipeline.patches.features import PatchKind, has_patches, load_with_patches, needed_by
+from pipeline.scoring.familiarity import Seen
 from pipeline.settings import Settings, override
 from pose_extract.checking import build
 from pose_extract.devices import check_device, pick_device
@@ -36,6 +37,7 @@ class Scorer:
         by_rate: alarms follow the false alarm rate of the settings even if marks have set a threshold.
         patches: the patch features that the model needs; None: none.
         folder: the bundle; None where there is none.
+        seen: what the model was trained on.
     """
 
     model: Model
@@ -43,6 +45,7 @@ class Scorer:
     by_rate: bool = False
     patches: PatchKind | None = None
     folder: Path | None = None
+    seen: Seen = field(default_factory=Seen)
 
     def load(self, path: Path, videos: str | None = None, quiet: bool = True) -> ClipTracks:
         """A tracks file with the features that the model needs.
@@ -138,6 +141,10 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     ]  # not the one that the training clips were extracted on
     sections["scoring"] = dataclasses.asdict(model.settings.scoring)
     sections["calibration"] = dataclasses.asdict(model.settings.calibration)
+    try:
+        build(Settings, sections)
+    except ConfigError as error:
+        raise ModelError(f"{folder / CARD} is damaged: tracks: {error}; train again") from error
     settings = build(Settings, override(sections, overrides))
     if settings.scoring.parts != model.settings.scoring.parts:
         raise ConfigError(
@@ -156,7 +163,7 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     model = dataclasses.replace(model, settings=calibrated)
     if asked.get("alarms_per_day") is not None:
         model = dataclasses.replace(model, marked=None)
-    scorer = Scorer(model, settings, by_rate, card.get("patches"), folder)
+    scorer = Scorer(model, settings, by_rate, needed_by(folder), folder, Seen.from_card(card))
     if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
         logger.warning(
             "the alarm threshold that marks have set does not count: it is for scores made with other settings "

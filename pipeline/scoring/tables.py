@@ -17,6 +17,7 @@ from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.plot import PERCENTILES
 from pipeline.progress import stage
 from pipeline.scoring.chunks import score_chunks
+from pipeline.scoring.familiarity import Coverage, strange
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.window_table import WINDOW_COLUMNS, write_windows
 from pose_extract.files import complete_or_absent
@@ -53,6 +54,7 @@ def score_tracks(
     """
     curve: list[FrameScores] = []
     row_percentiles: list[NDArray[np.float32]] = []
+    coverage = Coverage()
     finder, events = EventFinder(tracks.fps, scorer.settings.events), []
     with ExitStack() as stack:
         frame_file = stack.enter_context(complete_or_absent(out))
@@ -79,6 +81,7 @@ def score_tracks(
                 cleaned.add_part(dataclasses.replace(part, features=None), begin)
                 row_percentiles.append(scores.row_percentile.astype(np.float32))
             curve.append(frames)
+            coverage.add(scores.row_percentile)
             events += finder.add(begin, part, scores)
             progress.advance(len(frames))
         if cleaned is not None:
@@ -95,6 +98,7 @@ def score_tracks(
         score_at=scorer.score_at(*PERCENTILES),
         row_percentile=np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
         events=(*events, *finder.finish()),
+        remarks=(*strange(tracks, scorer.seen, scorer.model.settings.windows), *coverage.remarks()),
     )
 
 

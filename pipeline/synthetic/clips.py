@@ -16,6 +16,7 @@ from pipeline.synthetic.street.plan import cast
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.synthetic.street.truth import Sight, exact_tracks, look_at
 from pose_extract.errors import ConfigError
+from pose_extract.files import complete_or_absent, write_atomically
 from pose_extract.tracks.records import ClipTracks
 
 
@@ -115,8 +116,9 @@ def write_clip(clip: StreetClip, folder: Path | str) -> Path:
         for image in render_clip(clip):
             video.write(image)
     save_tracks(folder / f"{clip.name}.truth.npz", clip.truth)
-    np.save(folder / f"{clip.name}.labels.npy", clip.labels)
+    with complete_or_absent(folder / f"{clip.name}.labels.npy", "wb") as file:
+        np.save(file, clip.labels)
     keys = ("start", "end", "behaviour", "track")
     events = [dict(zip(keys, interval, strict=True)) for interval in clip.intervals]
-    (folder / f"{clip.name}.events.json").write_text(json.dumps(events, indent=1) + "\n")
+    write_atomically(folder / f"{clip.name}.events.json", (json.dumps(events, indent=1) + "\n").encode())
     return path

@@ -127,7 +127,7 @@ def _download(url: str, target: Path) -> None:
         _transfer(url, part, target)
         _tag_file(part).unlink(missing_ok=True)
         if _is_published(part, url):
-            os.replace(part, target)
+            os.replace(part, os.path.realpath(target))
             return
         found = _sha256(part)
         part.unlink()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pose_extract.errors import WeightsError
+from pose_extract.files import folder_beside, place_beside
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +62,10 @@ def ensure_files(
             logger.warning("%s is damaged; it is fetched again", paths[key])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Beside the target, so that the rename stays within one file system.
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-            for key, content in fetch(Path(scratch), wrong):
+        with folder_beside(folder / "fetch") as scratch:
+            for key, content in fetch(scratch, wrong):
                 _check(content, files[key], archive)
-                put(content, Path(scratch) / "part", paths[key])
+                put(content, paths[key])
     except OSError as error:
         raise cannot_keep(owner, folder, error) from error
     return paths
@@ -77,13 +76,14 @@ def states_of(files: Mapping[str, WeightsFile], folder: Path) -> dict[str, State
     return {key: _state(folder / file.name, file.sha256) for key, file in files.items()}
 
 
-def put(content: bytes, part: Path, target: Path) -> None:
-    """Write a file to ``part`` and move it into place when it is whole."""
-    with part.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(part, target)
+def put(content: bytes, target: Path) -> None:
+    """Write a file, complete or not at all; raises OSError."""
+    with place_beside(target) as (partial, done):
+        with partial.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        done()
 
 
 def cannot_keep(owner: str, folder: Path, error: OSError) -> WeightsError:

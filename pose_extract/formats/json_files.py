@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from pose_extract.errors import FormatError
+from pose_extract.files import open_input, read_input
 
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 64 << 20  # of what must be in memory at once; Python's objects take more than ten times as much
@@ -35,7 +36,7 @@ def load_json(path: Path) -> Any:
                 f"{path}: {path.stat().st_size >> 20} MiB of JSON in one piece; expected at most {_MOST_BYTES >> 20}. "
                 "Split it, one file a clip"
             )
-        data = path.read_bytes()
+        data = read_input(path)
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -72,7 +73,7 @@ class JsonItems:
         self._between = ""  # what stands between items
         self._singly_until = 0
         try:
-            self._file = open(path, "rb")  # noqa: SIM115, closed by __exit__
+            self._file = open_input(path)  # closed by __exit__
         except OSError as error:
             raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()

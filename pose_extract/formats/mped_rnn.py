@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
-from pose_extract.files import complete_or_absent
+from pose_extract.files import complete_or_absent, open_input
 from pose_extract.formats.base import checked_for_export
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
@@ -82,7 +82,8 @@ def _table(file: Path) -> NDArray[np.float64]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty file; it is an error of ours
-            table = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
+            with open_input(file) as lines:
+                table = np.loadtxt(lines, delimiter=",", ndmin=2, encoding="utf-8")
     except OSError as error:
         raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:

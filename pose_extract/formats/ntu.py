@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
-from pose_extract.files import complete_or_absent
+from pose_extract.files import complete_or_absent, read_input
 from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
@@ -90,7 +90,7 @@ def _parse(part: Path) -> tuple[NDArray[np.float64], list[int], list[str], list[
     Raises:
         FormatError: the file is empty, cut off, or holds something else.
     """
-    words = part.read_bytes().split()
+    words = read_input(part).split()
     if not words:
         raise FormatError(f"{part}: expected an NTU skeleton file, but it is empty")
     try:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pose_extract.errors import FormatError, short
+from pose_extract.files import read_input
 
 _MOST_BYTES = 256 << 20
 _TYPE = re.compile(r"[<>|=]?([biuf][1248]|b1|f16|O8?|[SU]\d{1,4})")
@@ -163,7 +164,7 @@ def load_plain_pickle(path: Path) -> Any:
     if path.stat().st_size > _MOST_BYTES:
         raise FormatError(f"{path}: expected a pickle file of at most {_MOST_BYTES >> 20} MiB")
     try:
-        data = path.read_bytes()
+        data = read_input(path)
         # Data that are stored once have fewer parts than the file has bytes; parts of parts of … of the same can be
         # as many as there are atoms.
         return _Plain(4 * len(data) + 1000)(_PlainUnpickler(io.BytesIO(data)).load(), 0)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError, WeightsError
-from pose_extract.files import complete_or_absent, write_atomically, writing
+from pose_extract.files import complete_or_absent, read_input, write_atomically, writing
 from pose_extract.tracks.feature_rows import FeatureRows
 
 FORMAT, VERSION = "gepc-patches", 1
@@ -78,7 +78,7 @@ class PatchStore:
 def read_header(folder: Path) -> dict[str, Any] | None:
     """What a folder of features says of itself; None if there is none, or none of ours."""
     try:
-        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        header = json.loads(read_input(folder / _HEADER))
     except (OSError, ValueError, RecursionError):
         return None
     fits = isinstance(header, dict) and header.get("format") == FORMAT and header.get("version") == VERSION
@@ -117,6 +117,6 @@ def open_patches(folder: Path, rows: int) -> FeatureRows:
 def encoder_digest(path: Path) -> str:
     """SHA-256 of the file, in hexadecimal; raises WeightsError if it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_input(path)).hexdigest()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -22,7 +22,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
-from pose_extract.files import folder_beside, writing
+from pose_extract.files import folder_beside, open_input, plain_name, writing
+from pose_extract.tracks.header import check_header
 from pose_extract.tracks.records import ClipObjects, ClipTracks, Objects, PoseDetections
 
 FORMAT = "gepc-tracks"
@@ -233,15 +234,14 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
     """
     header, members = _open(path, check=True)
     try:
-        width, height = header["frame_size"]
         vectors = members.pop("features", None)
         members = {name: array for name, array in members.items() if name not in _OBJECTS}
         return ClipTracks(
-            clip=str(header["clip"]),
-            skeleton=str(header["skeleton"]),
+            clip=plain_name(header["clip"]),
+            skeleton=header["skeleton"],
             fps=float(header["fps"]),
-            frame_size=(int(width), int(height)),
-            provenance=dict(header["provenance"]),
+            frame_size=tuple(header["frame_size"]),
+            provenance=header["provenance"],
             features=vectors if features else None,
             **members,
         )
@@ -275,7 +275,7 @@ def load_header(path: Path) -> dict[str, Any]:
 def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         size = path.stat().st_size
-        with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        with open_input(path) as file, zipfile.ZipFile(file) as archive:
             members = {
                 info.filename.removesuffix(".npy"): _map_member(path, file, info, size)
                 for info in archive.infolist()
@@ -284,7 +284,7 @@ def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, ND
                 with archive.open(f"{name}.npy") as member:
                     while member.read(_COPY_BYTES):  # the zip module compares checksums at the end
                         pass
-        header = json.loads(bytes(members.pop("header")))
+        header = json.loads(bytes(members.pop("header")), parse_constant=lambda _: None)  # NaN is no JSON
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("its header is not that of a tracks file")
         if header.get("version") != FORMAT_VERSION:
@@ -292,6 +292,7 @@ def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, ND
                 f"{path}: tracks format version {header.get('version')!r}, this program reads version "
                 f"{FORMAT_VERSION}. Extract the clip again"
             )
+        check_header(header)
         unknown = set(members) - set(_TYPES)
         if unknown:
             raise ValueError(f"unknown members {sorted(unknown)}")

@@ -70,6 +70,15 @@ def shown_times(time_s: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
     return time_s[0] + np.concatenate([[0.0], np.cumsum(np.where(steps > longest_step(fps), 1 / fps, steps))])
 
 
+def film_cuts(time_s: NDArray[np.float64], fps: float) -> tuple[tuple[float, float], ...]:
+    """When each stretch begins, in the film of `shown_times` and in the clip; () of a clip without holes."""
+    begins = np.flatnonzero(np.diff(stretch_numbers(time_s, fps), prepend=-1))
+    if len(begins) < 2:
+        return ()
+    film = shown_times(time_s, fps)
+    return tuple((float(film[frame]), float(time_s[frame])) for frame in begins)
+
+
 class ShownTime:
     """`shown_times` of frames that come one after the other."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import VideoError
-from pose_extract.video.ffmpeg import find_ffmpeg, input_stream, passthrough
+from pose_extract.video.ffmpeg import command_line, find_ffmpeg, input_stream, passthrough
 
 _PIPE_BYTES = 1 << 20
 _MAX_DAMAGES = 1000
@@ -170,20 +170,17 @@ class Decoder:
         filters = [f"scale={size[0]}:{size[1]}", "format=bgr24", "showinfo=checksum=0"]
         if resample:
             filters.insert(0, f"fps={Fraction(fps).limit_denominator(100_000)}")
-        command = (
-            input_stream(path, **({} if stated else {"framerate": f"{fps:g}"}))
-            .output(
-                "pipe:1",
-                map="0:V:0",
-                vf=",".join(filters),
-                f="rawvideo",
-                pix_fmt="bgr24",
-                max_error_rate=1,
-                map_metadata=-1,
-                **passthrough(binary),
-            )
-            .compile(cmd=binary)
+        output = input_stream(path, **({} if stated else {"framerate": f"{fps:g}"})).output(
+            "pipe:1",
+            map="0:V:0",
+            vf=",".join(filters),
+            f="rawvideo",
+            pix_fmt="bgr24",
+            max_error_rate=1,
+            map_metadata=-1,
+            **passthrough(binary),
         )
+        command = command_line(output, binary)
         try:
             # A session of its own: Ctrl-C must not reach ffmpeg, or a cut-off video would look like a whole one.
             self._child = subprocess.Popen(

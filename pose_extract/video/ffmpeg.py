@@ -29,6 +29,8 @@ _PROBE_TIMEOUT_S = 300.0
 _MAX_FPS = 1000.0
 _DEFAULT_FPS = 25.0
 _OTHER_FPS = 7.0  # no camera's
+_ASIDE = 0x10F000 - 0xDC00  # to private use
+_ASIDE_BYTES = "[\U0010f080-\U0010f0ff]"
 _MEASURED = 60  # frames that show a rate
 
 # Containers that may be opened. Left out are the formats that make ffmpeg open further files or addresses (playlists:
@@ -108,6 +110,17 @@ def passthrough(binary: str) -> dict[str, str]:
     return {"fps_mode" if version is not None and version >= (5, 1) else "vsync": "passthrough"}
 
 
+def file_word(path: str | Path) -> str:
+    """How a file is named to ffmpeg-python, which takes text only: bytes of a name that are none stand aside."""
+    return "file:" + re.sub(r"[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) + _ASIDE), str(path))
+
+
+def command_line(output: Any, binary: str, **options: Any) -> list[str]:
+    """The words of a command of ffmpeg-python's, with names of files as they are."""
+    words = output.compile(cmd=binary, **options)
+    return [re.sub(_ASIDE_BYTES, lambda byte: chr(ord(byte[0]) - _ASIDE), word) for word in words]
+
+
 def local_file(path: str | Path, **options: Any) -> ffmpeg.nodes.FilterableStream:
     """``path`` as an ffmpeg-python input that can only ever be this one local file.
 
@@ -116,7 +129,7 @@ def local_file(path: str | Path, **options: Any) -> ffmpeg.nodes.FilterableStrea
     """
     if Path(path).suffix.lower() in (".mjpeg", ".mjpg"):
         options["f"] = "mjpeg"  # by its content, a bare row of JPEGs would be taken for one still image
-    return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=_CONTAINERS, **options)
+    return ffmpeg.input(file_word(path), protocol_whitelist="file", format_whitelist=_CONTAINERS, **options)
 
 
 def input_stream(path: Path, **options: Any) -> ffmpeg.nodes.FilterableStream:
@@ -129,12 +142,10 @@ def sound_start(path: str | Path) -> float | None:
 
     None if it has no sound stream that this ffmpeg can decode, or none in its first minute.
     """
-    command = (
-        # copyts: without it ffmpeg counts from the first of those streams that it was asked for, in some containers.
-        local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="info", copyts=None, t=60)
-        .output("-", map="0:a:0", af="ashowinfo", f="null", map_metadata=-1, **{"frames:a": 1})
-        .compile(cmd=find_ffmpeg())
-    )
+    # copyts: without it ffmpeg counts from the first of those streams that it was asked for, in some containers.
+    sound = local_file(path, hide_banner=None, nostdin=None, nostats=None, loglevel="info", copyts=None, t=60)
+    output = sound.output("-", map="0:a:0", af="ashowinfo", f="null", map_metadata=-1, **{"frames:a": 1})
+    command = command_line(output, find_ffmpeg())
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S
@@ -225,12 +236,12 @@ def probe(path: Path) -> Probe:
 def _first_frames(path: Path, count: int, **options: Any) -> str:
     """What ffmpeg says while it decodes the first frames of ``path``."""
     binary = find_ffmpeg()
-    command = (
-        input_stream(path, copyts=None, **options)
-        # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
-        .output("-", map="0:V:0", vf="showinfo=checksum=0", f="null", map_metadata=-1, **{"frames:v": count})
-        .compile(cmd=binary)
+    shown = {"vf": "showinfo=checksum=0", "frames:v": count}
+    # 0:V: is the first stream of moving pictures: cover art and thumbnails do not count.
+    output = input_stream(path, copyts=None, **options).output(
+        "-", map="0:V:0", f="null", map_metadata=-1, **shown
     )
+    command = command_line(output, binary)
     try:
         done = subprocess.run(
             command,

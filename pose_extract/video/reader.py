@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import VideoError
+from pose_extract.files import read_input
 from pose_extract.tracks.records import Frame
 from pose_extract.video.decoder import Damage, DamageLog, Decoder
 from pose_extract.video.ffmpeg import probe
@@ -208,7 +209,7 @@ def _read_image(path: Path) -> NDArray[np.uint8] | None:
     """(H, W, 3) BGR image, upright; None if it cannot be read."""
     try:
         # Not imread: that fails on names that are not ASCII on some systems, and prints.
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = np.frombuffer(read_input(path), np.uint8)
         return cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except (OSError, cv2.error):
         return None

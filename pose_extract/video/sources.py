@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import hashlib
+import logging
 import os
 import re
 from collections import Counter
@@ -13,13 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pose_extract.errors import VideoError
+from pose_extract.errors import VideoError, printable
+from pose_extract.files import open_input, plain_name
+
+logger = logging.getLogger(__name__)
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset((
-    ".3g2", ".3gp", ".amv", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf",
-    ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
-    ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+    ".263", ".264", ".265", ".266", ".26l", ".3g2", ".3gp", ".3gpp", ".amv", ".asf", ".av1", ".avc", ".avi", ".dav",
+    ".divx", ".dv", ".f4v", ".flv", ".gif", ".h261", ".h263", ".h264", ".h265", ".h266", ".hevc", ".insv", ".ivf",
+    ".lrv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjp", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mp4v",
+    ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nsv", ".nut", ".obu", ".ogm", ".ogv", ".ps", ".qt", ".rm",
+    ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vc1", ".vob", ".vvc", ".webm", ".wmv", ".wtv", ".xvid", ".y4m",
 ))
 """Endings that make a file in a folder a video. A file that is named itself may have any ending."""
 # fmt: on
@@ -27,6 +33,9 @@ VIDEO_SUFFIXES = frozenset((
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Endings of the numbered images that together make a clip."""
 
+# Of a file's name that tells when it was recorded and no more: digits, what stands between them, T, Z, h, m, s.
+_LETTERS = re.compile(r"[^\W\d_TZhms]")
+_DATE = re.compile(r"\d{6,}|\d{4}-\d\d?-\d\d?|\d\d?-\d\d?-\d{4}")
 _MAX_NAME_BYTES = 180  # leaves room for endings such as .tracks.npz within the 255 bytes of a file name
 
 
@@ -86,7 +95,7 @@ def find_sources(source: str | Path) -> list[VideoSource]:
             )
         return _with_unique_names(found, path)
     if os.path.lexists(path):
-        return [VideoSource(path, "video", path.stem)]
+        return [VideoSource(path, "video", plain_name(path.stem))]
     if glob.has_magic(str(source)):
         found = _matching(str(source))
         if not found:
@@ -99,6 +108,10 @@ def find_sources(source: str | Path) -> list[VideoSource]:
     )
 
 
+def _folder_name(folder: Path) -> str:
+    return plain_name(os.path.basename(os.path.realpath(folder)))
+
+
 def _is_numbered_image(name: str) -> bool:
     stem, suffix = os.path.splitext(name)
     return not name.startswith(".") and suffix.lower() in IMAGE_SUFFIXES and bool(re.search(r"\d", stem))
@@ -108,7 +121,9 @@ def _in_folder(root: Path) -> list[VideoSource]:
     """Videos at any depth below ``root`` and folders of numbered images, sorted by path."""
     problems: list[OSError] = []
     found: list[VideoSource] = []
+    others: Counter[str] = Counter()
     visited: set[str] = set()
+    stems: dict[Path, list[str]] = {}  # of the videos in each folder that has been seen
     for folder, below, names in os.walk(root, followlinks=True, onerror=problems.append):
         real = os.path.realpath(folder)
         if real in visited:  # a link that leads back up
@@ -118,13 +133,31 @@ def _in_folder(root: Path) -> list[VideoSource]:
         below[:] = sorted((name for name in below if not name.startswith(".")), key=natural_key)
         here = Path(folder)
         videos = [
-            VideoSource(here / name, "video", Path(name).stem)
+            VideoSource(here / name, "video", plain_name(Path(name).stem))
             for name in names
             if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
         ]
         found += videos
-        if not videos and any(_is_numbered_image(name) for name in names):
-            found.append(VideoSource(here, "images", here.resolve().name))
+        stems[here] = [entry.path.stem for entry in videos]
+        pictures = not videos and any(_is_numbered_image(name) for name in names)
+        if pictures and any(here.name.startswith(stem) for stem in stems.get(here.parent, ())):
+            logger.info("%s: left out, its pictures belong to the video beside it", here)
+            continue
+        if pictures:
+            found.append(VideoSource(here, "images", _folder_name(here)))
+        others.update(
+            Path(name).suffix.lower() or "(none)"
+            for name in names
+            if not name.startswith(".")
+            and Path(name).suffix.lower() not in VIDEO_SUFFIXES
+            and not (pictures and _is_numbered_image(name))
+        )
+    if others and found:
+        counts = ", ".join(f"{count} {printable(ending)}" for ending, count in others.most_common(8))
+        logger.info("%s: left out, by the endings of their names: %s", root, counts)
+    for problem in problems:
+        if found:
+            logger.warning("%s cannot be read: %s", problem.filename, problem.strerror)
     if problems and not found:
         raise VideoError(f"{problems[0].filename} cannot be read: {problems[0].strerror}")
     return sorted(found, key=lambda entry: natural_key(entry.path.as_posix()))
@@ -142,10 +175,10 @@ def _matching(pattern: str) -> list[VideoSource]:
                 found.setdefault(entry.path, entry)
         elif _is_numbered_image(path.name):
             folder = path.parent
-            source = VideoSource(folder, "images", folder.resolve().name, Path(pattern).name)
+            source = VideoSource(folder, "images", _folder_name(folder), Path(pattern).name)
             found.setdefault(folder, source)
         elif any_ending or path.suffix.lower() in VIDEO_SUFFIXES:
-            found.setdefault(path, VideoSource(path, "video", path.stem))
+            found.setdefault(path, VideoSource(path, "video", plain_name(path.stem)))
     return list(found.values())
 
 
@@ -154,7 +187,9 @@ def _with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource
 
     def relative(entry: VideoSource, path: Path) -> str:
         parts = Path(os.path.relpath(path, root)).parts
-        return "_".join(part for part in parts if part not in (".", "..")) or entry.name
+        return (
+            plain_name("_".join(part for part in parts if part not in (".", ".."))) if parts else entry.name
+        )
 
     choices: tuple[Callable[[VideoSource], str], ...] = (
         lambda entry: entry.name,
@@ -164,6 +199,7 @@ def _with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource
             relative(entry, entry.path).replace(".", "_") + "_" + _digest([str(entry.path).encode()])[:8]
         ),
     )
+    found = _with_cameras(found, root)
     named: list[VideoSource] = []
     open_entries = found
     for choose in choices:
@@ -180,6 +216,29 @@ def _with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource
         open_entries = left
     order = {(entry.path, entry.pattern): i for i, entry in enumerate(found)}
     return sorted(named, key=lambda entry: order[entry.path, entry.pattern])
+
+
+def _with_cameras(found: list[VideoSource], root: Path) -> list[VideoSource]:
+    """``found`` with folders' names before names that tell when and not where: cam1/0800.mp4 is called cam1_0800.
+
+    Only where there are several folders below ``root``, and for what lies in one of them.
+    """
+    if len({entry.path.parent for entry in found}) < 2:
+        return found
+    out = []
+    for entry in found:
+        folders = [plain_name(part) for part in Path(os.path.relpath(entry.path.parent, root)).parts]
+        if folders and ".." not in folders and _tells_no_camera(entry.name):
+            camera = next((part for part in folders if _LETTERS.search(part)), folders[0])
+            folders.remove(camera)
+            entry = replace(entry, name="_".join([camera.replace("_", "-"), *folders, entry.name]))
+        out.append(entry)
+    return out
+
+
+def _tells_no_camera(name: str) -> bool:
+    before, underscore, _ = name.partition("_")
+    return not _LETTERS.search(name) and (not underscore or bool(_DATE.match(before)))
 
 
 def _short(name: str) -> str:
@@ -210,7 +269,7 @@ def content_hash(source: VideoSource) -> str:
             if source.kind == "images":
                 name = path.name.encode(errors="surrogateescape")
                 digest.update(b"%d:%b:%d:" % (len(name), name, path.stat().st_size))
-            with open(path, "rb") as file:
+            with open_input(path) as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
     except FileNotFoundError:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.video.ffmpeg import find_ffmpeg, local_file
+from pose_extract.video.ffmpeg import command_line, find_ffmpeg, local_file
 from pose_extract.video.reader import VideoInfo
 from pose_extract.video.sources import VideoSource
 
@@ -36,18 +36,17 @@ def read_still(source: VideoSource, info: VideoInfo, time_s: float) -> NDArray[n
     at_s = info.start_s + time_s - 0.5 / info.fps  # half a frame: rounding must not bring the next one
     # Searched early and then read up to the frame itself: streams are searched by their key frames only.
     search = {"ss": f"{info.start_s + time_s - _LEAD_S:.6f}", "seek_timestamp": 1} if time_s > _LEAD_S else {}
-    command = (
-        local_file(source.path, hide_banner=None, nostdin=None, loglevel="quiet", copyts=None, **search)
-        .output(
-            "pipe:1",
-            map="0:V:0",
-            vf=f"select=gte(t\\,{at_s:.6f}),scale={width}:{height},format=bgr24",
-            f="rawvideo",
-            pix_fmt="bgr24",
-            **{"frames:v": 1},
-        )
-        .compile(cmd=find_ffmpeg())
+    output = local_file(
+        source.path, hide_banner=None, nostdin=None, loglevel="quiet", copyts=None, **search
+    ).output(
+        "pipe:1",
+        map="0:V:0",
+        vf=f"select=gte(t\\,{at_s:.6f}),scale={width}:{height},format=bgr24",
+        f="rawvideo",
+        pix_fmt="bgr24",
+        **{"frames:v": 1},
     )
+    command = command_line(output, find_ffmpeg())
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import OutputError
 from pose_extract.files import place_beside
-from pose_extract.video.ffmpeg import encoders, find_ffmpeg, first_error, local_file, sound_start
+from pose_extract.video.ffmpeg import (
+    command_line,
+    encoders,
+    file_word,
+    find_ffmpeg,
+    first_error,
+    local_file,
+    sound_start,
+)
 
 # In order of preference; the options aim at the same quality.
 _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -130,9 +138,9 @@ class VideoWriter:
             # Cut at our first frame or led in by silence; holes in the middle are filled with silence.
             begin = f"asetpts=PTS-STARTPTS+{late_s:.6f}/TB,atrim=start=0"
             sound = {"c:a": "aac", "b:a": "128k", "af": f"{begin},aresample=async=1:first_pts=0"}
-        command: list[str] = ffmpeg.output(
+        output = ffmpeg.output(
             *inputs,
-            f"file:{self._temporary}",
+            file_word(self._temporary),
             **{"c:v": name},
             **options,
             **sound,
@@ -147,7 +155,8 @@ class VideoWriter:
             **{"flags:v": "+bitexact", "flags:a": "+bitexact"},
             movflags="+faststart",
             f="mp4",
-        ).compile(cmd=binary, overwrite_output=True)
+        )
+        command = command_line(output, binary, overwrite_output=True)
         # ffmpeg-python maps whole inputs; of the second one only the first sound is wanted.
         return [
             "1:a:0" if word == "1" and command[i - 1] == "-map" else word for i, word in enumerate(command)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from anomaly.bundle.files import CARD
+from anomaly.bundle.card import CARD
 
 
 def without_digests(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.records import PoseDetections
+from tests.helpers.bundles import without_digests
 from tests.helpers.scarecrow import install
 
 
@@ -74,7 +75,7 @@ def trained_with_openmmlab(truth_workspace, tmp_path):
     root = tmp_path / "workspace"
     shutil.copytree(truth_workspace, root)
     path = root / "model" / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(without_digests(root / "model").joinpath("card.json").read_text())
     card["tracks"] = load_settings("default", ON_A_GPU).for_tracks()
     path.write_text(json.dumps(card))
     return root

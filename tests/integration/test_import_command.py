@@ -261,7 +261,10 @@ def test_a_video_scored_by_a_model_of_imported_poses_is_warned_of(tmp_path, cli,
     train_and_score(cli, tmp_path, w, "01_0002")
     assert "imported poses" not in caplog.text
     assert cli("score", empty_scene, "--out", tmp_path / "v.csv", "--workspace", w).code == 0
-    assert "trained on imported poses (alphapose); those that blazepose finds" in caplog.text
+    assert (
+        "found by blazepose, those of training by alphapose: the model was trained on imported poses"
+        in caplog.text
+    )
 
 
 @pytest.mark.slow
@@ -383,5 +386,5 @@ def test_tracks_of_ours_that_would_break_training_are_refused(tmp_path, cli, cha
     save_tracks(tmp_path / "in" / "a.npz", replace(walkers(frames=3), **change))
     result = cli("import", "gepc", tmp_path / "in", "--workspace", tmp_path / "w")
     assert result.code == 11
-    assert message in result.out
+    assert message in result.err
     assert not (tmp_path / "w").exists()

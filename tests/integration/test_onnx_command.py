@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from anomaly.bundle import load_bundle
-from anomaly.bundle.files import read_card
+from anomaly.bundle.card import read_card
 from anomaly.scoring.onnx_model import OnnxModel
 
 # A machine without torch, and without what only training and exporting need.

@@ -12,8 +12,7 @@ import pytest
 from safetensors.torch import save_file
 
 from pipeline.cli import main
-from pipeline.extraction import FeatureDiskBudget
-from pipeline.settings import load_settings
+from pipeline.patches.budget import FeatureDiskBudget
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace, entry_of
@@ -310,7 +309,7 @@ class Dreamer:
 
 def test_extraction_says_what_features_take_and_stops_at_the_bound(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    room = FeatureDiskBudget(Dreamer(), load_settings("default", ["patches.most_gb=0.001"]))  # type: ignore[arg-type]
+    room = FeatureDiskBudget(Dreamer(), 0.001)  # type: ignore[arg-type]
     room.announce()
     room.announce_clip("a", 1000)
     each = get_skeleton("coco17").num_joints * 39 * 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.bundle.files import read_card
+from anomaly.bundle.card import read_card
 from anomaly.settings import ModelSettings
 from anomaly.training.checkpoint import remove_checkpoint
 from anomaly.training.train import train_model

@@ -11,6 +11,8 @@ gepc.Clip = class {
   constructor(video, data) {
     this.video = video;
     this.score = gepc.unpack(data.score, Float32Array);
+    this.worst = gepc.unpack(data.worst, Int32Array); // the most unusual person of each frame, 0: nobody
+    this.culpritShare = data.culprit_share;
     this.notJudged = data.not_judged; // stretches of a second or more: first frame, frame after the last
     this.knotFrames = data.knots.map((knot) => knot[0]);
     this.knotTimes = data.knots.map((knot) => knot[1]);
@@ -35,6 +37,17 @@ gepc.Clip = class {
     const last = this.score.length - 1;
     const beyond = Math.max(0, frame - last) / this.video.fps;
     return gepc.interpolate(this.knotFrames, this.knotTimes, Math.min(frame, last)) + beyond;
+  }
+
+  // A copy of a video with holes goes on without them: times of the clip and of that film.
+  ofFilm(time) {
+    const cut = this.video.cuts.findLast(([film]) => film <= time + 0.001);
+    return cut ? time - cut[0] + cut[1] : time;
+  }
+
+  toFilm(time) {
+    const cut = this.video.cuts.findLast(([, own]) => own <= time + 0.001);
+    return cut ? time - cut[1] + cut[0] : time;
   }
 
   // When a frame is no longer shown.
@@ -124,7 +137,20 @@ gepc.Clip = class {
       peakS: this.time(one.peak),
       score: score[one.peak],
       percentile: gepc.percentile(score[one.peak]),
+      culprits: this.culprits(one, threshold),
     }));
+  }
+
+  // Who an event is about beside its most unusual person, as in pipeline/events/events.py; the others are bystanders.
+  culprits(event, threshold) {
+    const frames = new Map();
+    let alarms = 0;
+    for (let i = event.start; i < event.end; i++) {
+      if (!(this.score[i] > threshold)) continue;
+      alarms++;
+      frames.set(this.worst[i], (frames.get(this.worst[i]) ?? 0) + 1);
+    }
+    return new Set([...frames].filter(([track, count]) => track && count > this.culpritShare * alarms).map(([track]) => track));
   }
 
   // ---- why: the most unusual window about the peak, and the people of the whole event

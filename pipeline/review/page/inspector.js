@@ -76,11 +76,11 @@ gepc.Inspector = class {
     gepc.$("why-lead").replaceChildren("Peak at ", gepc.el("b", {}, gepc.clock(event.peakS, 1)), `, score ${event.score.toFixed(2)}: higher than `, gepc.el("b", {}, higher[0]), higher[1]);
     const parts = [];
     if (people.length) {
-      const named = people.filter((one, i) => i === 0 || one.percentile >= 95 || one.track === person);
+      const named = people.filter((one, i) => i === 0 || event.culprits.has(one.track) || one.track === person);
       const chips = named.slice(0, 8).map((one) => this.chip(one, one.track === person));
       parts.push(gepc.el("h3", {}, "Who"), gepc.el("div", { class: "chips" }, ...chips));
       const others = people.filter((one) => !named.includes(one)).map((one) => one.track);
-      if (others.length) parts.push(gepc.el("p", { class: "hint" }, `Also there, and usual: ${others.slice(0, 20).join(", ")}`));
+      if (others.length) parts.push(gepc.el("p", { class: "hint" }, `Also there: ${others.slice(0, 20).join(", ")}`));
     }
     if (cell) parts.push(...this.movement(clip, cell));
     else parts.push(gepc.el("p", { class: "hint" }, "Nobody was seen long enough here to explain it."));

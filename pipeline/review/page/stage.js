@@ -15,10 +15,10 @@ gepc.Stage = class {
     this.rate = 1;
     this.video.addEventListener("error", () => this.withoutVideo());
     this.video.addEventListener("loadedmetadata", () => this.fit());
-    this.video.addEventListener("pause", () => this.playable && !this.video.seeking && this.show(this.video.currentTime));
+    this.video.addEventListener("pause", () => this.playable && !this.video.seeking && this.show(this.time()));
     for (const name of ["play", "pause", "ended"]) this.video.addEventListener(name, () => this.showPlaying());
     this.video.addEventListener("seeked", () => {
-      if (Math.abs(this.video.currentTime - this.now) > 0.01) this.show(this.video.currentTime);
+      if (this.clip && Math.abs(this.time() - this.now) > 0.01) this.show(this.time());
     });
     this.frameElement.addEventListener("click", () => this.toggle());
     new ResizeObserver(() => this.draw()).observe(this.frameElement);
@@ -30,19 +30,27 @@ gepc.Stage = class {
     if (this.video.requestVideoFrameCallback) {
       const shown = (_, picture) => {
         // The shown picture decides. After a seek one of before it may still come: it is not the one of this time.
-        const time = this.video.currentTime;
-        const own = !this.video.paused || (picture.mediaTime <= time + 0.003 && this.clip?.frame(picture.mediaTime) === this.clip?.frame(time));
-        if (this.playable && !this.video.seeking && own) this.show(picture.mediaTime);
+        if (this.playable && !this.video.seeking) {
+          const time = this.time();
+          const pictured = this.clip.ofFilm(picture.mediaTime);
+          const own = !this.video.paused || (pictured <= time + 0.003 && this.clip.frame(pictured) === this.clip.frame(time));
+          if (own) this.show(pictured);
+        }
         this.video.requestVideoFrameCallback(shown);
       };
       this.video.requestVideoFrameCallback(shown);
     } else {
       const tick = () => {
-        if (this.playable && !this.video.paused) this.show(this.video.currentTime);
+        if (this.playable && !this.video.paused) this.show(this.time());
         requestAnimationFrame(tick);
       };
       requestAnimationFrame(tick);
     }
+  }
+
+  // The clip's time that the video is at.
+  time() {
+    return this.clip.ofFilm(this.video.currentTime);
   }
 
   open(clip) {
@@ -127,7 +135,7 @@ gepc.Stage = class {
     time = Math.max(this.clip.start, Math.min(this.clip.start + this.clip.seconds, time));
     time = this.clip.time(this.clip.frame(time)); // a frame's own time: what is shown and what is drawn are one frame
     // A little into the frame: rounding must not show the one before it.
-    if (this.playable) this.video.currentTime = time + 0.002;
+    if (this.playable) this.video.currentTime = this.clip.toFilm(time) + 0.002;
     if (this.timer) this.timer = { at: performance.now(), from: time };
     this.show(time);
   }

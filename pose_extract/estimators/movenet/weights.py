@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,8 +103,7 @@ def _convert(folder: Path, stem: str) -> Path:
     """Convert a network whose published files are there."""
     content = _onnx(stem, *((folder / f"{stem}.{ending}").read_bytes() for ending in ("json", "bin")))
     path = folder / f"{stem}-converted{CONVERTER}-{hashlib.sha256(content).hexdigest()[:8]}.onnx"
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder) as scratch:
-        put(content, Path(scratch) / "part", path)
+    put(content, path)
     return path
 
 

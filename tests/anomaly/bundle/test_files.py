@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from anomaly.bundle import load_bundle, save_bundle
-from anomaly.bundle.files import ENCODER, read_bundle, read_card, write_bundle
+from anomaly.bundle.card import ENCODER, read_card
+from anomaly.bundle.files import read_bundle, write_bundle
 from anomaly.normality.mixture import fit_normality
 from anomaly.scoring import onnx_model
 from anomaly.scoring.scores import score_clip

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper
 import anomaly.bundle.onnx_export
 import anomaly.scoring.onnx_model
 from anomaly.bundle import load_bundle
-from anomaly.bundle.files import ENCODER, write_bundle
+from anomaly.bundle.card import ENCODER
+from anomaly.bundle.files import write_bundle
 from anomaly.bundle.onnx_export import export_onnx
 from anomaly.data.windows import make_windows
 from anomaly.networks.st_gcae import Network

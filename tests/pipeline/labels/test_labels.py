@@ -200,7 +200,7 @@ def test_intervals_in_seconds_follow_the_frames_own_times(tmp_path):
             "expected columns clip and either start_frame,end_frame .*found 'clip,start,end'",
         ),
         ("start_s,end_s\n1,2\n", "expected columns clip"),
-        ("clip;start_s;end_s\na;1;2\n", "expected columns clip"),
+        ("clip|start_s|end_s\na|1|2\n", "expected columns clip"),
         ("clip,start_frame,end_frame\nz,1,2\n", "line 2: there is no clip 'z'; there are a, b"),
         ("clip,start_frame,end_frame\na,5,2\n", "line 2: end_frame 2 must come after start_frame 5"),
         ("clip,start_frame,end_frame\na,5,5\n", "line 2: end_frame 5 must come after"),
@@ -225,7 +225,7 @@ def test_intervals_in_seconds_follow_the_frames_own_times(tmp_path):
         ("clip,start_s,end_s\na,0.1,9\n", r"last frame of the clip a is at 1\.90 s, found 9"),
         ("clip,start_s,end_s\na,0.11,0.19\n", "no frame of the clip a is shown from 0.11 to 0.19 s"),
         ("clip,start_s,end_s\na,1,0.5\n", "end_s 0.5 must come after start_s 1"),
-        ('clip,start_s,end_s\n"a,0,1\n', "expected lines of values with commas"),
+        ('clip,start_s,end_s\n"a,0,1\n', "lines of values with commas between them"),
     ],
 )
 def test_a_wrong_interval_is_an_error_that_names_its_line(tmp_path, text, message):
@@ -468,3 +468,12 @@ def test_mat_files_that_crash_scipy_are_errors_like_others(tmp_path):
         path.write_bytes(cases[case])
         with pytest.raises(FormatError, match=r"1_label\.mat"):
             read_avenue(tmp_path, None)
+
+
+@pytest.mark.parametrize("name", ["a", "a.mp4", "videos/a.mp4", "C:\\videos\\a.avi"])
+def test_a_table_of_a_spreadsheet_may_name_the_videos_file(tmp_path, name):
+    text = f"clip;start_s;end_s\n{name};0,1;0,4\n"
+    (tmp_path / "labels.csv").write_bytes(text.encode("utf-16"))
+    found = read_intervals(tmp_path / "labels.csv", TIMES)["a"]
+    assert (found == read_intervals(csv_file(tmp_path, "clip,start_s,end_s\na,0.1,0.4\n"), TIMES)["a"]).all()
+    assert found.any()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pose_extract.errors import VideoError
-from pose_extract.video import VideoSource, content_hash, find_sources
+from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
+from tests.helpers.videos import X264
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -51,7 +52,7 @@ def test_folders_of_numbered_images_are_a_clip_each(tmp_path):
         "cam4/1.mp4",
         "cam4/thumb1.jpg",
     )
-    assert found(tmp_path) == [("cam1", "images"), ("cam2", "images"), ("1", "video")]
+    assert found(tmp_path) == [("cam1", "images"), ("cam2", "images"), ("cam4_1", "video")]
     (source,) = find_sources(tmp_path / "cam1")
     assert [path.name for path in source.images()] == ["2.png", "10.png"]
 
@@ -158,3 +159,69 @@ def test_the_hash_of_images_follows_their_names_and_contents(tmp_path):
 def test_hashing_what_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(VideoError, match="no such file"):
         content_hash(VideoSource(tmp_path / "gone.mp4", "video", "gone"))
+
+
+def test_what_is_no_file_is_an_error_of_that_clip_and_nothing_waits(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    sources = find_sources(tmp_path)
+    assert [source.name for source in sources] == ["loop", "pipe", "zero"]
+    for source in sources:
+        with pytest.raises(VideoError, match="cannot be read"):
+            content_hash(source)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_is_a_name(make_video, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9\n\xff.mp4"
+    shutil.copy(make_video("h264.mp4", *X264), odd)
+    (source,) = find_sources(tmp_path)
+    assert source.name == "caf_e9_0a_ff"
+    assert len(list(VideoReader(source))) == 25
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x"])
+def test_a_clips_name_is_no_formula(tmp_path, name):
+    (tmp_path / f"{name}.mp4").write_bytes(b"x")
+    assert find_sources(tmp_path)[0].name == "_" + name
+
+
+def test_folders_of_recordings_named_by_their_time_are_cameras(tmp_path):
+    names = (
+        "cam_1/0800.mp4", "cam_1/2024-01-01_09-00-00.mp4", "cam2/2024-01-02/0900.mp4", "cam2/door_7.mp4", "0700.mp4",
+        "cam2/01_0014.mp4",
+    )  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert sorted(source.name for source in find_sources(tmp_path)) == [
+        "01_0014", "0700", "cam-1_0800", "cam-1_2024-01-01_09-00-00", "cam2_2024-01-02_0900", "door_7",
+    ]  # fmt: skip
+
+
+def test_files_of_recorders_are_videos_and_others_are_counted(tmp_path, caplog):
+    caplog.set_level("INFO", logger="pose_extract")
+    for name in (
+        "ch01.264",
+        "ch02.265",
+        "ch03.dav",
+        "ch04.MTS",
+        "ch05.ts",
+        "a.idx",
+        "b.idx",
+        "notes",
+        ".hidden.xyz",
+    ):
+        (tmp_path / name).write_bytes(b"x")
+    assert [source.name for source in find_sources(tmp_path)] == ["ch01", "ch02", "ch03", "ch04", "ch05"]
+    assert "left out, by the endings of their names: 2 .idx, 1 (none)" in caplog.text
+
+
+def test_pictures_about_a_video_beside_them_are_no_clip(tmp_path):
+    (tmp_path / "scene_1.mp4").write_bytes(b"x")
+    for folder in ("scene_1_annotations", "scene_2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0001.png").write_bytes(b"x")
+    assert [source.name for source in find_sources(tmp_path)] == ["scene_1", "scene_2"]

@@ -1,0 +1,80 @@
+"""A clip unlike those of training is said to be so, and scores that are nobody's are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from anomaly.settings import WindowSettings
+from pipeline.scoring.familiarity import Coverage, Seen, strange, too_slow
+from tests.helpers.two_walkers import walkers
+
+WINDOWS = WindowSettings()
+
+
+def clip(**changes):
+    found = replace(walkers(frames=60), provenance={"estimator": {"name": "blazepose"}})
+    return replace(found, **changes)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return Seen.from_clips([clip(), clip(fps=25.0)])
+
+
+def test_a_clip_like_those_of_training_is_not_strange(seen):
+    assert strange(clip(), seen, WINDOWS) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"frame_size": (1920, 1080)}, "1920x1080 pixels, those of training 640x360"),
+        ({"frame_size": (480, 480)}, "480x480 pixels"),
+        ({"fps": 240.0}, "240 frames a second, training had 24 to 25"),
+        ({"boxes": clip().boxes * 5}, "pixels tall, in training"),
+        (
+            {"provenance": {"estimator": {"name": "openpose"}}},
+            "found by openpose, those of training by blazepose",
+        ),
+        ({"fps": 2.0}, "4 or more are needed"),
+    ],
+)
+def test_what_differs_is_said_with_both_values(seen, changes, said):
+    assert said in " ".join(strange(clip(**changes), seen, WINDOWS))
+
+
+def test_of_a_model_that_does_not_tell_nothing_is_strange():
+    assert strange(clip(frame_size=(9, 9)), Seen(), WINDOWS) == []
+    assert Seen.from_card({"seen": {"fps": "fast"}}) == Seen()
+    assert Seen.from_card({}) == Seen()
+
+
+def test_a_card_keeps_what_was_seen(seen):
+    import json
+
+    assert Seen.from_card(json.loads(json.dumps({"seen": asdict(seen)}))) == seen
+
+
+def test_clips_without_people_or_size_cost_nothing(seen):
+    empty = replace(walkers(frames=2), frame_size=(0, 0))
+    assert isinstance(strange(empty, seen, WINDOWS), list)
+    assert Seen.from_clips([]).heights == ()
+
+
+def test_the_slowest_rate_is_that_at_which_windows_end():
+    assert not too_slow(clip(fps=4.0), WINDOWS)
+    assert "118 people" in too_slow(clip(fps=3.9), WINDOWS)
+
+
+def test_people_who_cannot_be_judged_are_counted():
+    none, few, much = Coverage(), Coverage(), Coverage()
+    none.add(np.full(7, np.nan))
+    assert "none of the 7 people" in none.remarks()[0]
+    few.add(np.r_[np.full(60, np.nan), np.full(40, 50.0)])
+    assert few.remarks() == [text for text in few.remarks() if text.startswith("60%")]
+    much.add(np.r_[np.full(30, 99.5), np.full(70, 50.0)])
+    assert "30% of the people are above the 99th percentile" in much.remarks()[0]
+    assert Coverage().remarks() == []
