@@ -17,6 +17,8 @@ _FADE_S = 0.3  # seconds in which the score of somebody who is hard to see falls
 _SAME_PLACE = (
     0.5  # share of a newcomer's box within that of somebody who is held, from which it is the same person
 )
+_TALL_S = 5.0  # half-life of the memory of how tall somebody was
+_DOWN = 0.75  # of that height: who is lower is on the way down
 _SETTLED_S = 1.0  # seconds in sight after which somebody who is lost may be held
 
 
@@ -31,6 +33,7 @@ class _People(NamedTuple):
         lost: (R,) frames since the last sight.
         doubt: (R,) frames since the last sure sight.
         age: (R,) frames in sight.
+        tall: (R,) height of the tallest box lately, pixels.
         held: (R,) whether something says that the person is still there.
     """
 
@@ -41,6 +44,7 @@ class _People(NamedTuple):
     lost: NDArray[np.int64]
     doubt: NDArray[np.int64]
     age: NDArray[np.int64]
+    tall: FloatArray
     held: NDArray[np.bool_]
 
     @classmethod
@@ -48,7 +52,7 @@ class _People(NamedTuple):
         """People of whom nothing is known."""
         place, number = np.zeros((count, 4), np.float32), np.zeros(count, np.int64)
         score, shift = np.zeros(count, np.float32), np.zeros((count, 2), np.float32)
-        return cls(place, shift, place, score, number, number, number, np.zeros(count, bool))
+        return cls(place, shift, place, score, number, number, number, score, np.zeros(count, bool))
 
     def pick(self, index: Any) -> _People:
         """The rows that ``index`` (any NumPy index) picks."""
@@ -79,6 +83,7 @@ class FollowedRegions:
         self._patience = max(3, round(fps))  # frames for which a doubtful skeleton is followed
         self._settled = max(3, round(_SETTLED_S * fps))
         self._fade = 0.5 ** (1 / (_FADE_S * fps))
+        self._shrink = 0.5 ** (1 / (_TALL_S * fps))
         self._people = _People.empty()
 
     def expect(self) -> tuple[NDArray[np.intp], FloatArray]:
@@ -127,7 +132,9 @@ class FollowedRegions:
         age = 1 + np.maximum(before.age, (replaced * self._people.age[missing][:, None]).max(0, initial=0))
         tired = doubt > self._patience
         lost, held = np.where(tired, self._coast, 0), np.zeros(len(rows), bool)
-        seen = _People(regions, shift, boxes, scores, lost, doubt, age, held)
+        was_tall = np.maximum(before.tall, (replaced * self._people.tall[missing][:, None]).max(0, initial=0))
+        tall = np.maximum(boxes[:, 3] - boxes[:, 1], self._shrink * was_tall).astype(np.float32)
+        seen = _People(regions, shift, boxes, scores, lost, doubt, age, tall, held)
         wait = np.minimum(self._wait, others.age) if self._by_age else self._wait
         wanted = others.held | ((others.lost < wait) & (others.doubt <= self._patience))
         others = others._replace(lost=others.lost + 1, scores=(others.scores * self._fade).astype(np.float32))
@@ -135,9 +142,20 @@ class FollowedRegions:
         return scores
 
     def lost(self) -> tuple[NDArray[np.intp], FloatArray]:
-        """People out of sight who had been in sight for a while: rows (R,) for `hold`, boxes (R, 4) by now."""
-        rows = np.flatnonzero((self._people.lost >= 1) & (self._people.age >= self._settled))
-        people = self._people.pick(rows)
+        """People out of sight who had been in sight for a while and were going down, or down, when seen last.
+
+        Who vanishes upright has walked behind something, or out of the picture.
+
+        Returns:
+            rows (R,) for `hold`, boxes (R, 4) by now.
+        """
+        people = self._people
+        extent = people.boxes[:, 2:] - people.boxes[:, :2]
+        down = (
+            (extent[:, 1] < _DOWN * people.tall) | (extent[:, 1] < extent[:, 0]) | (people.regions[:, 3] != 0)
+        )
+        rows = np.flatnonzero((people.lost >= 1) & (people.age >= self._settled) & (down | people.held))
+        people = people.pick(rows)
         return rows, people.boxes + np.tile(self._moved(people, 0), 2)
 
     def hold(self, rows: NDArray[np.intp], boxes: FloatArray) -> None:

@@ -30,7 +30,7 @@ from pose_extract.tracks.records import Frame, Objects, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "6"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "7"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves

@@ -68,16 +68,17 @@ def test_by_age_who_was_seen_for_a_moment_is_waited_for_no_longer_than_that(by_a
     assert waited == pytest.approx(gone_after, abs=4)
 
 
-def box(x=100.0):
-    """A box of 80 pixels' height about `region`, (1, 4)."""
-    return np.array([[x - 20, 60, x + 20, 140]], np.float32)
+def box(x=100.0, height=80.0):
+    """A box that ends at 140, (1, 4)."""
+    return np.array([[x - 20, 140 - height, x + 20, 140]], np.float32)
 
 
-def followed_for_a_while():
-    """Somebody in sight for two seconds, lost since then."""
+def followed_for_a_while(height=50.0):
+    """Somebody in sight for two seconds, of such a height at last, lost since then."""
     followed = FollowedRegions(10.0, SURE, by_age=True)
-    for row in [-1] + [0] * 19:
+    for row in [-1] + [0] * 18:
         followed.update(np.array([row]), region(), box(), np.full(1, 0.7), np.ones(1))
+    followed.update(np.zeros(1, int), region(), box(height=height), np.full(1, 0.7), np.ones(1))
     update(followed, [], np.zeros((0, 4), np.float32), [])
     return followed
 
@@ -93,6 +94,11 @@ def test_who_is_held_is_looked_for_for_ever_and_where_they_are_held():
     followed.hold(np.zeros(0, int), np.zeros((0, 4), np.float32))
     update(followed, [], np.zeros((0, 4), np.float32), [])
     assert len(followed.lost()[0]) == 0
+
+
+def test_who_vanishes_upright_is_not_held():
+    assert len(followed_for_a_while(height=75.0).lost()[0]) == 0
+    assert len(followed_for_a_while(height=50.0).lost()[0]) == 1
 
 
 def test_who_was_seen_for_a_moment_is_not_held():
@@ -122,7 +128,7 @@ def test_who_lies_doubtful_for_long_counts_as_lost_and_only_a_sure_sight_brings_
     followed.update(np.array([-1]), region(), box(), np.full(1, 0.7), np.ones(1))
     for _ in range(11):
         assert not followed.doubtful(np.zeros(1, int))[0]
-        followed.update(np.array([0]), region(), box(), np.full(1, 0.3), np.ones(1))
+        followed.update(np.array([0]), region(), box(height=40.0), np.full(1, 0.3), np.ones(1))
     assert len(followed.lost()[0]) == 1
     assert followed.doubtful(np.zeros(1, int))[0]
     followed.hold(*followed.lost())

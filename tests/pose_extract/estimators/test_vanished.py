@@ -7,6 +7,7 @@ from pose_extract.estimators.vanished import find_vanished, unseen
 
 FPS = 10.0
 STANDING = np.array([[150, 80, 180, 160]], np.float32)
+SINKING = np.array([[150, 108, 180, 160]], np.float32)
 NOBODY = np.zeros((0, 4), np.float32)
 
 
@@ -38,7 +39,8 @@ def run(lying, known=NOBODY):
         motion.update(image)
         if 20 <= step < 30:
             row = np.array([-1 if step == 20 else 0])
-            followed.update(row, region, STANDING, np.full(1, 0.7), np.ones(1))
+            box = STANDING if step < 29 else SINKING
+            followed.update(row, region, box, np.full(1, 0.7), np.ones(1))
         else:
             followed.update(np.zeros(0, int), NOBODY, NOBODY, np.zeros(0), np.zeros(0))
         boxes = find_vanished(followed, motion, erase_nothing, known)
