@@ -151,9 +151,9 @@ def test_old_frames_are_dropped_and_delay_does_not_grow(folder, scorer, clip, tm
         late = []
         take = camera.judge.take
 
-        def taken(frame):
+        def taken(frame, people=None):
             late.append(time.monotonic() - frame.arrived_s)
-            yield from take(frame)
+            yield from take(frame, people)
 
         camera.judge.take = taken
         wait_for(lambda: len(late) > 40, 30)
