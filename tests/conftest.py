@@ -6,11 +6,17 @@ import logging
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from tests.helpers import expected_skips
 from tests.helpers.videos import KEYED, MakeVideo, grey, run_ffmpeg
+
+hypothesis.settings.register_profile(
+    "untimed", deadline=None
+)  # speed is measured in benchmarks, not by tests
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
