@@ -546,7 +546,7 @@ def test_a_day_of_video_keeps_a_peak_of_one_frame_at_every_zoom(opened):
           const bytes = new Uint8Array(scores.buffer);
           for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
           const video = {...gepc.page.report.videos[0], id: 'day', fps: 25, frames, seconds: frames / 25};
-          const clip = new gepc.Clip(video, {score: btoa(text), not_judged: [],
+          const clip = new gepc.Clip(video, {score: btoa(text), worst: '', culprit_share: 0.1, not_judged: [],
             knots: [[0, 0], [frames - 1, (frames - 1) / 25]],
             lane_s: 0.5, lanes: [], cell_s: 2, cells: [], poses: {step: 2, samples: 250, joints: 17, pieces: []}});
           const seen = [];

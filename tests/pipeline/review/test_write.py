@@ -19,10 +19,11 @@ from pipeline.review.playable import browser_plays, provide_video, relative_url
 from pipeline.review.poses import PoseFiles, levels
 from pipeline.review.write import check_folder
 from pose_extract.errors import OutputError
+from pose_extract.tracks.clip_time import film_cuts
 from pose_extract.tracks.records import ClipTracks
-from pose_extract.video import VideoSource
+from pose_extract.video import VideoReader, VideoSource
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg, probe
-from tests.helpers.videos import X264
+from tests.helpers.videos import X264, run_ffmpeg
 
 NASTY = "<img src=x onerror=alert(1)>\"'&</script><!-- \u2028 \udcff"
 
@@ -262,3 +263,20 @@ def test_a_folder_with_another_page_is_not_overwritten(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(OutputError, match="not of a report"):
         check_folder(tmp_path)
+
+
+def test_the_film_of_a_clip_with_holes_goes_on_without_them(tmp_path):
+    path = tmp_path / "holes.mkv"
+    times = "setpts='PTS+gte(N,10)*3600/TB'"
+    run_ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=s=64x48:r=10", "-frames:v", "20", "-vf", times, "-fps_mode", "passthrough",
+        "-c:v", "mjpeg", path,
+    )  # fmt: skip
+    frames = np.array([frame.time_s for frame in VideoReader(path)])
+    np.testing.assert_allclose(film_cuts(frames, 10.0), [(0, 0), (1, 3601)], atol=0.01)
+    made = provide_video(
+        VideoSource(path, "video", "holes"), tmp_path / "page", "one", "link", quiet=True, whole=False
+    )
+    film = [frame.time_s for frame in VideoReader(tmp_path / "page" / made.url)]
+    assert made.how == "transcoded"
+    np.testing.assert_allclose(film, np.arange(20) / 10, atol=0.01)
