@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_WORTH = 20_000  # rows that all estimators together learn from; fewer are learned sooner than processes start
+_WORTH = (
+    100_000  # rows that all estimators together learn from; fewer are learned sooner than processes start
+)
 
 
 def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, processes: int = 0) -> list[T]:
@@ -23,12 +25,17 @@ def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, p
         processes: how many; 0: one for each core that this process may use if the rows are worth it.
     """
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
     if not processes:
         processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         processes = processes if rows >= _WORTH and not _within_a_worker() else 1
     run = Parallel(n_jobs=processes, max_nbytes=None, pre_dispatch="n_jobs")
-    return list(run(delayed(_alone)(fit, *job) for job in jobs))
+    try:
+        return list(run(delayed(_alone)(fit, *job) for job in jobs))
+    finally:
+        if processes > 1:  # idle ones would keep their memory for minutes
+            get_reusable_executor().shutdown(wait=True)
 
 
 def _alone(fit: Callable[..., T], *arguments: Any) -> T:
