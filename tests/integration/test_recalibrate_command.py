@@ -103,7 +103,9 @@ def test_marks_move_the_threshold_and_reset_brings_it_back(workspace, peaks, cli
     result = cli("recalibrate", "--workspace", workspace.root, "--reset")
     assert result.code == 0
     assert (alarms(cli, workspace, tmp_path) == before).all()
-    assert json.loads((workspace.model / "card.json").read_text()) == card
+    found = json.loads((workspace.model / "card.json").read_text())
+    assert found.pop("digests")  # the card before had none
+    assert found == card
     assert len(json.loads((workspace.root / "marks-1.json").read_text())["marks"]) == 2
 
 

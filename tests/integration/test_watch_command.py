@@ -186,7 +186,7 @@ def test_a_new_threshold_and_marks_are_taken_over_without_a_restart(
     import shutil
     from functools import partial
 
-    from anomaly.bundle.files import write_marked
+    from anomaly.bundle.card import write_marked
     from anomaly.scoring.marked_threshold import MarkedThreshold
     from pipeline.live.service import Service
     from pipeline.live.settings import load_watch
