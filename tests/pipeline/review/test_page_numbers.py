@@ -10,6 +10,7 @@ import pytest
 
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.calibration import percentile
+from pipeline.events.events import CULPRIT_SHARE
 from pipeline.events.settings import EventSettings
 from pipeline.review.clip import time_knots
 from pipeline.review.files import packed
@@ -60,7 +61,8 @@ def test_percentiles_are_those_of_python(count, ties):
 OPEN = (
     "gepc.data.report = { events: data.events };"
     "const empty = { not_judged: [],"
-    " lane_s: 1, lanes: [], cell_s: 1, cells: [], poses: {}, score: data.score, knots: data.knots };"
+    " lane_s: 1, lanes: [], cell_s: 1, cells: [], poses: {}, score: data.score, worst: data.worst,"
+    " culprit_share: data.culprit_share, knots: data.knots };"
     "gepc.percentile = () => 0;"
     "const clip = new gepc.Clip({ fps: data.fps, seconds: data.seconds }, empty);"
 )
@@ -75,14 +77,24 @@ def test_events_are_those_of_python_with_holes_and_without(seed):
         steps[rng.choice(count - 1, 4, replace=False)] += rng.choice([3.0, 40.0, 600.0], 4)
     time_s = np.append(0.0, np.cumsum(steps))
     score = rng.random(count).astype(np.float32).repeat(3)[:count]
+    worst = rng.integers(0, 4, count).astype(np.int32)
     settings = EventSettings(merge_gap_s=float(rng.choice([0.0, 0.5, 5.0])), min_s=0.2)
     expected = spans(time_s, time_s + frame_seconds(time_s, fps), score > np.float32(0.5), settings)
     data = {
         "events": {"merge_gap_s": settings.merge_gap_s, "min_s": settings.min_s},
         "score": packed(score, "f4"), "knots": time_knots(time_s), "fps": fps, "seconds": float(time_s[-1]),
+        "worst": packed(worst, "i4"), "culprit_share": CULPRIT_SHARE,
     }  # fmt: skip
-    found = ask(OPEN + "console.log(JSON.stringify(clip.events(0.5).map((e) => [e.start, e.end])));", data)
-    assert [tuple(pair) for pair in found] == expected
+    found = ask(
+        OPEN + "console.log(JSON.stringify(clip.events(0.5).map((e) => [e.start, e.end, [...e.culprits]])));",
+        data,
+    )
+    assert [(start, end) for start, end, _ in found] == expected
+    for start, end, culprits in found:
+        alarms = worst[start:end][score[start:end] > np.float32(0.5)]
+        assert set(culprits) == {
+            t for t in alarms.tolist() if t and (alarms == t).sum() > CULPRIT_SHARE * len(alarms)
+        }
 
 
 @pytest.mark.parametrize("fps", [1.0, 10.0, 25.0, 29.97, 60.0])
@@ -92,7 +104,8 @@ def test_between_two_frames_the_earlier_one_is_shown(fps):
     time_s = np.arange(count) / fps
     ask_at = np.concatenate([time_s, time_s + 0.5 / fps, time_s + 0.9 / fps]).clip(0, time_s[-1])
     data = {
-        "events": {}, "score": packed(np.zeros(count, np.float32), "f4"), "knots": time_knots(time_s), "fps": fps,
+        "events": {}, "score": packed(np.zeros(count, np.float32), "f4"),
+        "worst": packed(np.zeros(count, np.int32), "i4"), "knots": time_knots(time_s), "fps": fps,
         "seconds": float(time_s[-1]), "at": ask_at.tolist(),
     }  # fmt: skip
     found = ask(OPEN + "console.log(JSON.stringify(data.at.map((t) => clip.frame(t))));", data)
