@@ -127,11 +127,10 @@ def chosen_estimator(name: str) -> str:
     try:
         ensure_weights()
     except WeightsError as error:
-        reason = str(error).splitlines()[1].strip()
         logger.warning(
             "the weights of %s cannot be had (%s): people are found by %s, which is slower",
             BEST,
-            reason,
+            " ".join(str(error).split()),
             FALLBACK,
         )
         return FALLBACK
