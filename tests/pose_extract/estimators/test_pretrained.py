@@ -22,7 +22,8 @@ def estimator(request):
     try:
         estimator = made(KINDS[request.param])
     except WeightsError as error:
-        pytest.skip(f"weights cannot be had here: {error}")
+        name = "BlazePose" if request.param == "blazepose" else "MoveNet"
+        pytest.skip(f"{name}'s weights cannot be had here: {error}")
     yield estimator
     estimator.close()
 
