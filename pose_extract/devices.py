@@ -1,13 +1,19 @@
-"""Pick the device that networks run on."""
+"""Pick the device that networks run on, and count the processors."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from pose_extract.errors import UsageError
 
 NAMES = "cpu, cuda, cuda:N, mps or auto"
 _NAME = re.compile(r"cpu|mps|auto|cuda(:\d+)?", re.ASCII)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_device(name: str) -> str:

@@ -90,11 +90,11 @@ class FittedParts:
         most = {part: max(count // _FEWEST_OF_A_COMPONENT, 1) for part, count in fewest.items()}
 
         def jobs() -> Iterator[tuple[Any, ...]]:
-            numbers = None
-            for part, fit in keys:
-                if numbers is None or numbers.fit != fit:
-                    numbers = _PartInputs(windows, rows[fit], fit)
-                yield part, numbers.to_learn(part), numbers.person, settings, most[part], seed
+            for fit, here in rows.items():
+                numbers = _PartInputs(windows, here)
+                for part in parts:
+                    if _is_of(part, fit, settings):
+                        yield part, numbers.to_learn(part), numbers.person, settings, most[part], seed
 
         made = fit_all(_fit, jobs(), sum(len(rows[fit]) for _, fit in keys))
         found: dict[str, dict[FitKey, PartModel]] = {part: {} for part in parts}
@@ -236,8 +236,8 @@ def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds
 class _PartInputs:
     """What parts are made of, of some windows, each made once if it is asked for."""
 
-    def __init__(self, windows: Windows, rows: NDArray[np.int64], fit: FitKey | None = None) -> None:
-        self._windows, self._rows, self.fit = windows, rows, fit
+    def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
+        self._windows, self._rows = windows, rows
         self.person = windows.settings.person
 
     @cached_property

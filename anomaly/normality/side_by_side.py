@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from pose_extract.devices import processors
+
 T = TypeVar("T")
 
-_WORTH = (
-    100_000  # rows that all estimators together learn from; fewer are learned sooner than processes start
-)
+_WORTH = 100_000  # rows that all estimators together learn from; of fewer, processes take longer to start
 
 
 def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, processes: int = 0) -> list[T]:
@@ -28,8 +28,7 @@ def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, p
     from joblib.externals.loky import get_reusable_executor
 
     if not processes:
-        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        processes = processes if rows >= _WORTH and not _within_a_worker() else 1
+        processes = processors() if rows >= _WORTH and not _within_a_worker() else 1
     run = Parallel(n_jobs=processes, max_nbytes=None, pre_dispatch="n_jobs")
     try:
         return list(run(delayed(_alone)(fit, *job) for job in jobs))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anomaly.scoring.model import Model
 from anomaly.settings import ModelSettings
+from pose_extract.devices import processors
 from pose_extract.errors import ModelError, UsageError
 
 INPUT, OUTPUT = "windows", "log_p"
@@ -94,7 +95,7 @@ def num_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 def _read(path: Path) -> bytes:

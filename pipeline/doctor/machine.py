@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.defaults import workspace_option
 from pipeline.doctor.facts import Fact, Job
 from pipeline.doctor.packages import pip
+from pose_extract.devices import processors
 
 _OLDEST_FFMPEG = (4, 3)
 _LITTLE_SPACE = 2 * 2**30
@@ -21,12 +22,11 @@ SOME_FOLDER = "/a/folder/that/can/be/written"
 
 def device_facts(device: str, torch: dict[str, Any] | None, error: str) -> Iterator[Fact]:
     """torch, the GPUs, and what ``auto`` and the device asked for come to; ``torch`` is the probe's answer."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     named = os.environ.get("OMP_NUM_THREADS")
     variable = f"OMP_NUM_THREADS={named}" if named else "OMP_NUM_THREADS is not set"
     if torch is None:
         yield Fact("torch", "gap", f"cannot be used: {error}")  # how to mend it, the packages say
-        yield Fact("processor", "ok", f"cores: {cores}; {variable}")
+        yield Fact("processor", "ok", f"cores: {processors()}; {variable}")
         return
     build = f"built for CUDA {torch['cuda']}" if torch["cuda"] else "built without CUDA"
     yield Fact("torch", "ok", f"{torch['version']}, {build}")
@@ -46,7 +46,7 @@ def device_facts(device: str, torch: dict[str, Any] | None, error: str) -> Itera
             )
         else:
             yield Fact(f"device {name}", "ok", f"takes {torch['devices'][name]}")
-    yield Fact("processor", "ok", f"cores: {cores}, torch's threads: {torch['threads']}; {variable}")
+    yield Fact("processor", "ok", f"cores: {processors()}, torch's threads: {torch['threads']}; {variable}")
 
 
 def ffmpeg_facts() -> Iterator[Fact]:

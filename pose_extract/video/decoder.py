@@ -181,24 +181,9 @@ class Decoder:
             **passthrough(binary),
         )
         command = command_line(output, binary)
-        try:
-            # A session of its own: Ctrl-C must not reach ffmpeg, or a cut-off video would look like a whole one.
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
-        assert self._child.stdout is not None
-        assert self._child.stderr is not None
-        self._pictures = self._child.stdout
-        enlarge(self._pictures)
+        self._child, self._pictures, messages = start(command, binary)
         self._listener = threading.Thread(
-            target=self._listen, args=(self._child.stderr,), name="ffmpeg-messages", daemon=True
+            target=self._listen, args=(messages,), name="ffmpeg-messages", daemon=True
         )
         self._listener.start()
 
@@ -292,7 +277,31 @@ class Decoder:
         self._child.stderr.close()
 
 
-def enlarge(pipe: IO[bytes]) -> None:
+def start(command: list[str], binary: str) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
+    """Run ffmpeg; returns the process and the pipes of its pictures and its messages.
+
+    Raises:
+        VideoError: it cannot be run.
+    """
+    try:
+        # A session of its own: Ctrl-C must not reach ffmpeg, or a cut-off video would look like a whole one.
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    _enlarge(child.stdout)
+    return child, child.stdout, child.stderr
+
+
+def _enlarge(pipe: IO[bytes]) -> None:
     """Widen the pipe where the system can (Linux): fewer switches between the processes."""
     try:
         import fcntl

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
-import subprocess
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import VideoError
-from pose_extract.video.decoder import enlarge
+from pose_extract.video.decoder import start
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
 from pose_extract.video.streams import StreamSource, stream_input
 
@@ -81,23 +79,9 @@ class StreamDecoder:
             )
             .compile(cmd=binary)
         )
-        try:
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise VideoError(f"{binary} cannot be run: {error.strerror or error}") from None
-        assert self._child.stdout is not None
-        assert self._child.stderr is not None
-        self._pictures = self._child.stdout
-        enlarge(self._pictures)
+        self._child, self._pictures, messages = start(command, binary)
         self._listener = threading.Thread(
-            target=self._listen, args=(self._child.stderr,), name="ffmpeg-messages", daemon=True
+            target=self._listen, args=(messages,), name="ffmpeg-messages", daemon=True
         )
         self._listener.start()
 

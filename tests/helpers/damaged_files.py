@@ -67,16 +67,20 @@ def cases(scratch: Path) -> Iterator[Case]:
 # -- JSON ------------------------------------------------------------------------------------------
 
 
+# Format, skeleton, options of its export.
+JSON_SOURCES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("alphapose", "coco17", {"layout": "tracked"}),
+    ("alphapose", "coco17", {"layout": "results"}),
+    ("openpose", "body25", {}),
+    ("kinetics-skeleton", "coco18", {}),
+    ("coco", "coco17", {}),
+    ("posetrack", "posetrack17", {}),
+    ("gepc", "coco17", {"kind": "json"}),
+)
+
+
 def _json_files(scratch: Path) -> Iterator[tuple[str, str, Any]]:
-    for format, skeleton, options in (
-        ("alphapose", "coco17", {"layout": "tracked"}),
-        ("alphapose", "coco17", {"layout": "results"}),
-        ("openpose", "body25", {}),
-        ("kinetics-skeleton", "coco18", {}),
-        ("coco", "coco17", {}),
-        ("posetrack", "posetrack17", {}),
-        ("gepc", "coco17", {"kind": "json"}),
-    ):
+    for format, skeleton, options in JSON_SOURCES:
         folder = scratch / format / str(options.get("layout", "x"))
         frames = 2 if format == "openpose" else 4  # of which the last one is empty
         export_clips(format, [walkers("clip_1", skeleton, frames=frames)], folder, **options)

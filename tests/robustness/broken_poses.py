@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pose_extract.formats.base import export_clips
+from tests.helpers.damaged_files import JSON_SOURCES
 from tests.helpers.two_walkers import walkers
 
 COUNT = 500
@@ -23,13 +24,7 @@ FOREIGN: tuple[Any, ...] = (
     "人", "x" * 5000, [], [[]], [None], [1, 2], {}, {"a": 1}, {"": []},
 )  # fmt: skip
 _SOURCES = (
-    ("alphapose", "coco17", {"layout": "tracked"}),
-    ("alphapose", "coco17", {"layout": "results"}),
-    ("openpose", "body25", {}),
-    ("kinetics-skeleton", "coco18", {}),
-    ("coco", "coco17", {}),
-    ("posetrack", "posetrack17", {}),
-    ("gepc", "coco17", {"kind": "json"}),
+    *JSON_SOURCES,
     ("gepc", "coco17", {}),
     ("mped-rnn", "coco17", {}),
     ("ntu", "ntu25", {}),

@@ -13,6 +13,7 @@ from pipeline.live.recording.privacy import blur_people, empty_ground
 from pipeline.live.recording.ring import Moment
 from pipeline.pictures.drawing import draw_people
 from pose_extract.skeletons import Skeleton
+from pose_extract.skeletons.similarity import box_iou
 from pose_extract.tracks.records import PoseDetections
 
 _JPEG_QUALITY = 88
@@ -30,13 +31,10 @@ def clip_frame(
         privacy: "none", "blur" or "skeletons".
         skeleton: of the people's joints.
     """
-    image = moment.image() if privacy != "skeletons" else None
-    if image is None:
-        image = empty_ground(moment.size)
+    image, filmed = _ground(moment, near, privacy)
+    if not filmed:
         unknown = np.full(len(moment.people), np.nan)
         draw_people(image, moment.people.keypoints, moment.people.boxes, None, unknown, skeleton)
-    elif privacy == "blur":
-        blur_people(image, [moment.people, *near], moment.moving)
     return image
 
 
@@ -52,17 +50,13 @@ def event_picture(
         privacy: "none", "blur" or "skeletons".
         skeleton: of the people's joints.
     """
-    image = moment.image() if privacy != "skeletons" else None
-    if image is None:
-        image = empty_ground(moment.size)
-    elif privacy == "blur":
-        blur_people(image, [moment.people, *near], moment.moving)
+    image, _ = _ground(moment, near, privacy)
     boxes = np.asarray(moment.people.boxes, np.float64)
     anomalies, ids = np.full(len(boxes), np.nan), np.full(len(boxes), -1)
     for person in event.people:
         if person.box is None or not len(boxes):
             continue
-        overlap = _overlap(boxes, np.array(person.box))
+        overlap = box_iou(boxes, [person.box])[:, 0]
         overlap[ids >= 0] = 0
         best = int(overlap.argmax())
         if overlap[best] >= _SAME_PERSON:
@@ -81,9 +75,11 @@ def event_picture(
     return cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
 
 
-def _overlap(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of (P, 4) boxes with one."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.nan_to_num(common / np.maximum(areas - common, 1e-9))
+def _ground(moment: Moment, near: Sequence[PoseDetections], privacy: str) -> tuple[NDArray[np.uint8], bool]:
+    """What people are drawn on, and whether it was filmed: the frame, blurred if asked for, or an empty ground."""
+    image = moment.image() if privacy != "skeletons" else None
+    if image is None:
+        return empty_ground(moment.size), False
+    if privacy == "blur":
+        blur_people(image, [moment.people, *near], moment.moving)
+    return image, True
