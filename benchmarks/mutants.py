@@ -163,7 +163,8 @@ def _python(command: list[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """Without what is meant for this run of pytest or Python, not for mutmut's own."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
     return kept | {"OMP_NUM_THREADS": "1"}
 
 

@@ -8,7 +8,6 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
 
 from pipeline import extraction
@@ -22,6 +21,7 @@ from pose_extract.estimators.base import PoseEstimator
 from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.records import PoseDetections
 from tests.helpers.bundles import without_digests
+from tests.helpers.processes import own_children
 from tests.helpers.scarecrow import install
 
 
@@ -234,7 +234,7 @@ def test_an_estimator_that_fails_leaves_no_thread_no_decoder_and_no_file(street_
     with pytest.raises(EstimatorError):
         run(tmp_path, street_video, Standing("openmmlab", None, 2, fails_at=3), monkeypatch)
     assert "prefetch" not in {thread.name for thread in threading.enumerate()}
-    assert psutil.Process().children() == []
+    assert own_children() == []
     assert not list((tmp_path / "tracks").glob("street*"))
 
 

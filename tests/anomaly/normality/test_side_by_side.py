@@ -1,11 +1,11 @@
 import numpy as np
-import psutil
 import pytest
 
 from anomaly.normality.gaussian import GaussianDensity
 from anomaly.normality.prediction import Predictor
 from anomaly.normality.side_by_side import fit_all
 from anomaly.settings import DensitySettings
+from tests.helpers.processes import own_children
 
 SETTINGS = DensitySettings(width=8, predictor_epochs=2)
 
@@ -29,8 +29,7 @@ def test_processes_make_what_one_makes_in_the_order_of_the_jobs():
         assert type(a) is type(b)
         for name, value in a.arrays().items():
             np.testing.assert_array_equal(value, b.arrays()[name])
-    own = psutil.Process().children(recursive=True)
-    assert not [child for child in own if "LokyProcess" in " ".join(child.cmdline())]  # none stays
+    assert own_children() == []  # none stays
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import psutil
 import pytest
 
 from pipeline.events.timeline import ScoredTimeline
@@ -17,6 +16,7 @@ from pose_extract.skeletons import COCO17
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
+from tests.helpers.processes import own_children
 from tests.helpers.videos import KEYED, X264, run_ffmpeg
 
 GREY = 128
@@ -513,5 +513,5 @@ def test_an_error_on_the_way_leaves_neither_a_file_nor_a_process(grey_video, tmp
     with pytest.raises(ZeroDivisionError):
         overlay(grey_video, tmp_path / "out.mp4", tracks_of(25), progress=stop)
     assert list(tmp_path.iterdir()) == []
-    assert psutil.Process().children(recursive=True) == []
+    assert own_children() == []
     assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]

@@ -6,12 +6,12 @@ import time
 import weakref
 from contextlib import closing
 
-import psutil
 import pytest
 
 from pose_extract.errors import VideoError
 from pose_extract.video import VideoReader
 from pose_extract.video.prefetch import prefetch
+from tests.helpers.processes import own_children
 from tests.helpers.videos import X264
 
 
@@ -270,7 +270,7 @@ def test_a_decoder_that_is_killed_is_an_error_after_the_frames_before_it(make_vi
             assert frame.index == got
             got += 1
             if got == 10:
-                psutil.Process().children()[0].kill()
+                own_children()[0].kill()
     assert 10 <= got < 200
 
 
@@ -279,6 +279,6 @@ def test_no_decoder_stays_behind_when_the_caller_fails(make_video):
     reader = VideoReader(path)
     with pytest.raises(RuntimeError), closing(prefetch(reader, 4)) as frames:  # nobody closes the reader
         next(frames)
-        assert len(psutil.Process().children()) == 1
+        assert len(own_children()) == 1
         raise RuntimeError
-    assert psutil.Process().children() == []
+    assert own_children() == []

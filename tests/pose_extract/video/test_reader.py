@@ -12,6 +12,7 @@ import pytest
 from pose_extract.errors import VideoError
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough, sound_start
+from tests.helpers.processes import own_children
 from tests.helpers.videos import (
     KEYED,
     X264,
@@ -32,10 +33,6 @@ def shown(levels):
     nearest = [int(np.abs(known - level).argmin()) for level in levels]
     assert all(abs(known[n] - level) <= 2.9 for n, level in zip(nearest, levels, strict=True)), levels
     return nearest
-
-
-def children():
-    return psutil.Process().children(recursive=True)
 
 
 @pytest.mark.parametrize(
@@ -219,23 +216,23 @@ def test_a_size_that_changes_half_way_does_not_shift_the_pictures(make_video, tm
 
 def test_reading_to_the_end_leaves_no_process(make_video):
     read(make_video("h264.mp4", *X264))
-    assert children() == []
+    assert own_children() == []
 
 
 def test_leaving_early_ends_the_decoder_at_once(ten_seconds):
     with VideoReader(ten_seconds / "a.mp4") as reader:
         for frame in reader:
             if frame.index == 3:
-                assert len(children()) == 1
+                assert len(own_children()) == 1
                 break
-    assert children() == []
+    assert own_children() == []
 
 
 def test_an_error_while_reading_ends_the_decoder(ten_seconds):
     with pytest.raises(ZeroDivisionError), VideoReader(ten_seconds / "a.mp4") as reader:
         for _ in reader:
             raise ZeroDivisionError
-    assert children() == []
+    assert own_children() == []
 
 
 def test_a_forgotten_reader_ends_its_decoder(ten_seconds):
@@ -243,7 +240,7 @@ def test_a_forgotten_reader_ends_its_decoder(ten_seconds):
     next(frames)
     del frames
     gc.collect()
-    assert children() == []
+    assert own_children() == []
 
 
 def test_each_iteration_starts_again(make_video):
@@ -253,7 +250,7 @@ def test_each_iteration_starts_again(make_video):
         next(iterator)
         assert [frame.index for frame in reader] == list(range(25))
         assert [frame.index for frame in reader] == list(range(25))
-    assert children() == []
+    assert own_children() == []
 
 
 def test_a_killed_decoder_is_an_error_and_not_the_end_of_the_video(tmp_path):
@@ -262,8 +259,8 @@ def test_a_killed_decoder_is_an_error_and_not_the_end_of_the_video(tmp_path):
     with VideoReader(path) as reader, pytest.raises(VideoError, match="was killed"):
         for frame in reader:
             if frame.index == 2:
-                children()[0].kill()
-    assert children() == []
+                own_children()[0].kill()
+    assert own_children() == []
 
 
 def test_frames_are_not_shared(make_video):
@@ -284,7 +281,7 @@ def test_memory_does_not_grow_with_length(tmp_path):
                 early = process.memory_info().rss
             if frame.index % 100 == 0:
                 peak = max(peak, process.memory_info().rss)
-                child_peak = max(child_peak, *(child.memory_info().rss for child in children()))
+                child_peak = max(child_peak, *(child.memory_info().rss for child in own_children()))
     assert frame.index == 2999  # 660 MiB of pictures
     assert peak - early < 20 * 2**20
     assert child_peak < 300 * 2**20
@@ -296,7 +293,7 @@ def test_the_decoder_waits_for_a_slow_reader(tmp_path):
     with VideoReader(path) as reader:
         iterator = iter(reader)
         next(iterator)
-        (child,) = children()
+        (child,) = own_children()
         before, deadline = -1.0, time.monotonic() + 60
         while child.cpu_times().user > before and time.monotonic() < deadline:
             before = child.cpu_times().user

@@ -5,13 +5,13 @@ import resource
 import subprocess
 
 import numpy as np
-import psutil
 import pytest
 
 from pose_extract.errors import OutputError
 from pose_extract.video import VideoReader, VideoWriter
 from pose_extract.video import writer as video_writer
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg
+from tests.helpers.processes import own_children
 from tests.helpers.videos import X264, grey, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")
@@ -37,7 +37,7 @@ def described(path):
 
 
 def nothing_left(folder):
-    return [path.name for path in folder.iterdir()] == [] and psutil.Process().children() == []
+    return [path.name for path in folder.iterdir()] == [] and own_children() == []
 
 
 def test_what_is_written_is_read_again(tmp_path):

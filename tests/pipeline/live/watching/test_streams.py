@@ -23,6 +23,7 @@ from pipeline.scoring import Scorer
 from pipeline.settings import Settings
 from pose_extract.video.streams import live_source
 from tests.helpers import walkers
+from tests.helpers.processes import own_children
 from tests.pipeline.live.helpers import wait_for
 
 pytestmark = pytest.mark.slow
@@ -127,7 +128,7 @@ def test_a_server_that_dies_again_and_again_leaves_nothing_behind(folder, scorer
     with Watching({"door": server.url("door")}, scorer, clip, tmp_path, live) as watching:
         for _ in range(4):
             wait_for(lambda: watching.state_of("door") == "online", 15)
-            facts = me.num_fds(), threading.active_count(), len(me.children(recursive=True))
+            facts = me.num_fds(), threading.active_count(), len(own_children(me))
             before = before or facts
             assert facts <= before
             server.kill()
@@ -135,7 +136,7 @@ def test_a_server_that_dies_again_and_again_leaves_nothing_behind(folder, scorer
             server.start()
         wait_for(lambda: watching.state_of("door") == "online", 15)
     server.kill()
-    assert not me.children(recursive=True)
+    assert not own_children(me)
     assert watching.sink.states("door") == ["online", "lost"] * 4 + ["online"]
     assert not any(thread.name.startswith(("capture-", "ffmpeg-")) for thread in threading.enumerate())
 
