@@ -130,17 +130,17 @@ def rows_of(task: Task, seed: int, args: argparse.Namespace) -> Iterator[Row]:
     short = (*args.set, *(SHORT if args.quick else ()))
     wanted = load_settings("default", [*task.overrides, *short])
     if args.final:
-        learned = _network(task, wanted, seed)
-    else:
-        yield from _others(task, seed, short)
-        learned = _network(
-            task,
-            load_settings("default", [*task.overrides, *short, f"scoring.parts=[{','.join(ALL)}]"]),
-            seed,
-        )
-        yield from _steps(task, learned)
-        learned = dataclasses.replace(learned, settings=wanted)
-    final = _rest(learned)
+        yield from _final(task, _rest(_network(task, wanted, seed)))
+        return
+    yield from _others(task, seed, short)
+    every = load_settings("default", [*task.overrides, *short, f"scoring.parts=[{','.join(ALL)}]"])
+    learned = _network(task, every, seed)
+    yield from _steps(task, _rest(learned), ALL, SUMS)
+    yield from _final(task, _rest(dataclasses.replace(learned, settings=wanted)))
+
+
+def _final(task: Task, final: Model) -> Iterator[Row]:
+    yield from _steps(task, final, final.settings.scoring.parts, {})
     name = ", ".join((FINAL, *task.overrides))  # a row names what differs from the file
     yield name, _by_product(final, task.test)
     online = dataclasses.replace(final.settings.scoring, frames="online")
@@ -161,13 +161,15 @@ def _others(task: Task, seed: int, short: tuple[str, ...]) -> Iterator[Row]:
         yield name, _by_product(model, task.test)
 
 
-def _steps(task: Task, learned: FittedNetwork) -> Iterator[Row]:
-    model = _rest(learned)
+def _steps(
+    task: Task, model: Model, alone: tuple[str, ...], sums: dict[str, tuple[str, ...]]
+) -> Iterator[Row]:
+    """Parts each alone, and sums of some with equal weights."""
     scored = []
     for clip in task.test:
         windows = model.windows_of(clip)
         scored.append((clip, windows, model.parts(windows)))
-    for name, parts in [*((f"{part} alone", (part,)) for part in ALL), *SUMS.items()]:
+    for name, parts in [*((f"{part} alone", (part,)) for part in alone), *sums.items()]:
         yield name, _sum(model, scored, parts)
 
 
@@ -247,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--quick", action="store_true", help="hardly trained, to try whether it runs")
     parser.add_argument("--clips", type=int, help="learn from and score only so many")
-    parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml")
+    parser.add_argument("--final", action="store_true", help="nothing but configs/default.yaml and its parts")
     parser.add_argument("--set", nargs="+", default=[], metavar="A.B=C", help="of the models")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args(arguments)
