@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{len(names)} clips held out, {np.mean(hours) * 60:.0f} minutes to count in, {args.splits} splits\n"
     )
-    print("| promised events an hour | real | real / promised | within the interval |\n|---|---|---|---|")
+    print("### False events an hour, promised and real")
+    print("| promised | real | real / promised | within the interval |\n|---|---|---|---|")
     for rate in PER_HOUR:
         an_hour = sum(real[rate]) / sum(hours)
         share = within[rate] / args.splits
