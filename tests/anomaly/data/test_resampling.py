@@ -12,6 +12,7 @@ from anomaly.data.resampling import (
     nearest_rows,
     person_tracks,
     resampled_segments,
+    slowest_rate,
 )
 from anomaly.data.windows import make_windows
 from anomaly.settings import WindowSettings
@@ -187,3 +188,22 @@ def test_a_growing_array_holds_what_was_put_into_it_and_knows_how_much(sizes):
     out = pile.array()
     assert out.dtype == np.float32
     np.testing.assert_array_equal(out, np.concatenate(parts))
+
+
+@pytest.mark.parametrize(
+    ("max_missing", "fps", "rate"), [(2, 24, 4.0), (4, 24, 4.0), (10, 24, 2.0), (10, 48, 4.0)]
+)
+def test_the_slowest_rate_is_four_frames_a_second_or_what_windows_may_miss(max_missing, fps, rate):
+    assert slowest_rate(replace(SETTINGS, max_missing=max_missing, fps=fps)) == pytest.approx(rate)
+
+
+def test_a_joint_of_exactly_the_least_confidence_is_seen_and_one_of_confidence_0_never_is():
+    clip = walkers.clip(people=1, frames=3)
+    keypoints = clip.keypoints.copy()
+    keypoints[0, 1, 2], keypoints[0, 2, 2] = 0.25, 0.24
+    for least, unseen in ((0.25, [2]), (0.0, [])):
+        ((_, _, points),) = person_tracks(clip, keypoints, replace(SETTINGS, min_confidence=least))
+        assert np.flatnonzero(np.isnan(points[0, :, 0])).tolist() == unseen
+    keypoints[0, 3, 2] = 0
+    ((_, _, points),) = person_tracks(clip, keypoints, replace(SETTINGS, min_confidence=0.0))
+    assert np.flatnonzero(np.isnan(points[0, :, 1])).tolist() == [3]

@@ -24,30 +24,23 @@ def video(hours: float, seed: int, tail: float = 1.0):
     return (frame // minute).astype(np.int32), (frame % minute) / FPS, score
 
 
-def events_a_day(score, threshold, hours):
-    above = np.concatenate([[False], score > threshold])
-    return 24 / hours * np.count_nonzero(~above[:-1] & above[1:])
+def events_a_day(threshold):
+    """How many of these bumps are above a threshold, in a day of such video."""
+    return 24 * 60 * np.exp(0.5 - threshold)
 
 
 @pytest.mark.parametrize("per_day", [240.0, 24.0, 2.0])
 def test_normal_video_has_about_as_many_events_a_day_as_the_budget_says(per_day):
-    hours = 1000
-    _, _, score = video(hours, seed=99)
-    ratio = [
-        events_a_day(score, alarm_budget(*video(3, seed), per_day).threshold, hours) / per_day
-        for seed in range(8)
-    ]
+    ratio = [events_a_day(alarm_budget(*video(3, seed), per_day).threshold) / per_day for seed in range(8)]
     assert 1 / 2 < np.median(ratio) < 2, ratio
 
 
 def test_the_interval_says_how_sure_it_is():
-    hours = 500
-    _, _, score = video(hours, seed=99)
     held = []
     for seed in range(20):
         found = alarm_budget(*video(3, seed), 24.0)
         assert found.low <= found.high
-        held.append(found.low <= events_a_day(score, found.threshold, hours) <= found.high)
+        held.append(found.low <= events_a_day(found.threshold) <= found.high)
     assert sum(held) >= 16
     short, long = alarm_budget(*video(1, 3), 24.0), alarm_budget(*video(30, 3), 24.0)
     assert long.high - long.low < short.high - short.low
@@ -102,6 +95,76 @@ def test_a_model_that_has_a_budget_raises_alarms_by_it(trained):
     assert "24 false events a day" in budget.describe()
     with pytest.raises(ModelError, match="train on more video"):
         alarm_threshold(dataclasses.replace(trained, settings=settings))  # seconds of held-out video
+
+
+def peaks_of(heights, every=4):
+    """A clip with a frame a second, of score 0 but for each of the heights, so many frames apart."""
+    score = np.zeros((len(heights), every))
+    score[:, -1] = heights
+    score = score.ravel()
+    return np.zeros(len(score), np.int32), np.arange(len(score), dtype=float), score
+
+
+def exponential(count):
+    """Heights of which exactly the expected shares are above each score, in any order."""
+    return np.random.default_rng(0).permutation(-np.log(1 - (np.arange(1, count + 1) - 0.35) / count))
+
+
+@pytest.mark.parametrize("per_day", [100.0, 10.0, 1.0])
+def test_of_exponential_peaks_the_threshold_is_where_their_distribution_has_it(per_day):
+    found = alarm_budget(*peaks_of(exponential(1000), every=40), per_day)
+    assert DAY_S / 40 * np.exp(-found.threshold) == pytest.approx(per_day, rel=0.15)
+    assert (found.alarms_per_day, found.seconds) == (per_day, 40_000)
+    assert found.low < per_day < found.high
+
+
+def test_peaks_that_have_a_highest_one_have_no_threshold_far_beyond_it():
+    heights = np.random.default_rng(0).permutation(np.linspace(1, 2, 1000))
+    assert 1.95 < alarm_budget(*peaks_of(heights, every=40), 0.01).threshold < 2.05
+
+
+def test_peaks_that_are_all_as_high_have_a_threshold_all_the_same():
+    found = alarm_budget(*peaks_of(np.ones(200)), 24.0)
+    assert found.peaks == 200
+    assert 1 <= found.threshold < 10
+
+
+def test_peaks_no_more_than_a_second_apart_are_one_event_but_in_clips_of_their_own_each_is_one():
+    clip, time_s, score = peaks_of(np.linspace(1, 2, 40))
+    assert alarm_budget(clip, 0.2525 * time_s, score, 24.0).peaks == 40
+    assert alarm_budget(np.arange(160, dtype=np.int32) // 4, 0.25 * time_s, score, 24.0).peaks == 40
+    with pytest.raises(ModelError, match="have 1 peaks"):
+        alarm_budget(clip, 0.25 * time_s, score, 24.0)
+
+
+@pytest.mark.parametrize(("count", "every", "peaks"), [(2000, 10, 200), (150, 10, 105), (60, 4, 60)])
+def test_peaks_are_those_above_the_highest_level_that_has_a_hundred(count, every, peaks):
+    assert alarm_budget(*peaks_of(exponential(count), every), 24.0).peaks == peaks
+
+
+def test_ten_peaks_are_enough_and_nine_are_not():
+    assert alarm_budget(*peaks_of(np.linspace(1, 2, 10)), 24.0).peaks == 10
+    with pytest.raises(ModelError, match=r"0\.6 minutes of .* have 9 peaks .* at least 10"):
+        alarm_budget(*peaks_of(np.linspace(1, 2, 9)), 24.0)
+
+
+@pytest.mark.parametrize("per_day", [1e5, 1e9])
+def test_more_events_than_there_are_peaks_above_the_level_have_the_level_for_a_threshold(per_day):
+    assert alarm_budget(*peaks_of(np.linspace(1, 2, 40)), per_day).threshold == 0
+
+
+def test_peaks_that_come_many_in_half_a_minute_and_none_in_the_next_make_the_interval_wider():
+    heights = 1 + exponential(400)
+    even, in_bursts = (
+        alarm_budget(*peaks_of(where, every=3), 2400.0)
+        for where in (
+            np.repeat(heights, 2) * np.tile([1, 0], 400),
+            (heights.reshape(-1, 10, 1) * [1, 0]).transpose(0, 2, 1).ravel(),
+        )
+    )
+    assert even.threshold == in_bursts.threshold
+    assert in_bursts.low < even.low < 2400 < even.high < in_bursts.high
+    assert in_bursts.high - in_bursts.low > 1.1 * (even.high - even.low)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])

@@ -9,11 +9,11 @@ from anomaly.scoring.marked_threshold import MarkedThreshold, marked_from_json
 from anomaly.settings import ScoringSettings
 
 SCORING = ScoringSettings(frames="online", by="both", tail="log", smoothing_s=0.7)
-MARKED = MarkedThreshold.from_score(3.5, SCORING, {"right": 4})
+MARKED = MarkedThreshold(3.5, "online", "both", "log", 0.7, {"right": 4})
 
 
 def test_it_remembers_how_the_scores_were_made():
-    assert MarkedThreshold(3.5, "online", "both", "log", 0.7, {"right": 4}) == MARKED
+    assert MarkedThreshold.from_score(3.5, SCORING, {"right": 4}) == MARKED
 
 
 @pytest.mark.parametrize(

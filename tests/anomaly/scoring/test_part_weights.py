@@ -74,3 +74,41 @@ def test_too_few_or_nothing_seen_leaves_all_parts_alike():
     found = learned_weights(normal, changed)
     np.testing.assert_allclose(found.normal, normal.mean(axis=0))
     np.testing.assert_allclose(found.injected, changed.mean(axis=0))
+
+
+def test_equal_weights_say_that_nothing_was_measured_of_any_part():
+    equal = PartWeights.equal(3)
+    assert equal.weight.tolist() == [1, 1, 1]
+    assert equal.normal.shape == equal.injected.shape == (3,)
+    assert np.isnan([equal.normal, equal.injected]).all()
+
+
+def test_only_how_much_more_a_part_says_of_changed_people_counts_and_not_what_it_says_of_normal_ones():
+    normal, changed = said([1.0, 0.5], [0.3, 0.4])
+    level = np.array([4.0, -3.0])
+    np.testing.assert_allclose(
+        learned_weights(normal + level, changed + level).weight, learned_weights(normal, changed).weight
+    )
+
+
+def test_parts_that_see_as_much_too_little_as_too_much_or_never_differ_count_alike():
+    normal, _ = said([0.0, 0.0], [0.3, 0.4])
+    normal -= normal.mean(axis=0)
+    for changed, usual in (
+        (normal + np.array([0.5, -0.5]), normal),
+        (np.full((50, 2), [2.0, 1.5]), np.ones((50, 2))),
+    ):
+        found = learned_weights(usual, changed)
+        np.testing.assert_array_equal(found.weight, [1, 1])
+        assert np.isnan(found.normal).all()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_weights_do_not_depend_on_the_unit_of_the_scores(scale):
+    normal, changed = said([1.0, 1.0, 0.4], [0.3, 0.6, 0.4], stretches=50)
+    changed[:, 2] = normal[:, 2] = normal[:, 1]  # which needs the ridge of the discriminant
+    np.testing.assert_allclose(
+        learned_weights(scale * normal, scale * changed).weight,
+        learned_weights(normal, changed).weight,
+        rtol=1e-6,
+    )
