@@ -20,6 +20,8 @@ from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.metrics import id_switches, idf1, pck
 
+FIGURES = ("frame AUC", "PCK@0.1", "PCK@0.1 of people found", "IDF1", "identity switches a clip")
+
 
 def measure(folder: Path, seeds: list[int], demo: DemoSettings, settings: Settings) -> None:
     rows = []
@@ -35,16 +37,21 @@ def measure(folder: Path, seeds: list[int], demo: DemoSettings, settings: Settin
             quality.append((joints.all, joints.matched, idf1(found, truth), id_switches(found, truth)))
         means = np.mean(quality, axis=0)
         minutes = sum(result.seconds.values()) / 60
-        print(
-            f"seed {seed}: frame_auc {result.auc:.3f}, PCK@0.1 {means[0]:.3f} (of people found {means[1]:.3f}), "
-            f"IDF1 {means[2]:.3f}, id switches a clip {means[3]:.1f}, {minutes:.1f} min",
-            flush=True,
-        )
-        rows.append((result.auc, means[0], means[2]))
-    for name, values in zip(
-        ("demo_frame_auc", "demo_pck", "demo_idf1"), zip(*rows, strict=True), strict=True
-    ):
-        print(f"{name} = {spread(values)} ({len(rows)} seeds)")
+        rows.append((result.auc, *means))
+        print(f"seed {seed}: {_cells(rows[-1:])}, {minutes:.1f} min", flush=True)
+    print(f"### From video\n\n| seed | {' | '.join(FIGURES)} |\n|---{'|---' * len(FIGURES)}|")
+    for seed, row in zip(seeds, rows, strict=True):
+        print(f"| {seed} | {_cells([row])} |")
+    print(f"| all | {_cells(rows)} |\n")
+    print(f"demo_frame_auc = {spread([row[0] for row in rows])} ({len(rows)} seeds)")
+
+
+def _cells(rows: list[tuple[float, ...]]) -> str:
+    """Mean and deviation of each figure."""
+    return " | ".join(
+        spread(values, ".1f" if name == "identity switches a clip" else ".3f")
+        for name, values in zip(FIGURES, zip(*rows, strict=True), strict=True)
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

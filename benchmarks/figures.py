@@ -82,7 +82,9 @@ def make(name: str) -> dict[str, Any]:
     commit = _commit()  # what the command begins with
     lines = []
     words = [sys.executable if word == "python" else word for word in shlex.split(command)]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # gepc-pipeline
+    environment = {**os.environ, "PATH": beside}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

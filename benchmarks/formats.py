@@ -129,6 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{found['rows'] / found['cpu']:.0f} rows/s, peak {found['peak_mib']:.0f} MiB",
                 flush=True,
             )
+    for part, found in results.items():
+        print(f"{part}_cpu_s = {found['cpu']:.2f}\n{part}_peak_mib = {found['peak_mib']:.0f}")
     print(f"import_rows_per_second = {results['importing']['rows'] / results['importing']['cpu']:.0f}")
     print(f"import_speed_ratio = {results['plain']['cpu'] / results['reading']['cpu']:.1f}")
     return 0

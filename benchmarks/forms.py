@@ -252,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
         for seed, wanted in [(s, forms) for s in seeds] + [(s, chosen) for s in held_out]:
             if not args.print:
                 fill(cells, wanted, seed, lambda text: print(text, file=sys.stderr, flush=True))
-        print(f"Streets {seeds}, which forms were chosen on:\n")
+        print(f"### Used to choose\n\nStreets {seeds}.\n")
         print("\n".join(table(cells, forms, seeds)))
         failed: dict[str, list[str]] = {}
         for form, seed in [(f, s) for f in forms for s in seeds] + [(f, s) for f in chosen for s in held_out]:
@@ -261,9 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
         for message, whose in failed.items():
             print(f"\nNot trained: {message}: {'; '.join(whose)}.")
         if chosen:
-            print(f"\nStreets {held_out}, held out:\n")
+            print(f"\n### Held out\n\nStreets {held_out}.\n")
             print("\n".join(table(cells, chosen, held_out)))
-            print("\nFrame AUC for each behaviour, its clips and the normal ones; held-out streets:\n")
+            print("\n### Each behaviour\n\nFrame AUC of its clips and the normal ones; held-out streets.\n")
             print("\n".join(behaviour_table(cells, chosen, held_out)))
         jobs = [(f, s) for s in seeds for f in forms] + [(f, s) for s in held_out for f in chosen]
         if args.csv:

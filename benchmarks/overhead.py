@@ -58,6 +58,7 @@ def measure(video: Path | None, seconds: float, scratch: Path) -> None:
     overhead = 1 - networks / long["seconds"]
     print(f"extract_overhead_share = {overhead:.3f}")
     print(f"extract_fps = {long['frames'] / long['seconds']:.1f}")
+    print(f"extract_peak_mib = {short['peak_mib']:.0f}\nextract_peak_mib_10x = {long['peak_mib']:.0f}")
     print(f"extract_memory_ratio_10x = {long['peak_mib'] / short['peak_mib']:.3f}")
 
 

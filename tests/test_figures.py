@@ -57,7 +57,7 @@ def test_every_file_has_a_command_and_says_what_made_it():
         assert kept["values"] or kept["tables"]
     for name, facts in known.items():
         module = re.match(
-            r"python (?:-W ignore )?-m benchmarks\.(\w+)|(?:sh -c ')?gepc-pipeline ", facts["command"]
+            r"(?:sh -c ')?(?:python (?:-W ignore )?-m benchmarks\.(\w+)|gepc-pipeline) ?", facts["command"]
         )
         assert module, name
         assert module[1] is None or (ROOT / "benchmarks" / f"{module[1]}.py").is_file(), name

@@ -45,19 +45,9 @@ PAPER_IN_FULL: Changes = {
     "scoring.smoothing_s": 0.25,
 }
 
-_STUDENT: Changes = {"clustering.assignment": "student", "clustering.temperature": 1.0}
 _SOFT_STUDENT: Changes = {"clustering.assignment": "student", "clustering.temperature": 0.0}
-_SOFT: Changes = {"clustering.bias": True, "clustering.temperature": 0.0}
-_DEC: Changes = {**_STUDENT, "clustering.target": "batch"}
-_A, _AB = ["static"], ["static", "global"]
-
-
 _EVERYWHERE: Changes = {"windows.score_stride": 2}  # half the windows to score, half the time
-_START: Changes = {"clustering.clusters": 16}
-_OF_BASE = {"start": _START, "k-means": {**_START, "training.finetune_epochs": 0}, "paper": PAPER}
-
-
-_CHOSEN = ("by both", "K 32, by both")  # besides the bases
+_SMOOTHED: Changes = {"scoring.smoothing_s": 0.25}  # which fits events of a few seconds
 
 
 @dataclass(frozen=True)
@@ -66,9 +56,8 @@ class Form:
 
     Attributes:
         name: what it says of the form.
-        base: what it starts from: "clustering", the config of that name; "start", the same as it was before forms were
-            compared; "k-means", that without fine-tuning; "paper", the paper's form on the same network; or
-            "published", the paper's config.
+        base: what it starts from: "clustering", the config of that name; "paper", the paper's form on the same
+            network; or "published", the paper's config.
         changes: dotted settings that differ from the base.
         chosen: whether it is also measured on the held-out streets.
     """
@@ -87,161 +76,68 @@ class Form:
     def settings(self) -> ModelSettings:
         """The model's settings."""
         sections = load_config("paper" if self.base == "published" else "clustering")
-        for name, value in {**_EVERYWHERE, **_OF_BASE.get(self.base, {}), **self.changes}.items():
+        for name, value in {**_EVERYWHERE, **(PAPER if self.base == "paper" else {}), **self.changes}.items():
             section, key = name.split(".")
             sections[section] = {**sections.get(section, {}), key: value}
         known = ModelSettings.__dataclass_fields__
         return settings_from_dict({name: values for name, values in sections.items() if name in known})
 
 
-def _forms(base: str, table: dict[str, Changes]) -> list[Form]:
-    return [
-        Form(name, base, changes, chosen=base == "start" and name in _CHOSEN)
-        for name, changes in table.items()
-    ]
-
-
 DEFAULT = Form("configs/clustering.yaml", "clustering", chosen=True)
-START = Form("before the comparison", "start", chosen=True)
+BOTH = Form("by both", "clustering", {"scoring.by": "both"}, chosen=True)
 PAPERS = Form("paper's form, small network", "paper", chosen=True)
 
-KMEANS = Form("without fine-tuning", "k-means")
-
-_ASSIGNMENTS: dict[str, Changes] = {
-    "softmax without bias": {"clustering.bias": False},
-    "softmax, temperature 1": {"clustering.temperature": 1.0},
+_CHANGES: dict[str, Changes] = {
+    "no fine-tuning": {"training.finetune_epochs": 0},
+    "target batch": {"clustering.target": "batch"},
+    "divergence model_target": {"clustering.divergence": "model_target"},
+    "lambda 0.6": {"clustering.weight": 0.6},
     "softmax without bias, temperature 1": {"clustering.bias": False, "clustering.temperature": 1.0},
-    "student": _STUDENT,
     "student, automatic temperature": _SOFT_STUDENT,
-    "start_entropy 0.15": {"clustering.start_entropy": 0.15},
-    "start_entropy 0.5": {"clustering.start_entropy": 0.5},
     "K 10": {"clustering.clusters": 10},
-    "K 20": {"clustering.clusters": 20},
-    "K 32": {"clustering.clusters": 32},
+    "K 16": {"clustering.clusters": 16},
     "K 64": {"clustering.clusters": 64},
-}
-_MIXTURES: dict[str, Changes] = {
     "normality gaussian": {"normality.form": "gaussian"},
-    "normality logratio": {"normality.form": "logratio"},
     "normality dirichlet": {"normality.form": "dirichlet"},
-    "logratio, shrink 0.001": {"normality.form": "logratio", "normality.shrink": 0.001},
-    "5 components": {"normality.components": 5},
-    "20 components": {"normality.components": 20},
-    "student, gaussian": {**_STUDENT, "normality.form": "gaussian"},
-    "student, dirichlet": {**_STUDENT, "normality.form": "dirichlet"},
-    "automatic student, dirichlet": {**_SOFT_STUDENT, "normality.form": "dirichlet"},
-    "K 32, 20 components": {"clustering.clusters": 32, "normality.components": 20},
-    "K 64, 20 components": {"clustering.clusters": 64, "normality.components": 20},
-    "K 64, 5 components": {"clustering.clusters": 64, "normality.components": 5},
+    "student, dirichlet": {**_SOFT_STUDENT, "normality.form": "dirichlet"},
+    "log-ratios shrunk by 0.001": {"normality.shrink": 0.001},
     "1 component": {"normality.components": 1},
-    "K 32, dirichlet": {"clustering.clusters": 32, "normality.form": "dirichlet"},
-    "start_entropy 0.5, dirichlet": {"clustering.start_entropy": 0.5, "normality.form": "dirichlet"},
-}
-_SCORING: dict[str, Changes] = {
+    "20 components": {"normality.components": 20},
     "tail linear": {"scoring.tail": "linear"},
     "not smoothed": {"scoring.smoothing_s": 0.0},
-    "smoothing 0.5 s": {"scoring.smoothing_s": 0.5},
     "smoothing 1.67 s": {"scoring.smoothing_s": 40 / 24},
     "online": {"scoring.frames": "online"},
     "by reconstruction": {"scoring.by": "reconstruction"},
-    "by both": {"scoring.by": "both"},
-    "by both, tail linear": {"scoring.by": "both", "scoring.tail": "linear"},
-    "K 32, by both": {"clustering.clusters": 32, "scoring.by": "both"},
-}
-_FINE_TUNING: dict[str, Changes] = {
-    "target batch": {"clustering.target": "batch"},
-    "divergence model_target": {"clustering.divergence": "model_target"},
-    "reduction sum": {"clustering.reduction": "sum"},
-    "batch, model_target, sum": {
-        "clustering.target": "batch",
-        "clustering.divergence": "model_target",
-        "clustering.reduction": "sum",
-    },
-    "lambda 0": {"clustering.weight": 0.0},
-    "lambda 0.01": {"clustering.weight": 0.01},
-    "lambda 0.6": {"clustering.weight": 0.6},
-    "student, batch (DEC)": _DEC,
-}
-_NETWORKS: dict[str, Changes] = {
-    "adjacency A": {"model.adjacencies": _A},
-    "adjacencies A + B": {"model.adjacencies": _AB},
-    "partition distance": {"model.partition": "distance"},
-    "partition uniform": {"model.partition": "uniform"},
-}
-_WINDOWS: dict[str, Changes] = {
+    "adjacency A": {"model.adjacencies": ["static"]},
     "scale none": {"windows.scale": "none"},
-    "scale largest": {"windows.scale": "largest"},
-    "min_certainty 0": {"windows.min_certainty": 0.0},
     "features xy": {"windows.features": "xy"},
     "the five transforms": {"training.transforms": PAPER["training.transforms"]},
 }
-_LONGER: dict[str, Changes] = {
-    "pre-training of 15 epochs": {"training.pretrain_epochs": 15},
-    "pre-training of 15 epochs, by both": {"training.pretrain_epochs": 15, "scoring.by": "both"},
-    "pre-training of 15 epochs, K 32": {"training.pretrain_epochs": 15, "clustering.clusters": 32},
-    "pre-training of 15 epochs, K 32, by both": {
-        "training.pretrain_epochs": 15,
-        "clustering.clusters": 32,
-        "scoring.by": "both",
-    },
+_OF_PAPER: dict[str, Changes] = {
+    "scale body (0.25 s)": {**_SMOOTHED, "windows.scale": "body"},
+    "log-ratios (0.25 s)": {**_SMOOTHED, "normality.form": "logratio"},
+    "scale body, log-ratios (0.25 s)": {**_SMOOTHED, "windows.scale": "body", "normality.form": "logratio"},
 }
-_WITHOUT_FINE_TUNING = {**_LONGER, **_ASSIGNMENTS, **_MIXTURES, **_SCORING, **_NETWORKS, **_WINDOWS}
 
 FORMS: list[Form] = [
     DEFAULT,
-    START,
-    *_forms("start", {**_FINE_TUNING, **_WITHOUT_FINE_TUNING}),
-    KMEANS,
-    *_forms("k-means", _WITHOUT_FINE_TUNING),
+    BOTH,
+    *(Form(name, "clustering", changes) for name, changes in _CHANGES.items()),
     PAPERS,
-    Form("smoothing 0.25 s", "paper", {"scoring.smoothing_s": 0.25}, chosen=True),
-    *_forms(
-        "paper",
-        {
-            "smoothing 0.25 s, tail log": {"scoring.smoothing_s": 0.25, "scoring.tail": "log"},
-            # From here on with the shipped form's smoothing, which fits events of a few seconds.
-            **{
-                f"{name} (0.25 s)": {"scoring.smoothing_s": 0.25, **changes}
-                for name, changes in {
-                    "bias": {"clustering.bias": True},
-                    "bias, automatic temperature": _SOFT,
-                    "automatic temperature": {"clustering.temperature": 0.0},
-                    "student": _STUDENT,
-                    "student, batch (DEC)": _DEC,
-                    "target batch": {"clustering.target": "batch"},
-                    "divergence model_target": {"clustering.divergence": "model_target"},
-                    "reduction sum": {"clustering.reduction": "sum"},
-                    "no fine-tuning": {"training.finetune_epochs": 0},
-                    "lambda 0.1": {"clustering.weight": 0.1},
-                    "K 20": {"clustering.clusters": 20},
-                    "normality logratio": {"normality.form": "logratio"},
-                    "normality dirichlet": {"normality.form": "dirichlet"},
-                    "adjacency A": {"model.adjacencies": _A},
-                    "adjacencies A + B": {"model.adjacencies": _AB},
-                    "scale largest": {"windows.scale": "largest"},
-                    "scale body": {"windows.scale": "body"},
-                    "scale body, logratio": {"windows.scale": "body", "normality.form": "logratio"},
-                    "scale body, bias and automatic temperature, logratio": {
-                        "windows.scale": "body",
-                        **_SOFT,
-                        "normality.form": "logratio",
-                    },
-                    "identity and mirror only": {"training.transforms": ["identity", "mirror"]},
-                    "by reconstruction": {"scoring.by": "reconstruction"},
-                }.items()
-            },
-        },
-    ),
+    Form("smoothing 0.25 s", "paper", _SMOOTHED, chosen=True),
+    *(Form(name, "paper", changes) for name, changes in _OF_PAPER.items()),
     Form("published network, shortened (0.25 s)", "published", PAPER_IN_FULL),
-    Form("published network, shortened", "published", {**PAPER_IN_FULL, "scoring.smoothing_s": 40 / 24}),
 ]
 
 # What each form is compared with.
-BASES = {"clustering": START, "start": START, "k-means": KMEANS, "paper": PAPERS, "published": PAPERS}
+BASES = {"clustering": DEFAULT, "paper": PAPERS, "published": PAPERS}
 
 QUICK: list[Form] = [
     DEFAULT,
-    KMEANS,
-    *[form for form in FORMS if form.title in ("k-means: normality gaussian", "k-means: student")],
+    *(
+        form
+        for form in FORMS
+        if form.title in ("clustering: no fine-tuning", "clustering: normality gaussian")
+    ),
     PAPERS,
 ]

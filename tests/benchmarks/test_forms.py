@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import forms
 from benchmarks.forms import Amount, Cells, fill, main, table
-from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, START, Form
+from benchmarks.helpers.forms_list import BASES, DEFAULT, FORMS, PAPERS, Form
 from benchmarks.helpers.forms_training import Shared
 from pipeline.settings import load_settings
 
@@ -26,7 +26,6 @@ def test_every_form_has_a_name_of_its_own_and_valid_settings():
 def test_the_bases_are_the_products_default_and_the_papers_form():
     default, papers, published = DEFAULT.settings, PAPERS.settings, load_settings("paper")
     assert dataclasses.replace(default.windows, score_stride=1) == load_settings("clustering").windows
-    assert BASES["k-means"].settings.training.finetune_epochs == 0 < default.training.finetune_epochs
     assert default.clustering == load_settings("clustering").clustering
     assert papers.model == default.model
     assert papers.clustering == published.clustering
@@ -64,13 +63,13 @@ def test_cells_are_measured_once_and_what_is_missing_later(tmp_path, monkeypatch
 
 def test_the_table_has_means_deviations_and_differences_on_the_same_streets(tmp_path):
     cells = Cells(tmp_path, AMOUNT)
-    other = Form("other", "start", {"clustering.clusters": 5})
-    for form, seed, auc in ((START, 0, 0.8), (START, 1, 0.6), (other, 0, 0.9), (other, 1, 0.7)):
+    other = Form("other", "clustering", {"clustering.clusters": 5})
+    for form, seed, auc in ((DEFAULT, 0, 0.8), (DEFAULT, 1, 0.6), (other, 0, 0.9), (other, 1, 0.7)):
         cells.save(form, seed, {"micro_auc": auc, "macro_auc": auc, "ap": auc, "eer": 1 - auc})
-    lines = table(cells, [START, other, PAPERS], [0, 1])
+    lines = table(cells, [DEFAULT, other, PAPERS], [0, 1])
     assert len(lines) == 4  # nothing is said of what was not measured
     assert "0.700 ± 0.141" in lines[2]
-    assert lines[3].startswith("| start: other | 0.800 ± 0.141 |")
+    assert lines[3].startswith("| clustering: other | 0.800 ± 0.141 |")
     assert lines[3].endswith("| +0.100 ± 0.000 |")
     assert "(3 seeds)" not in lines[3]
     assert "(2 seeds)" in table(cells, [other], [0, 1, 2])[2]

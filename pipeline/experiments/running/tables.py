@@ -110,12 +110,13 @@ class Table:
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown; the best number of each column is bold."""
+    """The table in Markdown, below its name; the best number of each column is bold."""
     with_paper = table.published()
     heads = [table.first]
     for name, paper in zip(table.columns, with_paper, strict=True):
         heads += [name] + ["published"] * paper
-    lines = [table.heading, "", f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    lines = [f"### {table.name}", "", table.heading, ""]
+    lines += [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     best = [_best(table, i) for i in range(len(table.columns))]
     for row in table.rows:
         cells = [row.name]
