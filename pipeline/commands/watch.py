@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch; exit code 4 if a recording could not be used."""
+    """Watch; exit code 4 if a recording could not be used, 70 if some of its frames could not be judged."""
     from functools import partial
 
     if args.schema:
@@ -100,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.flush()
         os._exit(0)
     cameras = service.watcher.cameras
+    if any(camera.failed for camera in cameras):
+        return 70
     unused = [camera for camera in cameras if camera.capture.trouble and not camera.capture.received]
     return VideoError.exit_code if unused else 0
 

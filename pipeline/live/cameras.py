@@ -92,10 +92,10 @@ class Cameras:
             no_model = str(error)
         capture = self._capture(name, sources, video)
         scene = self._out / "scenes" / f"{name}-{identity}.png"
-        picture = PictureWatch(self._settings.live, None if identity is None else scene)
-        return WatchedCamera(
-            name, capture, judge, picture, Limits(camera.rules), zones, day, identity, no_model=no_model
-        )
+        kept = identity is not None and self._settings.recording.privacy != "skeletons"
+        picture = PictureWatch(self._settings.live, scene if kept else None)
+        limits = Limits(camera.rules, self._out / "state" / f"limits-{name}.json")
+        return WatchedCamera(name, capture, judge, picture, limits, zones, day, identity, no_model=no_model)
 
     def scorer(self, camera: CameraSettings) -> Scorer:
         """The camera's model, read again if it has changed; raises ModelError where there is none."""

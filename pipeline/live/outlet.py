@@ -79,7 +79,10 @@ class Outlet:
         """Send an event, with its picture and its clip."""
         begin = time.monotonic()
         told = context if isinstance(context, Context) else Context()
-        event = self._with_pictures(event, told)
+        try:
+            event = self._with_pictures(event, told)
+        except Exception as error:  # the alarm matters more
+            logger.error("event %s is sent without its picture and clip", event.id, exc_info=error)
         self.dispatcher.send(event)
         if self.metrics is not None and event.type == "new":
             self.metrics.event(event.camera, event.kind)

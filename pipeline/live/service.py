@@ -140,13 +140,13 @@ class Service:
             self._looked_s = time.monotonic()
             try:
                 self._look_at_thresholds()
-            except GepcError as error:
+            except (GepcError, OSError) as error:
                 logger.error("thresholds stay as they were: %s", error)
         if self._reload.is_set():
             self._reload.clear()
             try:
                 self._take_over(self._read())
-            except GepcError as error:
+            except (GepcError, OSError) as error:
                 logger.error("the settings stay as they were: %s", error)
 
     def _look_at_thresholds(self) -> None:

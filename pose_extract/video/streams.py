@@ -99,4 +99,8 @@ def stream_input(source: StreamSource, binary: str) -> ffmpeg.nodes.FilterableSt
         version = ffmpeg_version(binary)
         key = "timeout" if version is None or version >= (5, 0) else "stimeout"
         return ffmpeg.input(source.address, rtsp_transport="tcp", **{key: _TIMEOUT_US}, **options)
+    if (
+        urlsplit(source.address).path.lower().endswith(".m3u8")
+    ):  # HLS comes in pieces of seconds: as it was filmed
+        options |= {"re": None, "live_start_index": -1}
     return ffmpeg.input(source.address, rw_timeout=_TIMEOUT_US, format_whitelist=_HTTP_FORMATS, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from pose_extract.tracks.records import ClipTracks
@@ -83,3 +85,24 @@ def from_array(keypoints, time_s=None, fps=24.0, name="clip", keep=None):
         points,
         boxes,
     )
+
+
+@cache
+def trained():
+    """A model of people who walk, with the settings `TINY`; all tests of a process share it."""
+    from anomaly.settings import settings_from_dict
+    from anomaly.training.train import train_model
+
+    return train_model([clip(f"walk{i}", seed=i) for i in range(4)], settings_from_dict(TINY), seed=0)
+
+
+@cache
+def online_scorer():
+    """That model, for scores that come while a camera films."""
+    import dataclasses
+
+    from pipeline.scoring import Scorer
+    from pipeline.settings import Settings
+
+    scoring = dataclasses.replace(trained().settings.scoring, frames="online")
+    return Scorer(trained(), dataclasses.replace(Settings(), scoring=scoring))

@@ -36,7 +36,7 @@ class Capture(ABC, threading.Thread):
         mailbox: where they wait.
         connections: so many times the source was opened and gave a picture.
         received: frames that came.
-        last_s: when the last of them came, on the monotonic clock; when the thread was made before the first.
+        last_s: when the last of them came, on the monotonic clock; before the first, when the thread was started.
         trouble: why there is no picture, in words; empty while there is.
         finished: whether the source has come to its end, and nothing follows.
     """
@@ -50,6 +50,11 @@ class Capture(ABC, threading.Thread):
         self.trouble = ""
         self.finished = False
         self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self.last_s = time.monotonic()
+        super().start()
 
     @property
     def age_s(self) -> float:

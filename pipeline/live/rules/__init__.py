@@ -1,1 +1,1 @@
-"""Who counts and when somebody is told: zones, schedules, limits. No input or output."""
+"""Who counts and when somebody is told: zones, schedules, limits."""

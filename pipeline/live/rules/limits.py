@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import Counter, deque
+from contextlib import suppress
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.rules.schedules import is_on, local
 from pipeline.live.rules.settings import RuleSettings
+from pose_extract.errors import OutputError
+from pose_extract.files import write_atomically
+
+logger = logging.getLogger(__name__)
 
 _MOST_OPEN = 10_000
 
@@ -21,16 +29,19 @@ class Limits:
 
     Args:
         settings: the camera's rules.
+        path: file of what has been sent by now, so that a restart grants no more; None: nothing is kept.
     """
 
-    def __init__(self, settings: RuleSettings) -> None:
+    def __init__(self, settings: RuleSettings, path: Path | None = None) -> None:
         self._settings = settings
+        self._path = path if settings.most_a_day or settings.quiet_after else None
         self._kept: dict[str, None] = {}  # ids of events that are kept back, in order
         self._day: date | None = None
         self._of_day = 0
         self._recent: deque[datetime] = deque()
         self._quiet_until: datetime | None = None
         self.kept_back: Counter[str] = Counter()  # why -> events, since the start
+        self._restore()
 
     def keeps_back(self, event: LiveEvent, now: datetime) -> str | None:
         """Why the event is not sent: "schedule", "most_a_day" or "quiet"; None: it is sent.
@@ -50,6 +61,7 @@ class Limits:
         if why is None:
             self._of_day += 1
             self._recent.append(now)
+            self._keep()
             return None
         self._kept[event.id] = None
         if len(self._kept) > _MOST_OPEN:
@@ -75,5 +87,36 @@ class Limits:
         if len(self._recent) >= settings.quiet_after:
             self._recent.clear()
             self._quiet_until = now + timedelta(seconds=settings.quiet_for_s)
+            self._keep()
             return QUIET
         return None
+
+    def _keep(self) -> None:
+        """Put on disk what has been sent."""
+        if self._path is None:
+            return
+        state = {
+            "day": None if self._day is None else self._day.isoformat(),
+            "of_day": self._of_day,
+            "recent": [time.isoformat() for time in self._recent],
+            "quiet_until": None if self._quiet_until is None else self._quiet_until.isoformat(),
+        }
+        try:
+            write_atomically(self._path, json.dumps(state).encode())
+        except OutputError as error:
+            logger.warning("%s; a restart would grant events anew", error)
+
+    def _restore(self) -> None:
+        """Take up what an earlier run has sent; a file that is damaged counts for nothing."""
+        if self._path is None:
+            return
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            state = json.loads(self._path.read_text(encoding="utf-8"))
+            day, until = state["day"], state["quiet_until"]
+            found = (
+                None if day is None else date.fromisoformat(day),
+                int(state["of_day"]),
+                deque(datetime.fromisoformat(time).astimezone() for time in state["recent"]),
+                None if until is None else datetime.fromisoformat(until).astimezone(),
+            )
+            self._day, self._of_day, self._recent, self._quiet_until = found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.live.events.record import LiveEvent
 from pipeline.live.sinks.base import INSTALL, Message, NotDelivered
 from pipeline.live.sinks.home_assistant import discovery, topic_level
 from pipeline.live.sinks.settings import MqttSettings, secret
-from pose_extract.errors import UsageError
+from pose_extract.errors import ConfigError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class Mqtt:
             for topic, config in discovery(settings.home_assistant, settings.prefix, camera).items()
         }
         self._lock = threading.Lock()
-        self._retained: dict[str, str] = {}  # topic -> latest payload, said again after each reconnect
+        # Topic -> latest payload, said again after each reconnect. What an earlier run had begun it ends as a message.
+        self._retained = {self._topic(f"{topic_level(camera)}/unusual"): "OFF" for camera in cameras}
         self._open: dict[str, set[str]] = {}  # camera -> ids of anomalies that go on
         self._waiting: tuple[str, Any] | None = None  # a message that the broker has not acknowledged yet
         self._why = "not connected yet"
@@ -50,11 +52,15 @@ class Mqtt:
         if settings.user:
             self._client.username_pw_set(settings.user, secret("mqtt.password", settings.password) or None)
         if settings.tls:
-            self._client.tls_set()
+            try:
+                self._client.tls_set(settings.ca_file or None)
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                raise ConfigError(f"config: mqtt.ca_file: {settings.ca_file}: {error}") from error
         self._client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         self._client.reconnect_delay_set(1, 30)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
+        self._client.on_connect_fail = self._not_connected
         self._client.connect_async(secret("mqtt.host", settings.host), settings.port, keepalive=_KEEPALIVE_S)
         self._client.loop_start()
 
@@ -128,6 +134,9 @@ class Mqtt:
             retained = dict(self._retained)
         for topic, payload in {**self._discovery, **retained, self._topic("available"): "online"}.items():
             client.publish(topic, payload, qos=1, retain=True)
+
+    def _not_connected(self, _client: Any, _data: Any) -> None:
+        self._why = str(sys.exc_info()[1] or "no connection")  # paho calls this while it handles the error
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._why = str(reason)

@@ -89,7 +89,8 @@ class MqttSettings:
         port: usually 1883, with TLS 8883.
         user: name to log in with; empty: none.
         password: of the user.
-        tls: whether the connection is encrypted; the broker's certificate is checked against the system's.
+        tls: whether the connection is encrypted.
+        ca_file: certificates (PEM) that the broker's is checked against; empty: the system's.
         prefix: of every topic.
         client_id: how the broker knows this one; of two with the same it drops the first.
         home_assistant: prefix of the discovery topics, usually "homeassistant"; empty: no discovery.
@@ -101,6 +102,7 @@ class MqttSettings:
     user: str = ""
     password: str = ""
     tls: bool = False
+    ca_file: str = ""
     prefix: str = "gepc"
     client_id: str = "gepc-pipeline"
     home_assistant: str = "homeassistant"
@@ -110,6 +112,8 @@ class MqttSettings:
         _expect_text("mqtt", self, "host", "prefix", "client_id")
         expect_between("mqtt", self, 1, 65535, "port")
         expect_between("mqtt", self, 0, 300, "timeout_s", above=True)
+        if self.ca_file and not self.tls:
+            raise ConfigError("config: mqtt.ca_file: expected tls: true beside it")
         for key in ("prefix", "home_assistant"):
             value = getattr(self, key)
             if any(sign in value for sign in "+#\0") or value != value.strip("/"):

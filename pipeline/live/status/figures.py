@@ -23,6 +23,8 @@ class CameraFigures:
         alarm_share: of today's frames, the share above the threshold, 0 to 1; None: none was scored.
         expected_share: what calibration promised of normal frames; None: not known.
         kept_back: events that rules kept back since the start, by the rule.
+        unjudged: frames that were not judged, since the camera was blind, had moved or has no model, or something
+            failed.
     """
 
     camera: str
@@ -36,6 +38,7 @@ class CameraFigures:
     alarm_share: float | None = None
     expected_share: float | None = None
     kept_back: Mapping[str, int] = field(default_factory=dict)
+    unjudged: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; numbers to three digits."""

@@ -128,6 +128,12 @@ class Metrics:
         yield of("gauge", "gepc_camera_fps", "Frames a second that come.", lambda c: c.camera_fps)
         yield of("gauge", "gepc_processed_fps", "Frames a second that are judged.", lambda c: c.processed_fps)
         yield of("counter", "gepc_frames", "Frames that were judged.", lambda c: c.frames)
+        yield of(
+            "counter",
+            "gepc_unjudged_frames",
+            "Frames of a camera that is blind, has moved, has no model, or at which something failed.",
+            lambda c: c.unjudged,
+        )
         yield of("counter", "gepc_skipped_frames", "Frames dropped for newer ones.", lambda c: c.skipped)
         yield of("counter", "gepc_reconnects", "Connections after the first.", lambda c: c.reconnects)
         yield of(

@@ -99,4 +99,5 @@ class Monitor:
             alarm_share=share,
             expected_share=expected,
             kept_back=dict(camera.limits.kept_back),
+            unjudged=camera.unjudged + camera.failed,
         )

@@ -49,6 +49,7 @@ class WatchedCamera:
         open_event: the event that goes on; None: none does.
         judging_s: seconds of work for its frames.
         unjudged: frames that nobody was looked for in, since the camera was blind, had moved or has no model.
+        failed: frames at which something failed that nobody foresaw; who was followed is followed anew.
         delays_s: from the frame that an event began with to its being told, of the latest events.
         events: that were told.
     """
@@ -66,6 +67,8 @@ class WatchedCamera:
     open_event: LiveEvent | None = None
     judging_s: float = 0.0
     unjudged: int = 0
+    failed: int = 0
+    complained_s: float = -np.inf
     delays_s: list[float] = field(default_factory=list)
     events: int = 0
     kicked_s: float = -np.inf
@@ -90,6 +93,7 @@ class WatchedCamera:
             "scored": 0 if counts is None else counts.scored,
             "alarms": 0 if counts is None else counts.alarms,
             "unjudged": self.unjudged,
+            "failed": self.failed,
             "judging_s": self.judging_s,
             "events": self.events,
             "waiting": len(self.capture.mailbox),

@@ -68,7 +68,8 @@ class Counts:
         frames: that were looked at.
         scored: of them, those that have their score.
         alarms: of those, how many are above the threshold.
-        restarts: so many times people were followed anew, since pictures changed their size or their rate.
+        restarts: so many times people were followed anew, since pictures changed their size or their rate,
+            or one could not be judged.
     """
 
     frames: int = 0
@@ -174,6 +175,14 @@ class Judge:
         self._next_id = self._follower.next_id
         self._follower = self._online = self._machine = None
         self._waiting.clear()
+
+    def abandon(self) -> None:
+        """Forget who is followed and what goes on; the next frame begins anew."""
+        if self._follower is not None:
+            self._next_id = self._follower.next_id
+        self._follower = self._online = self._machine = None
+        self._waiting.clear()
+        self.counts.restarts += 1
 
     @property
     def skeleton(self) -> Skeleton:

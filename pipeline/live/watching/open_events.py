@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 
 from pipeline.live.events.record import LiveEvent
-from pose_extract.errors import FormatError
+from pose_extract.errors import FormatError, OutputError
 from pose_extract.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
 
 class OpenEvents:
-    """The events that go on, by id; written before they are told.
+    """The events that go on, by id; written before they are told. Where they cannot be, they are told all the same.
 
     Args:
         path: the file.
@@ -25,6 +25,7 @@ class OpenEvents:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open: dict[str, LiveEvent] = {}
+        self._failing = False
         self.left = self._read()
 
     def put(self, event: LiveEvent) -> None:
@@ -63,4 +64,10 @@ class OpenEvents:
             *(event.to_json() for event in self.left),
             *(event.to_json() for event in self._open.values()),
         ]
-        write_atomically(self._path, "".join(line + "\n" for line in lines).encode())
+        try:
+            write_atomically(self._path, "".join(line + "\n" for line in lines).encode())
+            self._failing = False
+        except OutputError as error:
+            if not self._failing:
+                logger.warning("%s; if watch is killed now, events that go on are not ended", error)
+            self._failing = True

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ _PATROL_S = 0.25  # between two looks at the cameras' states
 _FIRST_PICTURE_S = 10.0
 _KICK_AGAIN_S = 15.0  # that a new connection may take to give its first picture
 _DELAYS = 1000  # of the latest events
+_COMPLAIN_S = 60.0  # between two complaints about the same camera's frames
 
 
 class Sinks(Protocol):
@@ -159,12 +161,38 @@ class Watcher:
                 waiting = other.capture.mailbox.take()
                 batch += [(other, waiting)] if waiting is not None else []
         same = [each for each in batch if each[1].size == frame.size]
-        found = first.estimate([Frame(0, each.time_s, each.image) for _, each in same])
+        try:
+            found = first.estimate([Frame(0, each.time_s, each.image) for _, each in same])
+        except Exception as error:  # each is looked at alone, and whose frame it was is said
+            logger.debug("a batch of frames failed", exc_info=error)
+            same, found = [], []
         people = {camera.name: who for (camera, _), who in zip(same, found, strict=True)}
         for each, picture in batch:
             yield each, picture, people.get(each.name)
 
     def _look_at(self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None) -> None:
+        with self._on_its_own(camera):
+            self._judge(camera, frame, people)
+
+    @contextmanager
+    def _on_its_own(self, camera: WatchedCamera) -> Iterator[None]:
+        """Let nothing that fails for one camera trouble another; it is counted, and who was followed is forgotten."""
+        try:
+            yield
+        except Exception as error:
+            camera.failed += 1
+            now = time.monotonic()
+            if now - camera.complained_s > _COMPLAIN_S:
+                camera.complained_s = now
+                logger.error("camera %s: a frame could not be judged", camera.name, exc_info=error)
+            if camera.judge is not None:
+                camera.judge.abandon()
+            event, camera.open_event = camera.open_event, None
+            if event is not None:
+                now_at = max(datetime.now().astimezone(), event.start_time)
+                self._send(camera, replace(event, type="end", end_time=now_at, end_reason="error"), Context())
+
+    def _judge(self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None) -> None:
         start = time.monotonic()
         camera.frame_size = frame.size
         if frame.connection != camera.connection:
@@ -233,12 +261,12 @@ class Watcher:
 
     def _finish(self, camera: WatchedCamera, reason: str) -> None:
         if camera.judge is not None:
-            for told in camera.judge.finish():
-                self._tell(camera, told, reason)
+            with self._on_its_own(camera):
+                for told in camera.judge.finish():
+                    self._tell(camera, told, reason)
 
     def _tell(self, camera: WatchedCamera, told: Told, reason: str) -> None:
-        """Send an event, or news of it; what is open is on disk before it is sent, what is over after it was."""
-        now = datetime.now().astimezone()
+        """Send an event, or news of it."""
         known = camera.open_event
         event = LiveEvent(
             type=told.type,
@@ -257,17 +285,21 @@ class Watcher:
             model_id=camera.model_id,
         )
         camera.open_event = None if told.type == "end" else event
-        if camera.limits.keeps_back(event, now) is not None:
+        self._send(camera, event, Context(told, camera.frame_size))
+
+    def _send(self, camera: WatchedCamera, event: LiveEvent, context: Context) -> None:
+        """Send it unless a rule keeps it back; what is open is on disk before it is sent, what is over after it was."""
+        if camera.limits.keeps_back(event, datetime.now().astimezone()) is not None:
             return
-        delay_s = None
-        if told.type == "new":
-            delay_s = time.monotonic() - told.arrived_s
+        if event.type == "new" and context.told is not None:
+            delay_s = time.monotonic() - context.told.arrived_s
             camera.delays_s = [*camera.delays_s[1 - _DELAYS :], delay_s]
             camera.events += 1
-        if told.type != "end":
+            context = replace(context, delay_s=delay_s)
+        if event.type != "end":
             self._open.put(event)
-        self.sinks.send(event, Context(told, camera.frame_size, delay_s))
-        if told.type == "end":
+        self.sinks.send(event, context)
+        if event.type == "end":
             self._open.remove(event)
             self.history.add(event)
 
@@ -276,7 +308,9 @@ class Watcher:
         for event in self._open.left:
             now = max(datetime.now().astimezone(), event.start_time)
             logger.warning("event %s of camera %s was left open: it is ended", event.id, event.camera)
-            self.sinks.send(replace(event, type="end", end_time=now, end_reason="restart"), Context())
+            event = replace(event, type="end", end_time=now, end_reason="restart")
+            self.sinks.send(event, Context())
+            self.history.add(event)
         self._open.close_left()
 
 

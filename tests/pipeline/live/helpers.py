@@ -88,12 +88,12 @@ class WebServer:
 
 
 class MqttBroker:
-    """A broker (amqtt) in a thread of its own."""
+    """A broker (amqtt) in a thread of its own; with a certificate (PEM files of it and its key) it speaks TLS."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: tuple[str, str] | None = None) -> None:
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.CRITICAL)
-        self.port = port
+        self.port, self._certificate = port, certificate
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -102,9 +102,12 @@ class MqttBroker:
     async def _start(self) -> Any:
         from amqtt.broker import Broker
 
+        listener = {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}
+        if self._certificate is not None:
+            listener |= dict(zip(("certfile", "keyfile"), self._certificate, strict=True), ssl=True)
         broker = Broker(
             {
-                "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}},
+                "listeners": {"default": listener},
                 "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
             }
         )

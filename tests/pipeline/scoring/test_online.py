@@ -20,12 +20,7 @@ def scorer(trained):
 
 @pytest.fixture(scope="module")
 def trained():
-    from anomaly.settings import settings_from_dict
-    from anomaly.training.train import train_model
-
-    return train_model(
-        [walkers.clip(f"walk{i}", seed=i) for i in range(4)], settings_from_dict(walkers.TINY), seed=0
-    )
+    return walkers.trained()
 
 
 def in_pieces(scorer, clip, size):

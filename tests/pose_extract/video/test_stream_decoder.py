@@ -2,7 +2,8 @@
 
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -48,6 +49,13 @@ def served():
         done.set()
         server.shutdown()
         server.server_close()
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_):
+        pass
 
 
 def grey(level, size=(64, 48)):
@@ -103,6 +111,26 @@ def test_a_file_is_played_at_its_own_speed_with_its_times(tmp_path):
     assert took > 0.6
     assert decoder.fps == pytest.approx(10)
     assert not decoder.changed
+
+
+def test_hls_comes_at_the_speed_at_which_it_was_filmed(tmp_path):
+    run_ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=4", "-c:v", "mpeg2video", "-g", "10",
+        "-hls_time", "2", "-hls_playlist_type", "event", tmp_path / "live.m3u8",
+    )  # fmt: skip
+    handler = partial(Silent, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        decoder = StreamDecoder(live_source(f"http://127.0.0.1:{server.server_address[1]}/live.m3u8?token=x"))
+        times, came = [], []
+        while (picture := decoder.read()) is not None:
+            times.append(picture.time_s)
+            came.append(time.monotonic())
+        decoder.close()
+        server.shutdown()
+    np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-3)
+    assert 15 <= len(times) <= 40
+    assert came[-1] - came[0] > 0.6 * (times[-1] - times[0])
 
 
 def test_a_refused_connection_is_said_without_the_password():

@@ -68,3 +68,21 @@ def test_what_is_kept_back_does_not_use_up_the_day():
     limits = Limits(RuleSettings(most_a_day=1, schedules=(ScheduleSettings(begin="13:00"),), time_zone="UTC"))
     assert limits.keeps_back(event(1), NOON) == "schedule"
     assert limits.keeps_back(event(2), after(3600)) is None
+
+
+def test_a_restart_grants_no_more_events_and_ends_no_quiet(tmp_path):
+    rules = RuleSettings(most_a_day=3, quiet_after=2, quiet_within_s=60, quiet_for_s=600)
+    path = tmp_path / "limits.json"
+
+    def why(number: int, seconds: float) -> str | None:
+        return Limits(rules, path).keeps_back(event(number), after(seconds))
+
+    assert [why(1, 0), why(2, 1), why(3, 2)] == [None, None, "quiet"]
+    assert why(4, 601) == "quiet"
+    assert why(5, 603) is None
+    assert why(6, 700) == "most_a_day"
+    assert why(7, 86_400) is None
+    path.write_text('{"day": 7}')
+    assert why(8, 86_401) is None
+    Limits(RuleSettings(), tmp_path / "none.json").keeps_back(event(1), NOON)
+    assert not (tmp_path / "none.json").exists()

@@ -4,13 +4,14 @@ import time
 
 import jsonschema
 import pytest
+import trustme
 
 from pipeline.live.events.schema import event_schema
 from pipeline.live.sinks.base import Message, NotDelivered
 from pipeline.live.sinks.home_assistant import discovery, topic_level
 from pipeline.live.sinks.mqtt import Mqtt
 from pipeline.live.sinks.settings import MqttSettings
-from pose_extract.errors import UsageError
+from pose_extract.errors import ConfigError, UsageError
 from tests.pipeline.live.helpers import MqttBroker, MqttListener, event, free_port, state, wait_for
 
 
@@ -49,7 +50,7 @@ def test_events_go_to_the_topics_that_are_promised(broker):
     for each in sent:
         jsonschema.validate(each["after"], event_schema())
     unusual = [text for topic, text, _ in listener.messages if topic == "gepc/door/unusual"]
-    assert unusual == ["ON", "OFF"]
+    assert unusual == ["OFF", "ON", "OFF"]  # before the first event it is known that there is none
     assert listener.last("gepc/available") == "online"
     sink.tell({"cameras": 1})
     assert wait_for(lambda: listener.all("gepc/stats")) == [{"cameras": 1}]
@@ -103,6 +104,30 @@ def test_a_broker_that_comes_late_and_comes_back_loses_nothing():
     sink.close()
     listener.close()
     broker.close()
+
+
+def test_a_broker_with_a_certificate_of_its_own_is_trusted_where_it_is_named(tmp_path):
+    authority = trustme.CA()
+    server = authority.issue_cert("127.0.0.1")
+    named, key, chain = (str(tmp_path / name) for name in ("ca.pem", "key.pem", "chain.pem"))
+    authority.cert_pem.write_to_path(named)
+    server.private_key_pem.write_to_path(key)
+    server.cert_chain_pems[0].write_to_path(chain)
+    broker = MqttBroker(free_port(), (chain, key))
+    trusting = Mqtt(MqttSettings("127.0.0.1", broker.port, tls=True, ca_file=named), ["door"])
+    deliver(trusting, Message.of(event(1)))
+    trusting.close()
+    strange = Mqtt(MqttSettings("127.0.0.1", broker.port, tls=True, client_id="other"))
+    wait_for(lambda: "certificate" in strange._why)
+    with pytest.raises(NotDelivered, match="certificate"):
+        strange.deliver(Message.of(event(2)))
+    strange.close()
+    broker.close()
+    for wrong, why in ((tmp_path / "none.pem", "No such file"), (key, "PEM|certificate")):
+        with pytest.raises(ConfigError, match=f"mqtt.ca_file.*({why})"):
+            Mqtt(MqttSettings("127.0.0.1", tls=True, ca_file=str(wrong)))
+    with pytest.raises(ConfigError, match="tls: true"):
+        MqttSettings("127.0.0.1", ca_file=named)
 
 
 def test_two_events_of_a_camera_that_overlap_are_one_on(broker):

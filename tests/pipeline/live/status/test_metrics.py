@@ -35,7 +35,8 @@ def test_a_scrape_tells_the_figures_of_the_moment():
     assert (found["gepc_alarm_share", "door"], found["gepc_alarm_share_expected", "door"]) == (0.01, 0.02)
     assert (found["gepc_sink_queue", "home"], found["gepc_sink_dropped_total", "home"]) == (3, 2)
     assert (found["gepc_pictures_total",], found["gepc_clips_skipped_total",]) == (4, 1)
-    cameras[0] = CameraFigures("door", "blind", skipped=301)
+    cameras[0] = CameraFigures("door", "blind", skipped=301, unjudged=7)
+    assert values(metrics)["gepc_unjudged_frames_total", "door"] == 7
     assert values(metrics)["gepc_skipped_frames_total", "door"] == 301
 
 

@@ -41,6 +41,8 @@ def place(monkeypatch):
     camera = SimpleNamespace(
         name="door",
         state="online",
+        unjudged=4,
+        failed=2,
         capture=capture,
         judge=SimpleNamespace(counts=counts),
         day=SimpleNamespace(shares=None),
@@ -73,7 +75,7 @@ def test_figures_tell_what_is_lost_and_what_calibration_promised(place):
     assert place.monitor.figures()[0].alarm_share is None
     place.camera.day.shares = 0.05, 0.01
     figures = place.monitor.figures()[0]
-    assert (figures.skipped, figures.reconnects, figures.age_s) == (5, 3, 0.1)
+    assert (figures.skipped, figures.reconnects, figures.age_s, figures.unjudged) == (5, 3, 0.1, 6)
     assert (figures.alarm_share, figures.expected_share) == (0.05, 0.01)
 
 

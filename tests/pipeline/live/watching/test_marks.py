@@ -1,15 +1,9 @@
 """Marks of live events, and the threshold that they ask for."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from anomaly.settings import settings_from_dict
-from anomaly.training.train import train_model
 from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
-from pipeline.scoring import Scorer
-from pipeline.settings import Settings
 from pose_extract.errors import FormatError
 from tests.helpers import walkers
 from tests.pipeline.live.helpers import event
@@ -17,11 +11,7 @@ from tests.pipeline.live.helpers import event
 
 @pytest.fixture(scope="module")
 def scorer():
-    model = train_model(
-        [walkers.clip(f"walk{i}", seed=i) for i in range(4)], settings_from_dict(walkers.TINY), seed=0
-    )
-    scoring = dataclasses.replace(model.settings.scoring, frames="online")
-    return Scorer(model, dataclasses.replace(Settings(), scoring=scoring))
+    return walkers.online_scorer()
 
 
 def test_history_knows_the_scores_of_a_models_events(tmp_path):

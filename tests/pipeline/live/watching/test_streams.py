@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 
+import numpy as np
 import psutil
 import pytest
 
@@ -19,8 +19,8 @@ from pipeline.live.watching.judge import Judge
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
 from pipeline.live.watching.watcher import Watcher
-from pipeline.scoring import Scorer
 from pipeline.settings import Settings
+from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.video.streams import live_source
 from tests.helpers import walkers
 from tests.helpers.processes import own_children
@@ -42,16 +42,15 @@ def folder(tmp_path_factory, clip):
 
 
 @pytest.fixture(scope="module")
-def scorer():
-    from anomaly.settings import settings_from_dict
-    from anomaly.training.train import train_model
+def server(folder):
+    """One that no test harms."""
+    with RtspServer(folder) as server:
+        yield server
 
-    clips = [walkers.clip(f"walk{i}", seed=i) for i in range(4)]
-    model = train_model(clips, settings_from_dict(walkers.TINY), seed=0)
-    return Scorer(
-        model,
-        dataclasses.replace(Settings(), scoring=dataclasses.replace(model.settings.scoring, frames="online")),
-    )
+
+@pytest.fixture(scope="module")
+def scorer():
+    return walkers.online_scorer()
 
 
 class Gathered:
@@ -102,19 +101,21 @@ class Watching:
 
 
 def test_a_frozen_camera_is_lost_and_comes_back_and_no_other_one_suffers(folder, scorer, clip, tmp_path):
+    live = LiveSettings(lost_after_s=2.0)
     with RtspServer(folder) as bad, RtspServer(folder) as good:
         addresses = {"bad": bad.url("door"), "good": good.url("door")}
-        with Watching(addresses, scorer, clip, tmp_path) as watching:
-            wait_for(lambda: {watching.state_of(name) for name in addresses} == {"online"}, 20)
+        with Watching(addresses, scorer, clip, tmp_path, live) as watching:
+            wait_for(lambda: {watching.state_of(name) for name in addresses} == {"online"}, 30)
             bad.freeze()
-            began, judged = time.monotonic(), watching.cameras["good"].judge.counts.frames
             wait_for(lambda: watching.state_of("bad") == "lost", 10)
-            assert watching.cameras["good"].judge.counts.frames - judged > 2 * (time.monotonic() - began)
-            time.sleep(4)
+            judged = watching.cameras["good"].judge.counts
+            before = judged.frames
+            wait_for(lambda: judged.frames > before + 48, 60)  # that it waits for nobody: test_watcher
+            assert watching.state_of("bad") == "lost"
             bad.thaw()
             wait_for(lambda: watching.state_of("bad") == "online", 10)
             seen = watching.cameras["bad"].judge.counts.frames
-            wait_for(lambda: watching.cameras["bad"].judge.counts.frames > seen + 24, 10)
+            wait_for(lambda: watching.cameras["bad"].judge.counts.frames > seen + 24, 30)
             assert watching.sink.states("good") == ["online"]
             assert watching.sink.states("bad") == ["online", "lost", "online"]
 
@@ -126,45 +127,46 @@ def test_a_server_that_dies_again_and_again_leaves_nothing_behind(folder, scorer
     server.start()
     before = None
     with Watching({"door": server.url("door")}, scorer, clip, tmp_path, live) as watching:
-        for _ in range(4):
-            wait_for(lambda: watching.state_of("door") == "online", 15)
+        for _ in range(3):
+            wait_for(lambda: watching.state_of("door") == "online", 30)
             facts = me.num_fds(), threading.active_count(), len(own_children(me))
             before = before or facts
             assert facts <= before
             server.kill()
             wait_for(lambda: watching.state_of("door") == "lost", 10)
             server.start()
-        wait_for(lambda: watching.state_of("door") == "online", 15)
+        wait_for(lambda: watching.state_of("door") == "online", 30)
     server.kill()
     assert not own_children(me)
-    assert watching.sink.states("door") == ["online", "lost"] * 4 + ["online"]
+    assert watching.sink.states("door") == ["online", "lost"] * 3 + ["online"]
     assert not any(thread.name.startswith(("capture-", "ffmpeg-")) for thread in threading.enumerate())
 
 
-def test_old_frames_are_dropped_and_delay_does_not_grow(folder, scorer, clip, tmp_path):
-    with (
-        RtspServer(folder) as server,
-        Watching({"door": server.url("door")}, scorer, clip, tmp_path) as watching,
-    ):
+def test_old_frames_are_dropped_and_delay_does_not_grow(server, scorer, clip, tmp_path):
+    with Watching({"door": server.url("door")}, scorer, clip, tmp_path) as watching:
         camera = watching.cameras["door"]
-        camera.judge.estimator._work_s = 0.2  # five frames a second of 24
-        wait_for(lambda: camera.judge.counts.frames > 10, 30)
-        late = []
-        take = camera.judge.take
+        camera.judge.estimator._work_s = 0.2  # five frames a second of 24, at most
+        judge = camera.judge.take
+        taken = []
 
-        def taken(frame, people=None):
-            late.append(time.monotonic() - frame.arrived_s)
-            yield from take(frame, people)
+        def take(frame, people=None):
+            taken.append(frame.time_s)
+            yield from judge(frame, people)
 
-        camera.judge.take = taken
-        wait_for(lambda: len(late) > 40, 30)
-        assert camera.capture.mailbox.dropped > 60
-        assert max(late) < 1.0
-        assert camera.judge.fps < 10
+        camera.judge.take = take
+        wait_for(lambda: camera.judge.counts.restarts, 60)  # it has seen how many it can judge
+        mailbox, before, first = camera.capture.mailbox, camera.capture.mailbox.dropped, len(taken)
+        wait_for(lambda: len(taken) >= first + 15, 60)
+        rate = usual_rate(np.array(taken[first:]))
+        # Of about 24 / 5 frames that come, one is taken and the others go; none queue up.
+        assert mailbox.dropped - before >= 15 * (24 / rate - 1) * 0.7
+        assert 0 <= camera.capture.received - mailbox.dropped - mailbox.taken <= 2
+        assert rate < 5.5
+        assert camera.judge.fps == pytest.approx(rate, rel=0.4)
 
 
 def test_tracks_of_a_camera_are_recorded_to_learn_from_and_no_picture_is_kept(
-    folder, clip, tmp_path, monkeypatch
+    server, clip, tmp_path, monkeypatch
 ):
     from pipeline.live import recording_tracks
     from pipeline.workspace import Workspace
@@ -172,16 +174,16 @@ def test_tracks_of_a_camera_are_recorded_to_learn_from_and_no_picture_is_kept(
 
     monkeypatch.setattr(recording_tracks, "chosen_estimator", lambda name: name)
     monkeypatch.setattr(recording_tracks, "create_estimator", lambda *_: ScriptedEstimator(clip))
+    monkeypatch.setattr(recording_tracks, "_TRIAL_S", 1.0)
     workspace = Workspace(tmp_path / "workspace")
-    with RtspServer(folder) as server:
-        source = live_source(server.url("door"))
-        extraction = recording_tracks.LiveExtraction(source, "door", workspace, Settings(), clip_s=4.0)
-        found = extraction.run(14.0, quiet=True)
+    source = live_source(server.url("door"))
+    extraction = recording_tracks.LiveExtraction(source, "door", workspace, Settings(), clip_s=2.0)
+    found = extraction.run(8.0, quiet=True)
     assert [entry.clip for entry in workspace.training_clips()] == sorted(entry.clip for entry in found)
     assert len(found) >= 2
     assert all(entry.clip.startswith("door-2") and entry.tracks >= 2 for entry in found)
     tracks = load_tracks(workspace.tracks_path(found[0].clip))
-    assert 3.5 < tracks.time_s[-1] <= 4.0
+    assert 1.5 < tracks.time_s[-1] <= 2.0
     assert tracks.time_s[0] == 0
     assert tracks.provenance["source"].startswith("rtsp://127.0.0.1")
     kept = {path.suffix for path in workspace.root.rglob("*") if path.is_file()}

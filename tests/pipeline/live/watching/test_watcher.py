@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from benchmarks.helpers.scripted import ScriptedEstimator
+from benchmarks.helpers.scripted import ScriptedEstimator, number_of
 from pipeline.live.capture.capture import Capture
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.settings import LiveSettings
@@ -18,8 +17,6 @@ from pipeline.live.watching.judge import Judge
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
 from pipeline.live.watching.watcher import Watcher
-from pipeline.scoring import Scorer
-from pipeline.settings import Settings
 from tests.helpers import walkers
 from tests.pipeline.live.helpers import event
 
@@ -76,23 +73,17 @@ class Sink:
 
 @pytest.fixture(scope="module")
 def scorer():
-    from anomaly.settings import settings_from_dict
-    from anomaly.training.train import train_model
-
-    model = train_model(
-        [walkers.clip(f"walk{i}", seed=i) for i in range(4)], settings_from_dict(walkers.TINY), seed=0
-    )
-    scoring = dataclasses.replace(model.settings.scoring, frames="online")
-    return Scorer(model, dataclasses.replace(Settings(), scoring=scoring))
+    return walkers.online_scorer()
 
 
-def watched(scorer, estimators, out, frames=60):
+def watched(scorer, estimators, out, frames=60, threshold=None):
     """Each camera's scores, with what was told."""
     arrivals, live, sink = threading.Condition(), LiveSettings(moved_below=0), Sink()
     cameras, scores = [], {}
     for number, estimator in enumerate(estimators):
         name = f"camera{number}"
         judge = Judge(name, scorer, estimator, live, exact=True)
+        judge.threshold = judge.threshold if threshold is None else threshold
         scores[name] = []
         judge.on_scores = lambda begin, part, found, name=name: scores[name].append(found.frames.score)
         cameras.append(WatchedCamera(name, Played(name, arrivals, frames), judge, PictureWatch(live)))
@@ -107,6 +98,41 @@ def test_cameras_take_turns_and_none_is_left_out(scorer, tmp_path):
     for found in scores.values():
         np.testing.assert_array_equal(found, scores["camera0"])
     assert [e.state for e in sink.events if e.kind == "state"] == ["online"] * 3
+
+
+class Frozen(Capture):
+    """Gives nothing, for ever."""
+
+    def run(self):
+        self._stopping.wait(60)
+
+
+def test_no_camera_waits_for_one_that_gives_nothing(scorer, tmp_path):
+    clip = walkers.clip("walk", people=2, frames=60, seed=5)
+    arrivals, live, sink = threading.Condition(), LiveSettings(lost_after_s=0.5), Sink()
+    judges = [Judge(name, scorer, ScriptedEstimator(clip), live, exact=True) for name in ("bad", "good")]
+    cameras = [
+        WatchedCamera("bad", Frozen("bad", arrivals, drop=True), judges[0], PictureWatch(live)),
+        WatchedCamera("good", Played("good", arrivals, 60), judges[1], PictureWatch(live)),
+    ]
+    watcher = Watcher(cameras, live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals)
+    mailbox, waited = cameras[1].capture.mailbox, []
+    wait, me = arrivals.wait, threading.get_ident()
+
+    def watched_wait(seconds):
+        if threading.get_ident() == me:
+            waited.append(len(mailbox))
+            if cameras[1].done and cameras[0].state == "lost":
+                watcher.stop()
+        return wait(seconds)
+
+    arrivals.wait = watched_wait
+    cameras[0].capture.trouble = "it is frozen"  # then it is not waited for longer than lost_after_s
+    watcher.run()
+    assert judges[1].counts.frames == 60
+    assert waited
+    assert not any(waited)  # never while the other one has a frame
+    assert [e.state for e in sink.events if e.camera == "bad"] == ["lost"]
 
 
 def test_where_frames_may_be_mixed_they_are_looked_at_together_and_scores_stay(scorer, tmp_path):
@@ -127,6 +153,38 @@ def test_what_an_earlier_run_has_left_open_is_ended_with_its_own_id(scorer, tmp_
     ended = sink.events[0]
     assert (ended.id, ended.type, ended.end_reason) == ("door-3", "end", "restart")
     assert OpenEvents(tmp_path / "open.jsonl").left == ()
+
+
+class Failing(ScriptedEstimator):
+    """Cannot look at some frames."""
+
+    def estimate(self, frames):
+        if number_of(frames[0].image) in (40, 41, 100):
+            raise ValueError("what nobody foresaw")
+        return super().estimate(frames)
+
+
+def test_what_fails_for_one_camera_is_counted_and_troubles_no_other_one(scorer, tmp_path, caplog):
+    clip = walkers.clip("walk", people=2, frames=120, seed=5)
+    estimators = [Failing(clip), ScriptedEstimator(clip)]
+    scores, (bad, good), sink = watched(scorer, estimators, tmp_path, frames=120, threshold=-1e9)
+    assert (bad.failed, bad.judge.counts.restarts, good.failed) == (3, 3, 0)
+    assert bad.judge.counts.frames == 117
+    assert 19 < len(scores["camera0"]) < 117
+    assert len(scores["camera1"]) == 120
+    assert caplog.text.count("a frame could not be judged") == 1
+    told = [(e.type, e.end_reason) for e in sink.events if e.camera == "camera0" and e.kind == "anomaly"]
+    assert told == [("new", None), ("end", "error")] * 2 + [("new", None), ("end", "shutdown")]
+    assert OpenEvents(tmp_path / "open.jsonl").left == ()
+
+
+def test_a_full_disk_costs_what_a_restart_would_end_and_no_alarm(scorer, tmp_path, caplog):
+    (tmp_path / "open.jsonl").mkdir()  # cannot be written
+    kept = OpenEvents(tmp_path / "open.jsonl")
+    kept.put(event(1))
+    kept.put(event(2))
+    kept.remove(event(1, "end"))
+    assert caplog.text.count("cannot write") == 1
 
 
 def test_a_camera_without_a_model_says_so_and_the_others_go_on(scorer, tmp_path):
