@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from anomaly.scoring.calibration import Calibration
+from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.scoring.scores import FrameScores
-from anomaly.settings import CalibrationSettings, ScoringSettings
+from anomaly.settings import FRAME_MODES, CalibrationSettings, ScoringSettings
 from pipeline.events.settings import EventSettings
 from pipeline.review import recalibrate as module
 from pipeline.review.marks import Mark, read_marks
-from pipeline.review.recalibrate import Recalibration, apply, choose_threshold, recalibrate, reset
+from pipeline.review.recalibrate import (
+    Recalibration,
+    apply,
+    choose_threshold,
+    put_threshold,
+    recalibrate,
+    reset,
+)
 from pipeline.workspace import Workspace
-from pose_extract.errors import UsageError
+from pose_extract.errors import BusyError, UsageError
 
 
 def choose(right, false, start, **options):
@@ -267,6 +277,52 @@ def test_marks_whose_scores_are_another_model_s_are_counted(place, caplog):
     assert "1 of 3 marks were made with another model" in caplog.text
 
 
+def test_the_threshold_is_of_scores_made_as_the_scorer_makes_them_and_not_by_the_model_s_settings(place):
+    made, workspace, _ = place
+    online = replace(made.settings.scoring, frames="online")
+    made.settings = SimpleNamespace(**{**vars(made.settings), "scoring": online})
+    frames = made.model.fitted_calibration.frames.copy()
+    frames[:, FRAME_MODES.index("online")] *= 0.1  # 0 to 4.95, so that the threshold without marks is 4.45
+    made.model.fitted_calibration = replace(made.model.fitted_calibration, frames=frames)
+    result = recalibrate(made, workspace, [mark("false", 3, 5), mark("right", 10, 20)])
+    assert result.marked is None
+    assert result.lines[0] == "alarm above score 4.4500 (percentile 90.00), as without marks"
+    result = recalibrate(made, workspace, [mark("right", 2, 3)])
+    assert result.marked.fits(online)
+    assert result.marked.facts["without_marks"] == {
+        "false_alarm_rate": 0.1,
+        "score": 4.45,
+        "percentile": 90.0,
+    }
+    assert result.marked.facts["percentile"] == 40.0
+    assert result.marked.score == pytest.approx(2 - 0.01 * 2.5)  # the quartiles are 2.5 apart
+
+
+def test_earlier_marks_threshold_is_forgotten_when_all_marks_are_looked_at_anew(place):
+    made, workspace, _ = place
+    made.model.marked = MarkedThreshold.from_score(70.0, made.settings.scoring, {})
+    result = recalibrate(made, workspace, [mark("right", 80, 90)])
+    assert result.marked is None
+    assert result.lines[0] == "alarm above score 44.5000 (percentile 90.00), as without marks"
+
+
+def test_progress_counts_the_marked_clips(place, monkeypatch):
+    made, workspace, folder = place
+    seen = []
+
+    @contextmanager
+    def stage(*what):
+        seen.append(what)
+        yield SimpleNamespace(advance=lambda *step: seen.append(step))
+
+    monkeypatch.setattr(module, "stage", stage)
+    marks = [mark("false", 10, 20), mark("false", 10, 20, "yard", score=20.0), mark("false", 5, 20)]
+    recalibrate(made, workspace, marks, tracks=[folder / "yard.npz"])
+    assert seen == [("score marked clips", "clips", 2, False), (1, "street"), (1, "yard")]
+    recalibrate(made, workspace, marks[:1], quiet=True)
+    assert seen[3:] == [("score marked clips", "clips", 1, True), (1, "street")]
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
 def test_a_share_of_right_alarms_out_of_range_is_refused(place, share):
     made, workspace, _ = place
@@ -290,3 +346,24 @@ def test_marks_are_applied_to_the_model_and_reset_keeps_them_out_of_use(tmp_path
     assert reset(workspace, workspace.model) == tmp_path / "marks-2.json"
     assert read_marks(tmp_path / "marks-2.json") == list(result.marks)
     assert reset(workspace, workspace.model) is None
+
+
+def test_a_threshold_is_put_into_a_model_and_into_the_workspace_s_own_only_while_nobody_trains_it(
+    tmp_path, monkeypatch
+):
+    written = []
+    monkeypatch.setattr(module, "write_marked", lambda model, marked: written.append((model, marked)))
+    workspace = Workspace(tmp_path, wait=False)
+    other = tmp_path / "other"
+    put_threshold("threshold", workspace, workspace.model)
+    with workspace.writing_model():
+        put_threshold(None, workspace, other)
+        for change in (
+            lambda: put_threshold("new", workspace, workspace.model),
+            lambda: apply(Recalibration("new", (), ()), workspace, workspace.model),
+            lambda: reset(workspace, workspace.model),
+        ):
+            with pytest.raises(BusyError):
+                change()
+    assert written == [(workspace.model, "threshold"), (other, None)]
+    assert not workspace.marks.exists()

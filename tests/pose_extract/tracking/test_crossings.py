@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_extract.tracking.crossings import ClothingMemory
+from pose_extract.tracking.crossings import Clothes, ClothingMemory
 
 FPS = 20.0
 RED, BLUE, GREEN = np.eye(3)
@@ -127,3 +127,105 @@ def test_one_of_two_waits_half_a_second_for_the_other_to_be_seen_alone_too() -> 
     gain = np.sqrt(0.9) - np.sqrt(0.1)
     assert decided(gain / 1.5 - 0.01, worn) == 0.5
     assert decided(gain / 1.5 + 0.01, worn) is None
+
+
+def memory(margin: float = 0.1, min_colour: float = 0.4) -> ClothingMemory:
+    return ClothingMemory(FPS, margin, min_colour)
+
+
+def test_before_anybody_has_been_seen_alone_for_long_the_profile_is_the_mean_of_what_there_is() -> None:
+    clothing = memory()
+    assert clothing.profile(7) is None
+    clothing.update([7, 9], TOGETHER, np.array([RED, BLUE]), 0.0)
+    assert clothing.profile(7) is None
+    for i, colour in enumerate((RED, BLUE, GREEN), 1):
+        clothing.update([7, 9], APART, np.array([colour, BLUE]), i / FPS)
+    assert clothing.profile(7) == pytest.approx((RED + BLUE + GREEN) / 3)
+    assert clothing.clothes[7].profile is None  # who was overlapped is looked at again before it counts
+    clothing.update([7, 9], TOGETHER, np.array([RED, BLUE]), 0.3)
+    assert clothing.profile(7) is None  # of what was seen in between nobody knows whose it is
+    clothing.update([7, 9], APART, np.array([0 * RED, BLUE]), 0.4)
+    assert clothing.profile(7) is None  # no clothes could be seen
+
+
+def test_who_meets_nobody_has_a_profile_from_the_first_moment_and_then_one_every_quarter_of_a_second() -> (
+    None
+):
+    clothing, known = memory(min_colour=0.0), []
+    for i in range(16):
+        clothing.update([7], APART[:1], RED[None], i / FPS)
+        known.append(clothing.clothes[7].sightings)
+    assert known == [1, 2, 3, 4, 5, 5, 5, 5, 5, 10, 10, 10, 10, 10, 15, 15]
+
+
+def test_a_profile_is_the_mean_of_the_last_two_seconds_sightings() -> None:
+    clothes = Clothes(RED, 30, BLUE, 10, {9})
+    clothes.confirm(memory=40)
+    assert clothes.profile == pytest.approx(0.75 * RED + 0.25 * BLUE)
+    assert (clothes.sightings, clothes.fresh, clothes.fresh_sightings, clothes.met) == (40, None, 0, set())
+    clothes.fresh, clothes.fresh_sightings = GREEN, 10
+    clothes.confirm(memory=30)  # older ones count as no more than 30
+    assert clothes.profile == pytest.approx(0.75 * (0.75 * RED + 0.25 * BLUE) + 0.25 * GREEN)
+    clothes.met.add(9)
+    before = clothes.profile
+    clothes.confirm(memory=30)
+    assert clothes.profile is before
+    assert clothes.met == set()
+
+
+@pytest.mark.parametrize(("seen", "settled"), [(4, False), (5, True)])
+def test_after_an_exchange_both_go_on_with_the_other_s_profile_which_what_was_seen_since_joins(
+    seen, settled
+) -> None:
+    clothing = memory()
+    clothing.clothes = {7: Clothes(RED, 40, BLUE, seen, {9}), 9: Clothes(BLUE, 20, RED, seen, {7, 8})}
+    clothing.exchange(7, 9)
+    first, second = clothing.clothes[7], clothing.clothes[9]
+    assert first.profile == pytest.approx(BLUE)
+    assert second.profile == pytest.approx(RED)
+    assert (first.met, second.met) == (set(), {8})
+    assert (first.sightings, second.sightings) == (20 + seen * settled, 40)
+    assert (first.fresh is None) == settled
+    assert second.fresh is not None  # it has met somebody else, too
+
+
+@pytest.mark.parametrize(("alone", "found"), [(4, []), (5, [(7, None)])])
+def test_a_profile_of_less_than_a_quarter_of_a_second_makes_nobody_somebody_else(alone, found) -> None:
+    clothing, told = memory(), []
+    for i in range(alone + 15):
+        after = i >= alone + 10
+        keys, boxes = ([7, 9], TOGETHER) if alone <= i < alone + 10 else ([7], APART[:1])
+        told += clothing.update(keys, boxes, np.array([GREEN if after else RED, BLUE])[: len(keys)], i / FPS)
+    assert told == found
+
+
+def test_of_who_was_never_seen_alone_before_nothing_can_be_told() -> None:
+    clothing, told = memory(min_colour=-1.0), []  # nobody is taken for a stranger
+    for i in range(60):
+        keys, boxes = ([7], APART[:1]) if i < 20 else ([7, 9], TOGETHER if i < 30 else APART)
+        told += clothing.update(keys, boxes, np.array([BLUE if i >= 30 else RED, RED])[: len(keys)], i / FPS)
+    assert told == []
+    assert clothing.clothes[9].profile == pytest.approx(RED)
+
+
+@pytest.mark.parametrize(("apart", "found"), [(-0.01, True), (0.01, False)])
+def test_of_two_who_are_seen_the_mean_of_what_both_gain_counts(apart, found) -> None:
+    worn = 0.9 * BLUE + 0.1 * RED
+    gain = (np.sqrt(0.9) - np.sqrt(0.1) + 1) / 2
+    clothing, told = memory(gain + apart, min_colour=-1.0), []
+    for i in range(45):
+        boxes = TOGETHER if 20 <= i < 30 else APART
+        told += clothing.update([7, 9], boxes, np.array([worn, RED] if i >= 30 else [RED, BLUE]), i / FPS)
+        if told:
+            break
+    assert told == ([(7, 9)] if found else [])
+
+
+def test_of_two_that_it_met_the_one_whose_clothes_fit_best_is_who_it_is() -> None:
+    clothing = memory()
+    partly = 0.5 * BLUE + 0.5 * GREEN
+    clothing.clothes = {
+        key: Clothes(worn, 20, None, 0, {7}) for key, worn in ((8, partly), (9, BLUE), (10, partly))
+    } | {7: Clothes(RED, 20, BLUE, 9, {8, 9, 10, 11}, apart_since=0.0)}
+    assert clothing.update([7], APART[:1], BLUE[None], 0.6) == [(7, 9)]
+    assert clothing.clothes[7].met == {8, 9, 10}  # 11 is not there any more

@@ -183,3 +183,66 @@ def test_who_turns_at_the_picture_s_border_is_two_people_from_when_the_least_was
     assert walk_out_and_in(turn=10, away=12).turned_at_border(SIZE) is None  # not back yet
     inside = seen(1, (300, 180), height=60)
     assert inside.turned_at_border(SIZE) is None
+
+
+WAYS = {  # border -> where the box is of whom so many px are still in the picture
+    "left": lambda there: (there - 40, 120, there, 220),
+    "right": lambda there: (640 - there, 120, 680 - there, 220),
+    "bottom": lambda there: (300, 360 - there, 340, 460 - there),
+}
+
+
+@pytest.mark.parametrize("border", WAYS)
+@pytest.mark.parametrize(
+    ("begins", "least", "ends", "turned"),
+    [
+        (60, 10, 60, True),
+        (60, 28, 60, True),
+        (60, 32, 60, False),  # a third of its height stayed in sight
+        (32, 10, 60, True),
+        (28, 10, 60, False),  # it hardly went
+        (60, 10, 32, True),
+        (60, 10, 28, False),  # it has hardly come back
+        (60, 10, 130, True),
+        (60, 10, 210, False),  # it is well inside again: whatever that was is over
+    ],
+)
+def test_to_turn_at_a_border_is_to_have_been_nearly_gone(border, begins, least, ends, turned) -> None:
+    tracklet, way = Tracklet(1), [*range(begins, least, -2), *range(least, ends + 1, 2)]
+    for step, there in enumerate(way):
+        tracklet.add(step / 100, np.array(WAYS[border](there), float))
+    time = tracklet.turned_at_border(SIZE)
+    assert (time is not None) == turned
+    if turned:
+        assert time == way.index(least) / 100
+
+
+def test_nobody_turns_at_the_top_where_heads_are() -> None:
+    tracklet = Tracklet(1)
+    for step, there in enumerate([*range(60, 10, -2), *range(10, 61, 2)]):
+        tracklet.add(step / 100, np.array([300, there - 100, 340, there], float))
+    assert tracklet.turned_at_border(SIZE) is None
+
+
+def test_three_sightings_have_a_velocity_and_two_have_none() -> None:
+    for ends, moves in ((0.2, True), (0.1, False)):
+        assert seen(1, (622, 200), (60, 0), ends=ends).has_left(SIZE) == moves
+    standing = Tracklet(1)
+    for _ in range(4):  # a video whose time stands still
+        standing.add(3.0, np.array([600.0, 100, 640, 200]))
+    assert not standing.has_left(SIZE)
+
+
+def test_alike_clothes_do_not_bring_somebody_back_from_too_far_away() -> None:
+    lost, far = seen(1, (300, 200)), seen(2, (300 + 160, 200), begins=2, ends=3)
+    assert linked(far, lost, colours={1: RED, 2: RED}) == {}
+
+
+def test_a_velocity_is_measured_over_the_last_and_the_first_eight_tenths_of_a_second() -> None:
+    tracklet = seen(1, (300, 200), ends=2)
+    assert [time for time, _ in tracklet.head] == pytest.approx([0.1 * i for i in range(9)])
+    walker = Tracklet(1)  # first to the left, then out to the right
+    for step in range(30):
+        x = 500 - 20 * step if step < 10 else 440 + 10 * (step - 10)
+        walker.add(step / 10, np.array([x, 100.0, x + 20, 200.0]))
+    assert walker.has_left(SIZE)
