@@ -48,7 +48,10 @@ GUARDED: dict[str, tuple[str, ...]] = {
     "pipeline/review/marks.py": ("pipeline/review/test_marks.py",),
     "pipeline/review/recalibrate.py": ("pipeline/review/test_recalibrate.py",),
     "pipeline/review/thresholds.py": ("pipeline/review/test_thresholds.py",),
-    "pose_extract/tracking/association.py": ("pose_extract/tracking/test_tracker.py",),
+    "pose_extract/tracking/association.py": (
+        "pose_extract/tracking/test_association.py",
+        "pose_extract/tracking/test_tracker.py",
+    ),
     "pose_extract/tracking/crossings.py": ("pose_extract/tracking/test_crossings.py",),
     "pose_extract/tracking/linking.py": ("pose_extract/tracking/test_linking.py",),
     "pose_extract/tracking/tracker.py": ("pose_extract/tracking/test_tracker.py",),
