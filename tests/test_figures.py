@@ -7,15 +7,32 @@ import pytest
 from benchmarks import figures
 from tests.helpers import ROOT
 
-# Pages that still show figures from before they were kept as files, and why they have not been made anew.
+# Sections that still show figures from before they were kept as files, and why they have not been made anew.
 NOT_YET = {
-    "README.md": "it sums up docs/accuracy.md and docs/benchmarks.md",
-    "docs/accuracy.md": "the score is being changed",
-    "docs/benchmarks.md": "the estimators are being changed",
-    "docs/experiments.md": "made by `gepc-pipeline experiment`, 44 minutes and more on idle cores",
-    "docs/forms.md": "made by benchmarks.forms, 78 minutes on idle cores",
-    "docs/patches.md": "made by benchmarks.patches and `gepc-pipeline experiment ablation`",
+    ("README.md", "What the score means"): "it sums up docs/accuracy.md",
+    ("docs/accuracy.md", ""): "the score is being changed",
+    ("docs/accuracy.md", "What transfers"): "the score is being changed",
+    ("docs/accuracy.md", "Weights that are learned without labels"): "the score is being changed",
+    ("docs/accuracy.md", "Tried, and not kept"): "the score is being changed",
+    ("docs/accuracy.md", "ShanghaiTech's raw clips"): "the score is being changed",
+    ("docs/benchmarks.md", "The whole product, from rendered video"): "the score is being changed",
+    ("docs/benchmarks.md", "Small real people"): "the estimators are being changed",
+    ("docs/benchmarks.md", "Real stills"): "the estimators are being changed",
+    ("docs/benchmarks.md", "Overhead and memory"): "not made yet",
+    ("docs/benchmarks.md", "Reading other tools' poses"): "not made yet",
+    ("docs/benchmarks.md", "Cameras"): "`watch` is being changed",
+    ("docs/benchmarks.md", "Sinks in trouble"): "`watch` is being changed",
 }
+
+
+def sections(page):
+    """(heading without its command, text) of each section of a page; "" of what comes before the first."""
+    found = [("", "")]
+    for line in (ROOT / page).read_text().splitlines(keepends=True):
+        if line.startswith("## "):
+            found.append((line[3:].partition(": `")[0].strip(), ""))
+        found[-1] = (found[-1][0], found[-1][1] + line)
+    return found
 
 
 def pages():
@@ -34,13 +51,12 @@ def test_what_a_page_shows_is_what_its_file_says(page):
     )
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if page not in NOT_YET])
+@pytest.mark.parametrize("page", pages())
 def test_a_measured_number_names_its_figure(page):
-    assert figures.unnamed((ROOT / page).read_text()) == []
-
-
-def test_pages_that_are_not_converted_yet_exist():
-    assert set(NOT_YET) <= set(pages())
+    unnamed = {heading: figures.unnamed(text) for heading, text in sections(page)}
+    assert not {h: found for h, found in unnamed.items() if found and (page, h) not in NOT_YET}
+    done = [heading for at, heading in NOT_YET if at == page and not unnamed.get(heading)]
+    assert not done, "these sections need not be in NOT_YET any more"
 
 
 def test_every_file_has_a_command_and_says_what_made_it():
