@@ -1,11 +1,13 @@
 """Cameras over RTSP: how late are alarms, and what is dropped?
 
-    python -m benchmarks.live --demo demo/ --cameras 1 2 4 --seconds 120 [--pose movenet]
+    python -m benchmarks.live --demo demo/ --cameras 1 2 4 --seconds 120
     python -m benchmarks.live --demo demo/ --kills 20 --minutes 10
 
 An RTSP server on loopback plays the demo's test clips (640x360, 24 frames a second) for ever; `watch` looks at them
 with the demo's model, which `gepc-pipeline demo --out demo/` makes. A delay is that from the arrival of the frame that
-an event begins with to the event's being handed to the sinks. ``--stub 0.02``: instead of an estimator, a stub that
+an event begins with to the event's being handed to the sinks; beside it stands how late pictures come, beyond what they
+did at first. Where the demo's folder holds no model, the demo is run first. ``--pose``: another estimator than the
+model's. ``--stub 0.02``: instead of an estimator, a stub that
 knows the people and takes so many seconds a frame, to see what all the rest costs. ``--kills``: the server dies and
 comes back so often; what is left behind is counted.
 """
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.helpers.command import option_parser
+from benchmarks.helpers.command import demo_model, option_parser
 from benchmarks.helpers.rtsp import RtspServer
 from benchmarks.helpers.scripted import ScriptedEstimator, scripted_video
 from pipeline.commands.options import pose_overrides
@@ -38,6 +40,10 @@ from pipeline.synthetic.street.scene import StreetSettings
 
 _SETTLE_S = 15.0  # until rates are known
 _LOST_S = 10.0
+_COLUMNS = (
+    "cameras", "come a second, each", "judged a second, each", "dropped", "pictures late, p95 (s)", "events",
+    "delay p50 (s)", "delay p95 (s)",
+)  # fmt: skip
 
 
 class Heard:
@@ -98,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="within so many minutes")
     args = parser.parse_args(arguments)
     changes = tuple(pose_overrides(args.pose))
-    model, videos = args.demo / "workspace" / "model", args.demo / "videos" / "test"
+    model, videos = demo_model(args.demo), args.demo / "videos" / "test"
     with tempfile.TemporaryDirectory() as folder:
         if args.stub is not None:
             videos = stub(Path(folder) / "videos", args.stub)
@@ -110,8 +116,13 @@ def measure(args: Any, server: RtspServer, model: Path, folder: Path, changes: t
     """What the options ask for."""
     if args.kills:
         return kill(server, model, folder, args.kills, 60 * args.minutes, changes)
+    rows: list[list[str]] = []
     for count in args.cameras:
-        delays(server, model, folder / str(count), count, args.seconds, changes)
+        if (row := delays(server, model, folder / str(count), count, args.seconds, changes)) is not None:
+            rows.append(row)
+    print("# delays by cameras")
+    for cells in (_COLUMNS, ["---"] * len(_COLUMNS), *rows):
+        print(f"| {' | '.join(cells)} |")
     return 0
 
 
@@ -139,17 +150,19 @@ def settings_of(server: RtspServer, count: int, changes: tuple[str, ...]) -> Wat
 
 def delays(
     server: RtspServer, model: Path, out: Path, count: int, seconds: float, changes: tuple[str, ...]
-) -> None:
-    """Watch so many cameras and print how late their alarms are."""
+) -> list[str] | None:
+    """Watch so many cameras; print and return how late their alarms are."""
     with Running(settings_of(server, count, changes), model, out) as running:
         if running.wait_for("online", 60) is None:
             print(f"{count} cameras: not online within a minute")
-            return
+            return None
         time.sleep(_SETTLE_S)
         before = [camera.figures() for camera in running.watcher.cameras]
         began = time.monotonic()
-        time.sleep(seconds)
-        took = time.monotonic() - began
+        behind: list[float] = []
+        while (took := time.monotonic() - began) < seconds:
+            time.sleep(min(0.5, seconds - took))
+            behind += [camera.capture.behind_s for camera in running.watcher.cameras]
         after = [camera.figures() for camera in running.watcher.cameras]
         late = np.array([delay for camera in running.watcher.cameras for delay in camera.delays_s])
 
@@ -157,13 +170,18 @@ def delays(
         return sum(b[key] - a[key] for a, b in zip(before, after, strict=True)) / took / count
 
     received, dropped = per_second("received"), per_second("dropped")
-    print(
-        f"{count} cameras: {received:.1f} frames a second come from each, {per_second('judged'):.1f} are judged, "
-        f"{dropped / max(received, 1e-9):.0%} dropped; {len(late)} events"
-    )
-    if len(late):
-        p50, p95 = np.quantile(late, (0.5, 0.95))
-        print(f"live_delay_p50_s_{count} = {p50:.2f}\nlive_delay_p95_s_{count} = {p95:.2f}", flush=True)
+    found = [f"{value:.2f}" for value in np.quantile(late, (0.5, 0.95))] if len(late) else ["no event"] * 2
+    row = [
+        str(count),
+        f"{received:.1f}",
+        f"{per_second('judged'):.1f}",
+        f"{dropped / max(received, 1e-9):.0%}",
+        f"{np.quantile(behind, 0.95):.2f}",
+        str(len(late)),
+        *found,
+    ]
+    print(", ".join(f"{name} {value}" for name, value in zip(_COLUMNS, row, strict=True)), flush=True)
+    return row
 
 
 def kill(

@@ -27,6 +27,7 @@ from pose_extract.tracks.cache import TracksWriter, load_tracks
 from pose_extract.tracks.clip_time import clip_rate, holes, longest_step
 from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
 from pose_extract.video.prefetch import batches, prefetch
+from pose_extract.video.scene import SceneLearner
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +222,8 @@ class ExtractionRun:
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
             with stage(title, "frames", reader.info.frame_count, self.quiet) as progress:
                 self.budget.announce_clip(source.name, reader.info.frame_count)
-                tracks, covered = self._find_people(reader, writer, progress)
+                scene = SceneLearner()
+                tracks, covered = self._find_people(reader, writer, progress, scene)
             times = writer.read_times()
             frames = len(times)
             if frames == 0:
@@ -247,6 +249,7 @@ class ExtractionRun:
                 "settings": self.settings.for_tracks(),
                 "estimator": self.estimator.identity,
                 "versions": versions(),
+                "scene": scene.text,
                 "summary": {
                     "frames": frames,
                     "rows": writer.rows,
@@ -269,7 +272,9 @@ class ExtractionRun:
         self.watch.lap("writing")
         return entry
 
-    def _find_people(self, reader: VideoReader, writer: TracksWriter, progress: Progress) -> tuple[int, int]:
+    def _find_people(
+        self, reader: VideoReader, writer: TracksWriter, progress: Progress, scene: SceneLearner
+    ) -> tuple[int, int]:
         """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
         info, estimator, watch = reader.info, self.estimator, self.watch
         ids: set[int] = set()
@@ -296,6 +301,7 @@ class ExtractionRun:
                 write(settled)
                 for frame, people in zip(batch, found, strict=True):
                     writer.add_frame(frame.time_s)
+                    scene.see(frame.image, frame.time_s)
                     if people.objects is not None:
                         writer.add_objects(frame.index, people.objects)
                     write(follower.track(frame, people))

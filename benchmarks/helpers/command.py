@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from pose_extract.video.ffmpeg import find_ffmpeg
 def option_parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser whose help is the module's docstring."""
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def demo_model(folder: Path) -> Path:
+    """The model of `gepc-pipeline demo` in a folder, where the demo is run unless it was."""
+    model = folder / "workspace" / "model"
+    if not model.is_dir():
+        run = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", "demo", "--out", str(folder), "--quiet"]
+        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    return model
 
 
 def data_or_skip(name: str) -> Path | None:

@@ -76,14 +76,15 @@ class Cameras:
             VideoError: there is no such file.
         """
         folder = self._model if camera.model is None else Path(camera.model)
-        judge, day, no_model, identity = None, None, "", None
+        judge, day, no_model, identity, trained = None, None, "", None, []
         zones = Zones(camera.rules)
         sources = sources_of(name, camera)
+        exact = not isinstance(sources[0], StreamSource)
         video = VideoSettings()
         try:
             scorer = self._scorer(folder)
             video, identity = scorer.settings.video, model_id(folder)
-            exact = not isinstance(sources[0], StreamSource)
+            trained = scorer.seen.sketches
             estimator = self._estimators.estimator(scorer.settings)
             counting = zones.counting_rows if zones.matter else None
             judge = Judge(name, scorer, estimator, self._settings.live, exact, counting=counting)
@@ -91,9 +92,8 @@ class Cameras:
         except ModelError as error:
             no_model = str(error)
         capture = self._capture(name, sources, video)
-        scene = self._out / "scenes" / f"{name}-{identity}.png"
-        kept = identity is not None and self._settings.recording.privacy != "skeletons"
-        picture = PictureWatch(self._settings.live, scene if kept else None)
+        scene = None if identity is None else self._out / "scenes" / f"{name}-{identity}.json"
+        picture = None if exact else PictureWatch(self._settings.live, scene, trained)
         limits = Limits(camera.rules, self._out / "state" / f"limits-{name}.json")
         return WatchedCamera(name, capture, judge, picture, limits, zones, day, identity, no_model=no_model)
 

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import numpy as np
 
+from anomaly.data.resampling import LONGEST_STEP_S
 from pipeline.following import PeopleFollower
 from pipeline.live.backoff import Backoff
 from pipeline.live.capture.capture import StreamCapture
@@ -27,6 +28,7 @@ from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.cache import TracksWriter
 from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.tracks.records import Frame
+from pose_extract.video.scene import SceneLearner
 from pose_extract.video.streams import StreamSource
 
 logger = logging.getLogger(__name__)
@@ -124,7 +126,14 @@ class LiveExtraction:
             estimator.estimate([Frame(len(times) - 1, frame.time_s, frame.image)])
             if times[-1] - times[0] >= _TRIAL_S:
                 break
-        return usual_rate(np.array(times)) or 25.0
+        rate = usual_rate(np.array(times)) or 25.0
+        if rate < 1 / LONGEST_STEP_S:
+            logger.warning(
+                "%s: only %.1f frames a second can be looked at; from fewer than %.0f nothing can be learned. Set "
+                "video.max_side, or take a faster estimator",
+                self._name, rate, 1 / LONGEST_STEP_S,
+            )  # fmt: skip
+        return rate
 
     def _clip(
         self, frames: Iterator[LiveFrame], estimator: PoseEstimator, settings: Settings, rate: float
@@ -137,7 +146,7 @@ class LiveExtraction:
         skeleton, size = get_skeleton(estimator.skeleton), first.size
         follower = PeopleFollower(estimator, settings.tracking, rate, size)
         ids: set[int] = set()
-        covered, frame, index = 0, first, 0
+        covered, frame, index, scene = 0, first, 0, SceneLearner()
         with self._workspace.adding_clips(), TracksWriter(self._workspace.tracks_path(name)) as writer:
 
             def write(emitted: list[TrackedPeople]) -> None:
@@ -154,6 +163,7 @@ class LiveExtraction:
                     settled, [found] = follower.estimate([picture])
                     write(settled)
                     writer.add_frame(picture.time_s)
+                    scene.see(picture.image, picture.time_s)
                     write(follower.track(picture, found))
                     index += 1
                     following = next(frames, None)
@@ -173,6 +183,7 @@ class LiveExtraction:
                 "settings": settings.for_tracks(),
                 "estimator": estimator.identity,
                 "versions": versions(),
+                "scene": scene.text,
                 "recorded": {"from": first.at.isoformat(), "to": frame.at.isoformat()},
                 "summary": {
                     "frames": len(times),

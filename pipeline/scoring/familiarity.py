@@ -19,9 +19,12 @@ from pose_extract.checking import build
 from pose_extract.errors import ConfigError
 from pose_extract.formats.base import FORMATS
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.video.scene import likeness, sketch_from_text
 
 _MOST_ROWS = 20_000  # of a clip whose people are measured
 _MOST_SIZES = 50
+_MOST_SCENES = 64
+_ALIKE = 0.8  # correlation of two sketches from which on they show one scene
 _RATE_FACTOR = 2.0
 _SIZE_FACTOR = 1.5  # between frames, or people, that are of like size
 _SHAPE = 1.05  # between frames of the same shape
@@ -40,6 +43,8 @@ class Seen:
         heights: 1st, 50th and 99th percentile of people's heights, in pixels; empty: nobody.
         skeletons: of the tracks, as extracted.
         estimators: what found the people; of imported poses, their format.
+        scenes: sketches of what the cameras showed (`pose_extract.video.scene`), one of those that are alike; empty:
+            not known, or too many.
     """
 
     fps: tuple[float, ...] = ()
@@ -47,13 +52,16 @@ class Seen:
     heights: tuple[float, ...] = ()
     skeletons: tuple[str, ...] = ()
     estimators: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = ()
 
     @classmethod
     def from_clips(cls, clips: Iterable[ClipTracks]) -> Seen:
         """What these clips show; one of them is in memory at a time."""
         rates, sizes, skeletons, estimators = [], set(), set(), set()
         heights: list[NDArray[np.float64]] = []
+        scenes: list[str] = []
         for clip in clips:
+            scenes.append(str(clip.provenance.get("scene") or ""))
             rates.append(clip.fps)
             sizes.add((int(clip.frame_size[0]), int(clip.frame_size[1])))
             skeletons.add(clip.skeleton)
@@ -67,7 +75,13 @@ class Seen:
             tuple(percentiles),
             tuple(sorted(skeletons)),
             tuple(sorted(estimators - {""})),
+            _different(scenes),
         )
+
+    @property
+    def sketches(self) -> list[NDArray[np.float32]]:
+        """The sketches of the scenes."""
+        return [sketch for sketch in map(_sketch, self.scenes) if sketch is not None]
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Seen:
@@ -177,6 +191,25 @@ class Coverage:
                 "much is wrong here, or the model was trained on another view"
             )
         return found
+
+
+def _different(scenes: Iterable[str]) -> tuple[str, ...]:
+    """One of those scenes that are alike; none where a clip has none, or there are too many."""
+    kept: list[tuple[str, NDArray[np.float32]]] = []
+    for text in scenes:
+        sketch = _sketch(text)
+        if sketch is None:
+            return ()
+        if all(likeness(sketch, known) < _ALIKE for _, known in kept):
+            kept.append((text, sketch))
+    return tuple(text for text, _ in kept) if len(kept) <= _MOST_SCENES else ()
+
+
+def _sketch(text: str) -> NDArray[np.float32] | None:
+    try:
+        return sketch_from_text(text)
+    except ValueError:
+        return None
 
 
 def _heights(tracks: ClipTracks) -> NDArray[np.float64]:

@@ -154,7 +154,9 @@ class PeopleTracker:
         people = detections.select(order)
         if self._sides is not None:
             joints = [self._sides.settle(key, self._ways(oldest, key)) for key in keys[order].tolist()]
-            people = people.rearranged(np.array(joints, np.intp).reshape(len(order), -1))
+            people = people.rearranged(
+                np.array(joints, np.intp).reshape(len(order), people.keypoints.shape[1])
+            )
         return TrackedPeople(index, ids[order], people)
 
     def _ways(self, oldest: _Waiting, key: int) -> list[NDArray[np.float64]]:

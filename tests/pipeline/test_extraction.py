@@ -5,6 +5,7 @@ import pytest
 
 from pipeline import extraction
 from pipeline.extraction import extract_all, find_all_sources
+from pipeline.scoring.familiarity import Seen
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.estimators.base import PoseEstimator
@@ -70,3 +71,4 @@ def test_the_stretches_between_holes_are_extracted_as_clips_of_their_own(extract
         np.testing.assert_allclose(holed.keypoints[rows], alone.keypoints, atol=1e-4)
         ids.append(set(holed.track[rows].tolist()))
     assert len(set.union(*ids)) == sum(map(len, ids))  # nobody is followed through a hole
+    assert len(Seen.from_clips([holed, alone]).scenes) == 1  # both show one scene

@@ -61,6 +61,11 @@ class Capture(ABC, threading.Thread):
         """Seconds since the last frame came."""
         return time.monotonic() - self.last_s
 
+    @property
+    def behind_s(self) -> float:
+        """How much later pictures come than they did at first, in seconds."""
+        return 0.0
+
     def stop(self) -> None:
         """Ask the thread to end soon."""
         self._stopping.set()
@@ -164,6 +169,11 @@ class StreamCapture(Capture):
         """Of the decoder process, while there is one."""
         decoder = self._decoder
         return None if decoder is None else decoder.pid
+
+    @property
+    def behind_s(self) -> float:
+        """How much later pictures come than they did at first, in seconds, by the stream's own clock."""
+        return self._clock.behind_s
 
     def kick(self) -> None:
         """End the decoder process; whoever reads from it then connects anew."""

@@ -40,7 +40,7 @@ class WatchedCamera:
         name: the camera's.
         capture: reads it.
         judge: scores it; None: it has no model.
-        picture: sees whether it sees anything.
+        picture: sees whether it sees anything; None: every frame is judged, as of a recording.
         limits: which of its events are sent.
         zones: where its people count.
         day: how its scores are spread today; None: it has no model.
@@ -57,7 +57,7 @@ class WatchedCamera:
     name: str
     capture: Capture
     judge: Judge | None
-    picture: PictureWatch
+    picture: PictureWatch | None
     limits: Limits = field(default_factory=lambda: Limits(RuleSettings()))
     zones: Zones = field(default_factory=lambda: Zones(RuleSettings()))
     day: DayScores | None = None

@@ -137,6 +137,7 @@ class Judge:
         self._index = 0
         self._look_s = np.inf
         self._next_id = 1
+        self._slow = False  # whether too few frames a second can be judged, as was said
 
     def take(self, frame: LiveFrame, found: PoseDetections | None = None) -> Iterator[Told]:
         """Judge the next frame, whose people may be known; yields what is to be told by now."""
@@ -211,7 +212,8 @@ class Judge:
         rate = usual_rate(np.array(self._times)[first:])
         if rate is None or self._machine is None or self._machine.is_open:
             return
-        if rate < 1 / LONGEST_STEP_S:
+        slow, self._slow = self._slow, rate < 1 / LONGEST_STEP_S
+        if self._slow and not slow:
             logger.warning(
                 "camera %s: only %.1f frames a second can be judged; below %.0f nobody's movement can be told. Watch "
                 "fewer cameras, set video.max_side, or take a faster estimator",

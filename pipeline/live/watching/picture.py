@@ -1,8 +1,11 @@
-"""See from its pictures whether a camera sees anything, and still sees the scene that it saw at first."""
+"""See from its pictures whether a camera sees anything, and still sees the scene that its model was trained on."""
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -12,10 +15,10 @@ from numpy.typing import NDArray
 from pipeline.live.settings import LiveSettings
 from pose_extract.errors import OutputError
 from pose_extract.files import write_atomically
+from pose_extract.video.scene import likeness, sketch_from_text, sketch_of, sketch_to_text, small_grey
 
 logger = logging.getLogger(__name__)
 
-_SIZE = (160, 90)
 _LOOK_S = 0.5  # between two looks
 _DARK, _FLAT = 16.0, 4.0  # grey levels: mean of a black picture, deviation of a covered one
 _BLURRED = 0.1  # share of the scene's sharpness that is left of it behind a blurred lens
@@ -29,30 +32,35 @@ class PictureWatch:
 
     Args:
         live: how long something must last before it counts.
-        scene: file of the scene's picture; it is learned from the first pictures and kept there.
+        scene: file of the scene's sketch and sharpness; they are learned from the first pictures and kept there.
+        trained: sketches of the scenes that the model was trained on: one of them must be seen. Empty: they are not
+            known, and the one that is learned counts.
     """
 
-    def __init__(self, live: LiveSettings, scene: Path | None = None) -> None:
-        self._live, self._path = live, scene
-        self._scene: NDArray[np.float32] | None = None
+    def __init__(
+        self, live: LiveSettings, scene: Path | None = None, trained: Sequence[NDArray[np.float32]] = ()
+    ) -> None:
+        self._live, self._path, self._trained = live, scene, trained
+        self._scene: NDArray[np.float32] | None = None  # learned
         self._sharp = 0.0
         self._seen = 0
-        self._sum = np.zeros(_SIZE[::-1], np.float32)
+        self._sum: NDArray[np.float32] | None = None
         self._last: NDArray[np.uint8] | None = None
         self._changed_s = self._looked_s = -np.inf
         self._since: dict[str, float] = {}
         self.state, self.reason = "online", ""
-        if scene is not None and scene.is_file():
-            picture = cv2.imdecode(np.frombuffer(scene.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-            if picture is not None and picture.shape == _SIZE[::-1]:
-                self._learn(picture.astype(np.float32))
+        if scene is not None:
+            with suppress(OSError, ValueError, TypeError, KeyError):  # one that is damaged is learned anew
+                kept = json.loads(scene.read_text(encoding="utf-8"))
+                sketch, sharp = sketch_from_text(kept["sketch"]), float(kept["sharpness"])
+                self._scene, self._sharp = sketch, sharp
 
     def look(self, image: NDArray[np.uint8], time_s: float) -> str:
         """The camera's state, given its next picture (H, W, 3) and the time."""
         if time_s - self._looked_s < _LOOK_S:
             return self.state
         self._looked_s = time_s
-        grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), _SIZE, interpolation=cv2.INTER_AREA)
+        grey = small_grey(image)
         if self._last is None or not np.array_equal(grey, self._last):
             self._changed_s = time_s
         self._last = grey
@@ -91,48 +99,32 @@ class PictureWatch:
             found.append("the picture is blurred")
         if time_s - self._changed_s >= self._live.frozen_after_s:
             found.append("the picture is frozen")
-        if found or self._scene is None:
-            return found
-        if _likeness(self._scene, grey.astype(np.float32)) < self._live.moved_below:
-            found.append("the scene is another one")
+        scenes = self._trained or ([] if self._scene is None else [self._scene])
+        if not found and scenes:
+            sketch = sketch_of(grey.astype(np.float32))
+            if max(likeness(scene, sketch) for scene in scenes) < self._live.moved_below:
+                found.append("the scene is another one")
         return found
 
     def _adapt(self, grey: NDArray[np.float32]) -> None:
         """Learn the scene from its first pictures; then follow the light."""
         if self._scene is not None:
-            if _likeness(self._scene, grey) > _FITS:
-                self._scene += _FOLLOW * (grey - self._scene)
+            sketch = sketch_of(grey)
+            if likeness(self._scene, sketch) > _FITS:
+                self._scene += _FOLLOW * (sketch - self._scene)
             return
-        self._sum += grey
+        self._sum = grey if self._sum is None else self._sum + grey
         self._seen += 1
         if self._seen == _LEARNED:
-            self._learn((self._sum / self._seen).astype(np.float32))
+            mean = np.asarray(self._sum / self._seen, np.float32)
+            self._scene, self._sharp = sketch_of(mean), _sharpness(np.round(mean).astype(np.uint8))
             if self._path is not None:
-                picture = np.round(self._sum / self._seen).astype(np.uint8)
+                kept = {"sketch": sketch_to_text(self._scene), "sharpness": self._sharp}
                 try:
-                    write_atomically(self._path, cv2.imencode(".png", picture)[1].tobytes())
+                    write_atomically(self._path, json.dumps(kept).encode())
                 except OutputError as error:
                     logger.warning("the scene is not kept: %s", error)
-
-    def _learn(self, scene: NDArray[np.float32]) -> None:
-        self._scene = scene
-        self._sharp = _sharpness(np.round(scene).astype(np.uint8))
 
 
 def _sharpness(grey: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
-
-
-def _likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Correlation of two pictures' edges: light changes, edges stay."""
-    a, b = (_edges(each) for each in (one, other))
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 0 else 0.0
-
-
-def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
-    size = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    # A few strong edges must not be all that counts.
-    return cv2.GaussianBlur(np.sqrt(size), (0, 0), 1.0)

@@ -197,12 +197,13 @@ class Watcher:
         camera.frame_size = frame.size
         if frame.connection != camera.connection:
             camera.connection = frame.connection
-            camera.picture.reconnected()
-        seen = camera.picture.look(frame.image, frame.time_s)
+            if camera.picture is not None:
+                camera.picture.reconnected()
+        seen = "online" if camera.picture is None else camera.picture.look(frame.image, frame.time_s)
         if camera.judge is None:
             self._change(camera, "no-model", camera.no_model)
         else:
-            self._change(camera, seen, camera.picture.reason)
+            self._change(camera, seen, "" if camera.picture is None else camera.picture.reason)
         if camera.judge is None or seen != "online":
             camera.unjudged += 1
             return

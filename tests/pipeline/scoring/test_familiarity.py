@@ -9,6 +9,7 @@ import pytest
 
 from anomaly.settings import WindowSettings
 from pipeline.scoring.familiarity import Coverage, Seen, strange, too_slow
+from pose_extract.video.scene import sketch_to_text
 from tests.helpers.two_walkers import walkers
 
 WINDOWS = WindowSettings()
@@ -78,3 +79,16 @@ def test_people_who_cannot_be_judged_are_counted():
     much.add(np.r_[np.full(30, 99.5), np.full(70, 50.0)])
     assert "30% of the people are above the 99th percentile" in much.remarks()[0]
     assert Coverage().remarks() == []
+
+
+def test_a_model_knows_the_scenes_that_it_was_trained_on_once_each():
+    rng = np.random.default_rng(0)
+    door, yard = (rng.integers(0, 255, (45, 80)).astype(np.float32) for _ in range(2))
+    alike = np.clip(door + rng.normal(0, 20, door.shape), 0, 255)
+    clips = [clip(provenance={"scene": sketch_to_text(each)}) for each in (door, alike, yard, door)]
+    found = Seen.from_clips(clips)
+    np.testing.assert_array_equal(found.sketches, [door, yard])
+    again = Seen.from_card({"seen": asdict(found)})
+    assert again.scenes == found.scenes
+    assert Seen.from_clips([*clips, clip()]).scenes == ()  # of one clip it is not known
+    assert Seen.from_card({"seen": {"scenes": ["x", found.scenes[0]]}}).sketches[0].shape == (45, 80)

@@ -6,6 +6,7 @@ import pytest
 from pose_extract.skeletons import COCO17, get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackingSettings
 from pose_extract.tracking.sides import Sides
+from pose_extract.tracks.records import PoseDetections
 from tests.helpers.generated_people import Walker, as_tracks, detect, picture, true_tracks
 
 FPS = 20.0
@@ -97,3 +98,11 @@ def test_every_pair_of_a_skeleton_can_be_exchanged_and_nothing_else(name):
     for _ in range(5):
         assert (sides.settle(1, [stayed]) == itself).all()
     assert itself[sides.settle(1, [changed]) != itself].tolist() == paired.tolist()
+
+
+def test_a_frame_with_nobody_is_one_with_nobody():
+    tracker = PeopleTracker(TrackingSettings(), FPS, (640, 360), COCO17, True)
+    nobody = PoseDetections.empty(17)
+    found = [each for i in range(40) for each in tracker.update(picture([], i / FPS, i), nobody)]
+    found += tracker.finish()
+    assert [(len(each.ids), each.people.keypoints.shape) for each in found] == [(0, (0, 17, 3))] * 40

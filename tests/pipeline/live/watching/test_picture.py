@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.picture import PictureWatch
+from pose_extract.video.scene import SceneLearner, sketch_from_text, sketch_of, small_grey
 
 LIVE = LiveSettings()
 
@@ -76,13 +77,36 @@ def test_other_light_is_no_other_scene(scene, light):
 
 
 def test_a_camera_that_was_turned_has_moved_and_is_back_when_it_is(scene, tmp_path):
-    path = tmp_path / "door.png"
+    path = tmp_path / "door.json"
     watch([scene(i) for i in range(30)], PictureWatch(LIVE, path))
     assert path.is_file()
     again = PictureWatch(LIVE, path)  # after a restart
     states, _ = watch([scene(i, shift=100) for i in range(60)], again)
     assert states.index("moved") == pytest.approx(LIVE.moved_after_s / 0.5, abs=1)
     assert watch([scene(1)], again, 40)[0] == ["online"]
+
+
+def test_the_scene_that_was_trained_on_counts_from_the_first_picture_on(scene):
+    learner = SceneLearner()
+    for i in range(200):
+        learner.see(scene(i), i / 10)
+    trained = [sketch_from_text(learner.text)]
+    states, _ = watch([scene(i) for i in range(60)], PictureWatch(LIVE, trained=trained))
+    assert set(states) == {"online"}
+    states, watcher = watch([scene(i, shift=100) for i in range(60)], PictureWatch(LIVE, trained=trained))
+    assert states.index("moved") == pytest.approx(LIVE.moved_after_s / 0.5, abs=1)
+    assert watch([scene(1)], watcher, 40)[0] == ["online"]
+    other = sketch_of(small_grey(scene(0, shift=100)).astype(np.float32))
+    states, _ = watch([scene(i, shift=100) for i in range(60)], PictureWatch(LIVE, trained=[*trained, other]))
+    assert set(states) == {"online"}  # one of several cameras
+
+
+def test_a_scene_that_is_damaged_on_disk_is_learned_anew(scene, tmp_path):
+    path = tmp_path / "door.json"
+    for text in ("", "{}", '{"sketch": "x", "sharpness": 1}', '{"sketch": 1, "sharpness": 1}', "\xff"):
+        path.write_text(text)
+        assert set(watch([scene(i) for i in range(30)], PictureWatch(LIVE, path))[0]) == {"online"}
+        assert '"sharpness"' in path.read_text()
 
 
 def test_it_can_be_turned_off(scene, tmp_path):

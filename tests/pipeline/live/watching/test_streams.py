@@ -19,6 +19,7 @@ from pipeline.live.watching.judge import Judge
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
 from pipeline.live.watching.watcher import Watcher
+from pipeline.scoring.familiarity import Seen
 from pipeline.settings import Settings
 from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.video.streams import live_source
@@ -186,5 +187,8 @@ def test_tracks_of_a_camera_are_recorded_to_learn_from_and_no_picture_is_kept(
     assert 1.5 < tracks.time_s[-1] <= 2.0
     assert tracks.time_s[0] == 0
     assert tracks.provenance["source"].startswith("rtsp://127.0.0.1")
+    assert (
+        len(Seen.from_clips([tracks]).sketches) == 1
+    )  # of the scene, to see later that the camera was moved
     kept = {path.suffix for path in workspace.root.rglob("*") if path.is_file()}
     assert kept <= {".npz", ".json", ".lock", ""}
