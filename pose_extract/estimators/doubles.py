@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_containment, box_iou, keypoint_similarity
@@ -12,6 +13,8 @@ FloatArray = NDArray[np.float32]
 
 _SAME_PLACE = 0.1  # of the root of a box's area
 _SAME_LYING = 0.6  # share of one box within the other
+_ACCOUNTED = 0.5  # overlap of two boxes from which the one known accounts for the one seen
+_SAME_SEEN = 0.75  # from which a second one that is seen is no second person
 
 
 def suppress(
@@ -72,6 +75,25 @@ def suppress(
         if not double:
             keep.append(int(i))
     return np.array(keep, np.intp)
+
+
+def unaccounted(seen: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
+    """Which of the people that a detector sees are not known yet.
+
+    Each one known accounts for one that is seen: of two who overlap and of whom one is known, the other is not.
+
+    Args:
+        seen: (D, 4) boxes by the detector.
+        known: (P, 4) boxes of the people known, by their joints.
+
+    Returns:
+        (D,)
+    """
+    overlap = box_iou(seen, known)
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    new: NDArray[np.bool_] = overlap.max(1, initial=0) < _SAME_SEEN
+    new[rows[overlap[rows, columns] >= _ACCOUNTED]] = False
+    return new
 
 
 def _joints_shared(a: FloatArray, b: FloatArray, area: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -100,6 +100,17 @@ class FollowedRegions:
         """(R,) whether each of some people has not been surely seen for so long that only a sure sight counts."""
         return self._people.doubt[rows] > self._patience
 
+    def steady(self, rows: NDArray[np.intp], boxes: FloatArray) -> FloatArray:
+        """Return boxes (P, 4) that tremble less than the joints that they are drawn around.
+
+        The middle is that of now, the size half that of now and half that of the last sight; ``rows`` as in `update`.
+        """
+        before = self._people.join(_People.empty(1)).pick(rows).boxes
+        middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        known = (rows >= 0)[:, None]
+        size = np.where(known, (size + before[:, 2:] - before[:, :2]) / 2, size) / 2
+        return np.concatenate([middle - size, middle + size], axis=1).astype(np.float32)
+
     def update(
         self,
         rows: NDArray[np.intp],

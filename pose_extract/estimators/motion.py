@@ -14,6 +14,9 @@ FloatArray = NDArray[np.float32]
 _SIDE = 640  # the background model works on frames shrunk to this longer side
 _MEMORY_S = 60.0  # time constant of the background model
 _PERSON_ASPECT = 0.42  # width of an upright walking person's box over its height
+_STALE_S = (
+    1.0  # after so long without a person, what differs from the background is a place that somebody has left
+)
 
 
 class MotionProposals:
@@ -31,12 +34,15 @@ class MotionProposals:
         self, frame_size: tuple[int, int], fps: float, min_height: int, background: float = 0.9
     ) -> None:
         self._shrink = min(1.0, _SIDE / max(frame_size))
-        self._memory = max(20, round(_MEMORY_S * fps))
+        self._memory, self._stale_after = max(20, round(_MEMORY_S * fps)), max(2, round(_STALE_S * fps))
         self._model = cv2.createBackgroundSubtractorMOG2(self._memory, 16.0, True)
         self._model.setBackgroundRatio(background)
         self._min_height = max(6.0, min_height * self._shrink)
         self._frames = 0
         self.mask = np.zeros((0, 0), np.uint8)
+        self._nobody_for = np.zeros(
+            (0, 0), np.int16
+        )  # frames for which each pixel has differed without a person
 
     @property
     def ready(self) -> bool:
@@ -66,10 +72,30 @@ class MotionProposals:
         erase(mask, self._shrink)
         return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
+    def learn_places(self, erase: Callable[[NDArray[np.uint8], float], None], people: FloatArray) -> None:
+        """Take note of what differs from the background and is nobody's: see `left_over`.
+
+        Who stood in the first frames is background, and the place that they leave differs from it for a minute.
+
+        Args:
+            erase: as in `boxes`.
+            people: (P, 4) boxes of all people, those too whose joints are not seen: nothing is noted in them, nor
+                around them as far as they are long.
+        """
+        if self._nobody_for.shape != self.mask.shape:
+            self._nobody_for = np.zeros(self.mask.shape, np.int16)
+        change = np.where(self.mask > 0, np.int16(0), np.int16(-1))
+        change[self.without(erase) > 0] = 1
+        reach = (people[:, 2:] - people[:, :2]).max(1, initial=0, keepdims=True)
+        around = np.concatenate([people[:, :2] - reach, people[:, 2:] + reach], axis=1)
+        for x1, y1, x2, y2 in np.clip(around * self._shrink, 0, None).astype(int).tolist():
+            change[y1 : y2 + 1, x1 : x2 + 1] = 0
+        self._nobody_for = np.clip(self._nobody_for + change, 0, 2 * self._stale_after)
+
     def left_over(
         self, box: FloatArray, around: float, mask: NDArray[np.uint8]
     ) -> tuple[tuple[float, float, float, float], float]:
-        """What of a mask lies in a box and around it.
+        """What of a mask lies in a box and around it, without what had differed from the background before.
 
         Args:
             box: (4,) pixels of the frame.
@@ -83,7 +109,11 @@ class MotionProposals:
         margin = around * (box[2:] - box[:2])
         low = np.maximum((box[:2] - margin) * self._shrink, 0).astype(int)
         high = np.maximum((box[2:] + margin) * self._shrink, 0).astype(int) + 1
-        y, x = np.nonzero(mask[low[1] : high[1], low[0] : high[0]])
+        part = slice(low[1], high[1]), slice(low[0], high[0])
+        news = mask[part] > 0
+        if self._nobody_for.shape == mask.shape:
+            news &= self._nobody_for[part] < self._stale_after
+        y, x = np.nonzero(news)
         if not len(x):
             return tuple(box.tolist()), 0.0
         bounds = np.quantile(np.stack([x, y]), [0.05, 0.95], axis=1) + low

@@ -122,6 +122,14 @@ class ClothingMemory:
         first.sightings, second.sightings = second.sightings, first.sightings
         self.settle_exchange(a, b)
 
+    def wears(self, key: int, owner: int, rather_than: int) -> bool:
+        """Whether what a tracklet wears is known, and is rather the clothes of one tracklet than of another."""
+        seen, one, other = self.profile(key), self.clothes[owner].profile, self.clothes[rather_than].profile
+        if seen is None or one is None or other is None:
+            return False
+        fits = [colour_similarity(seen[None], clothes[None]).item() for clothes in (one, other)]
+        return fits[0] > fits[1] + self._margin
+
     def settle_exchange(self, a: int, b: int) -> None:
         """The question who is who of these two is answered."""
         for key, other in ((a, b), (b, a)):

@@ -197,6 +197,10 @@ class PeopleTracker:
     def _exchange(self, a: int, b: int) -> None:
         """Put right that two people were taken for one another: each tracklet goes on as the other person."""
         first, second = self._tracklets[a], self._tracklets[b]
+        holder = self._people.get(second.person or 0)
+        # The other one may have been taken for lost, and found again as a tracklet in the clothes of the first.
+        if holder is not None and holder is not second and self._clothing.wears(holder.key, a, rather_than=b):
+            second = holder
         for tracklet in (first, second):
             # Somebody who has been found again elsewhere since, or has no id yet, cannot be exchanged.
             if tracklet.person is None or self._people.get(tracklet.person) is not tracklet:

@@ -67,8 +67,12 @@ def boxes_of(keypoints: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
     # Above the eyes there is as much again, below the ankles the feet.
     beyond = size * (_MARGIN + _ENDS * np.abs(up))
     low, high = low - beyond, high + beyond
-    limit = np.array(frame_size, np.float32)
-    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1).astype(np.float32)
+    return within(np.concatenate([low, high], axis=1).astype(np.float32), frame_size)
+
+
+def within(boxes: FloatArray, frame_size: tuple[int, int]) -> FloatArray:
+    """Boxes (R, 4) cut off at the frame's borders."""
+    return np.clip(boxes, 0, np.tile(np.array(frame_size, np.float32), 2))
 
 
 def angles_of(keypoints: FloatArray, before: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.estimators.crops import Pyramid, boxes_to_regions, distinct
-from pose_extract.estimators.doubles import suppress
+from pose_extract.estimators.doubles import suppress, unaccounted
 from pose_extract.estimators.following import FollowedRegions
 from pose_extract.estimators.motion import MotionProposals
 from pose_extract.estimators.movenet import bodies
@@ -30,7 +30,7 @@ from pose_extract.tracks.records import Frame, Objects, PoseDetections
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "7"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "8"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves
@@ -140,19 +140,18 @@ class MoveNetEstimator(PoseEstimator):
         before = np.concatenate([regions[:, 3], turned])
         keep = suppress(keypoints, boxes, standing, shared=_SHARED, lying=before != 0)
         keep = np.sort(keep[: self.settings.max_people])
-        angles = bodies.angles_of(keypoints[keep], before[keep])
-        before = np.concatenate([regions, np.zeros((len(new), 4), np.float32)])[keep]
-        following = self._regions(boxes[keep], people, before)
-        following[:, 3] = angles
-        scores = self._followed.update(
-            known[keep], following, boxes[keep], quality[keep], bodies.score_of(quality[keep])
-        )
-        self._vanished = find_vanished(
-            self._followed, self._motion, self._eraser(keypoints[keep]), boxes[keep]
-        )
+        keypoints, boxes, quality, known = keypoints[keep], boxes[keep], quality[keep], known[keep]
+        looked_at = np.concatenate([regions, np.zeros((len(new), 4), np.float32)])[keep]
+        following = self._regions(boxes, people, looked_at)
+        following[:, 3] = bodies.angles_of(keypoints, before[keep])
+        boxes = bodies.within(self._followed.steady(known, boxes), size)
+        scores = self._followed.update(known, following, boxes, quality, bodies.score_of(quality))
+        erase = self._eraser(keypoints)
+        self._vanished = find_vanished(self._followed, self._motion, erase, boxes)
+        self._motion.learn_places(erase, np.concatenate([boxes, self._vanished]))
         shown = scores >= self.settings.min_score
         self._lap("choice", clock)
-        seen = PoseDetections(boxes[keep][shown], bodies.confidences(keypoints[keep][shown]), scores[shown])
+        seen = PoseDetections(boxes[shown], bodies.confidences(keypoints[shown]), scores[shown])
         seen = replace(seen, objects=things)
         return seen.join(unseen(self._vanished, COCO17.num_joints, self.settings.min_score))
 
@@ -232,9 +231,8 @@ class MoveNetEstimator(PoseEstimator):
         if frame % self._detect_every:
             return np.zeros((0, 4), np.float32), np.zeros(0, bool), np.zeros(0, np.float32)
         known = bodies.boxes_of(old, self._frame_size)
-        overlap = box_iou(people.boxes, known).max(1, initial=0)
         tall = (people.boxes[:, 2:] - people.boxes[:, :2]).max(1, initial=0)
-        seen = people.boxes[(overlap < 0.5) & (tall >= 0.8 * self.settings.min_height)]
+        seen = people.boxes[unaccounted(people.boxes, known) & (tall >= 0.8 * self.settings.min_height)]
 
         moving = self._motion.boxes(self._eraser(old))
         moving = moving[np.argsort(-(moving[:, 2:] - moving[:, :2]).prod(1), kind="stable")]

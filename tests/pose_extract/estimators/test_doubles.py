@@ -1,7 +1,7 @@
 import numpy as np
 
 from pose_extract.estimators.blazepose import bodies
-from pose_extract.estimators.doubles import suppress
+from pose_extract.estimators.doubles import suppress, unaccounted
 from tests.helpers.stick_figure import stick_figure
 
 
@@ -45,3 +45,16 @@ def test_somebody_who_lies_is_not_two_with_the_head_at_either_end():
     assert sorted(kept(figure, other)) == [0, 1]
     assert kept(figure, other, lying=np.array([True, False])) == [0]
     assert sorted(kept(figure, stick_figure(x=160), lying=np.array([True, True]))) == [0, 1]
+
+
+def test_of_two_who_overlap_one_known_accounts_for_one_only():
+    man, woman, far = [0, 0, 40, 100], [15, 0, 55, 100], [300, 0, 340, 100]
+    seen = np.array([man, woman, far], np.float32)
+    between = np.array([[6, 0, 46, 100]], np.float32)
+    assert unaccounted(seen, between).tolist() == [False, True, True]
+    assert unaccounted(seen, np.array([man, woman], np.float32)).tolist() == [False, False, True]
+    again = np.array([man, [2, 0, 42, 100]], np.float32)  # the detector's own double
+    assert unaccounted(again, np.array([man], np.float32)).tolist() == [False, False]
+    nobody = np.zeros((0, 4), np.float32)
+    assert unaccounted(seen, nobody).all()
+    assert unaccounted(nobody, seen).shape == (0,)

@@ -135,3 +135,13 @@ def test_who_lies_doubtful_for_long_counts_as_lost_and_only_a_sure_sight_brings_
     followed.update(np.array([0]), region(), box(), np.full(1, 0.7), np.ones(1))
     assert not followed.doubtful(np.zeros(1, int))[0]
     assert len(followed.lost()[0]) == 0
+
+
+def test_a_box_keeps_half_of_its_last_size_and_goes_where_the_person_goes():
+    followed = FollowedRegions(25.0, SURE)
+    followed.update(
+        np.array([-1]), region(), np.array([[80, 60, 120, 140]], np.float32), np.ones(1), np.ones(1)
+    )
+    trembling = np.array([[90, 70, 150, 130], [300, 0, 340, 80]], np.float32)
+    steady = followed.steady(np.array([0, -1]), trembling)
+    assert steady.tolist() == [[95, 65, 145, 135], [300, 0, 340, 80]]  # who is new has no last size

@@ -15,11 +15,16 @@ def erase_nothing(mask, shrink):
     """Nobody is seen who could be cleared."""
 
 
-def pictures(lying):
-    """Two seconds without anybody, one of somebody who stands, then ten in which something lies there, or nothing."""
+def pictures(lying, left=False):
+    """Two seconds without anybody, one of somebody who stands, then ten in which something lies there, or nothing.
+
+    With ``left`` somebody stood in the very first frame where the person falls: the place differs from that.
+    """
     ground = np.random.default_rng(0).integers(60, 120, (240, 320, 3)).astype(np.uint8)
     for step in range(130):
         image = ground.copy()
+        if left and step == 0:
+            image[60:165, 145:200] = 20
         if 20 <= step < 30:
             image[80:160, 150:180] = 230
         elif step >= 30 and lying:
@@ -27,7 +32,7 @@ def pictures(lying):
         yield image
 
 
-def run(lying, known=NOBODY):
+def run(lying, known=NOBODY, left=False):
     """Where the person, whom no network sees after they fell, is said to be in each of the last hundred frames."""
     motion, followed, found = (
         MotionProposals((320, 240), FPS, 20, background=0.5),
@@ -35,7 +40,7 @@ def run(lying, known=NOBODY):
         [],
     )
     region = np.array([[165, 120, 84, 0]], np.float32)
-    for step, image in enumerate(pictures(lying)):
+    for step, image in enumerate(pictures(lying, left)):
         motion.update(image)
         if 20 <= step < 30:
             row = np.array([-1 if step == 20 else 0])
@@ -44,6 +49,7 @@ def run(lying, known=NOBODY):
         else:
             followed.update(np.zeros(0, int), NOBODY, NOBODY, np.zeros(0), np.zeros(0))
         boxes = find_vanished(followed, motion, erase_nothing, known)
+        motion.learn_places(erase_nothing, np.concatenate([known, boxes, STANDING[: 20 <= step < 30]]))
         if step >= 30:
             found.append(boxes)
     return found
@@ -57,6 +63,10 @@ def test_somebody_who_fell_and_lies_there_has_not_left():
 
 def test_where_the_background_shows_nobody_is_left():
     assert sum(map(len, run(lying=False))) <= 2  # a frame or two, until the picture has settled
+
+
+def test_a_place_that_somebody_else_has_left_tells_of_nobody():
+    assert sum(map(len, run(lying=False, left=True))) <= 2
 
 
 def test_somebody_seen_at_the_place_is_who_is_there():

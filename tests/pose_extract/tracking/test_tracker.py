@@ -12,6 +12,8 @@ import pytest
 from pose_extract.errors import ConfigError
 from pose_extract.skeletons import COCO17
 from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
+from pose_extract.tracking.crossings import Clothes
+from pose_extract.tracking.linking import Tracklet
 from pose_extract.tracks.metrics import idf1
 from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 from tests.helpers.generated_people import Walker, as_tracks, detect, picture, true_tracks, without_ids
@@ -362,3 +364,26 @@ def test_somebody_whose_joints_are_not_seen_for_a_while_keeps_the_id() -> None:
     hidden = (found.keypoints[..., 2] == 0).all(1)
     assert hidden.sum() == 50
     assert len(np.unique(found.track[hidden])) == 1
+
+
+def test_who_was_taken_for_lost_and_found_again_can_be_exchanged_too() -> None:
+    """One goes on as the other, who is lost, and what is found where the first was is taken for the lost one."""
+    tracker = PeopleTracker(TrackingSettings(), FPS, (640, 360), COCO17)
+    first, lost, found = Tracklet(1, person=10), Tracklet(2, person=20), Tracklet(3, person=20)
+    red, blue = np.eye(2)
+    tracker._tracklets = {t.key: t for t in (first, lost, found)}
+    tracker._people = {10: first, 20: found}
+    tracker._clothing.clothes = {
+        1: Clothes(profile=red, sightings=9, fresh=blue, fresh_sightings=9, met={2}),
+        2: Clothes(profile=blue, sightings=9, met={1}),
+        3: Clothes(profile=blue, sightings=9),
+    }
+    tracker._exchange(
+        1, 2
+    )  # what is found wears the lost one's clothes itself: nothing tells that it is another
+    assert (first.person, found.person) == (10, 20)
+    tracker._clothing.clothes[1].met.add(2)
+    tracker._clothing.clothes[3].profile = red
+    tracker._exchange(1, 2)
+    assert (first.person, found.person) == (20, 10)
+    assert tracker._people == {20: first, 10: found}
