@@ -146,11 +146,13 @@ def main(arguments: list[str] | None = None) -> int:
         for name, spans in found.items():
             results.setdefault(name, []).append(counts(tests, spans))
         print(f"street {number}: done", flush=True)
-    print(f"{'':28}{'events':>8}{'detected':>10}{'recall':>8}{'false/h':>9}{'F1':>7}")
+    print(
+        "# watch beside score\n| | events | detected | recall | false alarms an hour | F1 |\n|---|---|---|---|---|---|"
+    )
     for name, each in results.items():
         of = total(each)
         print(
-            f"{name:28}{of.events:8}{of.detected:10}{of.recall:8.3f}{of.false_alarms_per_hour:9.1f}{of.f1:7.3f}"
+            f"| {name} | {of.events} | {of.detected} | {of.recall:.3f} | {of.false_alarms_per_hour:.1f} | {of.f1:.3f} |"
         )
     print(f"watch_finds_what_score_finds = {int(same)}")
     return 0

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 CLIP_S = 600.0
 """Seconds of a clip: what is lost at most if the machine dies."""
 
+_NO_PICTURE_S = 30.0  # from the start, after which nobody waits for the first one any more
 _TRIAL_S = 3.0  # after which it is known how many frames a second there are
 
 
@@ -101,7 +102,8 @@ class LiveExtraction:
 
     def _frames(self, capture: StreamCapture, seconds: float) -> Iterator[LiveFrame]:
         """The camera's frames of so many seconds; a camera that freezes is connected to anew."""
-        until = time.monotonic() + seconds
+        began = time.monotonic()
+        until = began + seconds
         while time.monotonic() < until:
             frame = capture.mailbox.take()
             if frame is not None:
@@ -110,7 +112,10 @@ class LiveExtraction:
             if capture.finished:
                 return
             if capture.age_s > self._live.lost_after_s + 5:
-                logger.warning("%s: no picture for %.0f s", self._name, capture.age_s)
+                if not capture.received and time.monotonic() - began >= _NO_PICTURE_S:
+                    return  # so is an address that is wrong
+                why = f" ({capture.trouble})" if capture.trouble else ""
+                logger.warning("%s: no picture for %.0f s%s", self._name, capture.age_s, why)
                 capture.last_s = time.monotonic()
                 capture.kick()
             with self._arrivals:

@@ -116,6 +116,6 @@ def test_killed_at_any_moment_it_ends_what_it_had_begun_and_tells_nothing_twice(
     anomalies = [event for event in process.events() if event.kind == "anomaly"]
     reasons = {event.id: event.end_reason for event in anomalies if event.type == "end"}
     assert all(reasons[name] == "restart" for name in before)
-    begun = [event.id for event in anomalies if event.type == "new"]
-    assert len(begun) == len(set(begun))
-    assert set(begun) == set(reasons)
+    begun = {event.id: event.start_time for event in anomalies if event.type == "new"}
+    assert begun.keys() == reasons.keys()
+    assert len(set(begun.values())) == len(begun)  # none has two ids

@@ -300,15 +300,19 @@ class Watcher:
         if event.type != "end":
             self._open.put(event)
         self.sinks.send(event, context)
+        self._open.told(event)
         if event.type == "end":
             self._open.remove(event)
             self.history.add(event)
 
     def _end_what_was_left(self) -> None:
-        """Events that an earlier run has told and could not end."""
-        for event in self._open.left:
+        """Events that an earlier run could not end; the same id makes a beginning that was told twice harmless."""
+        for left in self._open.left:
+            event = left.event
             now = max(datetime.now().astimezone(), event.start_time)
             logger.warning("event %s of camera %s was left open: it is ended", event.id, event.camera)
+            if not left.told:
+                self.sinks.send(replace(event, type="new"), Context())
             event = replace(event, type="end", end_time=now, end_reason="restart")
             self.sinks.send(event, Context())
             self.history.add(event)
