@@ -35,8 +35,8 @@ import numpy as np
 from benchmarks import pose_batches
 from benchmarks.helpers.command import lacks_extra, option_parser, ratio_of_pairs
 from benchmarks.helpers.random_weights import save_random
-from pipeline import extraction
-from pipeline.extraction import ExtractReport
+from pipeline.extraction import clip as extraction
+from pipeline.extraction.run import ExtractReport, extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.synthetic.clips import render_clip, simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
@@ -105,9 +105,7 @@ class Bench:
         """Extract a video anew."""
         self.runs += 1
         workspace = Workspace(self.scratch / f"workspace{self.runs}")
-        report = extraction.extract_all(
-            extraction.find_all_sources([str(video)]), workspace, settings, quiet=True
-        )
+        report = extract_all(find_all_sources([str(video)]), workspace, settings, quiet=True)
         for _, error in report.failed:
             raise error
         return report

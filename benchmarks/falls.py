@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.helpers.command import data_or_skip, option_parser
 from pipeline.commands.options import add_pose, add_set, pose_overrides
-from pipeline.extraction import extract_all, find_all_sources
+from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks

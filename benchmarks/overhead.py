@@ -23,7 +23,7 @@ from pose_extract.video.ffmpeg import find_ffmpeg
 _CHILD = """
 import json, resource, sys
 from pathlib import Path
-from pipeline.extraction import extract_all, find_all_sources
+from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings.config import load_settings
 from pipeline.workspace import Workspace
 report = extract_all(find_all_sources([sys.argv[1]]), Workspace(Path(sys.argv[2])), load_settings(), quiet=True)

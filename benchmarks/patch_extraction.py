@@ -21,7 +21,7 @@ from unittest import mock
 
 from benchmarks.extract import Bench
 from benchmarks.helpers.command import lacks_extra, option_parser
-from pipeline import extraction
+from pipeline.extraction import clip as extraction
 from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.cache import load_tracks
 

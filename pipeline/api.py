@@ -16,7 +16,7 @@ from pipeline.defaults import DEFAULT_WORKSPACE
 if TYPE_CHECKING:
     from anomaly.scoring.scores import FrameScores
     from pipeline.events.events import Event
-    from pipeline.extraction import ExtractReport
+    from pipeline.extraction.run import ExtractReport
     from pipeline.training import TrainReport
     from pose_extract.tracks.records import ClipTracks
 
@@ -105,7 +105,7 @@ def extract(
         VideoError: an argument names no video.
         GepcError: the config is wrong, or the estimator cannot run.
     """
-    from pipeline.extraction import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
 
@@ -179,7 +179,7 @@ def score(
     """
     from anomaly.scoring.scores import FrameScores
     from pipeline.events.events import EventFinder
-    from pipeline.extraction import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.scoring import load_scorer, score_chunks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.evaluation.metrics import frame_auc
-from pipeline.extraction import extract_all
+from pipeline.extraction.run import extract_all
 from pipeline.outputs import Outputs, write_outputs
 from pipeline.pictures.action_words import write_words
 from pipeline.progress import Stopwatch, stage

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 _PLAIN_EVERY_S = 10.0
+_TELL_EVERY_S = 0.5
 _FORECAST_S = 5.0  # of work, after which a forecast is made
 _WARM_UP_S = 5.0  # after the first unit, before its pace says when the end comes
 
@@ -60,6 +61,29 @@ class Progress:
 
 class _Silent(Progress):
     pass
+
+
+class Told(Progress):
+    """Of a stage in a process of its own: tells how many units are done since it last told, now and then.
+
+    Args:
+        title: what is going on.
+        unit: what is counted, in the plural.
+        total: how many there are, if known.
+        tell: called with a number of units.
+    """
+
+    def __init__(self, title: str, unit: str, total: float | None, tell: Callable[[float], object]) -> None:
+        super().__init__(title, unit, total)
+        self._tell, self._told, self._next = tell, 0.0, 0.0
+
+    def update(self, done: float, note: str | None = None) -> None:  # noqa: D102
+        super().update(done, note)
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _TELL_EVERY_S
+            self._tell(done - self._told)
+            self._told = done
 
 
 class _Plain(Progress):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -132,21 +133,14 @@ class Workspace:
         """The clips that `train` learns from."""
         return [entry for entry in self.entries() if entry.train]
 
-    def find(self, key: str) -> ClipEntry | None:
-        """The finished clip made from this content with these settings, if there is one."""
-        for entry in self.entries():
-            if entry.key == key:
-                try:
-                    if load_header(self.tracks_path(entry.clip))["provenance"].get("key") == key:
-                        return entry
-                except CacheError as error:
-                    logger.warning("%s; it is made again", error)
-        return None
-
-    def name_for(self, name: str, source: str, key: str) -> str:
-        """A clip name that is not taken by another video: ``name``, or ``name-<start of the key>``."""
-        taken = self._read().get(name)
-        return name if taken is None or taken.source == source else f"{name}-{key[:8]}"
+    @contextmanager
+    def index(self) -> Iterator[ClipIndex]:
+        """The clips as one run looks them up and adds to them; in the end all are in the list."""
+        index = ClipIndex(self)
+        try:
+            yield index
+        finally:
+            index.write()
 
     def record(self, *finished: ClipEntry) -> None:
         """Put finished clips into the manifest."""
@@ -163,12 +157,13 @@ class Workspace:
             gone = {entry.clip for entry in clips}
             self._write({name: entry for name, entry in self._read().items() if name not in gone})
 
-    def promote(self, entry: ClipEntry) -> ClipEntry:
-        """Let `train` learn from a clip that had only been scored."""
-        if not entry.train:
-            entry = replace(entry, train=True)
-            self.record(entry)
-        return entry
+    def signature(self) -> tuple[int, ...]:
+        """Something that differs when the list of clips has been written anew."""
+        try:
+            found = self._manifest.stat()
+        except OSError:
+            return ()
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> dict[str, ClipEntry]:
         entries = self._read_manifest()
@@ -211,6 +206,105 @@ class Workspace:
         }
         text = json.dumps({"version": MANIFEST_VERSION, "clips": clips}, indent=1)
         write_atomically(self._manifest, text.encode())
+
+
+class ClipIndex:
+    """The clips of a workspace as one run knows them; what it costs a clip does not grow with their number.
+
+    The list is read when another process has written it, and new clips are put into it now and then, both for a
+    twentieth of the time at most: a clip's own file says all of it, so the list may be behind.
+
+    Args:
+        workspace: whose.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._new: dict[str, ClipEntry] = {}
+        self._by_name: dict[str, ClipEntry] = {}
+        self._by_key: dict[str, ClipEntry] = {}
+        self._seen: tuple[int, ...] | None = None
+        self._read_from = self._write_from = 0.0  # not before
+
+    def find(self, key: str, name: str = "") -> ClipEntry | None:
+        """The finished clip made from this content with these settings, if there is one.
+
+        Args:
+            key: of content and settings.
+            name: which it may have been made under by a process that has not put it into the list.
+        """
+        self._read()
+        names = (
+            [self._by_key[key].clip]
+            if key in self._by_key
+            else [name, _other_name(name, key)]
+            if name
+            else []
+        )
+        for clip in names:
+            path = self._workspace.tracks_path(clip)
+            try:
+                if path.is_file() and (made := load_header(path)["provenance"]).get("key") == key:
+                    return self._by_key.get(key) or self._know(entry_of(made, clip))
+            except CacheError as error:
+                logger.warning("%s; it is made again", error)
+        return None
+
+    def name_for(self, name: str, source: str, key: str) -> str:
+        """A clip name that is not taken by another video: ``name``, or ``name-<start of the key>``."""
+        self._read()
+        taken = self._by_name.get(name)
+        if taken is None and (path := self._workspace.tracks_path(name)).is_file():
+            try:
+                taken = entry_of(load_header(path)["provenance"], name)
+            except CacheError as error:
+                logger.warning("%s; it is made again", error)
+        return name if taken is None or taken.source == source else _other_name(name, key)
+
+    def add(self, entry: ClipEntry) -> None:
+        """Take in a finished clip, which is put into the list soon."""
+        self._new[entry.clip] = self._know(entry)
+        if time.monotonic() >= self._write_from:
+            self.write()
+
+    def write(self) -> None:
+        """Put what is new into the list."""
+        if not self._new:
+            return
+        begun = time.monotonic()
+        self._workspace.record(*self._new.values())
+        self._new = {}
+        self._write_from = _after(begun)
+
+    def promote(self, entry: ClipEntry) -> ClipEntry:
+        """Let `train` learn from a clip that had only been scored."""
+        if not entry.train:
+            entry = replace(entry, train=True)
+            self.add(entry)
+        return entry
+
+    def _know(self, entry: ClipEntry) -> ClipEntry:
+        self._by_name[entry.clip] = self._by_key[entry.key] = entry
+        return entry
+
+    def _read(self) -> None:
+        if (now := self._workspace.signature()) == self._seen or time.monotonic() < self._read_from:
+            return
+        begun = time.monotonic()
+        self._by_name, self._by_key = {}, {}
+        for entry in (*self._workspace.entries(), *self._new.values()):
+            self._know(entry)
+        self._seen, self._read_from = now, _after(begun)
+
+
+def _other_name(name: str, key: str) -> str:
+    return f"{name}-{key[:8]}"
+
+
+def _after(begun: float) -> float:
+    """When what has been done since ``begun`` may be done again."""
+    now = time.monotonic()
+    return now + 20 * (now - begun)
 
 
 def entry_of(provenance: dict[str, Any], clip: str) -> ClipEntry:

@@ -11,8 +11,15 @@ NAMES = "cpu, cuda, cuda:N, mps or auto"
 _NAME = re.compile(r"cpu|mps|auto|cuda(:\d+)?", re.ASCII)
 
 
+PROCESSORS = "GEPC_PROCESSORS"
+"""Environment variable: how many processors this process may use, where it shares them with others."""
+
+
 def processors() -> int:
     """How many processors this process may use."""
+    share = os.environ.get(PROCESSORS, "")
+    if share.isdecimal() and int(share):
+        return int(share)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

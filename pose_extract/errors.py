@@ -89,9 +89,10 @@ class MemoryShortError(GepcError):
 
     exit_code = 14
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "") -> None:
         super().__init__(
-            "too little memory. Less is needed with --set video.max_side=960, --set training.batch_size=128, "
+            what
+            or "too little memory. Less is needed with --set video.max_side=960, --set training.batch_size=128, "
             "--set training.most_windows=20000, or beside fewer other programs"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from pose_extract.devices import PROCESSORS
 from tests.helpers import expected_skips
 from tests.helpers.videos import KEYED, MakeVideo, grey, run_ffmpeg
 
@@ -17,6 +19,9 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None
 )  # speed is measured in benchmarks, not by tests
 hypothesis.settings.load_profile("untimed")
+
+
+os.environ.setdefault(PROCESSORS, "1")  # tests run side by side already: what they start shall not multiply
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

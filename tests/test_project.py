@@ -66,6 +66,7 @@ FLOORS = {
     ),
     "pipeline": (
         ("versions", "defaults", "processes"),
+        ("workers",),
         ("workspace", "progress", "events", "labels", "synthetic"),
         ("settings", "pictures", "patches"),
         ("following", "scoring"),

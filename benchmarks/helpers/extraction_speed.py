@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.extraction import extract_all, find_all_sources
+from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings

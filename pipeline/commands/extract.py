@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
+from pipeline.commands.options import (
+    add_config,
+    add_device,
+    add_jobs,
+    add_pose,
+    add_workspace,
+    check_jobs,
+    pose_overrides,
+)
 from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
+    from pipeline.workspace import ClipEntry, Workspace
+    from pose_extract.video import VideoSource
 
 HELP = "find the people in videos of normal behaviour and cache their poses and tracks"
 EXAMPLE = """\
@@ -46,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"
     )
+    add_jobs(parser, "videos")
     parser.add_argument(
         "--json", action="store_true", help="also write each clip's tracks as JSON (without features)"
     )
@@ -53,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract; exit code 4 if some videos could not be used."""
-    from pipeline.extraction import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
@@ -75,7 +87,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("expected a video, a folder or a glob, or --live SOURCE")
     sources = find_all_sources(args.source)
     workspace = Workspace(args.workspace, not args.no_wait)
-    report = extract_all(sources, workspace, settings, json_too=args.json, quiet=args.quiet)
+    report = extract_all(
+        sources,
+        workspace,
+        settings,
+        quiet=args.quiet,
+        jobs=check_jobs(args.jobs),
+        then=partial(_write_json, workspace) if args.json else None,
+    )
     done = (*report.made, *report.reused)
     errors = [error for _, error in report.failed]
     if not done:
@@ -95,6 +114,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"next: gepc-pipeline train{_workspace_option(args)}")
     raise_any(errors, len(sources), "videos")
     return 0
+
+
+def _write_json(workspace: Workspace, source: VideoSource, entry: ClipEntry) -> None:
+    from pose_extract.formats import gepc
+    from pose_extract.tracks.cache import load_tracks
+
+    path = workspace.tracks_path(entry.clip)
+    gepc.write([load_tracks(path, features=False)], path.with_suffix(".json"))
 
 
 def _live(args: argparse.Namespace, settings: Settings) -> int:

@@ -25,6 +25,26 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_jobs(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--jobs``: how many ``what`` at once."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help=f"how many {what} at once, each in a process of its own (default: as many as there are cores, and memory "
+        "for them); the results are the same",
+    )
+
+
+def check_jobs(jobs: int | None) -> int | None:
+    """Return the value of ``--jobs``; raises `UsageError` below 1."""
+    from pose_extract.errors import UsageError
+
+    if jobs is not None and not 1 <= jobs <= 1024:
+        raise UsageError(f"--jobs: expected a number from 1 to 1024, got {jobs}")
+    return jobs
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """``--config`` and ``--set``."""
     parser.add_argument(

@@ -95,7 +95,7 @@ def _clips(
     names: list[str], workspace: Workspace, scorer: Scorer, failed: list[tuple[str, GepcError]], quiet: bool
 ) -> Iterator[ReportClip]:
     """The clips that the arguments name, each extracted when its turn comes."""
-    from pipeline.extraction import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.review.write import ReportClip
 
     for name in names:

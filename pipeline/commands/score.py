@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
 
 if TYPE_CHECKING:
+    from pipeline.extraction.clip import ClipOutcome
     from pipeline.outputs import Outputs
     from pipeline.scoring import Scorer
-    from pipeline.workspace import Workspace
-    from pose_extract.errors import GepcError
+    from pipeline.workspace import ClipEntry, Workspace
     from pose_extract.tracks.records import ClipTracks
     from pose_extract.video import VideoSource
 
@@ -112,6 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="end with exit code 13 if there is an alarm in any of the videos",
     )
+    add_jobs(parser, "videos")
     add_workspace(parser)
     add_set(parser)
     add_device(
@@ -124,7 +125,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score; exit code 4 if some videos could not be used, `ALARMS_FOUND` where that is asked for."""
     from pipeline.outputs import Outputs
-    from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
 
@@ -141,9 +141,7 @@ def run(args: argparse.Namespace) -> int:
             "expected either a video (or folder, or glob) or --tracks FILE.npz; both only for "
             f"{', '.join(of_pictures)}"
         )
-    pictures = [
-        name for name in pictures if name != "--plot"
-    ]  # which only has thumbnails if the video is there
+    pictures = [name for name in pictures if name != "--plot"]  # which can do without thumbnails
     if args.source is None and pictures:
         raise UsageError(
             f"{pictures[0]} needs the video itself: "
@@ -162,18 +160,45 @@ def run(args: argparse.Namespace) -> int:
         args.thumbnails,
         args.event_clips,
     )
-    overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
-    model = args.model or workspace.model
-    inputs = _inputs(args, workspace, model)
+    inputs = _inputs(args, workspace, args.model or workspace.model)
     if args.tracks is not None or Path(args.source).is_file():
         outputs.check(inputs)  # before anything is worked out; of several videos each one's names
-    scorer = load_scorer(model, overrides, args.device)
+    scorer = _open(args)
     if args.tracks is not None:
         source = _one_source(args.source) if both else None
         video = None if source is None else str(source.path)
-        alarms = _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
-        return ALARMS_FOUND if alarms and args.exit_code else 0
+        scored = _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
+        scored.say()
+        return ALARMS_FOUND if scored.alarms and args.exit_code else 0
     return _score_videos(args, scorer, workspace, outputs, inputs)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What there is to say of a scored clip.
+
+    Attributes:
+        lines: for a person.
+        alarms: whether there is an alarm in it.
+        to_output: whether a file of it goes to standard output.
+    """
+
+    lines: list[str]
+    alarms: bool
+    to_output: bool
+
+    def say(self) -> None:
+        """Print the lines."""
+        for line in self.lines:
+            print(line, file=sys.stderr if self.to_output else sys.stdout)
+
+
+def _open(args: argparse.Namespace) -> Scorer:
+    from pipeline.scoring import load_scorer
+    from pipeline.workspace import Workspace
+
+    overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
+    return load_scorer(args.model or Workspace(args.workspace).model, overrides, args.device)
 
 
 def _inputs(args: argparse.Namespace, workspace: Workspace, model: Path) -> list[tuple[str, Path | None]]:
@@ -204,6 +229,39 @@ def _one_source(name: str) -> VideoSource:
     return sources[0]
 
 
+@dataclass
+class Scoring:
+    """What is done with each video's tracks, in this process or in another, which opens the model anew.
+
+    Attributes:
+        args: the command's.
+        outputs: what to write; of several videos, folders.
+        inputs: what must not be overwritten, see `_inputs`.
+        several: whether there are several videos.
+        scorer: the opened model; None: not yet.
+    """
+
+    args: argparse.Namespace
+    outputs: Outputs
+    inputs: list[tuple[str, Path | None]]
+    several: bool
+    scorer: Scorer | None
+
+    def __call__(self, source: VideoSource, entry: ClipEntry) -> Scored:
+        """Score one video."""
+        from pipeline.workspace import Workspace
+
+        scorer = self.scorer = self.scorer or _open(self.args)
+        outputs = self.outputs.in_folder_for(source.name) if self.several else self.outputs
+        outputs.check([("video", source.path), *self.inputs])
+        path = Workspace(self.args.workspace).tracks_path(entry.clip)
+        tracks = scorer.load(path, str(source.path), self.args.quiet)
+        return _report(self.args, scorer, tracks, outputs, source, self.several)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "scorer": None}
+
+
 def _score_videos(
     args: argparse.Namespace,
     scorer: Scorer,
@@ -211,24 +269,32 @@ def _score_videos(
     outputs: Outputs,
     inputs: list[tuple[str, Path | None]],
 ) -> int:
-    from pipeline.extraction import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources
     from pose_extract.errors import raise_any
 
     sources = find_all_sources([args.source])
     several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
-    failed: list[tuple[str, GepcError]] = []
     alarms = False
-    for source in sources:
-        files = outputs.in_folder_for(source.name) if several else outputs
-        files.check([("video", source.path), *inputs])
-        report = extract_all([source], workspace, scorer.settings, train=False, quiet=args.quiet)
-        failed += report.failed
-        for entry in (*report.made, *report.reused):
-            tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), args.quiet)
-            alarms |= _report(args, scorer, tracks, files, source, several)
-    for name, error in failed if several else ():
+
+    def ended(source: VideoSource, outcome: ClipOutcome) -> None:
+        nonlocal alarms
+        if outcome.result is not None:
+            outcome.result.say()
+            alarms |= outcome.result.alarms
+
+    report = extract_all(
+        sources,
+        workspace,
+        scorer.settings,
+        train=False,
+        quiet=args.quiet,
+        jobs=check_jobs(args.jobs),
+        then=Scoring(args, outputs, inputs, several, scorer),
+        ended=ended,
+    )
+    for name, error in report.failed if several else ():
         print(f"not used: {name}: {error}")
-    raise_any([error for _, error in failed], len(sources), "videos")
+    raise_any([error for _, error in report.failed], len(sources), "videos")
     return ALARMS_FOUND if alarms and args.exit_code else 0
 
 
@@ -253,8 +319,8 @@ def _report(
     outputs: Outputs,
     source: VideoSource | None,
     several: bool = False,
-) -> bool:
-    """Write and print what is asked for of one clip; whether it has an alarm."""
+) -> Scored:
+    """Write what is asked for of one clip."""
     import logging
 
     import numpy as np
@@ -264,9 +330,6 @@ def _report(
 
     labelled = _labelled(args, tracks, source, several) if args.labels is not None else []
     timeline = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
-    # What is printed must not stand among the rows of a file that goes to standard output.
-    to_output = any(is_standard_output(path) for _, path in outputs.files())
-    say = partial(print, file=sys.stderr) if to_output else print
     for remark in timeline.remarks:
         logging.getLogger(__name__).warning("%s: %s", tracks.clip, remark)
     share = timeline.alarm.mean() if len(timeline.alarm) else 0.0
@@ -276,12 +339,12 @@ def _report(
         if judged
         else "nobody could be judged, so no alarm says anything"
     )
-    say(f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; {alarms}")
-    for line in events_text(timeline.events):
-        say(line)
-    for name, path in outputs.files():
-        say(f"  {name}: {path}")
+    lines = [f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; {alarms}"]
+    lines += events_text(timeline.events)
+    lines += [f"  {name}: {path}" for name, path in outputs.files()]
     for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
         if folder is not None and timeline.events:
-            say(f"  {name}: {folder}")
-    return bool(share)
+            lines.append(f"  {name}: {folder}")
+    # What is printed must not stand among the rows of a file that goes to standard output.
+    to_output = any(is_standard_output(path) for _, path in outputs.files())
+    return Scored(lines, bool(share), to_output)

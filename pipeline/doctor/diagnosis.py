@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # What the commands are made of: that it can be imported says more than any list of versions.
 _COMMANDS = {
-    "extract": "pipeline.extraction",
+    "extract": "pipeline.extraction.run",
     "train": "pipeline.training",
     "score": "pipeline.scoring.scorer",
 }

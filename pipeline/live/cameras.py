@@ -11,7 +11,7 @@ from pathlib import Path
 from anomaly.bundle.files import CARD
 from anomaly.scoring.scores import ClipScores
 from anomaly.scoring.threshold import alarm_percentile, reference_of
-from pipeline.extraction import find_all_sources
+from pipeline.extraction.run import find_all_sources
 from pipeline.live.backoff import Backoff
 from pipeline.live.capture.capture import Capture, FileCapture, StreamCapture
 from pipeline.live.rules.limits import Limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.workers import SharedCount
 from pose_extract.errors import OutputError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.patches.store import disk_bytes
@@ -18,13 +19,14 @@ class FeatureDiskBudget:
     Args:
         estimator: whose features they are.
         most_gb: the bound, ``patches.most_gb``.
+        taken: by all processes of the run together; None: there is this one alone.
     """
 
-    def __init__(self, estimator: PoseEstimator, most_gb: float) -> None:
+    def __init__(self, estimator: PoseEstimator, most_gb: float, taken: SharedCount | None = None) -> None:
         channels = estimator.feature_channels
         self._each = disk_bytes(1, get_skeleton(estimator.skeleton).num_joints, channels) if channels else 0
         self._people = estimator.max_people
-        self._most_gb, self._taken = most_gb, 0
+        self._most_gb, self._taken, self._shared = most_gb, 0.0, taken
 
     def announce(self) -> None:
         """Say what a person costs, and what the run may take."""
@@ -52,7 +54,12 @@ class FeatureDiskBudget:
 
     def reserve(self, people: int) -> None:
         """Count the features of some people in a frame; raises OutputError beyond the bound."""
-        self._taken += people * self._each
+        if self._shared is None:
+            self._taken += people * self._each
+        elif self._each:
+            with self._shared.get_lock():
+                self._shared.value += people * self._each
+                self._taken = self._shared.value
         if self._taken > self._most_gb * 1e9:
             raise OutputError(
                 f"the joints' features would take more than patches.most_gb allows ({self._most_gb:g}); finished clips "

@@ -35,7 +35,7 @@ def learn_false_alarms(
     margin_s = windows.frames / windows.fps
     files = {str(load_header(path)["clip"]): path for path in tracks}
     made = []
-    with workspace.writing_tracks():
+    with workspace.writing_tracks(), workspace.index() as index:
         for mark in (m for m in marks if m.verdict == FALSE):
             source = load_tracks(files.get(mark.clip) or workspace.tracks_path(mark.clip))
             rights = [m for m in marks if m.verdict == RIGHT and m.clip == mark.clip]
@@ -49,9 +49,9 @@ def learn_false_alarms(
             clip = f"{mark.clip}-normal-{first}-{stop}"
             original = str(source.provenance.get("key") or "")
             key = hashlib.sha256(json.dumps([original, mark.clip, first, stop]).encode()).hexdigest()
-            there = workspace.find(key)
+            there = index.find(key)
             if there is not None:
-                workspace.promote(there)
+                index.promote(there)
                 continue
             entry = _save(workspace, part, clip, key, mark, first)
             made.append(entry)

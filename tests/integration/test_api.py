@@ -23,7 +23,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "heavy = {'torch', 'numpy', 'cv2', 'scipy', 'sklearn', 'mmengine'} & set(sys.modules); "
         "assert not heavy, heavy; "
         "from pipeline import extract, score, train; assert 'torch' not in sys.modules; "
-        "import pipeline.commands.extract, pipeline.extraction, pipeline.scoring.scorer; "
+        "import pipeline.commands.extract, pipeline.extraction.run, pipeline.scoring.scorer; "
         "from pipeline import extract as again; assert again is extract and callable(extract)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -71,7 +71,7 @@ def videos(make_video, tmp_path, monkeypatch):
     """A folder to work in, with ``normal/`` and ``video.mp4``; a model of it trains in seconds."""
     import shutil
 
-    from pipeline import extraction
+    from pipeline.extraction import run as extraction
     from pipeline.settings import config as settings
     from tests.helpers.commands import TINY
 

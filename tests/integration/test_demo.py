@@ -10,7 +10,7 @@ import pytest
 from anomaly.evaluation.metrics import frame_auc
 from benchmarks.demo import measure
 from pipeline.demo import DemoSettings, make_clips, run_demo
-from pipeline.extraction import extract_all
+from pipeline.extraction.run import extract_all
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
@@ -33,7 +33,7 @@ def demo(tmp_path_factory):
             extract_all(sources, workspace, load_settings(), train=train, quiet=True)
 
     code = (
-        "pose_extract", "pipeline/synthetic", "pipeline/demo.py", "pipeline/extraction.py", "pipeline/workspace.py",
+        "pose_extract", "pipeline/synthetic", "pipeline/demo.py", "pipeline/extraction", "pipeline/workspace.py",
         "pipeline/settings", "configs",
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("demo") / "seed_7"

@@ -10,9 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from pipeline import extraction
 from pipeline.cli import main
-from pipeline.extraction import extract_all, find_all_sources
+from pipeline.extraction import clip as extraction
+from pipeline.extraction import run as extraction_run
+from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.training import _common_settings
 from pipeline.workspace import Workspace
@@ -62,7 +63,7 @@ class Standing(PoseEstimator):
 def standing(monkeypatch):
     """Extraction makes a `Standing`; the list of what it was made with."""
     monkeypatch.setattr(Standing, "made", [])
-    monkeypatch.setattr(extraction, "create_estimator", Standing)
+    monkeypatch.setattr(extraction_run, "create_estimator", Standing)
     return Standing.made
 
 
@@ -167,7 +168,7 @@ def test_what_training_passes_on_is_that_of_its_clips(
 
 
 def run(workspace, video, estimator, monkeypatch, settings=None):
-    monkeypatch.setattr(extraction, "create_estimator", lambda *_: estimator)
+    monkeypatch.setattr(extraction_run, "create_estimator", lambda *_: estimator)
     return extract_all(
         find_all_sources([str(video)]), Workspace(workspace), settings or Settings(), quiet=True
     )

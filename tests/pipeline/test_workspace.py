@@ -46,8 +46,10 @@ def add(workspace: Workspace, clip: str, key: str, source: str = "/v.mp4", train
 def test_a_finished_clip_is_found_by_its_key(tmp_path):
     workspace = Workspace(tmp_path)
     entry = add(workspace, "a", "key-a")
-    assert workspace.find("key-a") == entry
-    assert workspace.find("other") is None
+    with workspace.index() as index:
+        assert index.find("key-a") == entry
+    with workspace.index() as index:
+        assert index.find("other") is None
 
 
 def test_a_clip_whose_tracks_are_gone_counts_as_not_done(tmp_path):
@@ -55,21 +57,25 @@ def test_a_clip_whose_tracks_are_gone_counts_as_not_done(tmp_path):
     add(workspace, "a", "key-a")
     workspace.tracks_path("a").unlink()
     assert workspace.entries() == []
-    assert workspace.find("key-a") is None
+    with workspace.index() as index:
+        assert index.find("key-a") is None
 
 
 def test_damaged_tracks_count_as_not_done(tmp_path):
     workspace = Workspace(tmp_path)
     add(workspace, "a", "key-a")
     workspace.tracks_path("a").write_bytes(b"damaged")
-    assert workspace.find("key-a") is None
+    with workspace.index() as index:
+        assert index.find("key-a") is None
 
 
 def test_two_videos_of_one_name_get_two_clips(tmp_path):
     workspace = Workspace(tmp_path)
     add(workspace, "cam", "0123456789", source="/one/cam.mp4")
-    assert workspace.name_for("cam", "/one/cam.mp4", "new content") == "cam"
-    assert workspace.name_for("cam", "/two/cam.mp4", "abcdefghij") == "cam-abcdefgh"
+    with workspace.index() as index:
+        assert index.name_for("cam", "/one/cam.mp4", "new content") == "cam"
+    with workspace.index() as index:
+        assert index.name_for("cam", "/two/cam.mp4", "abcdefghij") == "cam-abcdefgh"
 
 
 def test_a_lost_manifest_is_rebuilt_from_the_tracks(tmp_path):
@@ -93,7 +99,8 @@ def test_scored_clips_are_not_trained_on_until_they_are_extracted(tmp_path):
     workspace = Workspace(tmp_path)
     entry = add(workspace, "a", "key-a", train=False)
     assert workspace.training_clips() == []
-    workspace.promote(entry)
+    with workspace.index() as index:
+        index.promote(entry)
     assert [e.clip for e in workspace.training_clips()] == ["a"]
 
 

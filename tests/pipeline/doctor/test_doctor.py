@@ -241,7 +241,9 @@ def test_without_torch_nothing_can_run_and_the_line_that_mends_it_is_said(
     answers, whole_weights, monkeypatch, cli
 ):
     error = "ModuleNotFoundError: No module named 'torch'"
-    answers.errors |= {name: Trial(error) for name in ("torch", "pipeline.extraction", "pipeline.training")}
+    answers.errors |= {
+        name: Trial(error) for name in ("torch", "pipeline.extraction.run", "pipeline.training")
+    }
     answers.said["torch"] = (None, error)
     real = packages.distribution
 

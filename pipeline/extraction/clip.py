@@ -1,4 +1,4 @@
-"""Extract videos to cached tracks: decode, estimate, track, write; one clip after another, resumable."""
+"""Extract one video to cached tracks: decode, estimate, track, write; resumable."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ import hashlib
 import json
 import logging
 import os
-import time
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from pipeline.following import PeopleFollower
 from pipeline.patches.budget import FeatureDiskBudget
-from pipeline.progress import Forecast, Progress, Stopwatch, format_duration, show_downloads, stage
+from pipeline.progress import Forecast, Progress, Stopwatch, format_duration
 from pipeline.settings import Settings
 from pipeline.versions import versions
-from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.errors import CacheError, GepcError, VideoError, is_memory_short
-from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create_estimator
-from pose_extract.formats import gepc
+from pipeline.workspace import ClipEntry, ClipIndex, Workspace, entry_of
+from pose_extract.errors import CacheError, VideoError, is_memory_short
+from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.cache import TracksWriter, load_tracks
 from pose_extract.tracks.clip_time import clip_rate, holes, longest_step
-from pose_extract.video import VideoReader, VideoSource, content_hash, find_sources
+from pose_extract.video import VideoReader, VideoSource, content_hash
 from pose_extract.video.prefetch import batches, prefetch
 from pose_extract.video.scene import SceneLearner
 
@@ -34,27 +32,6 @@ logger = logging.getLogger(__name__)
 # Decoded frames that may wait for the estimator: its batch, or so many if that is less, but only so many bytes.
 _AHEAD_FRAMES = 4
 _AHEAD_BYTES = 256 << 20
-
-
-@dataclass(frozen=True)
-class ExtractReport:
-    """What `extract_all` did.
-
-    Attributes:
-        made: clips extracted now.
-        reused: clips that were done before.
-        failed: name of each video that could not be used, with its error.
-        seconds: wall-clock time spent.
-        timings: wall-clock seconds by stage: "loading" the estimator, "opening" videos (and finding out whether they
-            are done), "decoding" (only the time waited for frames: decoding goes on meanwhile), the estimator's own
-            stages ("blazepose.network", say), "estimating" (what those do not cover), "tracking" and "writing".
-    """
-
-    made: tuple[ClipEntry, ...]
-    reused: tuple[ClipEntry, ...]
-    failed: tuple[tuple[str, GepcError], ...]
-    seconds: float
-    timings: dict[str, float]
 
 
 def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
@@ -71,115 +48,91 @@ def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
-def find_all_sources(names: Sequence[str]) -> list[VideoSource]:
-    """The sources of several arguments, each source once, clip names made unique.
+@dataclass(frozen=True)
+class ClipOutcome:
+    """What became of one source.
 
-    Raises:
-        VideoError: an argument names nothing.
+    Attributes:
+        entry: the clip's; None if the source cannot be used.
+        is_new: whether it was extracted now.
+        error: why it cannot be used.
+        result: of what is done with each clip then.
+        seconds: wall-clock time by stage since the outcome before, see `ExtractReport`.
     """
-    sources: dict[Path, VideoSource] = {}
-    taken: set[str] = set()
-    for name in names:
-        for source in find_sources(name):
-            path = Path(os.path.realpath(source.path))
-            if path in sources:
-                continue
-            unique, number = source.name, 2
-            while unique in taken:
-                unique, number = f"{source.name}-{number}", number + 1
-            taken.add(unique)
-            sources[path] = replace(source, name=unique)
-    return list(sources.values())
+
+    entry: ClipEntry | None = None
+    is_new: bool = False
+    error: VideoError | None = None
+    result: Any = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def extract_all(
-    sources: list[VideoSource],
-    workspace: Workspace,
-    settings: Settings,
-    *,
-    train: bool = True,
-    json_too: bool = False,
-    quiet: bool = False,
-) -> ExtractReport:
-    """Extract every source that the workspace does not hold yet; a broken one is reported, the rest goes on.
+Then = Callable[[VideoSource, ClipEntry], Any]
+"""Done with each clip when its tracks are there; pickled where several processes are at work."""
 
-    Args:
-        sources: videos and image folders.
-        workspace: where the tracks are kept.
-        settings: how to decode, find people and track them.
-        train: whether `train` shall learn from these clips.
-        json_too: also write each clip's tracks as JSON.
-        quiet: no progress.
-    """
-    start = time.monotonic()
-    watch = Stopwatch()
-    made: list[ClipEntry] = []
-    reused: list[ClipEntry] = []
-    failed: list[tuple[str, GepcError]] = []
-    with show_downloads(quiet):
-        settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
-        estimator = create_estimator(settings.pose.estimator, *settings.of_estimator())
-    watch.lap("loading")
-    budget = FeatureDiskBudget(estimator, settings.patches.most_gb)
-    budget.announce()
-    run = ExtractionRun(workspace, settings, estimator, watch, budget, train, quiet)
-    with closing(estimator):
-        for number, source in enumerate(sources, 1):
-            title = f"extract {source.name}" + (f" ({number}/{len(sources)})" if len(sources) > 1 else "")
-            try:
-                entry, is_new = run.clip(source, title)
-                (made if is_new else reused).append(entry)
-                if json_too:
-                    path = workspace.tracks_path(entry.clip)
-                    gepc.write([load_tracks(path, features=False)], path.with_suffix(".json"))
-            except VideoError as error:
-                failed.append((source.name, error))
-                if len(sources) > 1:  # of one, the command says it
-                    logger.error("%s", error)
-            except Exception as error:
-                if not is_memory_short(error):
-                    raise
-                text = f"{source.path}: too little memory for its frames; try --set video.max_side=960"
-                failed.append((source.name, VideoError(text)))
-                if len(sources) > 1:
-                    logger.error("%s", text)
-    watch.lap("opening")
-    seconds = time.monotonic() - start
-    return ExtractReport(
-        tuple(made), tuple(reused), tuple(failed), seconds, _with_stages_of(estimator, watch.seconds)
-    )
-
-
-def _with_stages_of(estimator: PoseEstimator, seconds: dict[str, float]) -> dict[str, float]:
-    """The stopwatch's stages, "estimating" split into what the estimator says of itself and the rest."""
-    own = {f"{estimator.name}.{name}": spent for name, spent in estimator.timings.items()}
-    rest = max(0.0, seconds.get("estimating", 0.0) - sum(own.values()))
-    return {**seconds, **own, "estimating": rest}
+ShowClip = Callable[[str, float | None], AbstractContextManager[Progress]]
+"""Shows how far a clip of that name is, with so many frames if that is known, for as long as the block runs."""
 
 
 @dataclass
 class ExtractionRun:
-    """What all clips of one run share: the estimator with its networks loaded, the time spent, the disk taken.
+    """What the clips of one run, or of one worker of it, share: the estimator with its networks, the disk taken.
 
     Attributes:
         workspace: where the tracks are kept.
         settings: how to decode, find people and track them.
         estimator: its networks loaded.
-        watch: time spent by stage.
         budget: disk that the joints' features may take.
         train: whether `train` shall learn from these clips.
-        quiet: no progress.
+        then: what is done with each clip that is there; None: nothing.
+        show: how far a clip is.
+        forecast: say what an hour of such video takes.
+        watch: time spent by stage since the run was opened.
+        index: the workspace's clips.
     """
 
     workspace: Workspace
     settings: Settings
     estimator: PoseEstimator
-    watch: Stopwatch
     budget: FeatureDiskBudget
     train: bool
-    quiet: bool
+    then: Then | None
+    show: ShowClip
+    forecast: bool
+    watch: Stopwatch
+    index: ClipIndex
+    _accounted: dict[str, float] = field(default_factory=dict)
 
-    def clip(self, source: VideoSource, title: str) -> tuple[ClipEntry, bool]:
+    def attempt(self, source: VideoSource) -> ClipOutcome:
+        """Extract a video unless it is there, and do what comes then; say so if it cannot be used.
+
+        Raises:
+            OutputError: the tracks cannot be written.
+        """
+        try:
+            entry, is_new = self.clip(source)
+            result = None if self.then is None else self.then(source, entry)
+            outcome = ClipOutcome(entry, is_new, result=result)
+        except VideoError as error:
+            outcome = ClipOutcome(error=error)
+        except Exception as error:
+            if not is_memory_short(error):
+                raise
+            text = f"{source.path}: too little memory for its frames; try --set video.max_side=960"
+            outcome = ClipOutcome(error=VideoError(text))
+        self.watch.lap("opening")
+        seconds, before = self._seconds(), self._accounted
+        self._accounted = seconds
+        return replace(outcome, seconds={name: seconds[name] - before.get(name, 0.0) for name in seconds})
+
+    def _seconds(self) -> dict[str, float]:
+        """The stopwatch's stages, "estimating" split into what the estimator says of itself and the rest."""
+        seconds, estimator = self.watch.seconds, self.estimator
+        own = {f"{estimator.name}.{name}": spent for name, spent in estimator.timings.items()}
+        rest = max(0.0, seconds.get("estimating", 0.0) - sum(own.values()))
+        return {**seconds, **own, "estimating": rest}
+
+    def clip(self, source: VideoSource) -> tuple[ClipEntry, bool]:
         """The workspace's entry of a video, extracted unless it is there; and whether it was extracted now.
 
         Raises:
@@ -187,19 +140,19 @@ class ExtractionRun:
             OutputError: the tracks cannot be written.
         """
         key = clip_key(content_hash(source), self.settings, self.estimator)
-        entry = self._find(key)
+        entry = self._find(key, source.name)
         if entry is None:
             # Beside other processes, but not one that makes this clip or one of this name.
             with self.workspace.adding_clips(), self.workspace.holding(source.name, key):
-                entry = self._find(key)
+                entry = self._find(key, source.name)
                 if entry is None:
-                    return self._extract(source, key, title), True
+                    return self._extract(source, key), True
         logger.info("%s: its tracks are there already", source.name)
-        return self.workspace.promote(entry) if self.train else entry, False
+        return self.index.promote(entry) if self.train else entry, False
 
-    def _find(self, key: str) -> ClipEntry | None:
+    def _find(self, key: str, name: str) -> ClipEntry | None:
         """The clip's entry, unless its people were followed at a rate that its frames do not have."""
-        entry = self.workspace.find(key)
+        entry = self.index.find(key, name)
         if entry is None:
             return None
         try:
@@ -214,13 +167,13 @@ class ExtractionRun:
                        entry.clip, tracks.fps, rate)  # fmt: skip
         return None
 
-    def _extract(self, source: VideoSource, key: str, title: str) -> ClipEntry:
+    def _extract(self, source: VideoSource, key: str) -> ClipEntry:
         skeleton = get_skeleton(self.estimator.skeleton)
         location = os.path.realpath(source.path)
-        clip = self.workspace.name_for(source.name, location, key)
+        clip = self.index.name_for(source.name, location, key)
         path = self.workspace.tracks_path(clip)
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
-            with stage(title, "frames", reader.info.frame_count, self.quiet) as progress:
+            with self.show(source.name, reader.info.frame_count) as progress:
                 self.budget.announce_clip(source.name, reader.info.frame_count)
                 scene = SceneLearner()
                 tracks, covered = self._find_people(reader, writer, progress, scene)
@@ -268,7 +221,7 @@ class ExtractionRun:
                 provenance=provenance,
             )
         entry = entry_of(provenance, clip)
-        self.workspace.record(entry)
+        self.index.add(entry)
         self.watch.lap("writing")
         return entry
 
@@ -292,7 +245,7 @@ class ExtractionRun:
 
         follower = PeopleFollower(estimator, self.settings.tracking, info.fps, info.frame_size)
         watch.lap("opening")
-        forecast = Forecast(info.fps, info.frame_count)
+        forecast = Forecast(info.fps, info.frame_count if self.forecast else 0)
         with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
             for batch in batches(frames, estimator.batch_size, longest_step(info.fps)):
                 watch.lap("decoding")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline import extraction
-from pipeline.extraction import extract_all, find_all_sources
+from pipeline.extraction import run as extraction
+from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.scoring.familiarity import Seen
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace

@@ -1,0 +1,1 @@
+"""Videos to cached tracks: one clip, and all clips of a command."""
