@@ -40,7 +40,7 @@ def test_about_95_of_100_intervals_hold_what_many_clips_come_to():
     truth = evaluate(clips(2000, seed=99)).auc_macro
     held = [
         low < truth < high
-        for low, high in (auc_intervals(clips(30, s), s, 300)["auc_macro"] for s in range(100))
+        for low, high in (auc_intervals(clips(30, s), s, 120)["auc_macro"] for s in range(100))
     ]
     assert 85 <= sum(held) <= 100
 

@@ -5,7 +5,7 @@ import pytest
 
 from anomaly.settings import settings_from_dict
 from anomaly.training.injected import inject
-from anomaly.training.train import train_model
+from anomaly.training.train import fit_network, fit_normality_and_calibrate, train_model
 from anomaly.training.weighing import _changed, can_inject
 from tests.helpers import walkers
 
@@ -28,8 +28,14 @@ def clips():
 
 
 @pytest.fixture(scope="module")
-def weighed(clips):
-    return train_model(list(clips), settings(), seed=0)
+def learned(clips):
+    """The network, which no weight depends on and which takes most of the time."""
+    return fit_network(list(clips), settings(), seed=0)
+
+
+@pytest.fixture(scope="module")
+def weighed(learned):
+    return fit_normality_and_calibrate(learned)
 
 
 def test_a_part_that_sees_abnormal_motion_counts_more_and_the_card_says_why(weighed):
@@ -43,14 +49,14 @@ def test_a_part_that_sees_abnormal_motion_counts_more_and_the_card_says_why(weig
     assert facts["size"]["weight"] < max(facts["motion"]["weight"], facts["posture+motion"]["weight"])
 
 
-def test_the_same_seed_gives_the_same_weights(weighed, clips):
+def test_the_same_seed_gives_the_same_weights(weighed, learned):
     np.testing.assert_array_equal(
-        train_model(list(clips), settings(), seed=0).calibration.weights, weighed.calibration.weights
+        fit_normality_and_calibrate(learned).calibration.weights, weighed.calibration.weights
     )
 
 
-def test_equal_weights_when_asked_for(clips):
-    model = train_model(list(clips), settings(weights="equal"), seed=0)
+def test_equal_weights_when_asked_for(learned):
+    model = fit_normality_and_calibrate(dataclasses.replace(learned, settings=settings(weights="equal")))
     np.testing.assert_array_equal(model.calibration.weights, 1)
     assert model.facts["parts"]["motion"] == {"weight": 1.0, "normal": None, "injected": None}
 
