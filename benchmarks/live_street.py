@@ -147,13 +147,11 @@ def main(arguments: list[str] | None = None) -> int:
             results.setdefault(name, []).append(counts(tests, spans))
         print(f"street {number}: done", flush=True)
     print(
-        "# watch beside score\n| | events | detected | recall | false alarms an hour | F1 |\n|---|---|---|---|---|---|"
+        "# watch beside score\n| | events | detected | recall | false alarms | F1 |\n|---|---|---|---|---|---|"
     )
     for name, each in results.items():
         of = total(each)
-        print(
-            f"| {name} | {of.events} | {of.detected} | {of.recall:.3f} | {of.false_alarms_per_hour:.1f} | {of.f1:.3f} |"
-        )
+        print(f"| {name} | {of.events} | {of.detected} | {of.recall:.3f} | {of.false_alarms} | {of.f1:.3f} |")
     print(f"watch_finds_what_score_finds = {int(same)}")
     return 0
 

@@ -20,6 +20,7 @@ from anomaly.training.train import fit_network, fit_normality_and_calibrate
 from pipeline.defaults import workspace_option
 from pipeline.patches.features import load_with_patches, patches_for_training
 from pipeline.progress import format_duration, stage
+from pipeline.scoring.expected import expected_alarms, held_out_facts
 from pipeline.scoring.familiarity import Seen, too_slow
 from pipeline.settings import Settings
 from pipeline.versions import versions
@@ -105,6 +106,7 @@ def train(
                 return None
         with _Stages(quiet) as progress:
             model = fit_normality_and_calibrate(learned, progress)
+        model.facts |= held_out_facts(model, settings.events)
         card = {
             "clips": {
                 e.clip: {"source": e.source, "key": e.key, "frames": e.frames, "tracks": e.tracks}
@@ -212,13 +214,15 @@ def summary(report: TrainReport) -> list[str]:
     lines = [
         f"trained on {facts['windows']} windows from {len(report.clips)} clips "
         f"({format_duration(seconds)} of video) in {format_duration(report.seconds)}",
-        f"{facts['clusters_used']} of the clusters and {facts['components_used']} mixture components are in use; "
-        f"{facts['held_out_frames']} held-out frames calibrate the scores",
-        f"{facts['waiting']:.1%} of the epochs' time was waiting for windows",
+        f"{facts['clusters_used']:g} of the clusters and {facts['components_used']} mixture components are in use",
     ]
+    logger.debug("%.1f %% of the epochs' time was waiting for windows", 100 * facts["waiting"])
     if len(facts["parts"]) > 1:
         counts = ", ".join(f"{part} {found['weight']:.2f}" for part, found in facts["parts"].items())
         lines.append(f"what the parts of the score count: {counts}")
+    if facts["cameras"]:
+        lines.append(f"cameras whose own people are known: {', '.join(facts['cameras'])}")
+    lines.append(expected_alarms(facts))
     if facts["alarm_budget"]:
         lines.append(facts["alarm_budget"])
     if facts["collapsed"]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.processes import locked, locked_part
-from pose_extract.checking import build, expect_between
+from pose_extract.checking import MOST, build, expect_between
 from pose_extract.errors import CacheError, ConfigError, short
 from pose_extract.files import read_input, write_atomically
 from pose_extract.tracks.cache import load_header
@@ -63,8 +62,9 @@ class ClipEntry:
     def __post_init__(self) -> None:
         if self.clip in ("", ".", "..") or "/" in self.clip or "\0" in self.clip:
             raise ConfigError(f"clip: expected a name fit for a file, got {short(self.clip)}")
-        expect_between("clip", self, 1, math.inf, "frames")
-        expect_between("clip", self, 0, math.inf, "rows", "tracks", "seconds")
+        expect_between("clip", self, 1, MOST, "frames")
+        expect_between("clip", self, 0, MOST * 1000, "rows", "tracks")
+        expect_between("clip", self, 0, 1e18, "seconds")
         expect_between("clip", self, 0, 1, "coverage")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import types
 import typing
 from collections.abc import Mapping
@@ -13,6 +12,12 @@ from typing import Any, TypeVar
 from pose_extract.errors import ConfigError, short
 
 T = TypeVar("T")
+
+# Bounds of settings that have none by themselves: what is beyond is a slip, and would break far from where it stands.
+MOST = 1_000_000_000  # things that are counted: windows, frames; and seeds, which every library takes so far
+MOST_ROUNDS = 1_000_000  # epochs, iterations, steps
+MOST_FACTOR = 1e6  # weights, tolerances and other factors
+MOST_RATE = 10.0  # learning rates
 
 
 def build(cls: type[T], values: Any, where: str = "") -> T:
@@ -120,29 +125,27 @@ def expect_between(
     above: bool = False,
     below: bool = False,
 ) -> None:
-    """Raise ConfigError unless settings of a section are finite numbers of ``low`` to ``high``.
+    """Raise ConfigError unless settings of a section are numbers of ``low`` to ``high``.
 
     Args:
         section: the config section's name.
         settings: the section's dataclass.
         low: the lowest value; with ``above``, the value itself is not allowed.
-        high: the highest value, infinity for any; with ``below``, the value itself is not allowed.
-        keys: the settings to check, each a number.
+        high: the highest value, never infinity; with ``below``, the value itself is not allowed.
+        keys: the settings to check, each a number, or a row of them.
         above: whether values must be above ``low``.
         below: whether values must be below ``high``.
     """
     for key in keys:
-        value = getattr(settings, key)
-        enough = value > low if above else value >= low
-        if enough and value != math.inf and (value < high if below else value <= high):
-            continue
-        if high == math.inf:
-            want = f"above {low:g}" if above else f"{low:g} or more"
-        elif above or below:
-            want = f"{'above' if above else 'at least'} {low:g} and {'below' if below else 'up to'} {high:g}"
-        else:
-            want = f"{low:g} to {high:g}"
-        raise ConfigError(f"config: {section}.{key}: expected a number {want}, got {short(value)}")
+        given = getattr(settings, key)
+        for value in given if isinstance(given, tuple) else (given,):
+            if (value > low if above else value >= low) and (value < high if below else value <= high):
+                continue
+            want = f"{low:.15g} to {high:.15g}"
+            if above or below:
+                least, most = "above" if above else "at least", "below" if below else "up to"
+                want = f"{least} {low:.15g} and {most} {high:.15g}"
+            raise ConfigError(f"config: {section}.{key}: expected a number {want}, got {short(value)}")
 
 
 def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:

@@ -8,6 +8,8 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
+LONGEST = 2000  # signs of a message, whatever names or values it shows
+
 
 class GepcError(Exception):
     """Says what was expected, what was found and what to do about it. Never shown with a traceback."""
@@ -15,7 +17,8 @@ class GepcError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = printable(super().__str__())
+        return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
 
 
 class UsageError(GepcError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST_RATE, MOST_ROUNDS, expect_between
+from pose_extract.errors import ConfigError, short
 
-_MOST_BLOCKS, _MOST_CHANNELS = 64, 2048  # a config from elsewhere must not be able to ask for all memory
+_MOST_BLOCKS, _MOST_CHANNELS, _MOST_STEP = (
+    64,
+    2048,
+    1000,
+)  # a config from elsewhere must not be able to ask for all memory
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,22 @@ class ClassifierSettings:
     def __post_init__(self) -> None:
         if not 1 <= len(self.encoder) == len(self.strides) <= _MOST_BLOCKS:
             raise ConfigError(
-                f"classifier: expected encoder and strides of one length (1 to {_MOST_BLOCKS}), got {self.encoder} and "
-                f"{self.strides}"
+                f"classifier: expected encoder and strides of one length (1 to {_MOST_BLOCKS}), got "
+                f"{short(self.encoder)} and {short(self.strides)}"
             )
-        if min(self.encoder) < 1 or min(self.strides) < 1:
+        expect_between("classifier", self, 1, _MOST_CHANNELS, "width", "encoder")
+        expect_between("classifier", self, 1, _MOST_STEP, "strides")
+        if self.width * max(self.encoder) > _MOST_CHANNELS:
             raise ConfigError(
-                f"classifier: expected encoder and strides of numbers from 1, got {self.encoder} and {self.strides}"
-            )
-        if self.width < 1 or self.width * max(self.encoder) > _MOST_CHANNELS:
-            raise ConfigError(
-                f"classifier: expected widths of 1 to {_MOST_CHANNELS} channels, got width {self.width}"
+                f"classifier: expected width times each of encoder of 1 to {_MOST_CHANNELS} channels, got width "
+                f"{self.width}, encoder {short(self.encoder)}"
             )
         if not 1 <= self.temporal_kernel <= 99 or self.temporal_kernel % 2 == 0:
             raise ConfigError(
-                f"classifier: expected an odd temporal_kernel of 1 to 99, got {self.temporal_kernel}"
+                f"classifier: expected an odd temporal_kernel of 1 to 99, got {short(self.temporal_kernel)}"
             )
         expect_between("classifier", self, 0, 1, "dropout", below=True)
-        expect_between("classifier", self, 1, math.inf, "epochs")
-        expect_between("classifier", self, 2, math.inf, "batch_size")
-        expect_between("classifier", self, 0, math.inf, "rate", above=True)
-        expect_between("classifier", self, 0, math.inf, "weight_decay")
+        expect_between("classifier", self, 1, MOST_ROUNDS, "epochs")
+        expect_between("classifier", self, 2, 65_536, "batch_size")
+        expect_between("classifier", self, 0, MOST_RATE, "rate", above=True)
+        expect_between("classifier", self, 0, 100, "weight_decay")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between, expect_one_of
+from pose_extract.checking import MOST, MOST_FACTOR, MOST_ROUNDS, expect_between, expect_one_of
 
 KERNEL_WIDTHS = ("neighbours", "scale")
 NEIGHBOUR_DISTANCES = ("mean", "farthest")
 COVARIANCES = ("full", "tied", "diag", "spherical")
+_MOST_NUMBERS = 100_000  # of a vector, or of landmarks
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class OneClassSvmSettings:
         if isinstance(self.gamma, str):
             expect_one_of("one_class_svm.gamma", self.gamma, KERNEL_WIDTHS)
         else:
-            expect_between("one_class_svm", self, 0, math.inf, "gamma", above=True)
+            expect_between("one_class_svm", self, 0, MOST_FACTOR, "gamma", above=True)
         expect_between("one_class_svm", self, 0, 1, "nu", above=True)
-        expect_between("one_class_svm", self, 2, math.inf, "exact_up_to", "approximate_up_to")
-        expect_between("one_class_svm", self, 1, math.inf, "components")
-        expect_between("one_class_svm", self, 0, math.inf, "principal")
+        expect_between("one_class_svm", self, 2, 100_000, "exact_up_to")
+        expect_between("one_class_svm", self, 2, MOST, "approximate_up_to")
+        expect_between("one_class_svm", self, 1, _MOST_NUMBERS, "components")
+        expect_between("one_class_svm", self, 0, _MOST_NUMBERS, "principal")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class NeighboursSettings:
     principal: int = 0
 
     def __post_init__(self) -> None:
+        expect_between("neighbours", self, 1, MOST, "up_to")
         expect_between("neighbours", self, 1, self.up_to, "neighbours")
         expect_one_of("neighbours.distance", self.distance, NEIGHBOUR_DISTANCES)
-        expect_between("neighbours", self, 0, math.inf, "principal")
+        expect_between("neighbours", self, 0, _MOST_NUMBERS, "principal")
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ class GaussianMixtureSettings:
     principal: int = 16
 
     def __post_init__(self) -> None:
-        expect_between("gaussian_mixture", self, 1, math.inf, "components", "starts", "max_iterations")
+        expect_between("gaussian_mixture", self, 1, 1000, "components", "starts")
+        expect_between("gaussian_mixture", self, 1, MOST_ROUNDS, "max_iterations")
         expect_one_of("gaussian_mixture.covariance", self.covariance, COVARIANCES)
-        expect_between("gaussian_mixture", self, 0, math.inf, "regularisation")
-        expect_between("gaussian_mixture", self, 2 * self.components, math.inf, "up_to")
-        expect_between("gaussian_mixture", self, 0, math.inf, "principal")
+        expect_between("gaussian_mixture", self, 0, MOST_FACTOR, "regularisation")
+        expect_between("gaussian_mixture", self, 2 * self.components, MOST, "up_to")
+        expect_between("gaussian_mixture", self, 0, _MOST_NUMBERS, "principal")

@@ -41,6 +41,9 @@ _FACT_KINDS: dict[str, Any] = {
     "cluster_shares": tuple[float, ...],
     "alarm_budget": str,
     "held_out_frames": int,
+    "held_out_s": float,
+    "held_out_share": float,
+    "held_out_events": int,
 }
 
 

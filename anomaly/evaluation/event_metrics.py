@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 
 from anomaly.evaluation.intervals import frame_seconds, runs_of
 
+FEWEST_S = 600.0  # of normal video: of less, nobody can say how many false alarms an hour of it has
+
+
+def false_alarms_per_hour(false_alarms: float, normal_s: float) -> float:
+    """False alarms an hour; NaN of less than ten minutes of normal video."""
+    return 3600 * false_alarms / normal_s if normal_s >= FEWEST_S else np.nan
+
 
 @dataclass(frozen=True)
 class EventCounts:
@@ -66,8 +73,8 @@ class EventCounts:
 
     @property
     def false_alarms_per_hour(self) -> float:
-        """False alarms an hour of normal video; NaN without normal video."""
-        return 3600 * self.false_alarms / self.normal_s if self.normal_s > 0 else np.nan
+        """False alarms an hour of normal video; NaN where there is too little of it to tell."""
+        return false_alarms_per_hour(self.false_alarms, self.normal_s)
 
     @property
     def normal_alarm_share(self) -> float:

@@ -83,7 +83,7 @@ class Figures:
         delay_s: median time from an event's start to its first alarm, over the detected ones.
         false_alarms: number of false alarms.
         normal_hours: hours of normal video.
-        false_alarms_per_hour: of normal video.
+        false_alarms_per_hour: of normal video; NaN of less than ten minutes of it.
         normal_alarm_share: share of the normal video's time with an alarm.
     """
 

@@ -129,6 +129,11 @@ class FittedParts:
                         count[part][rows[own]] += 1
         return {p: np.where(count[p] > 0, total[p] / np.maximum(count[p], 1), -np.inf) for p in self.parts}
 
+    @property
+    def cameras(self) -> list[str]:
+        """The cameras that parts are learned for each."""
+        return sorted({camera for fits in self.parts.values() for camera, _ in fits} - {_ALL})
+
     def knows(self, camera: str) -> bool:
         """Whether every part that is learned for each camera has learned this one."""
         return all(

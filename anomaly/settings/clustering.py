@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, MOST_FACTOR, MOST_ROUNDS, expect_between, expect_one_of
 
 ASSIGNMENTS = ("softmax", "student")
 
@@ -73,10 +71,11 @@ class ClusteringSettings:
         expect_one_of("clustering.divergence", self.divergence, DIVERGENCES)
         expect_one_of("clustering.reduction", self.reduction, REDUCTIONS)
         expect_one_of("clustering.start", self.start, STARTS)
-        expect_between("clustering", self, 0, math.inf, "freedom", above=True)
-        expect_between("clustering", self, 0, math.inf, "temperature", "weight", "stop_after")
+        expect_between("clustering", self, 0, MOST_FACTOR, "freedom", above=True)
+        expect_between("clustering", self, 0, MOST_FACTOR, "temperature", "weight")
+        expect_between("clustering", self, 0, MOST_ROUNDS, "stop_after")
         expect_between("clustering", self, 0, 1, "start_entropy", above=True, below=True)
         expect_between("clustering", self, 0, 1, "stop_share")
-        expect_between("clustering", self, 1, math.inf, "target_every", "kmeans_starts")
-        if self.kmeans_windows < self.clusters:
-            raise ConfigError(f"clustering: expected kmeans_windows of at least K, got {self.kmeans_windows}")
+        expect_between("clustering", self, 1, MOST_ROUNDS, "target_every")
+        expect_between("clustering", self, 1, 1000, "kmeans_starts")
+        expect_between("clustering", self, self.clusters, MOST, "kmeans_windows")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, expect_between, expect_one_of
 
 NETWORK_PARTS = ("clustering", "reconstruction")
 FEATURES = ("posture", "swing", "motion", "size", "place")  # that a mixture can be over, in this order
@@ -63,10 +62,8 @@ class DensitySettings:
     def __post_init__(self) -> None:
         expect_one_of("densities.camera", self.camera, CAMERAS)
         expect_between("densities", self, 1, _MOST_COMPONENTS, "components", "pose_components")
-        if self.windows < 2 * max(self.components, self.pose_components):
-            raise ConfigError(
-                f"densities: expected windows of at least twice the components, got {self.windows}"
-            )
+        fewest = 2 * max(self.components, self.pose_components)
+        expect_between("densities", self, fewest, MOST, "windows")
         expect_between("densities", self, 1, _MOST_WIDTH, "width")
         expect_between("densities", self, 1, _MOST_EPOCHS, "predictor_epochs", "pretext_epochs")
         expect_between("densities", self, 2, _MOST_FOLDS, "folds")

@@ -6,13 +6,17 @@ import math
 from dataclasses import dataclass
 
 from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 
 ADJACENCIES = ("static", "global", "inferred")
 
 PARTITIONS = ("spatial", "distance", "uniform")
 
-_MOST_BLOCKS, _MOST_CHANNELS = 64, 2048  # a config from elsewhere must not be able to ask for all memory
+_MOST_BLOCKS, _MOST_CHANNELS, _MOST_STEP = (
+    64,
+    2048,
+    1000,
+)  # a config from elsewhere must not be able to ask for all memory
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,15 @@ class NetworkSettings:
         ):
             if not blocks or len(blocks) != len(steps) or len(blocks) > _MOST_BLOCKS:
                 raise ConfigError(
-                    f"model: expected {names} of one length (1 to {_MOST_BLOCKS}), got {blocks} and {steps}"
+                    f"model: expected {names} of one length (1 to {_MOST_BLOCKS}), got {short(blocks)} and "
+                    f"{short(steps)}"
                 )
-            if min(blocks) < 1 or min(steps) < 1:
-                raise ConfigError(f"model: expected {names} of numbers from 1, got {blocks} and {steps}")
-        if self.width < 1 or self.width * max(self.encoder + self.decoder) > _MOST_CHANNELS:
+        expect_between("model", self, 1, _MOST_CHANNELS, "width", "encoder", "decoder")
+        expect_between("model", self, 1, _MOST_STEP, "strides", "upsampling")
+        if self.width * max(self.encoder + self.decoder) > _MOST_CHANNELS:
             raise ConfigError(
-                f"model: expected widths of 1 to {_MOST_CHANNELS} channels, got width {self.width}"
+                f"model: expected width times each of encoder and decoder of 1 to {_MOST_CHANNELS} channels, got width "
+                f"{short(self.width)}, encoder {short(self.encoder)} and decoder {short(self.decoder)}"
             )
         if math.prod(self.strides) != math.prod(self.upsampling):
             raise ConfigError(
@@ -66,12 +72,14 @@ class NetworkSettings:
             )
         if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0 or self.temporal_kernel > 99:
             raise ConfigError(
-                f"model: expected an odd temporal_kernel of 1 to 99, got {self.temporal_kernel}"
+                f"model: expected an odd temporal_kernel of 1 to 99, got {short(self.temporal_kernel)}"
             )
         expect_between("model", self, 0, 1, "dropout", below=True)
         unknown = set(self.adjacencies) - set(ADJACENCIES)
         if unknown or not self.adjacencies or len(set(self.adjacencies)) != len(self.adjacencies):
-            raise ConfigError(f"model: expected adjacencies out of {ADJACENCIES}, got {self.adjacencies}")
+            raise ConfigError(
+                f"model: expected adjacencies out of {ADJACENCIES}, got {short(self.adjacencies)}"
+            )
         expect_one_of("model.partition", self.partition, PARTITIONS)
 
     def check_window(self, frames: int) -> None:

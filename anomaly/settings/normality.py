@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between, expect_one_of
+from pose_extract.checking import MOST, MOST_FACTOR, MOST_ROUNDS, expect_between, expect_one_of
 from pose_extract.errors import ConfigError
 
 FORMS = ("gaussian", "logratio", "dirichlet")
@@ -38,11 +37,12 @@ class NormalitySettings:
 
     def __post_init__(self) -> None:
         expect_between("normality", self, 1, 1000, "components")
-        expect_between("normality", self, 1, math.inf, "max_iterations", "every")
+        expect_between("normality", self, 1, MOST_ROUNDS, "max_iterations")
+        expect_between("normality", self, 1, MOST, "every")
         expect_one_of("normality.form", self.form, FORMS)
         if self.shrink is not None:
             expect_between("normality", self, 0, 1, "shrink", below=True)
-        expect_between("normality", self, 0, math.inf, "regularisation")
+        expect_between("normality", self, 0, MOST_FACTOR, "regularisation")
         if self.form == "dirichlet" and self.shrinkage < 1e-9:
             raise ConfigError(
                 f"normality: expected a shrink above 1e-9 for the form dirichlet, got {self.shrink}: a Dirichlet "

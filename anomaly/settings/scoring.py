@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anomaly.settings.densities import FORMER_NAMES, NETWORK_PARTS, PARTS, is_fitted
 from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 
 FRAME_MODES = ("backtracked", "online")
 
@@ -77,9 +77,9 @@ class ScoringSettings:
             if part in FORMER_NAMES:
                 raise ConfigError(f"scoring.parts: {part!r} is called {FORMER_NAMES[part]!r} now")
             if part not in NETWORK_PARTS and not is_fitted(part):
-                raise ConfigError(f"scoring.parts: expected {PARTS}, got {part!r}")
+                raise ConfigError(f"scoring.parts: expected {PARTS}, got {short(part)}")
         if not self.parts or len(set(self.parts)) != len(self.parts):
-            raise ConfigError(f"scoring.parts: expected one or more, each once, got {self.parts}")
+            raise ConfigError(f"scoring.parts: expected one or more, each once, got {short(self.parts)}")
         expect_between("scoring", self, 0, 3600, "smoothing_s")
 
     @property

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, MOST_RATE, MOST_ROUNDS, expect_between, expect_one_of
+from pose_extract.errors import ConfigError, short
 
 # name -> (mirrored first, rotation in degrees)
 TRANSFORMS: dict[str, tuple[bool, float]] = {
@@ -59,16 +58,18 @@ class TrainingSettings:
         unknown = set(self.transforms) - set(TRANSFORMS)
         if unknown or not self.transforms or len(set(self.transforms)) != len(self.transforms):
             raise ConfigError(
-                f"training: expected transforms out of {tuple(TRANSFORMS)}, got {self.transforms}"
+                f"training: expected transforms out of {tuple(TRANSFORMS)}, got {short(self.transforms)}"
             )
-        expect_between("training", self, 2, math.inf, "batch_size")
-        expect_between("training", self, 0, math.inf, "pretrain_epochs", "finetune_epochs", "weight_decay")
-        expect_between("training", self, 1, math.inf, "pretrain_swings")
+        expect_between("training", self, 2, 65_536, "batch_size")
+        expect_between("training", self, 0, MOST_ROUNDS, "pretrain_epochs", "finetune_epochs")
+        expect_between("training", self, 0, 100, "weight_decay")
+        expect_between("training", self, 1, MOST_ROUNDS, "pretrain_swings")
         if self.most_windows is not None:
-            expect_between("training", self, 1, math.inf, "most_windows")
-        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1] < math.inf:
+            expect_between("training", self, 1, MOST, "most_windows")
+        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1] <= MOST_RATE:
             raise ConfigError(
-                f"training: expected pretrain_rate as [lowest, highest], above 0, got {self.pretrain_rate}"
+                f"training: expected pretrain_rate as [lowest, highest], above 0 and up to {MOST_RATE:g}, got "
+                f"{self.pretrain_rate}"
             )
-        expect_between("training", self, 0, math.inf, "finetune_rate", above=True)
+        expect_between("training", self, 0, MOST_RATE, "finetune_rate", above=True)
         expect_between("training", self, 0, 1, "finetune_decay", above=True)

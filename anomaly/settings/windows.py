@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 from pose_extract.skeletons import SKELETONS, Skeleton, SkeletonDeclaration, get_skeleton
 from pose_extract.skeletons.skeleton import two_people
 from pose_extract.skeletons.stature import FEWEST_STANDING, standing_joints
@@ -85,7 +84,8 @@ class WindowSettings:
         expect_one_of("windows.scale", self.scale, SCALES)
         if self.people not in (1, 2) or (self.people == 2 and self.extent != "clip"):
             raise ConfigError(
-                f"windows: expected people of 1, or 2 with extent clip, got {self.people} with extent {self.extent}"
+                f"windows: expected people of 1, or 2 with extent clip, got {short(self.people)} with "
+                f"extent {self.extent}"
             )
         if self.patches and self.extent == "clip":
             raise ConfigError(
@@ -98,7 +98,7 @@ class WindowSettings:
             )
         expect_between("windows", self, 2, 1000, "frames")
         expect_between("windows", self, 0, 1000, "fps", above=True)
-        expect_between("windows", self, 1, math.inf, "train_stride", "score_stride")
+        expect_between("windows", self, 1, 1_000_000, "train_stride", "score_stride")
         expect_between("windows", self, 0, self.frames - 2, "max_missing")
         if self.shortest:
             expect_between("windows", self, 2, self.frames, "shortest")
@@ -113,7 +113,7 @@ class WindowSettings:
                 "windows: expected a smoothing_s of 0 to 10, and 0 with extent clip, got "
                 f"{self.smoothing_s} with extent {self.extent}"
             )
-        expect_between("windows", self, 2, math.inf, "min_frames")
+        expect_between("windows", self, 2, 1_000_000, "min_frames")
         expect_between("windows", self, 1, joints, "min_joints")
         expect_between("windows", self, 0, 1, "min_confidence", "min_certainty", below=True)
 

@@ -302,6 +302,7 @@ def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | Non
         "components_used": model.normality.components_used,
         "held_out_frames": len(model.calibration.time_s),
         "parts": _parts_of_the_score(settings.scoring.parts, found[0]),
+        "cameras": [] if model.densities is None else model.densities.cameras,
         "alarm_budget": _alarm_budget(model),
         "parameters": sum(p.numel() for p in network.parameters()),
         "waiting": round(learned.data.waiting, 4),

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.labelled_options import add_labelled, inputs, labelled_clips
-from pipeline.commands.options import add_config, add_device, add_workspace
+from pipeline.commands.options import add_config, add_device, add_workspace, whole_number
 
 HELP = "train and evaluate with settings varied one by one, and put it into a table"
 EXAMPLE = """\
@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grid", action="store_true", help="all combinations, not one setting at a time (default)"
     )
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0], metavar="N", help="seeds of training (default: 0)"
+        "--seeds",
+        type=whole_number(0),
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="seeds of training (default: 0)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the tables and the models"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.options import add_config
+from pipeline.commands.options import add_config, whole_number
 
 HELP = "show the whole product on a synthetic street, with no data of your own"
 EXAMPLE = """\
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("demo"), metavar="DIR", help="folder (default: ./demo)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another street life (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="another seed, another street life (default: 0)"
+    )
     parser.add_argument("--clips-only", action="store_true", help="render the clips and stop")
     add_config(parser)
 
@@ -30,11 +32,12 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.progress import format_duration
     from pipeline.settings import load_settings
 
+    settings = load_settings(args.config, args.set)
     if args.clips_only:
         normal, test = make_clips(args.out / "videos", DemoSettings(), args.seed, args.quiet)
         print(f"{len(normal)} normal and {len(test)} test clips are in {args.out / 'videos'}")
         return 0
-    result = run_demo(args.out, load_settings(args.config, args.set), DemoSettings(), args.seed, args.quiet)
+    result = run_demo(args.out, settings, DemoSettings(), args.seed, args.quiet)
     took = ", ".join(f"{name} {format_duration(s)}" for name, s in result.seconds.items())
     print(f"time: {took}; in all {format_duration(sum(result.seconds.values()))}")
     for outputs in result.outputs:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.commands.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_set, add_workspace, whole_number
 
 HELP = "measure the paper's tables anew: table1, table2, figure5 or ablation, on your data or synthetic data"
 EXAMPLE = """\
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the tables and cells"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds (default: the config's)")
+    parser.add_argument(
+        "--seeds", type=whole_number(0), nargs="+", metavar="N", help="seeds (default: the config's)"
+    )
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="methods (default: all that can be measured)"
     )
@@ -45,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--splits", nargs="+", metavar="NAME", help="splits by name, or random, meaningful (default: all)"
     )
     parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="processes, of one thread each (default: 1)"
+        "--processes",
+        type=whole_number(1, 256),
+        default=1,
+        metavar="N",
+        help="processes, of one thread each (default: 1)",
     )
     add_workspace(parser)
     add_device(parser, "cpu", "where networks are trained and run")
@@ -61,10 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_config
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device
-    from pose_extract.errors import TrainingError, UsageError
+    from pose_extract.errors import TrainingError
 
-    if args.processes < 1:
-        raise UsageError(f"--processes: expected 1 or more, got {args.processes}")
     config, overrides = args.config or DEFAULT_CONFIG[args.experiment], list(args.set)
     for name in ("seeds", "methods", "splits"):
         if getattr(args, name):

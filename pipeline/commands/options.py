@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.defaults import DEFAULT_WORKSPACE
+from pose_extract.checking import MOST
+from pose_extract.errors import short
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +89,18 @@ def add_device(parser: argparse.ArgumentParser, default: str | None, help: str) 
         metavar="NAME",
         help=f"{help}: cpu, cuda, cuda:N, mps or auto (default: auto)",
     )
+
+
+def whole_number(low: int, high: int = MOST) -> Callable[[str], int]:
+    """What turns an option's text into a whole number of ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            if low <= (number := int(text)) <= high:
+                return number
+        raise argparse.ArgumentTypeError(f"expected a whole number of {low} to {high}, got {short(text)}")
+
+    return read
 
 
 def pose_overrides(text: str | None) -> list[str]:

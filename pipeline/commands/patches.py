@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.options import add_config, add_device, add_workspace
+from pipeline.commands.options import add_config, add_device, add_workspace, whole_number
 from pipeline.defaults import workspace_option
 
 HELP = "make features of the joints' appearance out of the clips' videos (for windows.features=patch)"
@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tracks", type=Path, nargs="+", metavar="NPZ", help="these tracks instead of the workspace's clips"
     )
     parser.add_argument("--fresh", action="store_true", help="train the workspace's encoder anew")
-    parser.add_argument("--seed", type=int, default=0, help="of the encoder's training (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="of the encoder's training (default: 0)"
+    )
     add_device(parser, "auto", "where the encoder is trained and run")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.commands.options import add_config, add_device, add_workspace
+from pipeline.commands.options import add_config, add_device, add_workspace, whole_number
 from pipeline.defaults import workspace_option
 
 HELP = "learn what is normal from the extracted videos"
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_workspace(parser)
     add_config(parser)
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same model (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="the same seed gives the same model (default: 0)"
+    )
     add_device(parser, "auto", "where the model is trained")
     parser.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
 

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch; exit code 4 if a recording could not be used, 70 if some of its frames could not be judged."""
+    """Watch; VideoError in the end if a recording could not be used, exit code 70 if frames could not be judged."""
     from functools import partial
 
     if args.schema:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.live.service import Service, check
     from pipeline.processes import locked
     from pipeline.workspace import Workspace
-    from pose_extract.errors import VideoError
+    from pose_extract.errors import raise_any
 
     if args.log == "json":
         log_as_json()
@@ -102,8 +102,9 @@ def run(args: argparse.Namespace) -> int:
     cameras = service.watcher.cameras
     if any(camera.failed for camera in cameras):
         return 70
-    unused = [camera for camera in cameras if camera.capture.trouble and not camera.capture.received]
-    return VideoError.exit_code if unused else 0
+    failed = [error for camera in cameras for error in camera.capture.failed]
+    raise_any(failed, sum(camera.capture.recordings for camera in cameras), "recordings")
+    return 0
 
 
 def _settings(args: argparse.Namespace) -> WatchSettings:

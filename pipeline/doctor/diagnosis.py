@@ -70,7 +70,9 @@ def examine(job: Job) -> Diagnosis:
                 bad("openmmlab"),
             ),
             _section("folders", lambda: folder_facts(job)),
-            _section("workspace", lambda: workspace_facts(job, model.result()[1] if model else ""), "note"),
+            _section(
+                "workspace", lambda: workspace_facts(job, *(model.result() if model else ([], ""))), "note"
+            ),
             _section("commands", lambda: _command_facts(trials)),
         ]
     return Diagnosis(estimator, tuple(section for section in sections if section.facts))
@@ -88,9 +90,9 @@ def _section(title: str, check: Callable[[], Iterable[Fact]], broken: State = "g
 
 
 def _model(job: Job, pool: ThreadPoolExecutor) -> Future[Any] | None:
-    """What reading the workspace's model says, if there is one."""
-    folder = job.workspace / "model"
-    return pool.submit(probes.ask, "model", [str(folder)]) if folder.exists() else None
+    """What the workspace's model says, of itself and of clips, if there is one."""
+    there = (job.workspace / "model").exists()
+    return pool.submit(probes.ask, "model", [str(job.workspace)]) if there else None
 
 
 def _asked_packages() -> tuple[list[Package], list[Fact]]:

@@ -17,6 +17,7 @@ from pose_extract.devices import processors
 
 _OLDEST_FFMPEG = (4, 3)
 _LITTLE_SPACE = 2 * 2**30
+_MOST_CLIPS = 5  # that are named
 SOME_FOLDER = "/a/folder/that/can/be/written"
 
 
@@ -106,8 +107,14 @@ def folder_facts(job: Job) -> Iterator[Fact]:
     )
 
 
-def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
-    """What the workspace holds, if there is one; ``model_error`` is what reading its model said."""
+def workspace_facts(job: Job, strange: list[str] | None, model_error: str) -> Iterator[Fact]:
+    """What the workspace holds, if there is one.
+
+    Args:
+        job: what should be able to run.
+        strange: what its model has not seen the like of, a line for each clip.
+        model_error: why the model cannot be used.
+    """
     from pipeline.workspace import Workspace
 
     workspace = Workspace(job.workspace)
@@ -127,19 +134,22 @@ def workspace_facts(job: Job, model_error: str) -> Iterator[Fact]:
     else:
         yield Fact("model", "ok", str(workspace.model))
         yield _alarms(workspace.model)
+        for text in (strange or [])[:_MOST_CLIPS]:
+            yield Fact("unlike training", "note", text)
+        if strange and len(strange) > _MOST_CLIPS:
+            yield Fact("unlike training", "note", f"and {len(strange) - _MOST_CLIPS} clips more")
 
 
 def _alarms(model: Path) -> Fact:
     """What the model's alarm threshold rests on."""
     from anomaly.bundle.card import read_card
+    from pipeline.scoring.expected import expected_alarms
 
     facts = read_card(model).get("facts", {})
     budget = str(facts.get("alarm_budget", ""))
     if budget.startswith("warning"):
         return Fact("alarms", "note", budget.removeprefix("warning: "))
-    return Fact(
-        "alarms", "ok", budget or f"by the scores of {facts.get('held_out_frames', 'no')} held-out frames"
-    )
+    return Fact("alarms", "ok", budget or expected_alarms(facts))
 
 
 def environment_line(name: str, value: str = "") -> str:

@@ -155,16 +155,22 @@ def _openmmlab(_: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield "", " ".join(str(error).splitlines()[0].split())
 
 
-def _model(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Whether a model bundle can be used."""
-    from anomaly.bundle import load_bundle
+def _model(folders: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """What of the clips to be scored in a workspace its model has not seen the like of; and why it cannot be used."""
+    from pathlib import Path
+
+    from pipeline.scoring import load_scorer
+    from pipeline.scoring.familiarity import strange_clips
+    from pipeline.workspace import Workspace
     from pose_extract.errors import GepcError
 
+    workspace = Workspace(Path(folders[0]))
     try:
-        load_bundle(folders[0])
-        yield "", ""
+        scorer = load_scorer(workspace.model, device="cpu")
+        clips = [workspace.tracks_path(entry.clip) for entry in workspace.entries() if not entry.train]
+        yield strange_clips(clips, scorer.seen, scorer.model.settings.windows), ""
     except GepcError as error:
-        yield "", str(error)
+        yield [], str(error)
 
 
 QUESTIONS: dict[str, Callable[[Sequence[str]], Iterator[Any]]] = {

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from anomaly.evaluation.event_metrics import FEWEST_S
 from anomaly.evaluation.figures import Figures, over_models
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation
+from pipeline.progress import format_duration
 from pipeline.versions import versions
 
 # Rows of the table: field of `Figures`, name, how a number is written.
@@ -158,6 +160,14 @@ def print_report(evaluation: Evaluation) -> None:
     if len(models) > 1:
         console.print(Text(f"mean and standard deviation over {len(models)} models"))
     console.print(_main_table(evaluation))
+    if 0 < first.normal_hours < FEWEST_S / 3600:
+        console.print(
+            Text(
+                f"false alarms an hour: - ({_count(first.false_alarms)} in "
+                f"{format_duration(3600 * first.normal_hours)} of normal video, which is too little to tell: expected "
+                "ten minutes or more)"
+            )
+        )
     if len(models) == 1 and any(models[0].intervals[evaluation.main].values()):
         console.print(Text("in brackets: 95 % intervals over clips (bootstrap)"))
     if len(models) > 1:

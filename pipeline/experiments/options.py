@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from pipeline.synthetic.motion.behaviours import ABNORMAL, APPEARANCE
-from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, expect_between, expect_one_of
+from pose_extract.errors import ConfigError, short
 
 DIRECTIONS = ("few-vs-many", "many-vs-few")
 SPLIT_KINDS = ("random", "meaningful")
@@ -82,24 +81,26 @@ class ExperimentOptions:
         for name in ("methods", "seeds", "splits", "directions", "shares", "street_acts", "ablation"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ConfigError(f"experiment.{name}: expected each once, got {', '.join(map(str, values))}")
+                raise ConfigError(f"experiment.{name}: expected each once, got {short(values)}")
         if not self.seeds or not self.directions or not self.ablation:
             raise ConfigError(
                 "experiment: expected at least one seed, one direction and one group of the ablation"
             )
-        if min(self.street_size) < 64:
-            raise ConfigError(f"experiment.street_size: expected at least 64 pixels, got {self.street_size}")
-        if min(self.seeds) < 0:
-            raise ConfigError(f"experiment.seeds: expected numbers from 0, got {min(self.seeds)}")
+        if not 64 <= min(self.street_size) <= max(self.street_size) <= 16_384:
+            raise ConfigError(
+                f"experiment.street_size: expected 64 to 16384 pixels, got {short(self.street_size)}"
+            )
+        if not 0 <= min(self.seeds) <= max(self.seeds) <= MOST:
+            raise ConfigError(f"experiment.seeds: expected numbers of 0 to {MOST}, got {short(self.seeds)}")
         if not self.shares or not all(0 <= share < 1 for share in self.shares) or 0.0 not in self.shares:
             raise ConfigError(
                 "experiment.shares: expected shares of at least 0 and below 1, 0 among them (the loss is counted from "
-                f"there), got {', '.join(map(str, self.shares))}"
+                f"there), got {short(self.shares)}"
             )
         if self.train_videos and not self.videos:
             raise ConfigError("experiment.train_videos: expected videos too, for the test clips")
-        expect_between("experiment", self, 0, math.inf, "random_splits")
+        expect_between("experiment", self, 0, 1000, "random_splits")
         expect_between(
-            "experiment", self, 1, math.inf, "split_actions", "street_normal_clips", "street_test_clips"
+            "experiment", self, 1, 10_000, "split_actions", "street_normal_clips", "street_test_clips"
         )
         expect_between("experiment", self, 1, 3600, "street_normal_s", "street_test_s")

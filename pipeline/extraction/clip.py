@@ -21,8 +21,8 @@ from pose_extract.errors import CacheError, VideoError, is_memory_short
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import TrackedPeople
-from pose_extract.tracks.cache import TracksWriter, load_tracks
-from pose_extract.tracks.clip_time import clip_rate, holes, longest_step
+from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks
+from pose_extract.tracks.clip_time import FASTEST, SLOWEST, clip_rate, holes, longest_step
 from pose_extract.video import VideoReader, VideoSource, content_hash
 from pose_extract.video.prefetch import batches, prefetch
 from pose_extract.video.scene import SceneLearner
@@ -155,16 +155,16 @@ class ExtractionRun:
         entry = self.index.find(key, name)
         if entry is None:
             return None
+        path = self.workspace.tracks_path(entry.clip)
         try:
-            tracks = load_tracks(self.workspace.tracks_path(entry.clip), features=False)
+            tracks, stated = load_tracks(path, features=False), load_header(path)["fps"]
         except CacheError as error:
             logger.warning("%s; it is made again", error)
             return None
-        rate = clip_rate(tracks.time_s, tracks.fps)
-        if rate == tracks.fps:
+        if tracks.fps == stated:
             return entry
         logger.warning("%s: its tracks were made for %.3g frames a second, it has %.3g; they are made again",
-                       entry.clip, tracks.fps, rate)  # fmt: skip
+                       entry.clip, stated, tracks.fps)  # fmt: skip
         return None
 
     def _extract(self, source: VideoSource, key: str) -> ClipEntry:
@@ -182,6 +182,10 @@ class ExtractionRun:
             if frames == 0:
                 raise VideoError(f"{source.path}: not one frame could be read")
             fps = clip_rate(times, reader.info.fps)
+            if not SLOWEST <= fps <= FASTEST:
+                raise VideoError(
+                    f"{source.path}: expected {SLOWEST:g} to {FASTEST:g} frames a second, its timestamps make {fps:.3g}"
+                )
             damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
             if found := holes(times, fps):
                 first, last = found[0]

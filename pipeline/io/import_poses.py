@@ -18,10 +18,11 @@ from pipeline.io.import_checks import checked, plain_json
 from pipeline.progress import stage
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.errors import CacheError, FormatError
+from pose_extract.errors import CacheError, FormatError, UsageError
 from pose_extract.formats.base import get_format, read_part
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name
+from pose_extract.formats.report import ReadReport
 from pose_extract.tracks.cache import load_header, save_tracks
 from pose_extract.tracks.records import ClipTracks
 
@@ -91,6 +92,9 @@ def import_all(
         parts = chosen.find(path)
     else:
         raise FormatError(f"{path}: there is no such file or folder")
+    own = workspace.tracks.resolve()
+    if any(part.resolve().is_relative_to(own) for part in parts):
+        raise UsageError(f"{own}: its tracks are this workspace's own; import from elsewhere")
     made: list[ClipEntry] = []
     reused: list[ClipEntry] = []
     failed: list[FormatError] = []
@@ -309,6 +313,8 @@ def _provenance(
             "seconds": round(clip.frame_count / clip.fps, 3),
             "coverage": round(len(np.unique(clip.frame)) / max(clip.frame_count, 1), 4),
             "damage": damage[:_MOST_DAMAGE],
-            "report": facts.get("report", {}),
+            "report": ReadReport(poses=len(clip)).as_json(len(clip))
+            if format == "gepc"
+            else facts.get("report", {}),
         },
     }

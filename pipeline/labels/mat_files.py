@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pose_extract.errors import FormatError, short
+from pose_extract.files import open_input
 
 _MOST_BYTES = 512 << 20  # of a file
 _MOST_MEMORY = 4 << 30  # of the process; a small file can claim to hold any amount
@@ -44,6 +45,11 @@ def read_cells(files: Sequence[Path], name: str) -> list[list[Cell]]:
         FormatError: names the file that is missing, damaged, or has no such variable. Objects, functions and text are
             refused.
     """
+    for file in files:
+        try:
+            open_input(file).close()
+        except OSError as error:
+            raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
     command = [
         sys.executable,
         "-m",

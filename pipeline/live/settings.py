@@ -13,7 +13,7 @@ from pipeline.live.rules.settings import RuleSettings
 from pipeline.live.sinks.settings import JsonLinesSettings, SinkSettings
 from pipeline.live.status.settings import StatusSettings
 from pose_extract.checking import expect_between
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -107,7 +107,8 @@ class WatchSettings:
         for name in self.cameras:
             if not _NAME.fullmatch(name):
                 raise ConfigError(
-                    f"config: cameras: expected names of letters, digits, dots, dashes and underscores, got {name!r}"
+                    f"config: cameras: expected names of letters, digits, dots, dashes and underscores, got "
+                    f"{short(name)}"
                 )
 
 
@@ -142,7 +143,7 @@ def load_watch(path: Path | None, cameras: Sequence[str] = (), realtime: bool = 
     for text in cameras:
         name, equals, source = text.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise ConfigError(f"--camera expects NAME=SOURCE, got {text!r}")
+            raise ConfigError(f"--camera expects NAME=SOURCE, got {short(text)}")
         if name in named:
             raise ConfigError(f"--camera {name}: there is a camera of this name already")
         named[name] = CameraSettings(source)

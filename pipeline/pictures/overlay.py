@@ -5,7 +5,6 @@ Knows nothing of models: it draws a timeline of percentiles among normal behavio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ class OverlaySettings:
 
     def __post_init__(self) -> None:
         expect_between("overlay", self, 0, 1, "min_confidence", "panel")
-        expect_between("overlay", self, 0, math.inf, "seconds_shown", above=True)
+        expect_between("overlay", self, 0, 3600, "seconds_shown", above=True)
 
 
 def write_overlay(

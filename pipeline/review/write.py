@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from anomaly.evaluation.event_metrics import FEWEST_S
 from anomaly.scoring.model import Model
 from pipeline.pictures.action_words import upright_sign, window_joints
 from pipeline.progress import stage
@@ -223,6 +224,7 @@ def _describe(
             "sorted": packed(thresholds.reference.astype(np.float32), "f4"),
             "frames": count,
             "seconds": round(thresholds.normal_s, 3),
+            "fewest_s": FEWEST_S,
         },
         "stops": [float(s) for s in thresholds.stops[:stops]],
         "usual": thresholds.usual,

@@ -6,8 +6,9 @@ What a model has not seen it cannot call normal or abnormal. Scores come neverth
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from anomaly.data.resampling import slowest_rate
 from anomaly.settings import WindowSettings
 from pose_extract.checking import build
-from pose_extract.errors import ConfigError
+from pose_extract.errors import CacheError, ConfigError
 from pose_extract.formats.base import FORMATS
+from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video.scene import likeness, sketch_from_text
 
@@ -25,6 +27,7 @@ _MOST_ROWS = 20_000  # of a clip whose people are measured
 _MOST_SIZES = 50
 _MOST_SCENES = 64
 _ALIKE = 0.8  # correlation of two sketches from which on they show one scene
+_MOST_CLIPS = 50
 _RATE_FACTOR = 2.0
 _SIZE_FACTOR = 1.5  # between frames, or people, that are of like size
 _SHAPE = 1.05  # between frames of the same shape
@@ -119,6 +122,27 @@ def strange(tracks: ClipTracks, seen: Seen, windows: WindowSettings) -> list[str
     elif seen.skeletons and tracks.skeleton not in seen.skeletons:
         found.append(f"its joints are {tracks.skeleton}, those of training {', '.join(seen.skeletons)}")
     return [text for text in found if text]
+
+
+def strange_clips(paths: Sequence[Path], seen: Seen, windows: WindowSettings) -> list[str]:
+    """Clips that a model has not seen the like of, a line each; of many clips, the newest ones are looked at.
+
+    Args:
+        paths: tracks files.
+        seen: what the model was trained on.
+        windows: the model's.
+    """
+    newest = sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)[:_MOST_CLIPS]
+    found = []
+    for path in newest:
+        try:
+            tracks = load_tracks(path, features=False)
+        except CacheError as error:
+            found.append(str(error))
+            continue
+        if texts := strange(tracks, seen, windows):
+            found.append(f"{tracks.clip}: {'; '.join(texts)}")
+    return found
 
 
 def too_slow(tracks: ClipTracks, windows: WindowSettings) -> str:

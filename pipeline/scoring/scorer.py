@@ -13,7 +13,7 @@ import numpy as np
 from anomaly.bundle import load_bundle
 from anomaly.bundle.card import CARD, ENCODER, read_card
 from anomaly.scoring.model import Model
-from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, score_at
+from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, reference_of, score_at
 from anomaly.settings import ScoringSettings
 from pipeline.patches.features import PatchKind, has_patches, load_with_patches, needed_by
 from pipeline.scoring.familiarity import Seen
@@ -90,6 +90,11 @@ class Scorer:
         """The percentile, 0 to 100, above which a frame raises the alarm."""
         rate = self.rate_for()
         return alarm_percentile(self.model, self.alarm_above()) if rate is None else 100 * (1 - rate)
+
+    @property
+    def normal_frames(self) -> int:
+        """How many held-out normal frames percentiles are of."""
+        return len(reference_of(self.model, self.settings.scoring))
 
     def score_at(self, *percentiles: float) -> dict[float, float]:
         """Percentile, 0 to 100, among held-out normal frames -> the frame score there."""

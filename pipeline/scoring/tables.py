@@ -95,7 +95,7 @@ def score_tracks(
         judged=whole.judged,
         threshold=scorer.alarm_above(),
         threshold_percentile=scorer.alarm_percentile,
-        score_at=scorer.score_at(*PERCENTILES),
+        score_at=scorer.score_at(*(p for p in PERCENTILES if (1 - p / 100) * scorer.normal_frames >= 1)),
         row_percentile=np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
         events=(*events, *finder.finish()),
         remarks=(*strange(tracks, scorer.seen, scorer.model.settings.windows), *coverage.remarks()),

@@ -123,7 +123,7 @@ def override(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     for text in overrides:
         path, equals, value = text.partition("=")
         if not equals or not path:
-            raise ConfigError(f"--set expects section.key=value, got {text!r}")
+            raise ConfigError(f"--set expects section.key=value, got {short(text)}")
         nested: Any = _parse(value, f"--set {text}")
         for key in reversed(path.split(".")):
             nested = {key: nested}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import math
 from dataclasses import dataclass, field
 
-from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, expect_between, expect_one_of
+from pose_extract.errors import ConfigError, short
 
 LABEL_KINDS = ("masks", "intervals", "ubnormal", "shanghaitech", "avenue", "chad", "actions")
 NORMAL = ("split", "rest")
@@ -84,13 +83,19 @@ class DatasetSettings:
         expect_one_of("dataset.normal", self.normal, NORMAL)
         if self.abnormal not in (0, 1):
             raise ConfigError(
-                f"dataset.abnormal: expected 0 or 1, the value of an abnormal frame, got {self.abnormal}"
+                f"dataset.abnormal: expected 0 or 1, the value of an abnormal frame, got {short(self.abnormal)}"
             )
         if self.test and not self.labels and self.label_kind != "actions":
             raise ConfigError("dataset.labels: expected the file or folder of the test clips' labels")
-        expect_between("dataset", self, 0, math.inf, "tolerance")
+        expect_between("dataset", self, 0, MOST, "tolerance", "train_people")
+        if self.fps is not None:
+            expect_between("dataset", self, 0, 1000, "fps", above=True)
+        if self.frame_size is not None:
+            expect_between("dataset", self, 1, 100_000, "frame_size")
+        if self.first_frame is not None:
+            expect_between("dataset", self, -MOST, MOST, "first_frame")
         for clip, first, end in self.excluded_frames:
-            if not 0 <= first < end:
+            if not 0 <= first < end <= MOST:
                 raise ConfigError(
                     "dataset.excluded_frames: expected [clip, first frame, frame after the last], got "
                     f"[{clip}, {first}, {end}]"
@@ -99,7 +104,7 @@ class DatasetSettings:
             near = difflib.get_close_matches(self.split, self.splits, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"dataset.split: expected one of {', '.join(self.splits)}, got {self.split!r}{hint}"
+                f"dataset.split: expected one of {', '.join(self.splits)}, got {short(self.split)}{hint}"
             )
 
     def is_normal(self, action: int) -> bool:

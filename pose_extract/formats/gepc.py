@@ -20,6 +20,7 @@ from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, numbers
 from pose_extract.tracks.cache import FORMAT, FORMAT_VERSION, load_tracks, save_tracks
+from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.records import ClipTracks
 
 _FEATURE_TYPES = {"float16": np.float16, "float32": np.float32}
@@ -127,12 +128,13 @@ def _from_json(part: Path) -> ClipTracks:
     try:
         # Larger than single precision is infinite.
         with np.errstate(over="ignore"):
+            time_s = numbers(_expect(part, head, "time_s", list), f"{part}: ['time_s']").reshape(-1)
             return ClipTracks(
                 clip=clip_name(_expect(part, head, "clip", str)),
                 skeleton=_expect(part, head, "skeleton", str),
-                fps=float(_expect(part, head, "fps", (int, float))),
+                fps=clip_rate(time_s, float(_expect(part, head, "fps", (int, float)))),
                 frame_size=(int(frame_size[0]), int(frame_size[1])),
-                time_s=numbers(_expect(part, head, "time_s", list), f"{part}: ['time_s']").reshape(-1),
+                time_s=time_s,
                 frame=_whole(part, columns["frame"], "frame"),
                 track=_whole(part, columns["track"], "track"),
                 keypoints=_column(

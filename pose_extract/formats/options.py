@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_extract.errors import UsageError
+from pose_extract.errors import UsageError, short
 from pose_extract.tracking import TrackingSettings
 
 
@@ -40,13 +40,15 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not (np.isfinite(self.fps) and 0 < self.fps <= 1000):
-            raise UsageError(f"fps: expected a frame rate above 0 and up to 1000, got {self.fps}")
+            raise UsageError(f"fps: expected a frame rate above 0 and up to 1000, got {short(self.fps)}")
         if self.frame_size is not None and not (
             len(self.frame_size) == 2 and all(0 < side <= 100_000 for side in self.frame_size)
         ):
-            raise UsageError(f"frame_size: expected width x height in pixels, got {self.frame_size}")
+            raise UsageError(f"frame_size: expected width x height in pixels, got {short(self.frame_size)}")
         if not (np.isfinite(self.confidence_scale) and self.confidence_scale > 0):
-            raise UsageError(f"confidence_scale: expected a number above 0, got {self.confidence_scale}")
+            raise UsageError(
+                f"confidence_scale: expected a number above 0, got {short(self.confidence_scale)}"
+            )
 
     def rate(self, usual: float | None = None) -> float:
         """The frame rate; raises `UsageError` if neither the user nor the format (``usual``) tells it."""

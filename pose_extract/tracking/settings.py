@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from pose_extract.checking import expect_between
@@ -47,8 +46,9 @@ class TrackingSettings:
     def __post_init__(self) -> None:
         expect_between("tracking", self, 0, 1, "min_score", "min_similarity", "pose_weight", "colour_weight")
         expect_between("tracking", self, 0, 1, "min_colour", "exchange_margin")
-        expect_between(
-            "tracking", self, 0, math.inf, "pose_tolerance", "coast_s", "reattach_distance", above=True
-        )
-        expect_between("tracking", self, 0, math.inf, "direction_weight", "reattach_s", "delay_s")
-        expect_between("tracking", self, 1, math.inf, "min_hits")
+        expect_between("tracking", self, 0, 1000, "pose_tolerance", "reattach_distance", above=True)
+        expect_between("tracking", self, 0, 60, "coast_s", above=True)
+        expect_between("tracking", self, 0, 1000, "direction_weight")
+        expect_between("tracking", self, 0, 600, "reattach_s")
+        expect_between("tracking", self, 0, 60, "delay_s")
+        expect_between("tracking", self, 1, 10_000, "min_hits")

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
 from pose_extract.files import folder_beside, open_input, plain_name, writing
+from pose_extract.tracks.clip_time import clip_rate
+from pose_extract.tracks.faults import fault_of
 from pose_extract.tracks.header import check_header
 from pose_extract.tracks.records import ClipObjects, ClipTracks, Objects, PoseDetections
 
@@ -236,15 +238,18 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
     try:
         vectors = members.pop("features", None)
         members = {name: array for name, array in members.items() if name not in _OBJECTS}
-        return ClipTracks(
+        tracks = ClipTracks(
             clip=plain_name(header["clip"]),
             skeleton=header["skeleton"],
-            fps=float(header["fps"]),
+            fps=clip_rate(members["time_s"], float(header["fps"])),
             frame_size=tuple(header["frame_size"]),
             provenance=header["provenance"],
             features=vectors if features else None,
             **members,
         )
+        if fault := fault_of(tracks):
+            raise ValueError(fault)
+        return tracks
     except Exception as error:
         raise CacheError(
             f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
@@ -301,6 +306,8 @@ def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, ND
         raise
     except FileNotFoundError:
         raise CacheError(f"{path}: there is no such tracks file") from None
+    except OSError as error:
+        raise CacheError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:
         raise CacheError(
             f"{path}: expected a tracks file of gepc-pipeline, found something else or a damaged one ({error})"

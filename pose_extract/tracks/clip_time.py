@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _HOLE_S = 1.0  # frames farther apart than this, and than some usual intervals, have a hole between them
 _HOLE_INTERVALS = 2.5
 _USUAL = 1.5  # intervals up to so many times longer or shorter than the median are usual ones
+SLOWEST, FASTEST = 1e-6, 1000.0  # frames a second that a clip may have
 _SAME = 0.01  # rates that differ less are one: a container's, say, and that of its rounded timestamps
 
 
@@ -32,7 +33,13 @@ def usual_rate(time_s: NDArray[np.float64]) -> float | None:
 
 
 def clip_rate(time_s: NDArray[np.float64], stated: float) -> float:
-    """The rate of a clip: that which is stated, unless its frames come at another one."""
+    """The rate of a clip: that which is stated, unless its frames come at another one.
+
+    Raises:
+        ValueError: what is stated is none.
+    """
+    if not 0 < stated < np.inf:
+        raise ValueError(f"expected a frame rate above 0, got {stated}")
     usual = usual_rate(time_s)
     return stated if usual is None or abs(usual - stated) <= _SAME * stated else usual
 

@@ -20,13 +20,12 @@ import ffmpeg
 import numpy as np
 
 from pose_extract.errors import VideoError
-from pose_extract.tracks.clip_time import usual_rate
+from pose_extract.tracks.clip_time import FASTEST, usual_rate
 
 BINARY_VARIABLE = "GEPC_FFMPEG"
 """Environment variable that names the ffmpeg binary to use."""
 
 _PROBE_TIMEOUT_S = 300.0
-_MAX_FPS = 1000.0
 _DEFAULT_FPS = 25.0
 _OTHER_FPS = 7.0  # no camera's
 _ASIDE = 0x10F000 - 0xDC00  # to private use
@@ -274,19 +273,19 @@ def _rate(path: Path, log: str, head: str) -> _Rate:
     if line is not None and "1200k tbn" in line[0] and "Duration: N/A" in head:
         # A raw stream has no clock. What ffmpeg takes without being told shows when it is told something else.
         other = _exact_rate(_first_frames(path, 1, framerate=_OTHER_FPS))
-        if other == _OTHER_FPS or not 0 < exact <= _MAX_FPS:
+        if other == _OTHER_FPS or not 0 < exact <= FASTEST:
             return _Rate(_DEFAULT_FPS, _DEFAULT_FPS, stated=False)
         return _Rate(exact, exact)
     # Some containers state the ticks of their clock as their frame rate.
-    rounded = next((rate for rate in rates if 0 < rate <= _MAX_FPS), None)
-    if 0 < exact <= _MAX_FPS and (rounded is None or abs(exact - rounded) < 0.01):
+    rounded = next((rate for rate in rates if 0 < rate <= FASTEST), None)
+    if 0 < exact <= FASTEST and (rounded is None or abs(exact - rounded) < 0.01):
         return _Rate(exact, exact)
     mean = rounded or _DEFAULT_FPS
     shown = re.findall(
         r"^\[Parsed_showinfo.* pts_time:(-?[\d.]+)", _first_frames(path, _MEASURED), re.MULTILINE
     )
     usual = usual_rate(np.unique(np.array(shown, float))) if len(shown) > 2 else None
-    return _Rate(mean if usual is None or usual > _MAX_FPS else usual, mean)
+    return _Rate(mean if usual is None or usual > FASTEST else usual, mean)
 
 
 def _exact_rate(log: str) -> float:

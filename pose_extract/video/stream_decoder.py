@@ -14,8 +14,9 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.tracks.clip_time import FASTEST
 from pose_extract.video.decoder import start
-from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
+from pose_extract.video.ffmpeg import command_line, find_ffmpeg, passthrough
 from pose_extract.video.streams import StreamSource, stream_input
 
 _SHOWN = re.compile(r"\bn: *\d+ pts: *(NOPTS|-?\d+) pts_time:.*? s:(\d+)x(\d+) ")
@@ -23,7 +24,6 @@ _CONFIG = re.compile(r"\bconfig in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d
 _STREAM = re.compile(r"Stream #\d+:\d+.*?: Video: (\w+)")
 _LEVEL = re.compile(r"\[(error|fatal|panic)\] (.*)")
 _COMPLAINTS = 20  # the latest of them are kept
-_MOST_FPS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,15 @@ class StreamDecoder:
             filters.insert(
                 0, f"scale='min({max_side},iw)':'min({max_side},ih)':force_original_aspect_ratio=decrease"
             )
-        command = (
-            stream_input(source, binary)
-            .output(
-                "pipe:1",
-                map="0:V:0",
-                vf=",".join(filters),
-                f="rawvideo",
-                pix_fmt="bgr24",
-                **passthrough(binary),
-            )
-            .compile(cmd=binary)
+        output = stream_input(source, binary).output(
+            "pipe:1",
+            map="0:V:0",
+            vf=",".join(filters),
+            f="rawvideo",
+            pix_fmt="bgr24",
+            **passthrough(binary),
         )
-        self._child, self._pictures, messages = start(command, binary)
+        self._child, self._pictures, messages = start(command_line(output, binary), binary)
         self._listener = threading.Thread(
             target=self._listen, args=(messages,), name="ffmpeg-messages", daemon=True
         )
@@ -132,7 +128,7 @@ class StreamDecoder:
             base, rate = (int(config[1]), int(config[2])), (int(config[3]), int(config[4]))
             self._base = Fraction(base[0], max(1, base[1]))
             fps = rate[0] / rate[1] if rate[1] else 0.0
-            self.fps = fps if 0 < fps <= _MOST_FPS else None
+            self.fps = fps if 0 < fps <= FASTEST else None
         elif self._opened and (shown := _SHOWN.search(line)):
             time_s = None if shown[1] == "NOPTS" or not self._base else float(int(shown[1]) * self._base)
             self._told.put((time_s, (int(shown[2]), int(shown[3]))))

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import figures
 from benchmarks.helpers.real_data import sample_data
-from benchmarks.real_slice import DATA, measured, slice_of, trained
+from benchmarks.real_slice import DATA, measured, measured_with_holes, slice_of, trained
 
 LOSS = 0.02  # another machine's rounding gives other floats; the same seed on this one gives the same figures
 
@@ -16,9 +16,14 @@ def test_no_part_of_the_score_finds_less_in_real_poses_than_it_did(name):
     if data is None:
         pytest.skip("GEPC_SAMPLE_DATA is not set: no real poses to score")
     task = slice_of(data, name)
-    found = measured(trained(task, seed=0), task)
+    model = trained(task, seed=0)
+    found = measured(model, task)
     values = figures.read(f"slice-{name}")["values"]
     held = {key.removeprefix(f"{name}, seed 0, "): float(value) for key, value in values.items()}
     assert found.keys() == held.keys(), f"other parts than were held: make figures NAME=slice-{name}"
     lost = {key: f"{found[key]:.3f}, held {was:.3f}" for key, was in held.items() if found[key] < was - LOSS}
     assert not lost, f"an accuracy loss (if it is meant: make figures NAME=slice-{name})"
+    # What a motion sensor records scores as its stretches do.
+    parted = measured_with_holes(model, task)
+    assert parted["holes, people scored"] == parted["stretches, people scored"] > 1000
+    assert parted["holes, micro"] == pytest.approx(parted["stretches, micro"], abs=0.01)

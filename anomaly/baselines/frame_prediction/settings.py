@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, MOST_FACTOR, expect_between
+from pose_extract.errors import ConfigError, short
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,12 @@ class FramePredictionSettings:
         expect_between("frame_prediction", self, 1, 8, "flow_levels")
         expect_between("frame_prediction", self, 1, 20, "flow_iterations")
         expect_between("frame_prediction", self, 1, 1000, "score_every")
-        expect_between("frame_prediction", self, 1, math.inf, "steps")
+        expect_between("frame_prediction", self, 1, MOST, "steps")
         expect_between("frame_prediction", self, 1, 31, "flow_window")
         if self.flow_window % 2 == 0:
-            raise ConfigError(f"frame_prediction.flow_window: expected an odd number, got {self.flow_window}")
+            raise ConfigError(
+                f"frame_prediction.flow_window: expected an odd number, got {short(self.flow_window)}"
+            )
         expect_between("frame_prediction", self, 0, 1, "learning_rate", "discriminator_rate", above=True)
-        expect_between("frame_prediction", self, 0, math.inf, "gradient", "flow", "adversarial")
-        expect_between("frame_prediction", self, 0, math.inf, "intensity", above=True)
+        expect_between("frame_prediction", self, 0, MOST_FACTOR, "gradient", "flow", "adversarial")
+        expect_between("frame_prediction", self, 0, MOST_FACTOR, "intensity", above=True)

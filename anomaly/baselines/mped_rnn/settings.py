@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from pose_extract.checking import expect_between
+from pose_extract.checking import MOST_FACTOR, MOST_RATE, MOST_ROUNDS, expect_between
 
 _MOST_HIDDEN = 1024  # a config from elsewhere must not be able to ask for all memory
 
@@ -52,10 +51,12 @@ class MpedRnnSettings:
             "mped_rnn", self, 1, self.input, "stride", "score_stride"
         )  # segments leave no frame out
         expect_between("mped_rnn", self, 1, _MOST_HIDDEN, "hidden_global", "hidden_local")
-        expect_between("mped_rnn", self, 0, math.inf, "weight_global", "weight_local")
+        expect_between("mped_rnn", self, 0, MOST_FACTOR, "weight_global", "weight_local")
         # What scores are made of.
-        expect_between("mped_rnn", self, 0, math.inf, "weight_perceptual", "learning_rate", above=True)
-        expect_between("mped_rnn", self, 1, math.inf, "batch_size", "epochs")
+        expect_between("mped_rnn", self, 0, MOST_FACTOR, "weight_perceptual", above=True)
+        expect_between("mped_rnn", self, 0, MOST_RATE, "learning_rate", above=True)
+        expect_between("mped_rnn", self, 1, 65_536, "batch_size")
+        expect_between("mped_rnn", self, 1, MOST_ROUNDS, "epochs")
 
     def lengths(self, frames: int) -> tuple[int, int]:
         """(T, P) of the segments in windows of ``frames`` frames.

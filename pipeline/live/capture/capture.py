@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from pipeline.live.capture.feed import LiveFrame, Mailbox
 from pose_extract.errors import GepcError, VideoError
 from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.video import VideoReader, VideoSettings, VideoSource
+from pose_extract.video.ffmpeg import check_readable
 from pose_extract.video.stream_decoder import StreamDecoder
 from pose_extract.video.streams import StreamSource
 
@@ -39,6 +41,8 @@ class Capture(ABC, threading.Thread):
         last_s: when the last of them came, on the monotonic clock; before the first, when the thread was started.
         trouble: why there is no picture, in words; empty while there is.
         finished: whether the source has come to its end, and nothing follows.
+        recordings: how many it has; 0 of a camera.
+        failed: why some of them could not be used.
     """
 
     def __init__(self, name: str, arrivals: threading.Condition, drop: bool) -> None:
@@ -49,6 +53,7 @@ class Capture(ABC, threading.Thread):
         self.last_s = time.monotonic()
         self.trouble = ""
         self.finished = False
+        self.recordings, self.failed = 0, list[GepcError]()
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -74,6 +79,12 @@ class Capture(ABC, threading.Thread):
 
     def kick(self) -> None:
         """Give the connection up that gives nothing any more; the thread makes a new one. A file does not hang."""
+
+    def _fail(self, error: GepcError) -> None:
+        """Go on without a recording that cannot be used."""
+        self.trouble = str(error)
+        self.failed.append(error)
+        logger.warning("camera %s: %s", self.camera, error)
 
     @abstractmethod
     def run(self) -> None:
@@ -101,6 +112,7 @@ class FileCapture(Capture):
     ) -> None:
         super().__init__(name, arrivals, drop=False)
         self._sources, self._settings, self._start = sources, settings, start
+        self.recordings = len(sources)
 
     def run(self) -> None:
         """Read every frame."""
@@ -111,8 +123,7 @@ class FileCapture(Capture):
                     self.connections = number
                     last = self._read(reader, offset, number)
             except GepcError as error:
-                self.trouble = str(error)
-                logger.error("camera %s: %s", self.camera, error)
+                self._fail(error)
                 continue
             if self._stopping.is_set():
                 break
@@ -156,6 +167,7 @@ class StreamCapture(Capture):
     ) -> None:
         super().__init__(name, arrivals, drop=True)
         self._sources, self._max_side, self._backoff = sources, max_side, backoff
+        self.recordings = sum(not source.endless for source in sources)
         self._clock = StreamClock()
         self._decoder: StreamDecoder | None = None
         self._lock = threading.Lock()
@@ -185,16 +197,28 @@ class StreamCapture(Capture):
     def run(self) -> None:
         """Connect, read, connect again."""
         for source in self._sources:
-            while not self._stopping.is_set():
+            if not source.endless:
+                self._play(source)
+            while source.endless and not self._stopping.is_set():
                 before = self.received
                 at_once = self._connect_and_read(source)
-                if self._stopping.is_set() or (not source.endless and not at_once):
-                    break
                 if self.received - before >= _ENOUGH_FRAMES:
                     self._backoff.succeeded()
-                if not at_once:
+                if not at_once and not self._stopping.is_set():
                     self._stopping.wait(self._backoff.next_s())
         self.finished = True
+
+    def _play(self, source: StreamSource) -> None:
+        """Read a file to its end."""
+        before = self.received
+        try:
+            check_readable(Path(source.address))
+            while not self._stopping.is_set() and self._connect_and_read(source):
+                pass
+            if self.received == before and not self._stopping.is_set():
+                raise VideoError(f"{source.address}: not one picture could be read ({self.trouble})")
+        except VideoError as error:
+            self._fail(error)
 
     def _connect_and_read(self, source: StreamSource) -> bool:
         """One connection, to its end; whether the next one may follow at once."""

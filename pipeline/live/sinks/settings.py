@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeline.live.events.record import KINDS, TYPES
 from pose_extract.checking import expect_between, expect_one_of
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, short
 
 SINK_KINDS = ("jsonl", "csv", "webhook", "mqtt", "command", "apprise")
 
@@ -77,7 +77,7 @@ class WebhookSettings:
         expect_one_of("webhook.format", self.format, ("plain", "cloudevents"))
         expect_between("webhook", self, 0, 300, "timeout_s", above=True)
         if not self.url.startswith(("http://", "https://", "$")):
-            raise ConfigError(f"config: webhook.url: expected http:// or https://, got {self.url!r}")
+            raise ConfigError(f"config: webhook.url: expected http:// or https://, got {short(self.url)}")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class MqttSettings:
             value = getattr(self, key)
             if any(sign in value for sign in "+#\0") or value != value.strip("/"):
                 raise ConfigError(
-                    f"config: mqtt.{key}: expected a topic without +, # or / at its ends, got {value!r}"
+                    f"config: mqtt.{key}: expected a topic without +, # or / at its ends, got {short(value)}"
                 )
 
 

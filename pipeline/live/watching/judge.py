@@ -20,6 +20,7 @@ from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.machine import Alarms, EventMachine
 from pipeline.live.watching.reasons import reasons_of
+from pipeline.live.watching.unlike import UnlikeTraining
 from pipeline.scoring import OnlineScorer, Scorer
 from pose_extract.errors import ModelError
 from pose_extract.estimators.base import PoseEstimator
@@ -130,6 +131,7 @@ class Judge:
         self._online: OnlineScorer | None = None
         self._machine: EventMachine | None = None
         self._alarms = Alarms()
+        self._unlike = UnlikeTraining(scorer, dict(estimator.identity))
         self._waiting: deque[float] = deque()  # times of frames whose people are not settled
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._stamps: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
@@ -202,6 +204,7 @@ class Judge:
         self._online = OnlineScorer(self.scorer, counting=self._counting)
         self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
         self._alarms = Alarms()
+        self._unlike.restart()
         self._index = 0
         self._look_s = frame.time_s + _FIRST_LOOK_S
 
@@ -252,6 +255,8 @@ class Judge:
         alarm = self._alarms.of(frames.score, self.threshold, self._release())
         self.counts.scored += len(frames)
         self.counts.alarms += int((frames.score > self.threshold).sum())
+        for text in self._unlike.add(part, scores.row_percentile):
+            logger.warning("camera %s: %s", self.camera, text)
         if self.on_scores is not None:
             self.on_scores(begin, part, scores)
         if alarm.any():

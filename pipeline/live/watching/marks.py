@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Mapping
@@ -15,6 +13,8 @@ from pipeline.review.marks import FALSE, RIGHT
 from pipeline.review.recalibrate import Choice, choose_threshold
 from pipeline.scoring import Scorer
 from pose_extract.errors import FormatError
+from pose_extract.files import open_input
+from pose_extract.tables import read_table
 
 logger = logging.getLogger(__name__)
 
@@ -73,20 +73,21 @@ def read_verdicts(path: Path) -> dict[str, str]:
     Raises:
         FormatError: the file cannot be read, or a line is no mark.
     """
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise FormatError(f"{path}: expected marks of at most {_MOST_BYTES >> 20} MiB")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: cannot be read: {error}") from error
     rows: list[Mapping[str, object]]
     if path.suffix.lower() == ".csv":
-        rows = list(csv.DictReader(io.StringIO(text)))
+        table = [cells for _, cells in read_table(path, _MOST_BYTES)]
+        rows = [dict(zip(table[0], cells, strict=False)) for cells in table[1:]]
     else:
         try:
+            with open_input(path) as file:
+                text = file.read(_MOST_BYTES + 1).decode("utf-8-sig")
+            if len(text) > _MOST_BYTES:
+                raise FormatError(f"{path}: expected marks of at most {_MOST_BYTES >> 20} MiB")
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise FormatError(f"{path}: expected a line of JSON for each mark: {error}") from error
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{path}: expected a line of JSON for each mark: {error}") from None
     verdicts = {}
     for number, row in enumerate(rows, 1):
         name = row.get("id") if isinstance(row, Mapping) else None

@@ -86,8 +86,10 @@ gepc.Page = class {
     const all = report.videos.reduce((sum, video) => sum + video.counts[this.stop], 0);
     gepc.$("fact-threshold").textContent = above ? `${gepc.percent(share)} of normal` : "above all normal";
     // With no false alarm in h hours, more than 3 / h an hour are ruled out at 95 %.
-    gepc.$("fact-false").textContent = found ? `${rate(found / hours)} an hour` : `under ${rate(3 / hours)} an hour`;
-    gepc.$("fact-note").textContent = `${found ? found : "None"} in ${gepc.length(report.reference.seconds)} of held-out normal video` + (report.reference.seconds < 600 ? ", which is little to go by." : ".");
+    const enough = report.reference.seconds >= report.reference.fewest_s;
+    gepc.$("fact-false").textContent = !enough ? "–" : found ? `${rate(found / hours)} an hour` : `under ${rate(3 / hours)} an hour`;
+    const note = enough ? "." : `, which is too little to say how many an hour: ${gepc.length(report.reference.fewest_s)} or more would tell.`;
+    gepc.$("fact-note").textContent = `${found ? found : "None"} in ${gepc.length(report.reference.seconds)} of held-out normal video${note}`;
     gepc.$("usual").disabled = this.stop === report.usual;
     this.stage.threshold = this.timeline.threshold = this.threshold;
     this.showVideos();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -10,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.synthetic.motion.body import Array
-from pose_extract.checking import expect_between
-from pose_extract.errors import ConfigError
+from pose_extract.checking import MOST, MOST_FACTOR, expect_between
+from pose_extract.errors import ConfigError, short
 
 WALL = 20.5  # metres from the camera to the houses
 KERB = 9.2  # metres to the kerb: road before it, pavement behind it
@@ -50,14 +49,15 @@ class StreetSettings:
     noise: float = 2.5
 
     def __post_init__(self) -> None:
-        expect_between("street", self, 64, math.inf, "width", "height")
+        expect_between("street", self, 64, 16_384, "width", "height")
         expect_between("street", self, 1, 240, "fps")
+        expect_between("street", self, 0, MOST, "scene")
         expect_between("street", self, 0, 36_000, "seconds", above=True)
-        if len(self.people) != 2 or not 1 <= self.people[0] <= self.people[1]:
+        if len(self.people) != 2 or not 1 <= self.people[0] <= self.people[1] <= 100:
             raise ConfigError(
-                f"street.people: expected two numbers, 1 <= fewest <= most, got {self.people!r}"
+                f"street.people: expected two numbers, 1 <= fewest <= most <= 100, got {short(self.people)}"
             )
-        expect_between("street", self, 0, math.inf, "camera_height", "focal", above=True)
+        expect_between("street", self, 0, MOST_FACTOR, "camera_height", "focal", above=True)
         expect_between("street", self, 0, 80, "camera_pitch", below=True)
         if not 2 <= self.near < self.far < WALL - 1:
             raise ConfigError(f"street.near: expected 2 <= near < far < {WALL - 1} metres, got {self.near!r}")

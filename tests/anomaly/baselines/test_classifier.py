@@ -189,7 +189,8 @@ def test_one_class_or_too_few_windows_are_errors(quick):
         a_classifier(QUICK, few).fit(windows, labels)
 
 
-def test_a_loss_that_is_no_number_is_an_error(quick):
+def test_a_loss_that_is_no_number_is_an_error(quick, monkeypatch):
+    monkeypatch.setattr("anomaly.baselines.classifier_settings.MOST_RATE", 1e30)
     with pytest.raises(TrainingError, match=r"lower classifier\.rate"):
         a_classifier(QUICK, rate=1e30).fit(*quick[:2])
 
@@ -225,14 +226,14 @@ def test_the_published_classifier_uses_the_static_adjacency_alone():
     [
         ({"encoder": [1, 2]}, "of one length"),
         ({"encoder": [], "strides": []}, "of one length"),
-        ({"encoder": [1, 0, 1, 1]}, "numbers from 1"),
-        ({"width": 0}, "width 0"),
+        ({"encoder": [1, 0, 1, 1]}, "encoder: expected a number 1 to 2048, got 0"),
+        ({"width": 0}, "width: expected a number 1 to 2048, got 0"),
         ({"temporal_kernel": 4}, "odd temporal_kernel"),
         ({"dropout": 1.0}, "dropout"),
-        ({"epochs": 0}, r"epochs: expected a number 1 or more, got 0"),
-        ({"batch_size": 1}, "batch_size: expected a number 2 or more, got 1"),
-        ({"rate": 0}, "rate: expected a number above 0, got 0"),
-        ({"weight_decay": -1}, "weight_decay: expected a number 0 or more, got -1"),
+        ({"epochs": 0}, r"epochs: expected a number 1 to 1000000, got 0"),
+        ({"batch_size": 1}, "batch_size: expected a number 2 to 65536, got 1"),
+        ({"rate": 0}, "rate: expected a number above 0 and up to 10, got 0"),
+        ({"weight_decay": -1}, "weight_decay: expected a number 0 to 100, got -1"),
     ],
 )
 def test_settings_out_of_range_are_errors(values, message):

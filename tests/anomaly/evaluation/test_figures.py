@@ -111,6 +111,11 @@ def test_only_normal_video_has_no_auc_but_false_alarms_an_hour():
     ).all()
     assert figures.false_alarms_per_hour == pytest.approx(3)
     assert figures.normal_hours == pytest.approx(1)
+    few = evaluate(
+        [labelled("a", np.zeros(5990), np.zeros(5990), alarm=alarm[:5990])]
+    )  # 9 minutes and 59 seconds
+    assert np.isnan(few.false_alarms_per_hour)
+    assert few.false_alarms == 2
     assert figures.normal_alarm_share == pytest.approx(5 / 36_000)
 
 

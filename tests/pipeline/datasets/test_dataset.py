@@ -88,7 +88,7 @@ def test_the_settings_refuse_what_cannot_be():
         ({"abnormal": 2}, "expected 0 or 1"),
         ({"label_kind": "mask"}, "did you mean 'masks'"),
         ({"test": "*"}, "dataset.labels: expected the file"),
-        ({"tolerance": -1}, "dataset.tolerance: expected a number 0 or more"),
+        ({"tolerance": -1}, "dataset.tolerance: expected a number 0 to 1000000000"),
         ({"excluded_frames": [["a", 5, 5]]}, r"got \[a, 5, 5\]"),
         ({"excluded_frames": [["a", 5]]}, "expected 3 values"),
         ({"label_kind": "actions", "splits": {"gym": [1]}, "split": "gim"}, "did you mean 'gym'"),

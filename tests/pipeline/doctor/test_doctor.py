@@ -16,7 +16,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.doctor import diagnosis, machine, packages, probes
 from pipeline.doctor.diagnosis import examine
-from pipeline.doctor.facts import Job
+from pipeline.doctor.facts import Fact, Job
 from pipeline.doctor.packages import look_at
 from pipeline.doctor.probes import Trial, try_imports
 from pipeline.workspace import Workspace
@@ -46,7 +46,7 @@ class Answers:
 
     def __init__(self):
         self.errors = {}  # of imports, by module
-        self.said = {"torch": (TORCH, ""), "openmmlab": ("", ""), "estimator": ("", ""), "model": ("", "")}
+        self.said = {"torch": (TORCH, ""), "openmmlab": ("", ""), "estimator": ("", ""), "model": ([], "")}
 
     def try_imports(self, modules):
         return {name: self.errors.get(name, Trial()) for name in modules}
@@ -467,12 +467,23 @@ def test_a_model_that_cannot_be_used_is_trained_again(answers, whole_weights, tm
     workspace = Workspace(tmp_path / "w")
     assert facts(examine(Job(workspace=workspace.root)), "workspace") == {}
     workspace.model.mkdir(parents=True)
-    answers.said["model"] = ("", "it has bundle version 1")
+    answers.said["model"] = ([], "it has bundle version 1")
     found = examine(Job(workspace=workspace.root))
     fact = facts(found, "workspace")["model"]
     assert "bundle version 1" in fact.text
     assert fact.mend == (f"gepc-pipeline train --workspace {workspace.root}",)
     assert found.in_state("gap") == []  # training mends it
+
+
+def test_clips_unlike_those_of_training_are_named(answers, whole_weights, tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "w")
+    workspace.model.mkdir(parents=True)
+    monkeypatch.setattr(machine, "_alarms", lambda _: Fact("alarms", "ok", ""))
+    answers.said["model"] = ([f"clip{i}: it has 5 frames a second" for i in range(8)], "")
+    (section,) = (s for s in examine(Job(workspace=workspace.root)).sections if s.title == "workspace")
+    texts = [fact.text for fact in section.facts if fact.name == "unlike training"]
+    assert texts[0] == "clip0: it has 5 frames a second"
+    assert texts[5:] == ["and 3 clips more"]
 
 
 def test_a_real_model_is_read(tmp_path):

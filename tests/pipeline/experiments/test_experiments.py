@@ -400,7 +400,7 @@ def test_tables_are_written_as_markdown_csv_and_json(tmp_path):
         ({"seeds": (1, 1)}, "expected each once"),
         ({"shares": (0.1,)}, "0 among them"),
         ({"directions": ("few",)}, "few-vs-many"),
-        ({"split_actions": 0}, "split_actions: expected a number 1 or more"),
+        ({"split_actions": 0}, "split_actions: expected a number 1 to 10000"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(changes, said):

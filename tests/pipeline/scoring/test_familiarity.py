@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anomaly.settings import WindowSettings
-from pipeline.scoring.familiarity import Coverage, Seen, strange, too_slow
+from pipeline.scoring.familiarity import Coverage, Seen, strange, strange_clips, too_slow
+from pose_extract.tracks.cache import save_tracks
 from pose_extract.video.scene import sketch_to_text
 from tests.helpers.two_walkers import walkers
 
@@ -45,6 +46,16 @@ def test_a_clip_like_those_of_training_is_not_strange(seen):
 )
 def test_what_differs_is_said_with_both_values(seen, changes, said):
     assert said in " ".join(strange(clip(**changes), seen, WINDOWS))
+
+
+def test_clips_on_disk_are_compared_each_and_a_damaged_one_stops_nothing(seen, tmp_path):
+    for name, changes in (("alike", {}), ("fast", {"fps": 240.0, "time_s": np.arange(60) / 240})):
+        save_tracks(tmp_path / f"{name}.npz", clip(clip=name, **changes))
+    (tmp_path / "damaged.npz").write_bytes(b"x")
+    found = sorted(strange_clips(list(tmp_path.iterdir()), seen, WINDOWS))
+    assert len(found) == 2
+    assert "damaged.npz: expected a tracks file" in found[0]
+    assert found[1] == "fast: it has 240 frames a second, training had 24 to 25"
 
 
 def test_of_a_model_that_does_not_tell_nothing_is_strange():

@@ -1,10 +1,17 @@
 """Configs are data: inherited, overridden and checked, with errors that name the key and the nearest known one."""
 
+import dataclasses
+import math
+import typing
 from dataclasses import dataclass
 
 import pytest
 
+from pipeline.experiments.settings import ExperimentSettings
+from pipeline.live.settings import WatchSettings
+from pipeline.pictures.overlay import OverlaySettings
 from pipeline.settings import load_config, load_settings, shipped_configs
+from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError
 
@@ -102,15 +109,35 @@ def test_a_typo_in_an_override_names_the_nearest_key():
         load_settings("default", ["video.maxside=5"])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize(
-    "key",
-    [
-        "training.weight_decay", "training.finetune_rate", "clustering.temperature", "clustering.weight",
-        "clustering.freedom", "normality.regularisation", "tracking.reattach_s", "cleaning.smooth_s",
-        "scoring.smoothing_s", "video.fps",
-    ],
-)  # fmt: skip
-def test_what_is_no_finite_number_is_refused_everywhere(key, value):
-    with pytest.raises(ConfigError, match=rf"{key}: expected a number .*, got {value}"):
-        load_settings("default", [f"{key}=.nan" if value != value else f"{key}={'-' * (value < 0)}.inf"])
+def _numbers(cls, where=""):
+    """Each setting that is a number, or may be one, or is a row of them: its name, and how a value is given."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        kind = hints[field.name]
+        path = f"{where}{field.name}"
+        options = [*typing.get_args(kind), kind]
+        if dataclasses.is_dataclass(kind):
+            yield from _numbers(kind, f"{path}.")
+        elif typing.get_origin(kind) is tuple and {int, float} & set(options):
+            count = len(getattr(cls, field.name, None) or [0])
+            yield path, int if int in options else float, lambda value, count=count: [value] * count
+        elif {int, float} & set(options):
+            yield path, int if int in options and float not in options else float, lambda value: value
+
+
+@pytest.mark.parametrize("cls", [ExperimentSettings, WatchSettings, OverlaySettings, StreetSettings])
+def test_no_number_is_endless_absurd_or_none_at_all(cls):
+    numbers, wrong = list(_numbers(cls)), []
+    assert len(numbers) > 2
+    for path, kind, form in numbers:
+        for value in (10**30, -(10**30), *(() if kind is int else (1e300, math.nan, math.inf, -math.inf))):
+            nested = form(value)
+            for key in reversed(path.split(".")):
+                nested = {key: nested}
+            try:
+                build(cls, nested)
+                wrong.append(f"{path}={value} is taken")
+            except ConfigError as error:
+                if path.rpartition(".")[2] not in str(error) or len(str(error)) > 300:
+                    wrong.append(f"{path}={value}: {error}")
+    assert not wrong

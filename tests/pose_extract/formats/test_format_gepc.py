@@ -46,20 +46,25 @@ facts = st.recursive(
 
 @st.composite
 def tracks(draw: st.DrawFn) -> ClipTracks:
-    frames = draw(st.integers(0, 4))
-    rows = draw(st.integers(0, 5)) if frames else 0
+    """Any tracks without a fault (`pose_extract.tracks.faults`)."""
+    frames, rows = draw(st.integers(1, 4)), draw(st.integers(0, 5))
     size, depth = draw(st.integers(3, 4)), draw(st.sampled_from([None, 1, 3]))
-    single = arrays.arrays(np.float32, (rows, 17, size), elements=st.floats(width=32, allow_nan=True))
+    places = st.floats(-1e6, 1e6, width=32) | st.just(np.nan)
+    keypoints = [
+        draw(arrays.arrays(np.float32, (rows, 17, size - 1), elements=places)),
+        draw(arrays.arrays(np.float32, (rows, 17, 1), elements=st.floats(0, 1, width=32) | st.just(np.nan))),
+    ]
+    fps = draw(st.floats(0.1, 240))
     return ClipTracks(
         clip="a_1",
         skeleton="coco17",
-        fps=draw(st.floats(0.1, 240)),
+        fps=fps,
         frame_size=(draw(st.integers(1, 9000)), draw(st.integers(1, 9000))),
-        time_s=draw(arrays.arrays(np.float64, frames, elements=st.floats(0, 1e6))),
+        time_s=draw(st.floats(0, 1e6)) + np.arange(frames) / fps,
         frame=np.sort(draw(arrays.arrays(np.int32, rows, elements=st.integers(0, max(frames - 1, 0))))),
-        track=draw(arrays.arrays(np.int32, rows, elements=st.integers(1, 2**31 - 1))),
-        keypoints=draw(single),
-        boxes=draw(arrays.arrays(np.float32, (rows, 4), elements=st.floats(width=32))),
+        track=np.sort(draw(arrays.arrays(np.int32, rows, elements=st.integers(1, 2**31 - 1), unique=True))),
+        keypoints=np.concatenate(keypoints, axis=2),
+        boxes=draw(arrays.arrays(np.float32, (rows, 4), elements=st.floats(-1e7, 1e7, width=32))),
         features=None if depth is None or not rows
         else draw(arrays.arrays(np.float16, (rows, 17, depth), elements=st.floats(width=16))),
         provenance=draw(st.dictionaries(texts, facts, max_size=3)),

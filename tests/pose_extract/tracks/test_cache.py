@@ -24,7 +24,7 @@ def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
         frame_size=(640, 360),
         time_s=np.arange(frames) / 25,
         frame=np.sort(rng.integers(0, frames, rows)).astype(np.int32),
-        track=rng.integers(1, 4, rows).astype(np.int32),
+        track=np.arange(1, rows + 1, dtype=np.int32),
         keypoints=rng.random((rows, 17, 3), np.float32),
         boxes=rng.random((rows, 4), np.float32),
         provenance={"source": "x.mp4", "key": "k"},

@@ -1,5 +1,6 @@
 """Streams that are read while they come."""
 
+import os
 import threading
 import time
 from functools import partial
@@ -98,9 +99,10 @@ def test_another_size_ends_the_stream_so_that_it_is_begun_anew(tmp_path):
     assert decoder.changed
 
 
-def test_a_file_is_played_at_its_own_speed_with_its_times(tmp_path):
-    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=1.5", "-c:v", "mpeg4", tmp_path / "a.mp4")
-    decoder = StreamDecoder(StreamSource("file", str(tmp_path / "a.mp4")), max_side=48)
+def test_a_file_is_played_at_its_own_speed_with_its_times_whatever_its_name(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9, 1%d.mp4")  # no UTF-8
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=1.5", "-c:v", "mpeg4", path)
+    decoder = StreamDecoder(StreamSource("file", str(path)), max_side=48)
     first = decoder.read()
     began = time.monotonic()
     rest = list(iter(decoder.read, None))

@@ -1,5 +1,7 @@
 """Marks of live events, and the threshold that they ask for."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,22 @@ def test_marks_are_lines_of_json_or_a_table_and_the_later_one_counts(tmp_path):
     )
     table = tmp_path / "marks.csv"
     table.write_text("id,verdict,who\na,false,me\nb,false,me\n")
-    assert read_verdicts(lines) == read_verdicts(table) == {"a": "false", "b": "false"}
+    of_spreadsheet = tmp_path / "sheet.csv"
+    of_spreadsheet.write_text("id;verdict;score\na;false;1,5\n b ;false;\n", encoding="utf-16")
+    assert (
+        read_verdicts(lines)
+        == read_verdicts(table)
+        == read_verdicts(of_spreadsheet)
+        == {"a": "false", "b": "false"}
+    )
+
+
+def test_marks_that_cannot_be_read_are_one_line(tmp_path):
+    os.mkfifo(tmp_path / "marks.jsonl")
+    for name in ("marks.jsonl", "none.csv", "folder.csv"):
+        with pytest.raises(FormatError, match=rf"{name}.*cannot be read"):
+            (tmp_path / "folder.csv").mkdir(exist_ok=True)
+            read_verdicts(tmp_path / name)
 
 
 @pytest.mark.parametrize(
