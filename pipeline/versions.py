@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("gepc-pipeline", "numpy", "opencv-python", "torch", "scikit-learn", "ai-edge-litert", "trackers")
+_PACKAGES = (
+    "gepc-pipeline",
+    "numpy",
+    "opencv-python",
+    "torch",
+    "scikit-learn",
+    "ai-edge-litert",
+    "onnxruntime",
+    "trackers",
+)
 
 
 def package_version() -> str:
@@ -18,6 +29,11 @@ def package_version() -> str:
 
 def versions() -> dict[str, str]:
     """Version of Python and of each package that shapes a result; those not installed are left out."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

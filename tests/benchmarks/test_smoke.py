@@ -61,6 +61,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
         DATA, ["--quick", "--final", "--seeds", "0", "--clips", "2", "--set", *TINY_SET[:-3]], "hr_avenue_micro_auc",
     ),
     "report_page": (BROWSER, ["--videos", "2", "--frames", "200", "--day", "500", "--runs", "1"], "report_day_curve_s"),
+    "scale": ("", ["--clips", "2", "--seconds", "0.5", "--runs", "1", "--many", "20"], "scale_jobs_speedup"),
     "shanghaitech": (
         DATA, ["--quick", "--clips", "4", "--tracks", "supplied", "--set", *TINY_SET[:-3], "densities.camera=one"],
         "shanghaitech_supplied_micro_auc",
