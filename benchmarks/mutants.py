@@ -54,7 +54,10 @@ GUARDED: dict[str, tuple[str, ...]] = {
     ),
     "pose_extract/tracking/crossings.py": ("pose_extract/tracking/test_crossings.py",),
     "pose_extract/tracking/linking.py": ("pose_extract/tracking/test_linking.py",),
-    "pose_extract/tracking/tracker.py": ("pose_extract/tracking/test_tracker.py",),
+    "pose_extract/tracking/tracker.py": (
+        "pose_extract/tracking/test_sides.py",
+        "pose_extract/tracking/test_tracker.py",
+    ),
     "pose_extract/tracks/cache.py": ("pose_extract/tracks/test_cache.py",),
     "pose_extract/tracks/cleaning.py": ("pose_extract/tracks/test_cleaning.py",),
     "pose_extract/tracks/clip_time.py": ("pose_extract/tracks/test_clip_time.py",),

@@ -133,6 +133,17 @@ def test_channels_are_scaled_by_the_training_windows_joint_by_joint():
     assert np.abs(x).max() <= 10
 
 
+def test_the_scale_is_that_of_all_frames_of_all_windows():
+    clip = marked(walkers.clip(people=2, frames=30))
+    windows = make_windows(clip, PATCH, 7)
+    rows = np.unique(windows.start[:, None] + np.arange(12))
+    values = windows.patches.read()[rows].astype(float)
+    np.testing.assert_allclose(windows.scaled().scale.mean, values.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(windows.scaled().scale.deviation[:, 0], values[..., 0].std(axis=0), rtol=1e-2)
+    pose = make_windows(clip, dataclasses.replace(PATCH, features="pose"), 7)
+    assert pose.scaled() is pose
+
+
 def test_the_neck_looks_like_the_shoulders():
     clip = dressed(walkers.clip(frames=12, people=1))
     x = make_windows(clip, dataclasses.replace(PATCH, skeleton="coco18"), 1).x[0]

@@ -146,6 +146,26 @@ def test_a_faint_person_is_left_out_but_an_absent_second_one_is_no_reason():
     assert len(make_windows(dataclasses.replace(clip, keypoints=faint), certain, 1)) == 0
 
 
+def test_two_people_are_certain_by_the_mean_over_both():
+    clip = walkers.clip(people=2, frames=60)
+    confidence = np.where(clip.track == 2, 0.9, 0.3)  # 0.6 together
+    keypoints = clip.keypoints.copy()
+    keypoints[..., 2] = confidence[:, None]
+    for faint in (1, 2):
+        swapped = dataclasses.replace(
+            clip, keypoints=keypoints, track=np.where(clip.track == faint, 1, 2).astype(np.int32)
+        )
+        order = np.lexsort((swapped.track, swapped.frame))
+        swapped = dataclasses.replace(
+            swapped,
+            track=swapped.track[order],
+            keypoints=swapped.keypoints[order],
+            boxes=swapped.boxes[order],
+        )
+        for least, kept in ((0.58, 1), (0.62, 0)):
+            assert len(make_windows(swapped, dataclasses.replace(PAIR, min_certainty=least), 1)) == kept
+
+
 def test_two_people_need_whole_clips():
     with pytest.raises(ConfigError, match="extent clip"):
         WindowSettings(people=2)

@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 
+from anomaly.data.normalisation import normalise, smooth_joints
 from anomaly.data.resampling import GrowingArray
 from anomaly.data.windows import Windows, make_windows
 from anomaly.networks.st_gcae import Network
@@ -311,6 +312,49 @@ def test_windows_of_several_clips_are_one_after_the_other():
     np.testing.assert_array_equal(one.x, np.concatenate([p.x for p in parts]))
     for name in ("track", "first", "partner", "start_s", "end_s"):
         np.testing.assert_array_equal(getattr(one, name), np.concatenate([getattr(p, name) for p in parts]))
+
+
+def test_windows_of_several_cameras_know_which_picture_they_are_in():
+    shown = (("a", (640, 360)), ("b", (320, 200)), ("a", (640, 360)), ("a", (1280, 720)))
+    clips = [dataclasses.replace(walkers.clip(people=1, frames=30), frame_size=size) for _, size in shown]
+    parts = [
+        make_windows(c, WindowSettings(), 9, camera=name) for c, (name, _) in zip(clips, shown, strict=True)
+    ]
+    one = Windows.concatenate(parts)
+    count = len(parts[0])
+    assert len(one) == 4 * count
+    assert one.camera.tolist() == list(np.repeat(["a", "b", "a", "a"], count))
+    assert one.size[::count].tolist() == [[640, 360], [320, 200], [640, 360], [1280, 720]]
+    assert len(one.views) == 3
+
+
+def test_windows_are_smoothed_where_the_settings_ask_for_it_and_their_joints_in_memory_are_not():
+    clip = walkers.clip(people=1, frames=30)
+    plain = WindowSettings(skeleton="coco17", scale="body")
+    smoothed = make_windows(clip, dataclasses.replace(plain, smoothing_s=0.1), 3)
+    as_they_are = make_windows(clip, plain, 3)
+    np.testing.assert_array_equal(smoothed.points, as_they_are.points)
+    rows = as_they_are.start[:, None] + np.arange(T)
+    np.testing.assert_array_equal(smoothed.x, normalise(smooth_joints(as_they_are.points[rows], 2.4), plain))
+    shaken, steadier = (np.abs(np.diff(w.x[:, :2], 2, axis=2)).mean() for w in (as_they_are, smoothed))
+    assert steadier < 0.7 * shaken
+
+
+def test_windows_start_where_the_stride_divides_the_grid_and_at_both_ends():
+    clip = line(40)
+    for stride, firsts in ((5, [0, 5, 10, 15, 20, 25, 28]), (100, [0, 28]), (28, [0, 28])):
+        assert make_windows(clip, COCO, stride).first.tolist() == firsts
+    later = cut_frames(clip, 3, 40)
+    assert make_windows(later, COCO, 5).first.tolist() == [3, 5, 10, 15, 20, 25, 28]
+    assert make_windows(later, COCO, 5).start.tolist() == [0, 2, 7, 12, 17, 22, 25]
+
+
+def test_the_time_of_a_window_is_that_of_its_first_and_of_its_last_frame():
+    windows = make_windows(line(40), COCO, 100)
+    np.testing.assert_allclose(windows.start_s, [0, 28 / 24])
+    np.testing.assert_allclose(windows.end_s, [11 / 24, 39 / 24])
+    assert windows.span_s is None
+    assert not windows.whole
 
 
 def test_windows_of_different_kinds_are_not_put_together():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomaly.scoring.scores import FrameScores
-from pipeline.events.events import EventFinder
+from pipeline.events.events import EventFinder, spans
 from pipeline.events.settings import EventSettings
 from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks, cut_frames
@@ -156,6 +156,66 @@ def test_an_event_ends_at_a_hole_in_the_clips_time_and_another_begins_after_it()
             len(find_events(*clip([0, 2, 2, 0, 0, 2, 2, 0], time_s=time_s), EventSettings(merge_gap_s, 0.1)))
             == 2
         )
+
+
+@pytest.mark.parametrize("sizes", [[6], [3, 3], [4, 2], [2, 4], [2, 2, 2], [1] * 6])
+def test_a_hole_ends_an_event_wherever_the_clip_is_cut_into_parts(sizes):
+    time_s = [0, 0.1, 0.2, 600.0, 600.1, 600.2]
+    found = in_parts(*clip([2] * 6, time_s=time_s), sizes, EventSettings(merge_gap_s=5000.0, min_s=0.0))
+    assert [(e.start_frame, e.end_frame) for e in found] == [(0, 3), (3, 6)]
+    assert [e.length_s for e in found] == pytest.approx([0.3, 0.3])
+
+
+def test_an_event_that_goes_on_is_told_as_soon_as_it_is_long_enough():
+    tracks, scores = clip([0, 2, 3, 2, 0])
+    for frames, min_s, told in (
+        (2, 0.2, False),
+        (3, 0.2, True),
+        (3, 0.21, False),
+        (4, 0.3, True),
+        (1, 0.0, False),
+    ):
+        finder = EventFinder(FPS, EventSettings(merge_gap_s=1.0, min_s=min_s))
+        rows = tracks.frame < frames
+        part = SimpleNamespace(
+            frames=FrameScores(**{k: v[:frames] for k, v in vars(scores.frames).items()}),
+            row_score=scores.row_score[rows],
+            row_percentile=scores.row_percentile[rows],
+        )
+        assert finder.add(0, cut_frames(tracks, 0, frames), part) == []
+        now = finder.unfinished
+        assert (now is not None) == told
+        if now is not None:
+            assert (now.start_frame, now.end_frame, now.peak_frame) == (1, frames, 2)
+            assert [e.end_frame for e in finder.finish()] == [frames]
+        assert finder.unfinished is None or not told
+
+
+@pytest.mark.parametrize(
+    ("alarm", "merge_gap_s", "min_s", "found"),
+    [
+        ([0, 1, 1, 0, 1, 0], 0.1, 0.0, [(1, 5)]),
+        ([0, 1, 1, 0, 1, 0], 0.09, 0.0, [(1, 3), (4, 5)]),
+        ([0, 1, 1, 0, 1, 0], 0.09, 0.2, [(1, 3)]),
+        ([0, 1, 1, 0, 1, 0], 0.09, 0.21, []),
+        ([1, 0, 0, 1, 0, 1], 0.1, 0.1, [(0, 1), (3, 6)]),
+        ([1, 1, 1, 1, 1, 1], 0.0, 0.6, [(0, 6)]),
+        ([0, 0, 0, 0, 0, 0], 0.0, 0.0, []),
+    ],
+)
+def test_the_slider_s_spans_by_hand(alarm, merge_gap_s, min_s, found):
+    time_s = np.arange(6) / FPS
+    rule = EventSettings(merge_gap_s=merge_gap_s, min_s=min_s)
+    assert spans(time_s, time_s + 1 / FPS, np.array(alarm, bool), rule) == found
+    with_hole = time_s + 100.0 * (np.arange(6) >= 2)  # between the frames 1 and 2
+    whole = spans(
+        with_hole, with_hole + 1 / FPS, np.ones(6, bool), EventSettings(merge_gap_s=80_000.0, min_s=0.0)
+    )
+    assert whole == [(0, 2), (2, 6)]
+    around = spans(
+        with_hole, with_hole + 1 / FPS, np.array([1, 0, 0, 1, 0, 1], bool), EventSettings(80_000.0, 0.0)
+    )
+    assert around == [(0, 1), (3, 6)]
 
 
 def test_another_threshold_gives_other_events():

@@ -387,3 +387,81 @@ def test_who_was_taken_for_lost_and_found_again_can_be_exchanged_too() -> None:
     tracker._exchange(1, 2)
     assert (first.person, found.person) == (20, 10)
     assert tracker._people == {20: first, 10: found}
+
+
+# ---- what a tracker decides by
+
+
+def one_person(index: int, x: float, score: float = 1.0) -> PoseDetections:
+    walker = Walker((x, 300), (0, 0), 100)
+    points = np.column_stack([walker.pose(0), np.ones(17)])[None].astype(np.float32)
+    return PoseDetections(np.array([walker.box(0)], np.float32), points, np.array([score], np.float32))
+
+
+def rows_of(tracker: PeopleTracker, people: list[PoseDetections], fps: float = FPS) -> list[TrackedPeople]:
+    out: list[TrackedPeople] = []
+    for i, found in enumerate(people):
+        out += tracker.update(blank(i, i / fps), found)
+    return out + tracker.finish()
+
+
+@pytest.mark.parametrize(("score", "tracked"), [(0.39, False), (0.41, True)])
+def test_people_below_the_least_score_are_nobody(score: float, tracked: bool) -> None:
+    tracker = PeopleTracker(TrackingSettings(min_score=0.4), FPS, (640, 360), COCO17)
+    out = rows_of(tracker, [one_person(i, 300, score) for i in range(20)])
+    assert [len(frame.ids) for frame in out] == [int(tracked)] * 20
+    exactly = PeopleTracker(TrackingSettings(min_score=0.5), FPS, (640, 360), COCO17)
+    assert all(len(frame.ids) for frame in rows_of(exactly, [one_person(i, 300, 0.5) for i in range(20)]))
+
+
+@pytest.mark.parametrize(("seen", "hits", "rows"), [(3, 3, 3), (3, 4, 0), (1, 1, 1), (1, 2, 0)])
+def test_who_is_seen_as_often_as_asked_for_is_somebody_from_the_first_frame_on(seen, hits, rows) -> None:
+    tracker = PeopleTracker(TrackingSettings(min_hits=hits, delay_s=0.5), FPS, (640, 360), COCO17)
+    people = [one_person(i, 300) if i < seen else PoseDetections.empty(17) for i in range(30)]
+    out = rows_of(tracker, people)
+    assert sum(len(frame.ids) for frame in out) == rows
+    assert [frame.frame for frame in out] == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "fps", "lag"), [(0.5, 20.0, 10), (0.5, 25.0, 12), (0.0, 20.0, 0), (0.26, 10.0, 3)]
+)
+def test_the_lag_is_the_delay_in_frames(delay_s: float, fps: float, lag: int) -> None:
+    assert PeopleTracker(TrackingSettings(delay_s=delay_s), fps, (640, 360), COCO17).lag_frames == lag
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_frame_rate_that_is_none_is_refused(fps: float) -> None:
+    with pytest.raises(ValueError, match="frame rate above 0"):
+        PeopleTracker(TrackingSettings(), fps, (640, 360), COCO17)
+
+
+def test_ids_count_on_from_1_in_the_order_in_which_people_come_and_each_frame_lists_them_ascending() -> None:
+    tracker = PeopleTracker(TrackingSettings(), FPS, (640, 360), COCO17)
+    people = []
+    for i in range(60):
+        here = [one_person(i, x) for x, begins in ((500, 0), (100, 20), (300, 40)) if i >= begins]
+        people.append(
+            PoseDetections(
+                np.concatenate([p.boxes for p in here[::-1]]),
+                np.concatenate([p.keypoints for p in here[::-1]]),
+                np.ones(len(here), np.float32),
+            )
+        )
+    out = rows_of(tracker, people)
+    assert [frame.ids.tolist() for frame in out] == [[1]] * 20 + [[1, 2]] * 20 + [[1, 2, 3]] * 20
+    for frame in out:
+        assert frame.ids.dtype == np.int32
+        middles = frame.people.boxes[:, [0, 2]].mean(axis=1)
+        np.testing.assert_allclose(middles, [500, 100, 300][: len(middles)], atol=2)
+
+
+@pytest.mark.parametrize(("unseen_s", "people"), [(1.9, 1), (2.3, 2)])
+def test_somebody_lost_is_kept_for_the_stated_seconds_and_then_forgotten(
+    unseen_s: float, people: int
+) -> None:
+    tracker = PeopleTracker(TrackingSettings(reattach_s=2.0), FPS, (640, 360), COCO17)
+    gone = range(40, 40 + round(unseen_s * FPS))
+    frames = [PoseDetections.empty(17) if i in gone else one_person(i, 300) for i in range(130)]
+    ids = {i for frame in rows_of(tracker, frames) for i in frame.ids.tolist()}
+    assert ids == set(range(1, people + 1))

@@ -325,3 +325,107 @@ def test_features_of_any_length_do_not_slow_opening_and_the_rest_is_read_once(tm
     assert sorted(opened) == [
         f"{name}.npy" for name in ("boxes", "frame", "header", "keypoints", "time_s", "track")
     ]
+
+
+# ---- members that another program, or nobody, would write
+
+
+def npy(array: np.ndarray, version: tuple[int, int] = (1, 0), **header) -> bytes:
+    """A .npy file, with another header than the array's where one is given."""
+    out = io.BytesIO()
+    out.write(np.lib.format.magic(*version))
+    fields = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape} | header
+    text = f"{fields}\n".encode()
+    out.write(len(text).to_bytes(2 if version == (1, 0) else 4, "little") + text + array.tobytes())
+    return out.getvalue()
+
+
+def with_member(path, name: str, data: bytes | None, **options) -> None:
+    """The tracks file with a member put in the place of that of the same name, or taken out."""
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    members.pop(f"{name}.npy", None)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for filename, kept in members.items():
+            archive.writestr(filename, kept)
+        if data is not None:
+            archive.writestr(f"{name}.npy", data, **options)
+
+
+TRACKS = some_tracks()
+JOINTS = TRACKS.keypoints
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("keypoints", npy(JOINTS.astype(np.float64)), "holds float64, expected float32 in C order"),
+        ("keypoints", npy(JOINTS, fortran_order=True), "holds float32, expected float32 in C order"),
+        ("keypoints", npy(JOINTS, (2, 0)), r"has \.npy version \(2, 0\)"),
+        ("keypoints", npy(JOINTS, shape=(7, 17, 3)), "is longer than the file|bad|expected"),
+        ("keypoints", npy(JOINTS, shape=(1 << 50, 17, 3)), "is longer than the file"),
+        ("keypoints", npy(JOINTS, shape=(-6, -17, 3)), r"has shape \(-6, -17, 3\)"),
+        ("keypoints", npy(JOINTS[:5]), "keypoints|rows|expected"),
+        ("frame", npy(TRACKS.frame.astype(np.int64)), "holds int64, expected int32"),
+        ("time_s", None, "damaged"),
+        ("colours", npy(JOINTS), r"unknown members \['colours'\]"),
+        ("header", npy(np.frombuffer(b"[1, 2]", np.uint8)), "header is not that of a tracks file"),
+        ("header", npy(np.frombuffer(b'{"format": NaN}', np.uint8)), "header is not that of a tracks file"),
+        ("header", npy(np.frombuffer(b"{", np.uint8)), "expected a tracks file"),
+        ("header", None, "expected a tracks file"),
+    ],
+)
+def test_a_member_that_is_none_of_ours_is_a_clear_error(tmp_path, name, data, message):
+    save_tracks(tmp_path / "a.npz", TRACKS)
+    with_member(tmp_path / "a.npz", name, data)
+    with pytest.raises(CacheError, match=message):
+        load_tracks(tmp_path / "a.npz")
+
+
+def test_a_file_that_was_written_anew_by_others_with_the_same_content_is_read(tmp_path):
+    save_tracks(tmp_path / "a.npz", TRACKS)
+    with_member(tmp_path / "a.npz", "boxes", npy(TRACKS.boxes))
+    assert_same(load_tracks(tmp_path / "a.npz"), TRACKS)
+    with_member(tmp_path / "a.npz", "boxes", npy(TRACKS.boxes), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(CacheError, match=r"member boxes\.npy is compressed"):
+        load_tracks(tmp_path / "a.npz")
+
+
+def test_a_member_without_its_local_header_is_damage(tmp_path):
+    save_tracks(tmp_path / "a.npz", TRACKS)
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        place = archive.getinfo("boxes.npy").header_offset
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[place + 3] ^= 1
+    (tmp_path / "a.npz").write_bytes(bytes(data))
+    for read in (load_tracks, load_header):
+        with pytest.raises(CacheError, match=r"member boxes\.npy has no local header"):
+            read(tmp_path / "a.npz")
+
+
+def test_arrays_of_things_that_do_not_fit_together_are_damage_and_people_can_still_be_read(tmp_path):
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        writer.add_part(TRACKS)
+        two = Objects(np.ones((2, 4), np.float32), np.ones(2, np.float32), np.array([3, 4]))
+        writer.add_objects(1, two)
+        writer.finish_like(TRACKS)
+    assert load_objects(tmp_path / "a.npz").objects.classes.tolist() == [3, 4]
+    with_member(tmp_path / "a.npz", "objects_scores", npy(np.ones(3, np.float32)))
+    with pytest.raises(CacheError, match="arrays of its objects are of different lengths"):
+        load_objects(tmp_path / "a.npz")
+    assert_same(load_tracks(tmp_path / "a.npz"), TRACKS)
+
+
+def test_a_frame_without_people_adds_a_time_and_no_row(tmp_path):
+    with TracksWriter(tmp_path / "a.npz") as writer:
+        for frame in range(3):
+            writer.add_frame(frame / 10)
+            writer.add_people(frame, np.zeros(0, np.int32), PoseDetections.empty(17))
+        assert writer.rows == 0
+        assert writer.read_times().tolist() == [0.0, 0.1, 0.2]
+        writer.finish_like(replace(TRACKS, fps=10.0))
+    loaded = load_tracks(tmp_path / "a.npz")
+    assert (loaded.frame_count, len(loaded)) == (3, 0)
+    assert loaded.keypoints.shape == (0, 17, 3)
+    assert loaded.boxes.shape == (0, 4)
+    assert loaded.features is None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_extract.errors import ConfigError
-from pose_extract.tracks.cleaning import _running_median, _smooth, clean_tracks
+from pose_extract.tracks.cleaning import _outliers, _running_median, _smooth, clean_tracks
 from pose_extract.tracks.feature_rows import FeatureRows
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.tracks.settings import CleaningSettings
@@ -442,3 +442,88 @@ def test_after_a_hole_in_the_clip_s_time_people_are_mended_in_their_own_frames()
     second = clean.track == 2
     wanted = truth.boxes[truth.track == 2][clean.frame[second]]
     assert np.abs(clean.boxes[second] - wanted).max() < 15
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_outliers_are_further_from_their_median_than_a_share_of_the_box_and_than_three_times_the_usual(
+    seed: int,
+) -> None:
+    rng, options = np.random.default_rng(seed), CleaningSettings(outlier_window_s=0.12, outlier_distance=0.15)
+    radius = options.outlier_frames(FPS)
+    assert radius == 3
+    dense = np.cumsum(rng.normal(size=(60, 4, 2)), axis=0) + rng.normal(size=(60, 4, 2)) * [
+        [0.5],
+        [2.0],
+        [5.0],
+        [9.0],
+    ]
+    dense += 40 * (rng.random((60, 4, 1)) < 0.1)
+    found, side = rng.random((60, 4)) < 0.8, rng.uniform(20, 120, 60)
+    values = np.where(found[..., None], dense, np.nan).astype(np.float32)
+    around = [slice(max(0, i - radius), i + radius + 1) for i in range(60)]
+    with np.errstate(invalid="ignore"):
+        off = np.array(
+            [
+                [np.linalg.norm(values[i, j] - _median(values[around[i], j])) for j in range(4)]
+                for i in range(60)
+            ]
+        )
+        usual = np.array([[_median(off[around[i], j, None])[0] for j in range(4)] for i in range(60)])
+        expected = off > np.maximum(0.15 * side[:, None], 3 * usual)
+    assert 3 <= expected.sum() <= 40
+    np.testing.assert_array_equal(_outliers(dense, found, side, options, FPS), expected)
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    known = values[np.isfinite(values).all(axis=1)]
+    return np.median(known, axis=0) if len(known) else np.full(values.shape[1], np.nan)
+
+
+@pytest.mark.parametrize(("missing", "filled"), [(3, True), (4, False)])
+def test_a_joint_is_filled_over_exactly_the_longest_gap_and_no_further(missing: int, filled: bool) -> None:
+    truth = true_tracks([Walker((60, 300), (90, 0))], 3.0, FPS)
+    keypoints = truth.keypoints.copy()
+    gone = slice(30, 30 + missing)
+    keypoints[gone, 9] = (5.0, 5.0, 0.0)
+    options = CleaningSettings(max_gap_s=3 / FPS, smooth_s=0, outlier_distance=0)
+    clean = clean_tracks(replace(truth, keypoints=keypoints), options).keypoints
+    assert (clean[gone, 9, 2] == (0.5 if filled else 0)).all()
+    if filled:
+        line = np.linspace(truth.keypoints[29, 9, :2], truth.keypoints[30 + missing, 9, :2], missing + 2)[
+            1:-1
+        ]
+        np.testing.assert_allclose(clean[gone, 9, :2], line, atol=1e-3)
+    for ends in (slice(0, 2), slice(-2, None)):  # at a track's ends nothing lies on the other side
+        keypoints = truth.keypoints.copy()
+        keypoints[ends, 9] = (5.0, 5.0, 0.0)
+        assert (clean_tracks(replace(truth, keypoints=keypoints), options).keypoints[ends, 9, 2] == 0).all()
+
+
+def test_who_is_hidden_after_a_hole_in_the_clip_s_time_is_there_at_the_right_frames_and_nobody_in_the_hole() -> (
+    None
+):
+    truth = true_tracks([Walker((100, 300), (40, 0))], 6.0, FPS)
+    time_s = truth.time_s + 100.0 * (truth.frame > 40) + 100.0 * (truth.frame > 90)
+    hidden = ((truth.frame >= 60) & (truth.frame < 80)) | ((truth.frame >= 100) & (truth.frame < 120))
+    around = (truth.frame > 35) & (truth.frame < 46)  # nobody around the first hole
+    given = rows(replace(truth, time_s=time_s), ~hidden & ~around)
+    clean = clean_tracks(given, CleaningSettings(max_hidden_s=1.0, smooth_s=0))
+    assert clean.frame.tolist() == truth.frame[~around].tolist()
+    np.testing.assert_allclose(clean.boxes, truth.boxes[~around], atol=10)  # which swing with the limbs
+    assert clean.frame[(clean.keypoints[..., 2] == 0).all(1)].tolist() == [*range(60, 80), *range(100, 120)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_long_clips_are_cleaned_in_blocks_as_in_one_piece(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = flawed(seed)
+    repeated = 10  # 4,000 entries of the common time axis: two blocks
+    long = replace(
+        raw,
+        time_s=np.arange(raw.frame_count * repeated) / FPS,
+        frame=np.concatenate([raw.frame + i * raw.frame_count for i in range(repeated)]).astype(np.int32),
+        track=np.concatenate([raw.track + i * 10 for i in range(repeated)]).astype(np.int32),
+        keypoints=np.concatenate([raw.keypoints] * repeated),
+        boxes=np.concatenate([raw.boxes] * repeated),
+    )
+    alone, together = clean_tracks(raw, CleaningSettings()), clean_tracks(long, CleaningSettings())
+    np.testing.assert_array_equal(together.keypoints, np.concatenate([alone.keypoints] * repeated))

@@ -12,6 +12,7 @@ from pose_extract.tracks.clip_time import (
     ShownTime,
     apart,
     clip_rate,
+    film_cuts,
     holes,
     longest_step,
     shown_times,
@@ -195,3 +196,21 @@ def test_a_stated_rate_counts_unless_frames_come_at_another_one():
     assert clip_rate(np.zeros(1), 25.0) == 25.0
     assert longest_step(25.0) == 1.0
     assert longest_step(1.0) == 2.5
+
+
+def test_the_cuts_of_a_film_are_where_its_stretches_begin_in_it_and_in_the_clip():
+    np.testing.assert_allclose(film_cuts(GAPPED + 7, 10.0), [(7.0, 7.0), (7.3, 12.0), (7.6, 27.0)])
+    assert film_cuts(GAPPED[:3], 10.0) == ()
+    assert film_cuts(GAPPED, 0.1) == ()  # at a frame every ten seconds there is no hole
+    assert film_cuts(np.array([3.0]), 10.0) == ()
+    assert film_cuts(np.zeros(0), 10.0) == ()
+    np.testing.assert_allclose(film_cuts(np.array([1.0, 9.0]), 10.0), [(1.0, 1.0), (1.1, 9.0)])
+
+
+def test_a_hole_is_longer_than_a_second_and_than_two_and_a_half_frames():
+    assert [longest_step(fps) for fps in (100.0, 2.5, 2.0, 0.5)] == [1.0, 1.0, 1.25, 5.0]
+    assert stretch_numbers(np.array([0.0, 1.25, 2.51]), 2.0).tolist() == [0, 0, 1]
+    exactly = ShownTime(2.0)
+    assert [exactly(t) for t in (0.0, 1.25, 2.51)] == pytest.approx([0.0, 1.25, 1.75])
+    np.testing.assert_allclose(shown_times(np.array([0.0, 1.25, 2.51]), 2.0), [0.0, 1.25, 1.75])
+    assert holes(np.array([5.0, 6.25, 7.51]), 2.0) == [(6.25, 7.51)]
