@@ -10,7 +10,16 @@ from anomaly.data.windows import make_windows
 from anomaly.evaluation.metrics import frame_auc
 from anomaly.scoring.frame_scores import NOBODY
 from anomaly.scoring.model import Model
-from anomaly.scoring.scores import calibrate, context_s, score_clip
+from anomaly.scoring.scores import (
+    ClipScores,
+    Earlier,
+    FrameScores,
+    _thinned,
+    calibrate,
+    clip_score,
+    context_s,
+    score_clip,
+)
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, TRANSFORMS, ScoringSettings
 from anomaly.training.train import train_model
@@ -318,3 +327,142 @@ def test_a_camera_that_training_has_not_seen_does_not_score_low_by_construction(
     assert np.isfinite(place).all()  # compared with all cameras
     middle = {name: float(np.median(windows.score)) for name, windows in scores.items()}
     assert 0.75 < middle["07_9"] / middle["01_9"] < 1.33, middle
+
+
+# ---- small things by hand
+
+
+def frames_of(score, people=None, track_id=None, first=0):
+    """Frame scores with nothing else in them."""
+    count = len(score)
+    return FrameScores(
+        np.arange(first, first + count, dtype=np.int32), np.arange(first, first + count) / 10, np.array(score, float),
+        np.array(score, float) * 10, np.array(score) > 1,
+        np.array(people if people is not None else [1] * count, np.int32),
+        np.array(track_id if track_id is not None else [1] * count, np.int32),
+    )  # fmt: skip
+
+
+def test_the_context_of_a_part_is_a_window_four_sigmas_and_the_grid_on_both_sides(tiny):
+    settings = tiny(windows={"frames": 12, "fps": 20, "max_missing": 2}, scoring={"smoothing_s": 0.5})
+    assert context_s(settings, fps=25) == pytest.approx(12 / 20 + 4 * 0.5 + 2 / 25 + 5 / 20)
+    assert context_s(settings) == pytest.approx(12 / 20 + 4 * 0.5 + 2 / 24 + 5 / 20)
+    assert context_s(settings, RAW, fps=25) == pytest.approx(12 / 20 + 2 / 25 + 5 / 20)
+    windows = dataclasses.replace(settings.windows, extent="clip")
+    assert context_s(dataclasses.replace(settings, windows=windows)) == np.inf
+
+
+def test_frames_with_people_of_whom_nobody_could_be_scored_are_not_judged():
+    frames = frames_of([1, 1, 1, 1], people=[0, 2, 1, 1], track_id=[NOBODY, NOBODY, 1, 5])
+    assert frames.judged.tolist() == [True, False, True, True]
+
+
+def test_scores_of_a_clip_s_chunks_are_put_together_with_frames_from_0():
+    parts = [frames_of([1, 2, 3], first=7), frames_of([], first=0), frames_of([0.5, 4], first=3)]
+    whole = FrameScores.concatenate(iter(parts))
+    assert whole.frame.tolist() == [0, 1, 2, 3, 4]
+    assert whole.frame.dtype == np.int32
+    assert whole.score.tolist() == [1, 2, 3, 0.5, 4]
+    np.testing.assert_allclose(whole.time_s, [0.7, 0.8, 0.9, 0.3, 0.4])
+    assert whole.alarm.tolist() == [False, True, True, False, True]
+    nothing = FrameScores.concatenate([])
+    assert len(nothing) == 0
+    assert nothing.alarm.dtype == bool
+
+
+def test_what_came_earlier_is_kept_from_a_time_on():
+    none = np.zeros(0)
+    scores = ClipScores("c", frames_of([1, 2, 3, 4], first=2), none, none, None, np.array([5.0, 6, 7, 8]))
+    earlier = Earlier(np.array([0.0, 0.1]), np.array([3.0, 4.0]))
+    for since_s, kept in ((-1.0, [3, 4, 5, 6, 7, 8]), (0.1, [4, 5, 6, 7, 8]), (0.25, [6, 7, 8]), (9.0, [])):
+        later = earlier.then(scores, since_s)
+        assert later.raw.tolist() == kept
+        assert len(later) == len(later.time_s) == len(kept)
+    assert len(Earlier()) == 0
+
+
+def test_at_most_a_hundred_thousand_windows_scores_evenly_out_of_all_are_kept():
+    for count, step in ((7, 1), (100_000, 1), (100_001, 2), (250_000, 3)):
+        scores = np.arange(float(count))
+        np.testing.assert_array_equal(_thinned(scores), scores[::step])
+    assert len(_thinned(np.zeros(0))) == 0
+
+
+def test_a_clip_s_score_is_that_of_its_most_abnormal_person_or_the_floor(trained):
+    clip = walkers.clip(seed=21, people=3, kinds=("walk", "jump", "walk"))
+    assert clip_score(trained, clip) == np.nanmax(score_clip(trained, clip).row_score)
+    online = dataclasses.replace(trained.settings.scoring, frames="online", by="reconstruction")
+    assert clip_score(trained, clip, online) == np.nanmax(score_clip(trained, clip, online).row_score)
+    nobody = walkers.from_array(np.zeros((60, 1, 17, 3)), keep=np.zeros((60, 1), bool))
+    scoring, calibration = trained.settings.scoring, trained.fitted_calibration
+    assert clip_score(trained, nobody) == calibration.floor(scoring.frames, scoring.by)
+    assert clip_score(trained, nobody, online) == calibration.floor("online", "reconstruction")
+
+
+def test_known_windows_scores_are_used_as_they_are_and_no_network_runs(trained, monkeypatch):
+    clip = walkers.clip(seed=22, people=2)
+    whole = score_clip(trained, clip)
+    monkeypatch.setattr(Model, "score_windows", lambda *_: pytest.fail("the network runs"))
+    again = score_clip(trained, clip, known=whole.windows)
+    np.testing.assert_array_equal(again.frames.score, whole.frames.score)
+    twice = dataclasses.replace(whole.windows, score=whole.windows.score + 1)
+    np.testing.assert_allclose(score_clip(trained, clip, known=twice).row_score, whole.row_score + 1)
+
+
+def test_who_does_not_count_is_as_if_nobody_had_been_scored(trained):
+    clip = walkers.clip(seed=23, people=3, kinds=("walk", "jump", "walk"))
+    asked = []
+
+    def but_the_jumper(tracks, percentiles):
+        asked.append(percentiles)
+        return tracks.track != 2
+
+    found = score_clip(trained, clip, counting=but_the_jumper)
+    everybody = score_clip(trained, clip)
+    np.testing.assert_array_equal(asked[0], everybody.row_percentile)
+    mine = clip.track == 2
+    assert np.isnan(found.row_score[mine]).all()
+    assert np.isnan(found.row_percentile[mine]).all()
+    np.testing.assert_array_equal(found.row_score[~mine], everybody.row_score[~mine])
+    assert set(found.frames.track_id) <= {1, 3}
+    assert 2 in everybody.frames.track_id
+    assert (found.frames.people == 3).all()
+    nobody = score_clip(trained, clip, counting=lambda tracks, _: np.zeros(len(tracks), bool))
+    assert (nobody.frames.track_id == NOBODY).all()
+    assert not nobody.frames.judged.any()
+
+
+def test_a_clip_that_goes_on_is_smoothed_from_the_frames_before(trained):
+    clip = walkers.clip(seed=24, people=2, frames=120, kinds=("walk", "jump"))
+    online = dataclasses.replace(trained.settings.scoring, frames="online", smoothing_s=0.5)
+    whole = score_clip(trained, clip, online)
+    before = Earlier(clip.time_s[:60], whole.raw[:60])
+    later = dataclasses.replace(
+        whole.windows, first_frame=whole.windows.first_frame, windows=whole.windows.windows
+    )
+    rest = score_clip(trained, cut_frames(clip, 60, 120), online, known=later, earlier=before)
+    np.testing.assert_allclose(rest.frames.score, whole.frames.score[60:])
+    assert len(rest.raw) == 60
+    np.testing.assert_allclose(rest.raw, whole.raw[60:])
+    alone = score_clip(trained, cut_frames(clip, 60, 120), online, known=later)
+    assert np.abs(alone.frames.score - whole.frames.score[60:])[:10].max() > 1e-6
+
+
+def test_windows_say_which_frames_of_the_clip_they_begin_and_end_with_and_frames_how_many_people_they_have(
+    trained,
+):
+    keep = np.ones((60, 2), bool)
+    keep[50:, 1] = False
+    clip = walkers.from_array(walkers.clip(people=2, frames=60).keypoints.reshape(60, 2, 17, 3), keep=keep)
+    found = score_clip(trained, clip)
+    windows = found.windows
+    np.testing.assert_array_equal(
+        windows.first_frame, windows.windows.first
+    )  # 24 frames a second, as the model's grid
+    np.testing.assert_array_equal(windows.last_frame, windows.windows.first + 11)
+    assert len(windows) == len(windows.windows)
+    assert found.frames.people.tolist() == [2] * 50 + [1] * 10
+    assert found.frames.frame.tolist() == list(range(60))
+    assert found.clip == clip.clip
+    low = score_clip(trained, clip, false_alarm_rate=0.9).frames
+    assert low.alarm.sum() > found.frames.alarm.sum()
