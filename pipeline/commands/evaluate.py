@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.labelled_options import add_labelled, inputs, labelled_clips
-from pipeline.commands.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
 
 HELP = "compare a model's scores with labels: AUC, events, false alarms"
 EXAMPLE = """\
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a config that names a data set (shanghaitech, hr-avenue, ubnormal, ...) instead of --masks: its test "
         "clips are imported into the workspace; needs --set dataset.root=FOLDER",
     )
+    add_jobs(parser, "clips")
     add_workspace(parser)
     add_set(parser)
     add_device(parser, "auto", "where the model runs")
@@ -73,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
         read = [*(args.model or [workspace.model]), workspace.tracks, args.tracks, args.masks]
         check_outputs([("results", args.out)], [("input that is read", path) for path in read])
     folder = EvaluationFolder(args.out, settings.protocol) if args.out else None
-    models = []
+    models, jobs = [], check_jobs(args.jobs)
     for path in args.model or [workspace.model]:
-        model = evaluate_model(path, clips, settings, overrides, args.device, args.quiet)
+        model = evaluate_model(path, clips, settings, overrides, args.device, args.quiet, jobs)
         if folder:
             folder.add(model)
         models.append(model.without_curves())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.evaluate import LabelledClips
+    from pipeline.evaluation.labelled import LabelledClips
     from pipeline.settings.dataset import DatasetSettings
     from pipeline.workspace import Workspace
 
@@ -74,7 +74,7 @@ def labelled_clips(
     Raises:
         UsageError: neither or both say what is abnormal, or clips and labels do not fit.
     """
-    from pipeline.evaluation.evaluate import find_labelled
+    from pipeline.evaluation.labelled import find_labelled
     from pose_extract.errors import UsageError
 
     if (args.masks is None) == (dataset is None):

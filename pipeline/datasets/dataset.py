@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.layout import clip_of, find_poses
-from pipeline.evaluation.evaluate import LabelledClips
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.io.import_checks import read_frame_counts
 from pipeline.io.import_poses import ImportReport, import_all
 from pipeline.labels.masks import Mask, match_masks, read_labels, read_masks

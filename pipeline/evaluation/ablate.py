@@ -16,7 +16,8 @@ from filelock import FileLock
 
 from anomaly.bundle.card import CARD, read_card
 from anomaly.evaluation.figures import Figures, Spread, over_models
-from pipeline.evaluation.evaluate import EvaluationSettings, LabelledClips, evaluate_model
+from pipeline.evaluation.evaluate import EvaluationSettings, evaluate_model
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.patches.features import patches_for_training
 from pipeline.settings import Settings, checked, override
 from pipeline.training import train

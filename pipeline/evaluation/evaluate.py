@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,20 @@ from anomaly.evaluation.figures import (
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores
 from anomaly.settings import FRAME_MODES, ScoringSettings
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.events.events import spans
-from pipeline.labels.masks import Mask, match_masks, read_masks
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, load_scorer, score_chunks
-from pipeline.workspace import Workspace
+from pipeline.workers import Tell, jobs_for, side_by_side
 from pose_extract.checking import expect_one_of
-from pose_extract.errors import ConfigError, UsageError
+from pose_extract.errors import ConfigError, MemoryShortError, UsageError
 from pose_extract.tracks.cache import load_tracks
-from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
 PROTOCOLS = ("current", "legacy")
 SCENE = r"[^_]+"  # ShanghaiTech's clips are called SS_CCCC, by scene and clip
-_TOLERANCE = 1  # frames: decoders differ in whether they show a video's last one
-_MOST_PADDED = 10_000_000  # frames; a mask must not be able to ask for all memory
+_WORTH_A_PROCESS = 5_000  # frames, which take about as long to score as a process to start
 
 
 @dataclass(frozen=True)
@@ -92,95 +92,6 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
-class LabelledClips:
-    """Clips with their labels.
-
-    Attributes:
-        paths: tracks file of each clip, in order of the names.
-        abnormal: (F,) of each, True where a frame is abnormal.
-        kept: (F,) of each, False where a frame is left out of every figure.
-    """
-
-    paths: dict[str, Path]
-    abnormal: dict[str, Mask]
-    kept: dict[str, Mask]
-
-    def load(self, clip: str, scorer: Scorer | None = None) -> ClipTracks:
-        """A clip's tracks as a model needs them, with nobody in the frames that only its mask has."""
-        path = self.paths[clip]
-        tracks = load_tracks(path, features=False) if scorer is None else scorer.load(path)
-        return lengthened(tracks, len(self.abnormal[clip]))
-
-    @property
-    def frames(self) -> int:
-        """Number of frames of all clips."""
-        return sum(map(len, self.abnormal.values()))
-
-
-def find_labelled(
-    tracks: Path | None,
-    workspace: Workspace,
-    masks: Path | Mapping[str, Mask],
-    abnormal: int = 1,
-    keep: Path | Mapping[str, Mask] | None = None,
-    lengthen: bool = False,
-) -> LabelledClips:
-    """Bring tracks and masks together.
-
-    Args:
-        tracks: a folder of tracks files, each with a mask; or None for the clips of the workspace: those that were not
-            extracted to train on, and those that have a mask.
-        workspace: where they are if no folder is given.
-        masks: a folder or file as `read_masks` reads it, or what it returns.
-        abnormal: which value of the files in ``masks`` is an abnormal frame.
-        keep: masks of the frames that count, 1 = counts, for the same clips; all count if left out.
-        lengthen: take the frames that a mask has beyond its clip for frames without people. Files of poses do not tell
-            how many such frames a clip ends with. Otherwise a difference of more than one frame is an error.
-
-    Raises:
-        UsageError: lists clips without a mask, masks without a clip, and lengths that differ.
-        FormatError: a mask cannot be read.
-        CacheError: a tracks file cannot be read.
-    """
-    if isinstance(masks, Path):
-        masks = read_masks(masks, abnormal)
-    if tracks is None:
-        entries = workspace.entries()
-        paths = {e.clip: workspace.tracks_path(e.clip) for e in entries if not e.train or e.clip in masks}
-        where = f"{workspace.tracks} (clips that were extracted to train on count only if they have a mask)"
-    else:
-        files = sorted(tracks.glob("*.npz")) if tracks.is_dir() else [tracks]
-        paths, where = {file.stem: file for file in files}, str(tracks)
-    if not paths:
-        raise UsageError(
-            f"there are no clips to evaluate in {where}: expected tracks files <clip>.npz; make them with "
-            "gepc-pipeline score or gepc-pipeline import"
-        )
-    counts = {clip: load_tracks(path, features=False).frame_count for clip, path in paths.items()}
-    if lengthen:
-        for clip, frames in counts.items():
-            counts[clip] = min(max(frames, len(masks.get(clip, ()))), frames + _MOST_PADDED)
-    labels = match_masks(masks, counts, _TOLERANCE)
-    if keep is None:
-        kept = {clip: np.ones(frames, bool) for clip, frames in counts.items()}
-    else:
-        keep = read_masks(keep) if isinstance(keep, Path) else keep
-        kept = match_masks(keep, counts, _TOLERANCE)
-    if not any(mask.any() for mask in kept.values()):
-        raise UsageError("no frame is left to evaluate: every frame of every clip is to be left out")
-    return LabelledClips(dict(sorted(paths.items())), labels, kept)
-
-
-def lengthened(tracks: ClipTracks, frames: int) -> ClipTracks:
-    """The clip with at least ``frames`` frames, those at the end being without people."""
-    more = frames - tracks.frame_count
-    if more <= 0:
-        return tracks
-    start = tracks.time_s[-1] + 1 / tracks.fps if tracks.frame_count else 0.0
-    return replace(tracks, time_s=np.concatenate([tracks.time_s, start + np.arange(more) / tracks.fps]))
-
-
-@dataclass(frozen=True)
 class ModelEvaluation:
     """What one model's scores come to.
 
@@ -221,6 +132,7 @@ def evaluate_model(
     overrides: Sequence[str] = (),
     device: str = "cpu",
     quiet: bool = False,
+    jobs: int | None = 1,
 ) -> ModelEvaluation:
     """Score every clip in both modes, or for the legacy protocol in the model's own one, and compute all figures.
 
@@ -232,15 +144,16 @@ def evaluate_model(
             ``scoring.smoothing_s``.
         device: where the model runs.
         quiet: no progress.
+        jobs: see `score_labelled`.
 
     Raises:
         ModelError: as `load_scorer`, as do ConfigError and UsageError.
     """
     settings = settings or EvaluationSettings()
-    scorer = load_scorer(folder, overrides, device)
-    card = read_card(folder)
+    opened = partial(load_scorer, folder, overrides, device)
+    scorer, card = opened(), read_card(folder)
     _warn_of_training_clips(card, clips)
-    curves, scoring = score_labelled(scorer, clips, settings, f"score with {folder}", quiet)
+    curves, scoring = score_labelled(scorer, clips, settings, f"score with {folder}", quiet, jobs, opened)
     scene_of = {clip: settings.scene_of(clip) for clip in clips.paths}
     return ModelEvaluation(
         folder,
@@ -258,9 +171,24 @@ def evaluate_model(
 
 
 def score_labelled(
-    scorer: Scorer, clips: LabelledClips, settings: EvaluationSettings, title: str, quiet: bool = False
+    scorer: Scorer,
+    clips: LabelledClips,
+    settings: EvaluationSettings,
+    title: str,
+    quiet: bool = False,
+    jobs: int | None = 1,
+    opened: Callable[[], Scorer] | None = None,
 ) -> tuple[dict[str, list[LabelledScores]], ScoringSettings]:
     """Score every clip as `evaluate_model` does.
+
+    Args:
+        scorer: the model.
+        clips: what to score.
+        settings: how figures are made.
+        title: of the progress.
+        quiet: no progress.
+        jobs: how many clips at once; None: what the machine carries, if there is enough to do.
+        opened: opens the model in another process; None: there is none.
 
     Returns:
         Mode -> scores of each clip; and how they were scored.
@@ -271,34 +199,66 @@ def score_labelled(
         scorings = [scoring]
     else:
         scorings = [replace(scoring, frames=mode) for mode in FRAME_MODES]
-    curves: dict[str, list[LabelledScores]] = {each.frames: [] for each in scorings}
+    enough = len(clips.paths) if jobs is not None else min(len(clips.paths), clips.frames // _WORTH_A_PROCESS)
+    workers = 1 if opened is None else jobs_for(enough, jobs)
     with stage(title, "frames", clips.frames * len(scorings), quiet) as progress:
-        for clip in clips.paths:
-            tracks = clips.load(clip, scorer)
-            ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
-            for each in scorings:
-                chunks: list[FrameScores] = []
-                in_this_way = replace(scorer, settings=replace(scorer.settings, scoring=each))
-                for _, _, scores in score_chunks(in_this_way, tracks):
-                    chunks.append(scores.frames)
-                    progress.advance(len(scores.frames))
-                frames = FrameScores.concatenate(chunks)
-                curves[each.frames].append(
-                    LabelledScores(
-                        clip=clip,
-                        time_s=np.asarray(tracks.time_s),
-                        score=frames.score,
-                        abnormal=clips.abnormal[clip],
-                        kept=clips.kept[clip],
-                        alarm=frames.alarm,
-                        fps=tracks.fps,
-                        found=spans(tracks.time_s, ends_s, frames.alarm, scorer.settings.events),
-                        judged=frames.judged,
+        if opened is None or workers == 1:
+            found = {clip: _curves(scorer, clips, scorings, progress.advance, clip) for clip in clips.paths}
+        else:
+            make = partial(_worker, opened, clips, scorings)
+            found = {}
+            for done in side_by_side(make, list(clips.paths), workers, progress.advance):
+                if done.result is None:
+                    raise MemoryShortError(
+                        f"{done.job}: the process that scored it {done.lost}, twice; try --jobs 1"
                     )
-                )
+                found[done.job] = done.result
+    curves = {each.frames: [found[clip][each.frames] for clip in clips.paths] for each in scorings}
     if settings.protocol == "legacy":
         curves = {mode: legacy(scored, normalise=settings.normalise) for mode, scored in curves.items()}
     return curves, scoring
+
+
+Curves = dict[str, LabelledScores]
+"""Of one clip: "backtracked" or "online" -> its scores."""
+
+
+@contextmanager
+def _worker(
+    opened: Callable[[], Scorer], clips: LabelledClips, scorings: Sequence[ScoringSettings], tell: Tell
+) -> Iterator[Callable[[str], Curves]]:
+    yield partial(_curves, opened(), clips, scorings, tell)
+
+
+def _curves(
+    scorer: Scorer,
+    clips: LabelledClips,
+    scorings: Sequence[ScoringSettings],
+    advance: Callable[[int], object],
+    clip: str,
+) -> Curves:
+    tracks = clips.load(clip, scorer)
+    ends_s = tracks.time_s + frame_seconds(tracks.time_s, tracks.fps)
+    curves = {}
+    for each in scorings:
+        chunks: list[FrameScores] = []
+        in_this_way = replace(scorer, settings=replace(scorer.settings, scoring=each))
+        for _, _, scores in score_chunks(in_this_way, tracks):
+            chunks.append(scores.frames)
+            advance(len(scores.frames))
+        frames = FrameScores.concatenate(chunks)
+        curves[each.frames] = LabelledScores(
+            clip=clip,
+            time_s=np.asarray(tracks.time_s),
+            score=frames.score,
+            abnormal=clips.abnormal[clip],
+            kept=clips.kept[clip],
+            alarm=frames.alarm,
+            fps=tracks.fps,
+            found=spans(tracks.time_s, ends_s, frames.alarm, scorer.settings.events),
+            judged=frames.judged,
+        )
+    return curves
 
 
 def _identity(folder: Path, card: dict[str, Any]) -> dict[str, Any]:

@@ -119,6 +119,12 @@ def test_the_mode_of_the_last_lines_is_the_models(evaluate, tmp_path):
     assert set(data["figures"]) == {"backtracked", "online"}
 
 
+def test_scores_do_not_depend_on_how_many_clips_are_scored_at_a_time(evaluate, tmp_path):
+    one, two = (evaluate("--jobs", jobs, "--out", tmp_path / jobs) for jobs in ("1", "2"))
+    assert one.out.replace(str(tmp_path / "1"), "") == two.out.replace(str(tmp_path / "2"), "")
+    assert (tmp_path / "1" / "frames.csv").read_bytes() == (tmp_path / "2" / "frames.csv").read_bytes()
+
+
 def test_several_models_give_mean_and_deviation(evaluate, truth_workspace, tmp_path):
     model = truth_workspace / "model"
     result = evaluate("--model", model, model, "--out", tmp_path)

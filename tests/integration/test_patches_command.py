@@ -263,7 +263,7 @@ def test_a_video_that_is_another_is_refused(copy: Path, cli: Cli, empty_scene: P
 
 
 def test_the_ablation_on_a_data_set_makes_features_out_of_its_videos(copy: Path) -> None:
-    from pipeline.evaluation.evaluate import LabelledClips
+    from pipeline.evaluation.labelled import LabelledClips
     from pipeline.experiments.methods.fine import DatasetClips
     from pipeline.experiments.settings import load_experiment
     from pose_extract.errors import UsageError

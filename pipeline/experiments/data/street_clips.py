@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pipeline.evaluation.evaluate import LabelledClips
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.experiments.running.cells import digest
 from pipeline.synthetic.clips import StreetClip, render_clip, simulate_clip

@@ -19,7 +19,8 @@ from anomaly.scoring.smoothing import smooth
 from anomaly.training.held_out import split_held_out
 from pipeline.datasets.dataset import into_workspace, prepare
 from pipeline.evaluation.ablate import evaluated, trained
-from pipeline.evaluation.evaluate import EvaluationSettings, LabelledClips, score_labelled
+from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.experiments.data.frames import FrameCache, FrameClips, load_frames
 from pipeline.experiments.methods.window_methods import Methods, Score
 from pipeline.experiments.running.cells import Cell, digest

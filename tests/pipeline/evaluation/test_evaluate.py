@@ -11,8 +11,9 @@ import pytest
 
 from anomaly.evaluation.bootstrap import auc_intervals
 from anomaly.evaluation.figures import LabelledScores, evaluate
-from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, find_labelled, lengthened
+from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation
 from pipeline.evaluation.files import EvaluationFolder, plot_clip
+from pipeline.evaluation.labelled import find_labelled, lengthened
 from pipeline.evaluation.report import Evaluation, as_json, print_report
 from pipeline.workspace import Workspace
 from pose_extract.errors import ConfigError, UsageError
