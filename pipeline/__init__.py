@@ -22,6 +22,10 @@ def __getattr__(name: str) -> Any:
 
         return package_version()
     if name in __all__:
+        from gepc_pipeline import hidden
+
+        if text := hidden():
+            raise ImportError(text)
         from pipeline import api
 
         return getattr(api, name)

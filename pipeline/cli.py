@@ -95,8 +95,11 @@ def _unexpected(args: argparse.Namespace, error: Exception) -> int:
         what = "the disk is full" if full else f"{error.strerror or error}"
         return _fail(args, error, f"{error.filename}: {what}" if error.filename else what, 9)
     if isinstance(error, ModuleNotFoundError):
+        from gepc_pipeline import hidden
+
         text = (
-            f"{error}: a package that this needs is not installed; gepc-pipeline doctor says how to mend it"
+            hidden()
+            or f"{error}: a package that this needs is not installed; gepc-pipeline doctor says how to mend it"
         )
         return _fail(args, error, text, EstimatorError.exit_code)
     text = f"unexpected {type(error).__name__}: {error}. This is a defect: run with --debug and report it"

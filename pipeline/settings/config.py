@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +135,9 @@ def shipped_configs() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in _folder().iterdir() if p.name.endswith(".yaml"))
 
 
-def _folder() -> Any:
-    return resources.files("configs")
+def _folder() -> Path:
+    """Beside this package: a folder of the user's may have the same name."""
+    return Path(__file__).resolve().parents[2] / "configs"
 
 
 def _locate(name: str, relative_to: Path | None) -> Path:
@@ -146,7 +146,7 @@ def _locate(name: str, relative_to: Path | None) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
-    shipped = Path(str(_folder())) / f"{name.removesuffix('.yaml')}.yaml"
+    shipped = _folder() / f"{name.removesuffix('.yaml')}.yaml"
     if "/" not in name and shipped.is_file():
         return shipped
     raise ConfigError(
