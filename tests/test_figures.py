@@ -16,10 +16,6 @@ NOT_YET = {
     ("docs/accuracy.md", "Tried, and not kept"): "the score is being changed",
     ("docs/accuracy.md", "ShanghaiTech's raw clips"): "the score is being changed",
     ("docs/benchmarks.md", "The whole product, from rendered video"): "the score is being changed",
-    ("docs/benchmarks.md", "Small real people"): "the estimators are being changed",
-    ("docs/benchmarks.md", "Real stills"): "the estimators are being changed",
-    ("docs/benchmarks.md", "Overhead and memory"): "not made yet",
-    ("docs/benchmarks.md", "Reading other tools' poses"): "not made yet",
     ("docs/benchmarks.md", "Cameras"): "`watch` is being changed",
     ("docs/benchmarks.md", "Sinks in trouble"): "`watch` is being changed",
 }
