@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
+from typing import NoReturn
 
 from pipeline.processes import Ended, ending_by_signals
 from pipeline.versions import package_version
@@ -19,7 +22,7 @@ from pose_extract.errors import EstimatorError, GepcError, MemoryShortError, is_
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
 COMMANDS = (
     "extract", "import", "patches", "train", "score", "watch", "report", "recalibrate", "labels", "evaluate", "ablate",
-    "experiment", "words", "export", "onnx", "demo", "info", "doctor", "weights",
+    "experiment", "words", "export", "onnx", "run", "demo", "info", "doctor", "weights",
 )  # fmt: skip
 
 _DESCRIPTION = """\
@@ -31,13 +34,25 @@ Finds unusual human behaviour in videos: raw videos in, an anomaly score for eve
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says which command or option may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [*COMMANDS, *self._option_string_actions]
+        wrong = re.findall(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        near = difflib.get_close_matches("".join(wrong[0]).partition("=")[0], known, 1) if wrong else []
+        if near:
+            message = f"{message.partition(' (choose from')[0]}; did you mean {near[0]}?"
+        super().error(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gepc-pipeline", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"gepc-pipeline {package_version()}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name in COMMANDS:
         module = import_module(f"pipeline.commands.{name}{'_' * iskeyword(name)}")
         sub = subparsers.add_parser(
@@ -51,13 +66,20 @@ def build_parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
         module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, parser=sub)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    own = vars(args).pop("parser")
+    if unknown:
+        own.error(f"unrecognized arguments: {' '.join(unknown)}")
     # Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):

@@ -1,10 +1,12 @@
-"""Name the default workspace. Imports nothing: the command line's help needs it."""
+"""Name the default workspace and config. Imports next to nothing: the command line's help needs it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-DEFAULT_WORKSPACE = Path("gepc-workspace")
+DEFAULT_WORKSPACE = Path(os.environ.get("GEPC_WORKSPACE") or "gepc-workspace")
+DEFAULT_CONFIG = os.environ.get("GEPC_CONFIG") or "default"
 
 
 def workspace_option(workspace: Path) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from anomaly.bundle import save_bundle
+from anomaly.bundle import load_bundle, save_bundle
+from anomaly.bundle.card import read_card
 from anomaly.runtime import distributed
 from anomaly.runtime.memory import keep_memory
 from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
@@ -26,7 +27,7 @@ from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace
 from pose_extract.devices import pick_device
-from pose_extract.errors import TrainingError
+from pose_extract.errors import ModelError, TrainingError
 from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.cleaning import clean_tracks
 
@@ -127,6 +128,22 @@ def train(
         save_bundle(model, workspace.model, card, None if patches is None else patches.encoder)
         remove_checkpoint(workspace.training)
     return TrainReport(tuple(entries), model.facts, time.monotonic() - start)
+
+
+def is_trained(workspace: Workspace, settings: Settings, seed: int = 0) -> bool:
+    """Whether the workspace's model is what `train` would make of its clips now, by this version."""
+    try:
+        card, model = read_card(workspace.model), load_bundle(workspace.model)
+    except ModelError:
+        return False
+    clips = {clip: facts["key"] for clip, facts in card["clips"].items()}
+    return (
+        clips == {entry.clip: entry.key for entry in workspace.training_clips()}
+        and model.settings == settings.for_model()
+        and card["tracks"]["cleaning"] == asdict(settings.cleaning)
+        and card["seed"] == seed
+        and card["versions"] == versions()
+    )
 
 
 def _warn_of_slow_clips(paths: Sequence[Path], settings: Settings) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.defaults import DEFAULT_WORKSPACE
+from pipeline.defaults import DEFAULT_CONFIG, DEFAULT_WORKSPACE
 from pose_extract.checking import MOST
 from pose_extract.errors import short
 
@@ -20,7 +20,7 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=DEFAULT_WORKSPACE,
         metavar="DIR",
-        help="folder of the tracks and the model (default: ./gepc-workspace)",
+        help=f"folder of the tracks and the model (default: {DEFAULT_WORKSPACE}; $GEPC_WORKSPACE sets another)",
     )
     parser.add_argument(
         "--no-wait",
@@ -53,9 +53,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """``--config`` and ``--set``."""
     parser.add_argument(
         "--config",
-        default="default",
+        default=DEFAULT_CONFIG,
         metavar="NAME|FILE",
-        help="a shipped config (default, paper) or a YAML file",
+        help=f"a shipped config (default, paper) or a YAML file (default: {DEFAULT_CONFIG}; $GEPC_CONFIG sets another)",
     )
     add_set(parser)
 

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_set, add_workspace
+from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
 
 if TYPE_CHECKING:
+    from pipeline.extraction.clip import ClipOutcome
     from pipeline.review.write import ReportClip
     from pipeline.scoring import Scorer
-    from pipeline.workspace import Workspace
+    from pipeline.workspace import ClipEntry, Workspace
     from pose_extract.errors import GepcError
+    from pose_extract.video import VideoSource
 
 HELP = "make a page for the browser: videos, their events and why they are unusual"
 EXAMPLE = """\
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
     )
+    add_jobs(parser, "videos")
     add_workspace(parser)
     add_set(parser)
     add_device(
@@ -64,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.errors import raise_any
     from pose_extract.files import check_outputs
 
+    jobs = check_jobs(args.jobs)
+    jobs = check_jobs(args.jobs)
     check_folder(args.out)
     workspace = Workspace(args.workspace, not args.no_wait)
     read = [("model that is read", args.model or workspace.model), ("workspace's tracks", workspace.tracks)]
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     failed: list[tuple[str, GepcError]] = []
     report = write_report(
         args.out,
-        _clips(args.sources, workspace, scorer, failed, args.quiet),
+        _clips(args.sources, workspace, scorer, failed, args.quiet, jobs),
         scorer,
         title=args.title,
         videos=args.videos,
@@ -92,9 +97,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _clips(
-    names: list[str], workspace: Workspace, scorer: Scorer, failed: list[tuple[str, GepcError]], quiet: bool
+    names: list[str],
+    workspace: Workspace,
+    scorer: Scorer,
+    failed: list[tuple[str, GepcError]],
+    quiet: bool,
+    jobs: int | None,
 ) -> Iterator[ReportClip]:
-    """The clips that the arguments name, each extracted when its turn comes."""
+    """The clips that the arguments name, extracted unless they were."""
     from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.review.write import ReportClip
 
@@ -103,11 +113,18 @@ def _clips(
             yield ReportClip(scorer.load(Path(name)))
     videos = [name for name in names if not (Path(name).suffix == ".npz" and Path(name).is_file())]
     sources = find_all_sources(videos)
-    for source in sources:
-        done = extract_all([source], workspace, scorer.settings, train=False, quiet=quiet)
+    there: list[tuple[VideoSource, ClipEntry]] = []
+
+    def ended(source: VideoSource, outcome: ClipOutcome) -> None:
+        if outcome.entry is not None:
+            there.append((source, outcome.entry))
+
+    if sources:
+        done = extract_all(
+            sources, workspace, scorer.settings, train=False, quiet=quiet, jobs=jobs, ended=ended
+        )
         failed += done.failed
-        for entry in (*done.made, *done.reused):
-            tracks = scorer.load(workspace.tracks_path(entry.clip), str(source.path), quiet)
-            yield ReportClip(tracks, source)
+    for source, entry in there:
+        yield ReportClip(scorer.load(workspace.tracks_path(entry.clip), str(source.path), quiet), source)
     if len(failed) == len(names) == len(sources) == 1:
         raise failed[0][1]

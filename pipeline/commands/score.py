@@ -269,11 +269,11 @@ def _score_videos(
     outputs: Outputs,
     inputs: list[tuple[str, Path | None]],
 ) -> int:
-    from pipeline.extraction.run import extract_all, find_all_sources
+    from pipeline.extraction.run import extract_all, find_all_sources, is_several
     from pose_extract.errors import raise_any
 
     sources = find_all_sources([args.source])
-    several = len(sources) > 1 or (Path(args.source).is_dir() and sources[0].kind == "video")
+    several = is_several(args.source, sources)
     alarms = False
 
     def ended(source: VideoSource, outcome: ClipOutcome) -> None:

@@ -68,6 +68,11 @@ def find_all_sources(names: Sequence[str]) -> list[VideoSource]:
     return list(sources.values())
 
 
+def is_several(name: str, sources: Sequence[VideoSource]) -> bool:
+    """Whether the outputs of what ``name`` stands for are folders."""
+    return len(sources) > 1 or (Path(name).is_dir() and sources[0].kind == "video")
+
+
 def extract_all(
     sources: Sequence[VideoSource],
     workspace: Workspace,
