@@ -35,7 +35,7 @@ def reasons_of(model: Model, scores: WindowScores, which: int) -> tuple[str, ...
     """
     parts = strongest_parts(model, scores, np.array([which]))[0]
     told = [
-        f"{_named(part)} rarer than {_share(share)} was learned" for part, share in parts if share >= _CLEAR
+        f"{_named(part)}, rarer than {_share(share)} was learned" for part, share in parts if share >= _CLEAR
     ]
     if not told:
         told = [f"movement rarer than {_share(float(scores.percentile[which]))} was learned"]
