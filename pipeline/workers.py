@@ -169,7 +169,7 @@ class _Crew(Generic[J, R]):
         process = self._context.Process(
             target=_serve, args=(theirs, self._make, level, os.getpid()), daemon=True
         )
-        with _share_of_processors(self._share):
+        with share_of_processors(self._share):
             process.start()
         theirs.close()  # so that its end is heard
         self._workers[own] = _Worker(process, own)
@@ -262,7 +262,7 @@ def _repeat(record: tuple[str, int, str]) -> None:
 
 
 @contextmanager
-def _share_of_processors(share: int) -> Iterator[None]:
+def share_of_processors(share: int) -> Iterator[None]:
     """Tell processes that are started meanwhile how many processors are theirs."""
     mine = {PROCESSORS: str(share), "OMP_NUM_THREADS": str(share)}
     before = {name: os.environ.get(name) for name in mine}

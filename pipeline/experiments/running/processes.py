@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from pipeline.experiments.running.cells import Experiment, Store, work
 from pipeline.progress import stage
+from pipeline.workers import end_with, share_of_processors
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +101,10 @@ def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[
         context.Process(target=_worker, args=(experiment, store.folder, level, os.getpid()), daemon=True)
         for _ in range(count)
     ]
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, "1"))
     try:
-        for worker in workers:
-            worker.start()
+        with share_of_processors(1):
+            for worker in workers:
+                worker.start()
         shown = time.monotonic()
         while any(worker.is_alive() for worker in workers):
             time.sleep(_LOOK_EVERY_S)
@@ -113,11 +112,6 @@ def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[
                 shown = time.monotonic()
                 yield f"{sum(worker.is_alive() for worker in workers)} processes"
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
@@ -135,7 +129,7 @@ def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[
 def _worker(experiment: Experiment, folder: Path, level: int, parent: int) -> None:
     """What a process does; it ends with its parent, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in ("pipeline", "pose_extract", "anomaly"):
         logging.getLogger(name).setLevel(level if level <= logging.DEBUG else logging.WARNING)
@@ -145,9 +139,3 @@ def _worker(experiment: Experiment, folder: Path, level: int, parent: int) -> No
     with one_thread(), quiet_training():
         for _ in work(experiment, Store(folder, experiment)):
             pass
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
