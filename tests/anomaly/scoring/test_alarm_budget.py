@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from anomaly.scoring.alarm_budget import DAY_S, alarm_budget
+from anomaly.scoring.alarm_budget import DAY_S, AlarmBudget, alarm_budget
 from anomaly.scoring.threshold import alarm_threshold, budget_of
 from anomaly.settings import CalibrationSettings, ScoringSettings
 from pose_extract.errors import ConfigError, ModelError
@@ -116,6 +116,26 @@ def test_of_exponential_peaks_the_threshold_is_where_their_distribution_has_it(p
     assert DAY_S / 40 * np.exp(-found.threshold) == pytest.approx(per_day, rel=0.15)
     assert (found.alarms_per_day, found.seconds) == (per_day, 40_000)
     assert found.low < per_day < found.high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tail_is_the_generalised_pareto_distribution_by_probability_weighted_moments(seed):
+    heights = np.random.default_rng(seed).gamma(1.5, size=40)
+    found = alarm_budget(*peaks_of(heights), 30.0)
+    assert (found.peaks, found.seconds) == (40, 160.0)
+    first = heights.mean()
+    second = sum((1 - (i + 1 - 0.35) / 40) * x for i, x in enumerate(np.sort(heights))) / 40
+    shape, scale = 2 - first / (first - 2 * second), 2 * first * second / (first - 2 * second)
+    share = 30.0 / (40 * 86_400 / 160)
+    assert found.threshold == pytest.approx(scale / shape * (share**-shape - 1), rel=1e-6)
+
+
+def test_the_sentence_says_what_the_threshold_rests_on():
+    budget = AlarmBudget(3.14159, 5.0, 0.61, 12.4, 40, 1800.0)
+    assert budget.describe() == (
+        "5 false events a day are expected above 3.142 (95 % interval 0.61 to 12), by the 40 highest peaks of 30 "
+        "minutes of held-out normal video"
+    )
 
 
 def test_peaks_that_have_a_highest_one_have_no_threshold_far_beyond_it():
