@@ -41,9 +41,10 @@ _BLOCK = re.compile(
     r"<!-- table (?P<name>[\w-]+): (?P<title>[^>]*?) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL
 )
 _VALUE = re.compile(rf"(?P<key>[A-Za-z][\w .,:+/=()-]*?) = (?P<text>{NUMBER}(?: ± {NUMBER})?)(?:\s.*|)$")
-# What reads like a measured number: three decimals, or a unit of speed or memory after a number that is not round.
+# What reads like a measured number: three decimals, a share or a size with decimals, or a unit of speed or memory after
+# a number that is not round.
 _MEASURED = re.compile(
-    r"(?<![\w.@])\d\.\d{3}(?![\d.])"
+    r"(?<![\w.@])\d\.\d{3}(?![\d.])|(?<![\w.@])\d+\.\d+ (?:%|MB|GB)"
     r"|(?<![\w.])(?:\d+\.\d+|[\d,]{3,}) (?:ms|MiB|GiB|GFLOP/s|frames a second|times as fast|times real time)\b"
 )
 
