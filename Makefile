@@ -7,7 +7,7 @@ OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install openmmlab demo test test-quick check mutants figures bench bench-real clean
+.PHONY: install openmmlab demo test test-quick check mutants figures bench bench-real dist clean
 
 install: $(STAMP)
 
@@ -56,6 +56,10 @@ figures: install
 # Needs GEPC_SAMPLE_DATA; ends with hr_avenue_micro_auc and hr_avenue_macro_auc.
 bench-real: install
 	$(BIN)/python -W ignore -m benchmarks.real --out bench-real
+
+# Wheel and source archive, in dist/.
+dist: install
+	$(BIN)/python -m build --outdir dist
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -34,3 +34,15 @@ def test_what_hides_a_package_is_named(tmp_path, name):
     assert f"{tmp_path / name}.py hides gepc-pipeline's package {ROOT / name}" in done.stderr
     if name == "anomaly":
         assert "anomaly.py hides" in run(tmp_path, "from pipeline import score").stderr
+
+
+def test_the_package_s_own_name_has_the_api_and_the_commands(tmp_path):
+    import gepc_pipeline
+    import pipeline
+
+    assert all(getattr(gepc_pipeline, name) == getattr(pipeline, name) for name in gepc_pipeline.__all__)
+    done = run(tmp_path, "import runpy; runpy.run_module('gepc_pipeline', run_name='__main__')")
+    assert done.returncode == 2
+    assert "usage: gepc-pipeline" in done.stderr
+    (tmp_path / "pipeline.py").write_text("x = 1\n")
+    assert "hides gepc-pipeline's package" in run(tmp_path, "from gepc_pipeline import score").stderr

@@ -1,12 +1,21 @@
-"""Start `gepc-pipeline`, unless another module hides one of its packages: then say which."""
+"""The package by its own name: its Python API, and the start of the command line.
+
+The packages that it stands on have everyday names. If another module hides one of them, this says which.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-_HERE = Path(__file__).resolve().parent
+if TYPE_CHECKING:
+    from pipeline import ScoredClip, __version__, extract, score, train
+
+__all__ = ["ScoredClip", "__version__", "extract", "score", "train"]
+
+_HERE = Path(__file__).resolve().parents[1]
 _PACKAGES = ("pipeline", "anomaly", "pose_extract")
 
 
@@ -30,3 +39,13 @@ def main() -> int:
     from pipeline.cli import main as run
 
     return run()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if text := hidden():
+        raise ImportError(text)
+    import pipeline
+
+    return getattr(pipeline, name)
