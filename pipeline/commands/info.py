@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import add_workspace
+
+if TYPE_CHECKING:
+    from pipeline.workspace import ClipEntry
 
 HELP = "show what the workspace holds: each clip's frames, people and tracks, and the model"
 EXAMPLE = """\
@@ -83,8 +87,38 @@ def run(args: argparse.Namespace) -> int:
         f"the model cannot be used: {wrong}" if wrong else "no model yet; make one with: gepc-pipeline train"
     )
     console.print(Text(f"model: {workspace.model}" if card else none))
+    for text in _about(card, entries) if card else []:
+        console.print(Text(f"  {text}"))
     if card and "marked_threshold" in card:
         console.print(
             Text("its alarm threshold is set by marks; undo with: gepc-pipeline recalibrate --reset")
         )
     return 0
+
+
+def _about(card: dict[str, Any], entries: list[ClipEntry]) -> list[str]:
+    """What a model's card says of it, and how it stands to the clips that are there now."""
+    from pipeline.progress import format_duration
+    from pipeline.scoring.expected import expected_alarms
+
+    facts, clips = card.get("facts") or {}, card.get("clips") or {}
+    learned = [entry for entry in entries if clips.get(entry.clip, {}).get("key") == entry.key]
+    length = f" ({format_duration(sum(e.seconds for e in learned))})" if len(learned) == len(clips) else ""
+    made_by = (card.get("versions") or {}).get("gepc-pipeline", "of unknown version")
+    lines = [
+        f"trained by gepc-pipeline {made_by} on {len(clips)} clips{length}, "
+        f"{sum(its.get('tracks', 0) for its in clips.values())} people; seed {card.get('seed', 'unknown')}"
+    ]
+    weights = {part: its.get("weight") for part, its in (facts.get("parts") or {}).items()}
+    if weights:
+        lines.append(
+            "parts of the score: " + ", ".join(f"{part} {w:.2f}" for part, w in weights.items() if w)
+        )
+    lines.append(expected_alarms(facts))
+    new = [entry.clip for entry in entries if entry.train and entry not in learned]
+    if new:
+        more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+        lines.append(
+            f"it has not learned from {', '.join(new[:3])}{more}, which are there to train on: train again"
+        )
+    return lines

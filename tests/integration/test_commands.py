@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,11 @@ import pytest
 from pipeline.cli import COMMANDS
 from pipeline.scoring import load_scorer, score_chunks
 from pipeline.settings import load_settings
+from pipeline.synthetic.clips import simulate_clip
+from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks
-from tests.helpers.commands import TINY
+from tests.helpers.commands import TINY, add_street_clip
 
 
 def read_csv(path):
@@ -55,10 +58,18 @@ def test_train_says_what_it_learned_and_what_comes_next(truth_workspace, cli, tm
     assert result.code == 0
     for text in ("normal_0", "192", "100%", "training", "model:"):
         assert text in result.out
+    shown = " ".join(result.out.split())
+    assert re.search(r"trained by gepc-pipeline \S+ on 3 clips \(0:24\), \d+ people; seed 0", shown)
+    assert "false alarms in" in shown
+    assert "train again" not in shown
     data = json.loads(cli("info", "--workspace", truth_workspace, "--json").out)
     assert [clip["clip"] for clip in data["clips"]] == ["normal_0", "normal_1", "normal_2"]
     assert data["model"]["seed"] == 0
     assert data["model"]["versions"]["torch"]
+    workspace = Workspace(shutil.copytree(truth_workspace, tmp_path / "more"))
+    add_street_clip(workspace, simulate_clip("normal_3", 3, StreetSettings(seconds=1)))
+    shown = " ".join(cli("info", "--workspace", workspace.root).out.split())
+    assert "it has not learned from normal_3, which are there to train on: train again" in shown
 
 
 def test_scores_have_a_row_for_every_frame_in_the_stated_columns(truth_workspace, cli, tmp_path):
