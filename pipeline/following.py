@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
@@ -62,7 +65,7 @@ class PeopleFollower:
             settled = self.finish()
             self._tracker = self._begin()
         self._last_s = frames[-1].time_s
-        return settled, self._estimator.estimate(frames) if found is None else found
+        return settled, self._checked(self._estimator.estimate(frames)) if found is None else found
 
     def track(self, frame: Frame, people: PoseDetections) -> list[TrackedPeople]:
         """Follow the people found in a frame; returns the frames that are ready."""
@@ -71,6 +74,19 @@ class PeopleFollower:
     def finish(self) -> list[TrackedPeople]:
         """The end of the clip, or of a stretch: the frames still waiting."""
         return self._own(self._tracker.finish())
+
+    def _checked(self, found: list[PoseDetections]) -> list[PoseDetections]:
+        """The same; EstimatorError if confidences are on another scale than tracks have."""
+        for people in found:
+            confidence = people.keypoints[..., -1]
+            low = np.fmin.reduce(confidence, axis=None, initial=0)
+            high = np.fmax.reduce(confidence, axis=None, initial=0)
+            if low < 0 or high > 1:
+                wrong = low if low < 0 else high
+                raise EstimatorError(
+                    f"estimator {self._estimator.name}: expected confidences of 0 to 1, got {wrong:g}"
+                )
+        return found
 
     def _begin(self) -> PeopleTracker:
         self._earlier = self._most

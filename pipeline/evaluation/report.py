@@ -45,7 +45,8 @@ DEFINITIONS = {
     "intervals": "95 % intervals of a figure by drawing clips with replacement, 1000 times (percentile bootstrap)",
     "delay_s": "median time from the first frame of a detected event to the first of its frames with an alarm; "
     "backtracked scores know the future, so that live video has the times of online",
-    "false_alarm": "maximal run of frames with an alarm that overlaps no event; counted per hour of normal video",
+    "false_alarm": "maximal run of frames with an alarm that overlaps no event; counted per hour of normal video "
+    "where there are ten minutes of it or more",
     "alarm": "score above the threshold that the held-out normal training video exceeds in calibration's "
     "false_alarm_rate of its frames",
     "deviation": "sample standard deviation over models (n - 1)",
