@@ -28,7 +28,7 @@ from pipeline.commands.options import add_pose, add_set, pose_overrides
 from pipeline.settings import load_settings
 from pipeline.synthetic.clips import render_clip, simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.estimators.base import PoseEstimator, create_estimator
+from pose_extract.estimators.base import PoseEstimator, chosen_estimator, create_estimator
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_iou, keypoint_similarity
 from pose_extract.tracks.metrics import box_recall, pck
@@ -231,7 +231,8 @@ def main(arguments: list[str] | None = None) -> int:
     if data is None:
         print("benchmarks.estimator: GEPC_SAMPLE_DATA is not set, only the street is measured")
     settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
-    estimator = create_estimator(settings.pose.estimator, getattr(settings, settings.pose.estimator))
+    settings = settings.with_estimator(chosen_estimator(settings.pose.estimator))
+    estimator = create_estimator(settings.pose.estimator, *settings.of_estimator())
     for part in args.parts:
         if part == "street":
             measure_street(estimator, args.street_seconds)

@@ -15,9 +15,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.helpers.command import option_parser
+from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from pose_extract.estimators.blazepose.estimator import BlazePoseEstimator
+from pose_extract.estimators.base import chosen_estimator, estimator_class
 from pose_extract.video.ffmpeg import find_ffmpeg
 
 _CHILD = """
@@ -54,7 +55,8 @@ def measure(video: Path | None, seconds: float, scratch: Path) -> None:
             f"{name}: {result['frames']} frames, {result['rows'] / result['frames']:.1f} people a frame, "
             f"{result['frames'] / result['seconds']:.1f} frames/s, peak {result['peak_mib']:.0f} MiB; {stages}"
         )
-    networks = sum(long["timings"][f"blazepose.{stage}"] for stage in BlazePoseEstimator.network_stages)
+    name = chosen_estimator(load_settings().pose.estimator)
+    networks = sum(long["timings"][f"{name}.{stage}"] for stage in estimator_class(name).network_stages)
     overhead = 1 - networks / long["seconds"]
     print(f"extract_overhead_share = {overhead:.3f}")
     print(f"extract_fps = {long['frames'] / long['seconds']:.1f}")

@@ -21,6 +21,7 @@ from unittest import mock
 
 from benchmarks.extract import Bench
 from benchmarks.helpers.command import lacks_extra, option_parser
+from pipeline.commands.options import pose_overrides
 from pipeline.extraction import clip as extraction
 from pipeline.settings import Settings, load_settings
 from pose_extract.tracks.cache import load_tracks
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(args, Path(scratch))
         for name in args.estimators:
             if name == "blazepose":
-                plain = load_settings()
+                plain = load_settings("default", pose_overrides("blazepose"))
                 other = replace(plain, blazepose=replace(plain.blazepose, features="heatmaps"))
             else:
                 from pose_extract.estimators.openmmlab.compat import import_openmmlab

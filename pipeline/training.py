@@ -190,8 +190,8 @@ def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: S
             ", ".join(clips[:3]) + (" ..." if len(clips) > 3 else "") for clips in by_settings.values()
         )
         logger.warning(
-            "the clips were extracted with different settings (%s); scoring will use those of %s. Extract them "
-            "again with one config for scores that compare",
+            "the clips were extracted with different settings or estimators (%s); scoring will use those of %s. "
+            "Extract them again with one config for scores that compare",
             groups,
             whose,
         )

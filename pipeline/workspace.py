@@ -261,6 +261,11 @@ class ClipIndex:
                 logger.warning("%s; it is made again", error)
         return name if taken is None or taken.source == source else _other_name(name, key)
 
+    def named(self, clip: str) -> ClipEntry | None:
+        """The clip of this name, if the list has it."""
+        self._read()
+        return self._by_name.get(clip)
+
     def add(self, entry: ClipEntry) -> None:
         """Take in a finished clip, which is put into the list soon."""
         self._new[entry.clip] = self._know(entry)

@@ -167,10 +167,24 @@ class ExtractionRun:
                        entry.clip, stated, tracks.fps)  # fmt: skip
         return None
 
+    def _say_if_found_otherwise(self, name: str, clip: str, location: str) -> None:
+        """Say that a video's people were found by another estimator before: poses differ, and so do scores."""
+        before, now = self.index.named(clip), self.estimator.identity["name"]
+        if before is not None and before.source == location and before.estimator not in ("", now):
+            logger.warning(
+                "%s: its people were found by %s before, and are found by %s now; a model is for the poses of one of "
+                "them (--pose %s goes on with those)",
+                name,
+                before.estimator,
+                now,
+                before.estimator,
+            )
+
     def _extract(self, source: VideoSource, key: str) -> ClipEntry:
         skeleton = get_skeleton(self.estimator.skeleton)
         location = os.path.realpath(source.path)
         clip = self.index.name_for(source.name, location, key)
+        self._say_if_found_otherwise(source.name, clip, location)
         path = self.workspace.tracks_path(clip)
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
             with self.show(source.name, reader.info.frame_count) as progress:

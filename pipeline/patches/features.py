@@ -166,7 +166,7 @@ def patches_for_training(
     remake = (
         f"gepc-pipeline patches{own}"
         if settings.source == "crops"
-        else f"gepc-pipeline extract VIDEOS --set blazepose.features=heatmaps{own}, or with openmmlab "
+        else f"gepc-pipeline extract VIDEOS --pose blazepose --set blazepose.features=heatmaps{own}, or with openmmlab "
         "--set openmmlab.features=backbone.stage2"
     )
     kinds: dict[str, list[str]] = {}

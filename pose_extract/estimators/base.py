@@ -127,10 +127,14 @@ def chosen_estimator(name: str) -> str:
     try:
         ensure_weights()
     except WeightsError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
         logger.warning(
-            "the weights of %s cannot be had (%s): people are found by %s, which is slower",
+            "the weights of %s cannot be had (%s): people are found by %s, which is slower. `gepc-pipeline weights "
+            "--pose %s` says how to get them, --pose %s does not ask for them",
             BEST,
-            " ".join(str(error).split()),
+            next((line for line in lines if " said: " in line), lines[0]),
+            FALLBACK,
+            BEST,
             FALLBACK,
         )
         return FALLBACK

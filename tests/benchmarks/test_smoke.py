@@ -41,6 +41,10 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "live_street": ("", ["--quick", "--streets", "0", "--set", *TINY_SET[:-3]], "watch_finds_what_score_finds"),
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
     "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
+    "normal_clips": (
+        DATA, ["--frames", "120", "--clips", "pedestrians_480x360.avi", "--set", *TINY_SET[:-3]],
+        "normal_clips_false_events",
+    ),
     "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),
     "overlay": ("", ["--seconds", "1", "--repeats", "1"], "overlay_"),
     "patch_extraction": ("", ["--repeat", "1", "--seconds", "0.25", "--estimators", "blazepose"], "patch_features_"),

@@ -81,6 +81,7 @@ def videos(make_video, tmp_path, monkeypatch):
         shutil.copy(video, tmp_path / "normal")
     shutil.copy(make_video("video.mp4", frames=100, size=(640, 360), fps=24), tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extraction, "chosen_estimator", lambda name: name)
     monkeypatch.setattr(extraction, "create_estimator", Walking)
     load = settings.load_settings
     tiny = [text.removeprefix("--set=") for text in TINY]

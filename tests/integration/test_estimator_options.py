@@ -63,6 +63,7 @@ class Standing(PoseEstimator):
 def standing(monkeypatch):
     """Extraction makes a `Standing`; the list of what it was made with."""
     monkeypatch.setattr(Standing, "made", [])
+    monkeypatch.setattr(extraction_run, "chosen_estimator", lambda name: name)
     monkeypatch.setattr(extraction_run, "create_estimator", Standing)
     return Standing.made
 
@@ -164,10 +165,23 @@ def test_what_training_passes_on_is_that_of_its_clips(
     assert ("different settings" in caplog.text) == (not fits)
 
 
+def test_a_video_whose_people_were_found_by_another_estimator_is_extracted_again_and_that_is_said(
+    empty_scene, caplog, tmp_path, monkeypatch
+):
+    estimator = Standing("openmmlab", None)
+    run(tmp_path, empty_scene, estimator, monkeypatch)
+    assert "before" not in caplog.text
+    estimator.identity = {"name": "sitting"}
+    assert len(run(tmp_path, empty_scene, estimator, monkeypatch).made) == 1
+    assert "found by standing before, and are found by sitting now" in caplog.text
+    assert len(Workspace(tmp_path).training_clips()) == 1
+
+
 # -- how the estimator is fed ------------------------------------------------------------------------------------------
 
 
 def run(workspace, video, estimator, monkeypatch, settings=None):
+    monkeypatch.setattr(extraction_run, "chosen_estimator", lambda name: name)
     monkeypatch.setattr(extraction_run, "create_estimator", lambda *_: estimator)
     return extract_all(
         find_all_sources([str(video)]), Workspace(workspace), settings or Settings(), quiet=True

@@ -163,7 +163,7 @@ def test_training_without_features_names_the_command_that_makes_them(copy: Path,
         "train", "--workspace", copy, *TINY, "--set=windows.features=patch", "--set=patches.source=network"
     )
     assert result.code == 8
-    assert "gepc-pipeline extract VIDEOS --set blazepose.features=heatmaps" in result.err
+    assert "gepc-pipeline extract VIDEOS --pose blazepose --set blazepose.features=heatmaps" in result.err
 
 
 def test_scoring_with_the_wrong_cache_names_the_command_and_the_command_mends_it(
@@ -327,7 +327,8 @@ def test_heat_maps_from_video_to_scores(tmp_path: Path, cli: Cli, caplog: pytest
     """The whole way with BlazePose: no pass but the one that finds the joints."""
     root, videos = tmp_path / "workspace", tmp_path / "videos"
     video = write_clip(simulate_clip("clip", 1, StreetSettings(seconds=3, people=(4, 5))), videos)
-    result = cli("extract", video, "--workspace", root, "--set", "blazepose.features=heatmaps")
+    heat_maps = ("--pose", "blazepose", "--set", "blazepose.features=heatmaps")
+    result = cli("extract", video, "--workspace", root, *heat_maps)
     assert result.code == 0
     assert "features take 1.33 kB a person and frame" in caplog.text
     network = ("--set=windows.features=pose+patch", "--set=patches.source=network")

