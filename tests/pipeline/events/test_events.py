@@ -64,6 +64,7 @@ def test_an_event_runs_from_its_first_alarm_to_the_end_of_its_last():
     assert (event.start_frame, event.end_frame, event.peak_frame) == (2, 5, 3)
     assert (event.start_s, event.end_s, event.peak_s) == pytest.approx((0.2, 0.5, 0.3))
     assert (event.score, event.percentile, event.length_s) == pytest.approx((5, 50, 0.3))
+    assert event.people == event.culprits == (1,)
 
 
 def test_alarms_a_short_gap_apart_are_one_event():
@@ -106,6 +107,16 @@ def test_an_event_of_several_runs_has_everybody_s_highest_score_and_counts_all_a
         np.testing.assert_allclose(event.people_percentile, [30, 20, 15])
         assert event.culprits == (2, 1)  # 1 in two of 14 alarm frames; 4 in one only
         np.testing.assert_allclose(event.boxes[0], [3, 2, 13, 22])
+
+
+def test_who_is_the_most_unusual_in_a_later_run_only_is_a_culprit_too():
+    tracks, scores = clip([4, 4, 0, 3, 3, 3], [(1, 0, [4.0] * 6), (2, 0, [3.0] * 6), (3, 0, [2.0] * 6)])
+    worst = np.array([1, 1, 0, 2, 2, 2], np.int32)
+    scores.frames = FrameScores(**{**vars(scores.frames), "track_id": worst})
+    settings = EventSettings(merge_gap_s=0.15, min_s=0)
+    for found in (find_events(tracks, scores, settings), in_parts(tracks, scores, [3, 3], settings)):
+        [event] = found
+        assert (event.people, event.culprits) == ((1, 2, 3), (1, 2))
 
 
 def test_an_event_of_exactly_the_shortest_length_and_a_gap_of_exactly_the_longest_count():
