@@ -4,8 +4,10 @@
 
 avenue: of HR-Avenue every fifth training clip and every fourth test clip. cameras: of six cameras of HR-ShanghaiTech
 every 25th training clip and every eighth test clip. configs/default.yaml, trained shortly (`SHORT`). Prints the frame
-AUC (micro and macro) of the score and of each of its parts alone. These do not say how good the default is:
-`tests/benchmarks/test_real_slice.py` holds them, so that a part of the score that has been broken fails the build.
+AUC (micro and macro) of the score and of each of its parts alone; the parts' weights, and their levels: the mean of
+minus log tail probability over the test clips' windows, 1 where all is as in the held-out clips. These do not say how
+good the default is: `tests/benchmarks/test_real_slice.py` holds them, so that a part that has been broken fails the
+build, also where the others make up for it.
 
 --holes: the test clips as a motion sensor would have recorded them, seconds to days missing at four places of each.
 Prints how many people in single frames are scored in each, and the micro AUC, of the clips as they are recorded and of
@@ -59,22 +61,30 @@ def trained(task: Task, seed: int) -> Model:
 
 
 def measured(model: Model, task: Task) -> dict[str, float]:
-    """Micro and macro AUC of the score and of each part alone."""
+    """Micro and macro AUC of the score and of each part alone, the parts' levels and weights."""
     names, stride = model.settings.scoring.parts, model.settings.windows.score_stride
     by_name: dict[str, list[np.ndarray]] = {"score": [], **{name: [] for name in names}}
     assert model.calibration is not None
     tails = [TailProbabilities(part[None], np.ones(1)) for part in model.calibration.parts]
+    levels: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for clip in task.test:
         scores = score_clip(model, clip)
         by_name["score"].append(scores.frames.score)
         for name, tail, values in zip(names, tails, scores.windows.parts, strict=True):
-            rows = row_scores(scores.windows.windows, tail.sum(values[None]), clip, "backtracked", stride)
+            logs = tail.sum(values[None])
+            levels[name].append(logs[np.isfinite(values)])
+            rows = row_scores(scores.windows.windows, logs, clip, "backtracked", stride)
             raw = np.nan_to_num(frame_scores(rows, clip)[0], nan=0.0)
             by_name[name].append(smooth(raw, clip.time_s, model.settings.scoring.smoothing_s))
     found: dict[str, float] = {}
     for name, frames in by_name.items():
         made = figures(task, frames)
         found |= {f"{name}, {kind}": made[kind] for kind in ("micro", "macro")}
+    for name, weight in zip(names, model.calibration.weights, strict=True):
+        found |= {
+            f"{name}, level": float(np.concatenate(levels[name]).mean()),
+            f"{name}, weight": float(weight),
+        }
     return found
 
 

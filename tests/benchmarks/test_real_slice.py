@@ -6,7 +6,9 @@ from benchmarks import figures
 from benchmarks.helpers.real_data import sample_data
 from benchmarks.real_slice import DATA, measured, measured_with_holes, slice_of, trained
 
-LOSS = 0.02  # another machine's rounding gives other floats; the same seed on this one gives the same figures
+# Another machine's rounding gives other floats; the same seed on one machine gives the same figures.
+LOSS = 0.02  # of an AUC
+OFF = 0.1  # of a weight, whose mean is 1, and as a share of a level
 
 
 @pytest.mark.slow
@@ -21,9 +23,18 @@ def test_no_part_of_the_score_finds_less_in_real_poses_than_it_did(name):
     values = figures.read(f"slice-{name}")["values"]
     held = {key.removeprefix(f"{name}, seed 0, "): float(value) for key, value in values.items()}
     assert found.keys() == held.keys(), f"other parts than were held: make figures NAME=slice-{name}"
-    lost = {key: f"{found[key]:.3f}, held {was:.3f}" for key, was in held.items() if found[key] < was - LOSS}
+    lost = {
+        key: f"{found[key]:.3f}, held {was:.3f}" for key, was in held.items() if worse(key, found[key], was)
+    }
     assert not lost, f"an accuracy loss (if it is meant: make figures NAME=slice-{name})"
     # What a motion sensor records scores as its stretches do.
     parted = measured_with_holes(model, task)
     assert parted["holes, people scored"] == parted["stretches, people scored"] > 1000
     assert parted["holes, micro"] == pytest.approx(parted["stretches, micro"], abs=0.01)
+
+
+def worse(key, value, was):
+    """Whether a figure has got worse, or, of what can only be other, other."""
+    if key.endswith(", weight"):
+        return abs(value - was) > OFF
+    return abs(value - was) > OFF * was if key.endswith(", level") else value < was - LOSS
