@@ -79,6 +79,7 @@ ELSEWHERE = {
     "demo",
     "figures",
     "live",
+    "live_delay",
     "live_sinks",
     "live_soak",
     "mixtures",
