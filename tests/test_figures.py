@@ -1,6 +1,7 @@
 """Every measured number that README and docs show is that of its file, and each file has a command that makes it."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -179,3 +180,21 @@ def test_a_command_s_figures_are_kept_with_what_made_them(monkeypatch, tmp_path)
             figures.make(name)
     with pytest.raises(SystemExit):
         figures.main(["unknown"])
+
+
+def test_what_differs_from_the_commit_is_named(monkeypatch, tmp_path):
+    def git(*words):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "--quiet")
+    for name in ("a.py", "b.py", "page.md"):
+        (tmp_path / name).write_text("1")
+    git("add", "-A")
+    git("commit", "--quiet", "--message", "one")
+    for name in ("a.py", "b.py", "page.md", "new.py"):
+        (tmp_path / name).write_text("2")
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    found = figures._commit()
+    assert found["changed"] == ["a.py", "b.py"]  # a page is what figures are put into
+    assert re.fullmatch(r"[0-9a-f]{40}", found["commit"])

@@ -18,6 +18,8 @@ from pose_extract.tracks.metrics import idf1, pck
 from pose_extract.video import find_sources
 from tests.helpers.kept import kept
 
+# What this street gave, less 0.03: AUC 0.921 (0.913 with another seed of training), PCK@0.1 0.890, IDF1 0.883.
+AUC, JOINTS, IDENTITIES = 0.885, 0.86, 0.85
 SMALL = DemoSettings(normal_clips=4, normal_seconds=12, test_seconds=18)
 
 
@@ -44,7 +46,7 @@ def demo(tmp_path_factory):
 @pytest.mark.slow
 def test_abnormal_behaviour_scores_higher_than_normal_behaviour_from_video_alone(demo):
     _, result = demo
-    assert result.auc >= 0.75
+    assert result.auc >= AUC
     for outputs in result.outputs:
         for path in (outputs.scores, outputs.people, outputs.plot, outputs.overlay):
             assert path.stat().st_size > 0
@@ -62,8 +64,8 @@ def test_joints_and_identities_are_those_of_the_people_in_the_video(demo):
         assert found.frame_count == truth.frame_count
         joints.append(pck(found, truth).all)
         identities.append(idf1(found, truth))
-    assert np.mean(joints) >= 0.8
-    assert np.mean(identities) >= 0.75
+    assert np.mean(joints) >= JOINTS
+    assert np.mean(identities) >= IDENTITIES
 
 
 @pytest.mark.slow
