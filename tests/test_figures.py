@@ -10,12 +10,6 @@ from tests.helpers import ROOT
 
 # Sections that still show figures from before they were kept as files, and why they have not been made anew.
 NOT_YET = {
-    ("README.md", "What the score means"): "it sums up docs/accuracy.md",
-    ("docs/accuracy.md", ""): "the score is being changed",
-    ("docs/accuracy.md", "What transfers"): "the score is being changed",
-    ("docs/accuracy.md", "Weights that are learned without labels"): "the score is being changed",
-    ("docs/accuracy.md", "Tried, and not kept"): "the score is being changed",
-    ("docs/accuracy.md", "ShanghaiTech's raw clips"): "the score is being changed",
     ("docs/benchmarks.md", "The whole product, from rendered video"): "the score is being changed",
     ("docs/benchmarks.md", "People who fall"): "the estimators are being changed",
     ("docs/benchmarks.md", "Cameras"): "`watch` is being changed",
