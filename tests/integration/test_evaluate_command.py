@@ -269,7 +269,7 @@ def test_an_output_folder_that_is_a_file_is_said_before_anything_is_scored(evalu
 
 
 @pytest.mark.slow
-def test_poses_of_hr_avenue_come_to_figures_above_chance(cli, tmp_path):
+def test_poses_of_hr_avenue_come_to_the_figures_that_they_came_to(cli, tmp_path):
     if "GEPC_SAMPLE_DATA" not in os.environ:
         pytest.skip("GEPC_SAMPLE_DATA is not set: the poses of HR-Avenue are not part of the project")
     folder = Path(os.environ["GEPC_SAMPLE_DATA"]) / "hr-avenue"
@@ -288,7 +288,7 @@ def test_poses_of_hr_avenue_come_to_figures_above_chance(cli, tmp_path):
         "--keep", tmp_path / "hr_keep_mask.npz", "--lengthen", *workspace,
     )  # fmt: skip
     assert result.code == 0, result.err
-    assert 0.5 < figure(result, "frame_auc_micro") < 1
+    assert figure(result, "frame_auc_micro") >= 0.905  # it was 0.939
 
 
 def write_avenue(path, folder, count):
