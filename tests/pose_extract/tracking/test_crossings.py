@@ -229,3 +229,26 @@ def test_of_two_that_it_met_the_one_whose_clothes_fit_best_is_who_it_is() -> Non
     } | {7: Clothes(RED, 20, BLUE, 9, {8, 9, 10, 11}, apart_since=0.0)}
     assert clothing.update([7], APART[:1], BLUE[None], 0.6) == [(7, 9)]
     assert clothing.clothes[7].met == {8, 9, 10}  # 11 is not there any more
+
+
+def test_what_was_seen_since_the_last_encounter_goes_with_who_it_is_parted_from() -> None:
+    clothing = memory()
+    clothing.clothes = {7: Clothes(RED, 20, BLUE, 9, {9})}
+    clothing.split(7, 10)
+    old, new = clothing.clothes[7], clothing.clothes[10]
+    assert (old.sightings, old.fresh, old.fresh_sightings, old.met) == (20, None, 0, set())
+    assert old.profile == pytest.approx(RED)
+    assert (new.sightings, new.fresh, new.met) == (9, None, set())
+    assert new.profile == pytest.approx(BLUE)
+
+
+def test_whose_clothes_somebody_wears_is_told_by_the_margin_where_all_are_known() -> None:
+    clothing = memory(margin=0.1)
+    clothing.clothes = {1: Clothes(RED, 9), 2: Clothes(BLUE, 9), 3: Clothes(RED, 9), 4: Clothes()}
+    assert clothing.wears(3, owner=1, rather_than=2)
+    assert not clothing.wears(3, owner=2, rather_than=1)
+    assert not clothing.wears(3, owner=1, rather_than=1)
+    for key, owner, other in ((4, 1, 2), (3, 4, 2), (3, 1, 4), (99, 1, 2)):
+        assert not clothing.wears(key, owner, other)
+    clothing.clothes[3] = Clothes(0.55 * RED + 0.45 * BLUE, 9)  # 0.07 more alike with one than with the other
+    assert not clothing.wears(3, owner=1, rather_than=2)
