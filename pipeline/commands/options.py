@@ -76,8 +76,8 @@ def add_pose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose",
         metavar="NAME[:MODEL]",
-        help="pose estimator (default: the config's, blazepose; auto: movenet, or blazepose where the weights of that "
-        "cannot be had), with its model if it has several: openmmlab, openmmlab:lightweight, openmmlab:rtmpose-m",
+        help="pose estimator (default: the config's, auto: movenet, or blazepose where the weights of that cannot be "
+        "had), with its model if it has several: openmmlab, openmmlab:lightweight, openmmlab:rtmpose-m",
     )
 
 

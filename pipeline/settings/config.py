@@ -44,7 +44,7 @@ class PoseSettings:
         options: those of an estimator that another package brings, which has no section.
     """
 
-    estimator: str = "blazepose"
+    estimator: str = AUTO
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

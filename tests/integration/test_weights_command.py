@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipeline import progress
-from pose_extract.estimators.blazepose import weights
+from pose_extract.estimators.movenet import weights
 from pose_extract.estimators.openmmlab import names
 from pose_extract.estimators.openmmlab.names import ModelSource
 
@@ -53,12 +53,12 @@ def published(tmp_path, monkeypatch):
         thread.join()
 
 
-def test_without_options_the_embedded_estimator_s_networks_are_fetched(cli, monkeypatch, tmp_path):
+def test_without_options_the_networks_of_the_best_embedded_estimator_are_fetched(cli, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        weights, "ensure_weights", lambda: {"landmarks": tmp_path / "b", "detector": tmp_path / "a"}
+        weights, "ensure_weights", lambda: {"nanodet": tmp_path / "b", "lightning": tmp_path / "a"}
     )
     result = cli("weights")
-    assert (result.code, result.out) == (0, f"detector: {tmp_path / 'a'}\nlandmarks: {tmp_path / 'b'}\n")
+    assert (result.code, result.out) == (0, f"lightning: {tmp_path / 'a'}\nnanodet: {tmp_path / 'b'}\n")
 
 
 def test_the_models_of_openmmlab_are_fetched_and_their_places_printed(cli, published, tmp_path, monkeypatch):

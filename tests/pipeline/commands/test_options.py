@@ -10,7 +10,7 @@ from pose_extract.errors import ConfigError
 @pytest.mark.parametrize(
     ("text", "estimator", "model"),
     [
-        (None, "blazepose", "balanced"),
+        (None, "auto", "balanced"),
         ("blazepose", "blazepose", "balanced"),
         ("openmmlab", "openmmlab", "balanced"),
         ("openmmlab:rtmpose-m", "openmmlab", "rtmpose-m"),

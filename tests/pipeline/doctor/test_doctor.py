@@ -23,6 +23,7 @@ from pipeline.workspace import Workspace
 from pose_extract.errors import ConfigError
 from pose_extract.estimators.base import ESTIMATORS
 from pose_extract.estimators.blazepose import weights
+from pose_extract.estimators.movenet import weights as movenet_weights
 from pose_extract.estimators.openmmlab import compat
 from pose_extract.video import ffmpeg
 from tests.helpers import ROOT
@@ -39,6 +40,9 @@ TORCH = {
 has_mmpose = pytest.mark.skipif(
     importlib.util.find_spec("mmpose") is None, reason="the extra openmmlab is not installed"
 )
+
+
+BLAZEPOSE = ("pose.estimator=blazepose",)
 
 
 class Answers:
@@ -68,7 +72,8 @@ def answers(monkeypatch, tmp_path):
 
 @pytest.fixture
 def whole_weights(monkeypatch):
-    monkeypatch.setattr(weights, "weights_states", lambda: dict.fromkeys(weights.FILES, "present"))
+    for module in (weights, movenet_weights):
+        monkeypatch.setattr(module, "weights_states", lambda m=module: dict.fromkeys(m.FILES, "present"))
 
 
 def facts(found, title):
@@ -229,7 +234,24 @@ def test_the_line_that_installs_openmmlab_asks_for_the_tested_versions():
 def test_a_machine_with_everything_can_run(answers, whole_weights):
     found = examine(Job())
     assert found.in_state("gap") == []
-    assert found.estimator == "blazepose"
+    assert found.estimator == "movenet"
+
+
+@pytest.mark.parametrize(
+    ("there", "offline", "taken"),
+    [
+        (("movenet", "blazepose"), True, "movenet"),
+        (("blazepose",), True, "blazepose"),
+        (("blazepose",), False, "movenet"),  # it will be fetched
+    ],
+)
+def test_auto_is_what_extract_would_take(answers, monkeypatch, there, offline, taken):
+    for module in (weights, movenet_weights):
+        state = "present" if module.__name__.split(".")[-2] in there else "missing"
+        monkeypatch.setattr(module, "weights_states", lambda m=module, s=state: dict.fromkeys(m.FILES, s))
+    found = examine(Job(offline=offline))
+    assert found.estimator == taken
+    assert found.in_state("gap") == []
 
 
 def test_every_estimator_is_looked_at(answers):
@@ -302,7 +324,7 @@ def test_without_what_compares_versions_that_comes_first(answers, monkeypatch, w
 
 
 def test_weights_that_are_not_there_are_fetched_unless_offline(answers):
-    weight = facts(examine(Job()), "estimator blazepose")["weights"]
+    weight = facts(examine(Job(overrides=BLAZEPOSE)), "estimator blazepose")["weights"]
     assert (weight.state, weight.mend) == ("fetch", ("gepc-pipeline weights --pose blazepose",))
     weight = facts(examine(Job(offline=True)), "estimator blazepose")["weights"]
     assert weight.state == "gap"
@@ -330,7 +352,7 @@ def test_damaged_weights_are_named(answers, tmp_path):
 def test_weights_that_cannot_be_kept_are_a_gap(answers, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GEPC_CACHE_DIR", str(tmp_path / "file"))
-    found = examine(Job())
+    found = examine(Job(overrides=BLAZEPOSE))
     fact = facts(found, "estimator blazepose")["weights"]
     assert fact.state == "gap"
     assert fact.mend[0].startswith("export GEPC_CACHE_DIR=")
@@ -534,7 +556,7 @@ def test_quiet_leaves_out_what_is_in_order(answers, whole_weights, cli, monkeypa
 def test_json_says_the_same(answers, whole_weights, cli):
     code, out = cli("--json")
     found = json.loads(out)
-    assert (code, found["can_run"], found["estimator"]) == (0, True, "blazepose")
+    assert (code, found["can_run"], found["estimator"]) == (0, True, "movenet")
     assert {"title", "facts"} == set(found["sections"][0])
 
 
