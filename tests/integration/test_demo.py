@@ -13,13 +13,14 @@ from pipeline.demo import DemoSettings, make_clips, run_demo
 from pipeline.extraction.run import extract_all
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
+from pose_extract.estimators.base import chosen_estimator
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.metrics import idf1, pck
 from pose_extract.video import find_sources
 from tests.helpers.kept import kept
 
-# What this street gave, less 0.03: AUC 0.921 (0.913 with another seed of training), PCK@0.1 0.890, IDF1 0.883.
-AUC, JOINTS, IDENTITIES = 0.885, 0.86, 0.85
+# What this street gave, less 0.03: AUC (0.008 lower with another seed of training), PCK@0.1, IDF1; by who finds people.
+FLOORS = {"blazepose": (0.885, 0.86, 0.85), "movenet": (0.878, 0.844, 0.808)}
 SMALL = DemoSettings(normal_clips=4, normal_seconds=12, test_seconds=18)
 
 
@@ -39,14 +40,21 @@ def demo(tmp_path_factory):
         "pipeline/settings", "configs",
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("demo") / "seed_7"
-    shutil.copytree(kept("small-demo", make, code, SMALL), folder, dirs_exist_ok=True)
+    made_by = chosen_estimator(load_settings().pose.estimator)  # movenet's weights may be there or not
+    shutil.copytree(kept("small-demo", make, code, (SMALL, made_by)), folder, dirs_exist_ok=True)
     return folder, run_demo(folder, load_settings(), SMALL, seed=7, quiet=True)
+
+
+def floors(folder):
+    """Those of the estimator that the clips were made by."""
+    (name,) = {entry.estimator for entry in Workspace(folder / "workspace").entries()}
+    return FLOORS[name]
 
 
 @pytest.mark.slow
 def test_abnormal_behaviour_scores_higher_than_normal_behaviour_from_video_alone(demo):
-    _, result = demo
-    assert result.auc >= AUC
+    folder, result = demo
+    assert result.auc >= floors(folder)[0]
     for outputs in result.outputs:
         for path in (outputs.scores, outputs.people, outputs.plot, outputs.overlay):
             assert path.stat().st_size > 0
@@ -64,8 +72,9 @@ def test_joints_and_identities_are_those_of_the_people_in_the_video(demo):
         assert found.frame_count == truth.frame_count
         joints.append(pck(found, truth).all)
         identities.append(idf1(found, truth))
-    assert np.mean(joints) >= JOINTS
-    assert np.mean(identities) >= IDENTITIES
+    _, least_joints, least_identities = floors(folder)
+    assert np.mean(joints) >= least_joints
+    assert np.mean(identities) >= least_identities
 
 
 @pytest.mark.slow
