@@ -98,7 +98,7 @@ def measured_with_holes(model: Model, task: Task) -> dict[str, float]:
         missing_s = np.zeros(clip.frame_count)
         missing_s[begins] = 10 ** rng.uniform(0.3, 5.5, _HOLES)
         with_holes = replace(clip, time_s=clip.time_s + missing_s.cumsum())
-        pieces = [cut_frames(clip, a, b) for a, b in pairwise([0, *begins.tolist(), clip.frame_count])]
+        pieces = [cut_frames(with_holes, a, b) for a, b in pairwise([0, *begins.tolist(), clip.frame_count])]
         for name, parts in (("holes", [with_holes]), ("stretches", pieces)):
             found = [scores for part in parts for _, _, scores in score_chunks(scorer, part)]
             scored[name] += sum(int(np.isfinite(scores.row_score).sum()) for scores in found)

@@ -42,7 +42,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
     "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
     "normal_clips": (
-        DATA, ["--frames", "120", "--clips", "pedestrians_480x360.avi", "--set", *TINY_SET[:-3]],
+        DATA, ["--frames", "120", "--clips", "pedestrians_480x360.avi", *TINY[:-3]],
         "normal_clips_false_events",
     ),
     "overhead": ("", ["--seconds", "0.25"], "extract_overhead_share"),

@@ -45,7 +45,7 @@ class Walking(PoseEstimator):
     skeleton = "coco17"
     batch_size = 8
 
-    def __init__(self, name, settings) -> None:
+    def __init__(self, name, *settings) -> None:
         from pipeline.synthetic.clips import simulate_clip
         from pipeline.synthetic.street.scene import StreetSettings
 

@@ -288,7 +288,7 @@ def test_the_slider_changes_events_counts_and_expected_false_alarms(opened):
         found = page("s => gepc.page.report.false_alarms[s]", stop)
         # A few seconds of held-out video tell nothing of an hour.
         assert page.page.inner_text("#fact-false") == "–"
-        assert "too little to say how many an hour: 10:00 or more" in page.page.inner_text("#fact-note")
+        assert "too little to say how many an hour: 10 min or more" in page.page.inner_text("#fact-note")
         page("() => { gepc.page.report.reference.seconds = 1200; gepc.page.setStop(gepc.page.stop); }")
         hours = 1200 / 3600
         shown = page.page.inner_text("#fact-false")

@@ -365,7 +365,8 @@ def test_clips_that_are_too_short_or_no_clips_are_refused(trained):
         FramePrediction(FramePredictionSettings(**SMALL)).score_frames(square(RIGHT, 0))
 
 
-def test_training_that_breaks_down_says_so():
+def test_training_that_breaks_down_says_so(monkeypatch):
+    monkeypatch.setattr("anomaly.baselines.frame_prediction.settings.MOST_FACTOR", 1e40)
     settings = FramePredictionSettings(**{**SMALL, "intensity": 1e39, "steps": 5})
     with pytest.raises(TrainingError, match=r"no longer a number; lower frame_prediction\.learning_rate"):
         FramePrediction(settings).fit([square(RIGHT, 0)])

@@ -129,7 +129,8 @@ def test_held_out_video_without_people_is_an_error_that_says_so(tiny):
         )
 
 
-def test_a_loss_that_is_no_number_ends_training_with_a_remedy(walking_clips, tiny):
+def test_a_loss_that_is_no_number_ends_training_with_a_remedy(walking_clips, tiny, monkeypatch):
+    monkeypatch.setattr("anomaly.settings.training.MOST_RATE", 1e30)
     settings = tiny(training={"pretrain_rate": [1e25, 1e30]})
     with pytest.raises(TrainingError, match="pretrain_rate"):
         train_model(walking_clips[:2], settings)

@@ -77,7 +77,7 @@ def test_tracks_in_the_cache_hold_each_persons_own_features(tiny, picture, tmp_p
 
 @pytest.mark.slow
 def test_tracks_are_made_anew_for_other_features(tiny):
-    from pipeline.extraction.run import clip_key
+    from pipeline.extraction.clip import clip_key
     from pipeline.settings import Settings
 
     settings = OpenMMLabSettings(**{k: str(v) if k != "max_people" else v for k, v in tiny.items()})
