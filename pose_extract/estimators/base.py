@@ -119,18 +119,23 @@ def estimator_class(name: str) -> type[PoseEstimator]:
 
 
 def chosen_estimator(name: str) -> str:
-    """What ``name`` stands for on this machine: itself, or, for `AUTO`, the best one whose weights can be had."""
+    """What ``name`` stands for on this machine: itself, or, for `AUTO`, the best one whose weights can be had.
+
+    Where they could not be had within the last day, they are not asked for again.
+    """
     if name != AUTO:
         return name
-    from pose_extract.estimators.movenet.weights import ensure_weights
+    from pose_extract.estimators.movenet.weights import ensure_weights, failed_lately
 
     try:
+        if why := failed_lately():
+            raise WeightsError(why)
         ensure_weights()
     except WeightsError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         logger.warning(
             "the weights of %s cannot be had (%s): people are found by %s, which is slower. `gepc-pipeline weights "
-            "--pose %s` says how to get them, --pose %s does not ask for them",
+            "--pose %s` tries again, --pose %s does not ask for them",
             BEST,
             next((line for line in lines if " said: " in line), lines[0]),
             FALLBACK,

