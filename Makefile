@@ -29,10 +29,8 @@ $(OPENMMLAB): $(STAMP)
 demo: install
 	$(BIN)/gepc-pipeline demo --out demo
 
-# A process more than there are cores, five at most, since many tests wait for cameras, servers or processes of their
-# own; a file's tests stay together, since they share what takes long to make.
-WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1) + 1)')
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A process on each core, four at most; a file's tests stay together, since they share what takes long to make.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: install openmmlab
 	$(PYTEST)

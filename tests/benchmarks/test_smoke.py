@@ -22,7 +22,7 @@ SHORT = [
     "model.width=2",
 ]  # fmt: skip
 TINY_SET = [option.removeprefix("--set=") for option in TINY]
-FEW_WINDOWS = ["training.most_windows=600", "densities.windows=600"]
+FEW_WINDOWS = ["training.most_windows=600", "densities.windows=600", "windows.score_stride=12"]
 DATA, EXTRA, BROWSER = "GEPC_SAMPLE_DATA", "openmmlab", "browser"
 
 # Benchmark -> what it needs, its arguments, and a figure that it prints.
