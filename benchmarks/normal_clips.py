@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from anomaly.training.train import train_model
-from benchmarks.helpers.command import beginning, data_or_skip, option_parser
-from pipeline.commands.options import add_pose, add_set, pose_overrides
+from benchmarks.helpers.command import beginning, data_or_skip, extraction_parser
+from pipeline.commands.options import pose_overrides
 from pipeline.events.events import EventFinder
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.scoring import Scorer, score_chunks
@@ -60,13 +60,9 @@ def tracked_twice(tracks: ClipTracks) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parser = option_parser(__doc__)
+    parser = extraction_parser(__doc__)
     parser.add_argument("--clips", nargs="+", default=CLIPS, metavar="NAME")
-    parser.add_argument("--frames", type=int, help="only so many, from the beginning")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--workspace", type=Path, help="use, or keep, the tracks in this workspace")
-    add_pose(parser)
-    add_set(parser)
     args = parser.parse_args(arguments)
     data = data_or_skip("normal_clips")
     if data is None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.helpers.command import beginning, data_or_skip, option_parser
-from pipeline.commands.options import add_pose, add_set, pose_overrides
+from benchmarks.helpers.command import beginning, data_or_skip, extraction_parser
+from pipeline.commands.options import pose_overrides
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.workspace import Workspace
@@ -55,12 +55,7 @@ def measure(data: Path, workspace: Workspace, settings: Settings, frames: int | 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = option_parser(__doc__)
-    parser.add_argument("--frames", type=int, help="only so many, from the beginning")
-    parser.add_argument("--workspace", type=Path, help="use, or keep, the tracks in this workspace")
-    add_pose(parser)
-    add_set(parser)
-    args = parser.parse_args(arguments)
+    args = extraction_parser(__doc__).parse_args(arguments)
     data = data_or_skip("pedestrians")
     if data is None:
         return 0

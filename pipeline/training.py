@@ -141,6 +141,7 @@ def is_trained(workspace: Workspace, settings: Settings, seed: int = 0) -> bool:
         clips == {entry.clip: entry.key for entry in workspace.training_clips()}
         and model.settings == settings.for_model()
         and card["tracks"]["cleaning"] == asdict(settings.cleaning)
+        and card["tracks"]["events"] == asdict(settings.events)
         and card["seed"] == seed
         and card["versions"] == versions()
     )

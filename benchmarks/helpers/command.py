@@ -12,12 +12,23 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.helpers.real_data import sample_data
+from pipeline.commands.options import add_pose, add_set
 from pose_extract.video.ffmpeg import find_ffmpeg
 
 
 def option_parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser whose help is the module's docstring."""
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def extraction_parser(doc: str | None) -> argparse.ArgumentParser:
+    """The same with what changes how people are found in clips, and where their tracks are kept."""
+    parser = option_parser(doc)
+    parser.add_argument("--frames", type=int, help="only so many, from the beginning")
+    parser.add_argument("--workspace", type=Path, help="use, or keep, the tracks in this workspace")
+    add_pose(parser)
+    add_set(parser)
+    return parser
 
 
 def demo_model(folder: Path) -> Path:

@@ -68,7 +68,6 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.files import check_outputs
 
     jobs = check_jobs(args.jobs)
-    jobs = check_jobs(args.jobs)
     check_folder(args.out)
     workspace = Workspace(args.workspace, not args.no_wait)
     read = [("model that is read", args.model or workspace.model), ("workspace's tracks", workspace.tracks)]

@@ -30,12 +30,16 @@ class Scarecrow(PoseEstimator):
 '''
 
 
+def install_estimators(folder: Path, module: str, code: str, **estimators: str) -> None:
+    """Install a package of one module into a folder of the path, with estimators by name: their classes."""
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
+    points = "".join(f"{name} = {module}:{made}\n" for name, made in estimators.items())
+    (info / "entry_points.txt").write_text(f"[gepc.estimators]\n{points}")
+    (folder / f"{module}.py").write_text(code)
+
+
 def install(folder: Path) -> None:
     """Install it into a folder of the path: the estimators `scarecrow`, and `broken`, which is not there."""
-    info = folder / "scarecrow_poses-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scarecrow-poses\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[gepc.estimators]\nscarecrow = scarecrow_poses:Scarecrow\nbroken = scarecrow_poses:Nothing\n"
-    )
-    (folder / "scarecrow_poses.py").write_text(TINY)
+    install_estimators(folder, "scarecrow_poses", TINY, scarecrow="Scarecrow", broken="Nothing")

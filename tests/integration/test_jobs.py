@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pose_extract.video import VideoWriter
-from tests.helpers.scarecrow import install
+from tests.helpers.scarecrow import install, install_estimators
 
 CLUMSY = """
 import os, signal
@@ -25,11 +25,8 @@ class Clumsy(Scarecrow):
 @pytest.fixture
 def recordings(tmp_path, monkeypatch):
     """Four videos, of which the third cannot be read."""
-    (tmp_path / "site").mkdir()
     install(tmp_path / "site")
-    (tmp_path / "site" / "clumsy_poses.py").write_text(CLUMSY)
-    with (tmp_path / "site" / "scarecrow_poses-1.0.dist-info" / "entry_points.txt").open("a") as file:
-        file.write("clumsy = clumsy_poses:Clumsy\n")
+    install_estimators(tmp_path / "site", "clumsy_poses", CLUMSY, clumsy="Clumsy")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     rng = np.random.default_rng(0)

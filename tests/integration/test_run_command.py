@@ -10,6 +10,7 @@ from pipeline.training import is_trained
 from pipeline.workspace import Workspace
 from pose_extract.video import VideoWriter
 from tests.helpers.commands import TINY
+from tests.helpers.scarecrow import install_estimators
 
 POSES = """
 import numpy as np
@@ -43,11 +44,7 @@ class Replay(PoseEstimator):
 @pytest.fixture
 def videos(tmp_path, monkeypatch):
     """Three normal videos and two new ones, one of which is none."""
-    info = tmp_path / "site" / "replay_poses-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: replay-poses\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gepc.estimators]\nreplay = replay_poses:Replay\n")
-    (tmp_path / "site" / "replay_poses.py").write_text(POSES)
+    install_estimators(tmp_path / "site", "replay_poses", POSES, replay="Replay")
     monkeypatch.syspath_prepend(tmp_path / "site")
     for number, path in enumerate(("normal/a", "normal/b", "normal/c", "new/d")):
         (tmp_path / path).parent.mkdir(exist_ok=True)
@@ -94,6 +91,7 @@ def test_a_model_of_other_clips_settings_or_seed_is_trained_anew(truth_workspace
     assert not is_trained(workspace, load_settings("default", overrides), seed=1)
     assert not is_trained(workspace, load_settings("default", [*overrides, "clustering.clusters=5"]))
     assert not is_trained(workspace, load_settings("default", [*overrides, "cleaning.smooth_s=0.1"]))
+    assert not is_trained(workspace, load_settings("default", [*overrides, "events.min_s=0.9"]))
     assert not is_trained(Workspace(truth_workspace / "nothing"), load_settings("default", overrides))
 
 
