@@ -7,7 +7,7 @@ OPENMMLAB := $(VENV)/.openmmlab
 # One torch thread: on shared cores two threads wait for each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install openmmlab demo test test-quick check mutants figures bench bench-real dist clean
+.PHONY: install openmmlab demo test test-quick check docs pictures mutants figures bench bench-real dist clean
 
 install: $(STAMP)
 
@@ -44,6 +44,14 @@ check: install
 	$(BIN)/codespell .
 	$(BIN)/mypy
 
+# The documentation site, in build/site: open build/site/index.html. A warning is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The pictures of README and docs, from the demo. Needs Chromium; look at them.
+pictures: demo
+	$(BIN)/python -m documentation.pictures
+
 # Do the quick tests see small changes of what differs from main? MODULES="a.py b.py", or OPTIONS="--all --sample 60".
 mutants: install
 	$(BIN)/python -m benchmarks.mutants $(OPTIONS) $(MODULES)
@@ -65,4 +73,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf demo gepc-workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build demo gepc-workspace .pytest_cache .mypy_cache .ruff_cache

@@ -35,7 +35,7 @@ import numpy as np
 from benchmarks import pose_batches
 from benchmarks.helpers.command import lacks_extra, option_parser, ratio_of_pairs
 from benchmarks.helpers.random_weights import save_random
-from pipeline.extraction import clip as extraction
+from pipeline.extraction import people as extraction
 from pipeline.extraction.run import ExtractReport, extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.synthetic.clips import render_clip, simulate_clip

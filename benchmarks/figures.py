@@ -51,7 +51,7 @@ _MEASURED = re.compile(
 
 def pages() -> list[Path]:
     """README and docs, relative to the repository."""
-    return [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))]
+    return [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))]
 
 
 def commands() -> dict[str, dict[str, Any]]:

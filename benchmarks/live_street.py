@@ -30,7 +30,7 @@ from pipeline.live.watching.judge import Judge, Told
 from pipeline.scoring import Scorer, score_chunks
 from pipeline.settings import load_settings
 from pose_extract.estimators.base import PoseEstimator
-from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections, cut_frames
 
 _START = datetime(2026, 1, 1).astimezone()
 Span = tuple[int, int]
@@ -114,6 +114,12 @@ def counts(tests: Sequence[TestClip], spans: Sequence[list[Span]]) -> EventCount
     return total(found)
 
 
+def beginning(test: TestClip) -> TestClip:
+    """The first ten seconds of a clip."""
+    stop = min(test.tracks.frame_count, round(10 * test.tracks.fps))
+    return dataclasses.replace(test, tracks=cut_frames(test.tracks, 0, stop), labels=test.labels[:stop])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = option_parser(__doc__)
@@ -130,6 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
         scoring = dataclasses.replace(model.settings.scoring, frames="online")
         scorer = Scorer(model, dataclasses.replace(settings, scoring=scoring))
         tests, rng = street.tests, np.random.default_rng(number)
+        if args.quick:
+            tests = [beginning(test) for test in tests[:2]]
         found = {"score": [scored(scorer, test.tracks) for test in tests]}
         for name, step in (
             ("watch, every frame", 1),

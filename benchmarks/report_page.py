@@ -93,7 +93,15 @@ def made_up_parts(
         score = made_up_curve(count, rng)
         people = np.zeros(count, np.int32)
         frames = FrameScores(
-            np.arange(count, dtype=np.int32), part.time_s, score, np.zeros(count), score > 8, people, people
+            np.arange(count, dtype=np.int32),
+            part.time_s,
+            score,
+            np.zeros(count),
+            score > 8,
+            people,
+            people,
+            people.astype(np.int8),
+            people,
         )
         yield begin, part, ClipScores(tracks.clip, frames, np.zeros(rows), rng.uniform(0, 100, rows), windows)
 
@@ -105,7 +113,7 @@ def write(folder: Path, clips: int, frames: int, people: int) -> tuple[Report, f
         for n in range(clips)
     )
     start = time.monotonic()
-    with patch("pipeline.review.clip.score_chunks", made_up_parts):
+    with patch("pipeline.review.write.score_chunks", made_up_parts):
         report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)
     return report, time.monotonic() - start
 

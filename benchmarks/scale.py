@@ -1,21 +1,28 @@
 """Many videos on many cores: how much faster, what a clip costs, and whether a growing list of clips stays as quick.
 
-    python -m benchmarks.scale [--part jobs|overhead|list ...] [--jobs 2] [--clips 8] [--seconds 4] [--many 2000]
+    python -m benchmarks.scale [--part jobs|overhead|list|training ...] [--jobs 2] [--clips 8] [--seconds 4]
+        [--many 2000] [--epochs 3] [--ray]
 
 jobs: extraction of short clips of the street by so many processes and by one, in turn. overhead: as many clips of one
 picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of clips that
-grows to five times --many, the last tenth against the first.
+grows to five times --many, the last tenth against the first. training: an epoch of the network by one thread, by so
+many threads, and by so many processes of one thread that torchrun starts. --ray: as many workers of a Ray cluster on
+this machine, which runs already, as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +32,7 @@ from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
+from pipeline.workers import Cluster, Jobs
 from pipeline.workspace import ClipEntry, Workspace
 
 SLEEP_S = 0.05
@@ -58,27 +66,32 @@ def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
         write_clip(simulate_clip(f"street_{number}", 300 + number, street), videos)
     sources = find_all_sources([str(videos)])
     settings = load_settings("default", args.set)
-    times: dict[int, list[float]] = {1: [], args.jobs: []}
+    forms: dict[str, Jobs] = {"1": 1, "jobs": args.jobs}
+    if args.ray:
+        forms["ray"] = Cluster(workers=args.jobs)
+    times: dict[str, list[float]] = {name: [] for name in forms}
     for run in range(args.runs):
         tracks = {}
         for jobs, spent in times.items():
             workspace = Workspace(scratch / f"by_{jobs}_{run}")
-            report = extract_all(sources, workspace, settings, quiet=True, jobs=jobs)
+            report = extract_all(sources, workspace, settings, quiet=True, jobs=forms[jobs])
             spent.append(report.seconds)
             paths = [workspace.tracks_path(entry.clip) for entry in report.made]
             tracks[jobs] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
             frames = sum(entry.frames for entry in report.made)
             print(
-                f"jobs {jobs}: {frames} frames in {report.seconds:.1f} s, {frames / report.seconds:.1f} a second"
+                f"{jobs}: {frames} frames in {report.seconds:.1f} s, {frames / report.seconds:.1f} a second"
             )
         assert len({tuple(found) for found in tracks.values()}) == 1, "tracks depend on --jobs"
-    ratio, between = (f(times[1], times[args.jobs]) for f in (ratio_of_pairs, range_of_pairs))
+    ratio, between = (f(times["1"], times["jobs"]) for f in (ratio_of_pairs, range_of_pairs))
     print(f"scale_jobs_speedup = {ratio:.2f}   ({between}; {args.jobs} processes on {os.cpu_count()} cores)")
+    if args.ray:
+        ratio, between = (f(times["ray"], times["jobs"]) for f in (ratio_of_pairs, range_of_pairs))
+        print(f"scale_ray_time_ratio = {ratio:.2f}   ({between}; of Ray's time to that of as many processes)")
 
 
-def overhead(args: argparse.Namespace, scratch: Path) -> None:
-    """Print what a clip takes beyond what its estimator takes."""
-    site = scratch / "site"
+def install_sleeper(site: Path) -> None:
+    """Install the estimator that sleeps where this process, and those that it starts, find it."""
     info = site / "sleeper_poses-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sleeper-poses\nVersion: 1.0\n")
@@ -86,6 +99,10 @@ def overhead(args: argparse.Namespace, scratch: Path) -> None:
     (site / "sleeper_poses.py").write_text(SLEEPER)
     sys.path.insert(0, str(site))
     os.environ["PYTHONPATH"] = f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+
+def overhead(args: argparse.Namespace, scratch: Path) -> None:
+    """Print what a clip takes beyond what its estimator takes."""
     rng = np.random.default_rng(0)
     for number in range(args.many):
         folder = scratch / "pictures" / f"clip_{number:05d}"
@@ -94,18 +111,23 @@ def overhead(args: argparse.Namespace, scratch: Path) -> None:
     folders = sorted((scratch / "pictures").iterdir())
     sources = find_all_sources([str(folder) for folder in folders])
     settings = load_settings("default", ["pose.estimator=sleeper", "video.fps=25"])
-    workspace, when = Workspace(scratch / "many"), [time.perf_counter()]
-    report = extract_all(
-        sources, workspace, settings, quiet=True, jobs=args.jobs, ended=lambda *_: when.append(time.perf_counter())
-    )  # fmt: skip
-    assert len(report.made) == len(workspace.entries()) == args.many
-    each = np.diff(when) * args.jobs
-    tenth = max(1, args.many // 10)
-    print(f"{args.many} clips by {args.jobs} processes in {report.seconds:.1f} s")
-    print(
-        f"scale_overhead_ms = {1e3 * (np.mean(each[1:]) - SLEEP_S):.1f}   (a clip, beyond {1e3 * SLEEP_S:g} ms)"
-    )
-    print(f"scale_last_tenth_ratio = {np.mean(each[-tenth:]) / np.mean(each[1 : tenth + 1]):.2f}")
+    forms: dict[str, Jobs] = {"": args.jobs} | ({"_ray": Cluster(workers=args.jobs)} if args.ray else {})
+    for name, jobs in forms.items():
+        workspace, when = Workspace(scratch / f"many{name}"), [time.perf_counter()]
+
+        def ended(*_: object, when: list[float] = when) -> None:
+            when.append(time.perf_counter())
+
+        report = extract_all(sources, workspace, settings, quiet=True, jobs=jobs, ended=ended)
+        assert len(report.made) == len(workspace.entries()) == args.many
+        each = np.diff(when) * args.jobs
+        tenth = max(1, args.many // 10)
+        print(f"{args.many} clips by {args.jobs} workers in {report.seconds:.1f} s")
+        print(
+            f"scale{name}_overhead_ms = {1e3 * (np.mean(each[1:]) - SLEEP_S):.1f}   "
+            f"(a clip, beyond {1e3 * SLEEP_S:g} ms)"
+        )
+        print(f"scale{name}_last_tenth_ratio = {np.mean(each[-tenth:]) / np.mean(each[1 : tenth + 1]):.2f}")
 
 
 def growing_list(args: argparse.Namespace, scratch: Path) -> None:
@@ -125,7 +147,48 @@ def growing_list(args: argparse.Namespace, scratch: Path) -> None:
     print(f"scale_list_last_ms = {last:.2f}")
 
 
-PARTS = {"jobs": by_jobs, "overhead": overhead, "list": growing_list}
+def epoch(args: argparse.Namespace) -> None:
+    """Print as JSON how many windows there are, the seconds of the fastest epoch after the first, and its loss."""
+    from anomaly.runtime import distributed
+    from anomaly.training.train import fit_network
+
+    clips = [simulate_clip(f"c{n}", 800 + n, StreetSettings(seconds=20)).truth for n in range(args.clips)]
+    overrides = [f"training.pretrain_epochs={args.epochs}", "training.finetune_epochs=0"]
+    ended: list[tuple[float, float]] = []
+
+    def progress(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
+        if stage == "pretrain":
+            ended.append((time.perf_counter(), facts["loss_rec"]))
+
+    with distributed.joined("cpu") as device:
+        learned = fit_network(clips, load_settings("default", overrides).for_model(), 0, device, progress)
+        seconds = min(b[0] - a[0] for a, b in pairwise(ended))
+        if distributed.is_main():
+            print(json.dumps({"windows": len(learned.windows), "seconds": seconds, "loss": ended[-1][1]}))
+
+
+def training(args: argparse.Namespace, scratch: Path) -> None:
+    """Print how many times as fast the network learns with several threads, and with several processes."""
+    work = ["-m", "benchmarks.scale", "--epoch", "--clips", str(args.clips), "--epochs", str(args.epochs)]
+    together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={args.jobs}"]
+    forms = {"one": (1, work), "threads": (args.jobs, work), "processes": (1, [*together, *work])}
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    for _ in range(args.runs):
+        for name, (threads, command) in forms.items():
+            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+            run = [sys.executable, "-W", "ignore", *command]
+            done = subprocess.run(run, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+            found = json.loads(done.stdout.strip().splitlines()[-1])
+            times[name].append(found["seconds"])
+            print(
+                f"{name}: {found['windows']} windows, {found['seconds']:.1f} s an epoch, loss {found['loss']:.6f}"
+            )
+    for name in ("threads", "processes"):
+        ratio, between = (f(times["one"], times[name]) for f in (ratio_of_pairs, range_of_pairs))
+        print(f"scale_training_{name} = {ratio:.2f}   ({between}; {args.jobs} on {os.cpu_count()} cores)")
+
+
+PARTS = {"jobs": by_jobs, "overhead": overhead, "list": growing_list, "training": training}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -136,12 +199,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each clip")
     parser.add_argument("--runs", type=int, default=3, help="pairs of them")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of training, of which the fastest after the first counts"
+    )
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--set", nargs="*", default=[], metavar="A.B=C", help="of the extraction")
+    parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--epoch", action="store_true", help=argparse.SUPPRESS)  # what `training` starts
     args = parser.parse_args(arguments)
-    for part in args.part:
-        with tempfile.TemporaryDirectory() as folder:
-            PARTS[part](args, Path(folder))
+    if args.epoch:
+        epoch(args)
+        return 0
+    with tempfile.TemporaryDirectory() as site:
+        install_sleeper(Path(site))
+        if args.ray:
+            import ray
+
+            ray.init(address="local", num_cpus=args.jobs, include_dashboard=False, log_to_driver=False)
+        for part in args.part:
+            with tempfile.TemporaryDirectory() as folder:
+                PARTS[part](args, Path(folder))
     return 0
 
 

@@ -30,7 +30,7 @@ from anomaly.training.train import train_model
 from benchmarks.helpers.command import data_or_skip, option_parser
 from benchmarks.helpers.real_data import SHANGHAITECH, read, tracks_of
 from benchmarks.memory import GIB, peak, stages
-from pipeline.api import extract
+from pipeline import extract
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.tracks.cache import load_tracks

@@ -11,9 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline import ScoredClip, __version__, extract, score, train
+    from pipeline import (
+        GepcError,
+        Model,
+        Pushed,
+        ScoredClip,
+        Stream,
+        __version__,
+        evaluate,
+        export,
+        extract,
+        report,
+        score,
+        train,
+    )
 
-__all__ = ["ScoredClip", "__version__", "extract", "score", "train"]
+__all__ = [
+    "GepcError", "Model", "Pushed", "ScoredClip", "Stream", "__version__", "evaluate", "export", "extract", "report",
+    "score", "train",
+]  # fmt: skip
 
 _HERE = Path(__file__).resolve().parents[1]
 _PACKAGES = ("pipeline", "anomaly", "pose_extract")

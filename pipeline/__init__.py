@@ -1,6 +1,6 @@
 """From raw videos to per-frame anomaly scores: commands, configs, files, and the Python API.
 
-``from pipeline import extract, train, score`` gives functions that do what the commands of these names do; see
+``from gepc_pipeline import extract, train, score`` gives functions that do what the commands of these names do; see
 docs/api.md. Nothing else is imported before one of them is asked for. ``pipeline.__version__`` is the version.
 """
 
@@ -9,11 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import ScoredClip, extract, score, train
+    from pipeline.api.clips import ScoredClip
+    from pipeline.api.commands import evaluate, export, extract, report, score, train
+    from pipeline.api.model import Model
+    from pipeline.api.stream import Pushed, Stream
+    from pose_extract.errors import GepcError
 
     __version__: str
 
-__all__ = ["ScoredClip", "__version__", "extract", "score", "train"]
+__all__ = [
+    "GepcError", "Model", "Pushed", "ScoredClip", "Stream", "__version__", "evaluate", "export", "extract", "report",
+    "score", "train",
+]  # fmt: skip
+_PLACES = {
+    "GepcError": "pose_extract.errors",
+    "Model": "pipeline.api.model",
+    "Pushed": "pipeline.api.stream",
+    "ScoredClip": "pipeline.api.clips",
+    "Stream": "pipeline.api.stream",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -26,7 +40,7 @@ def __getattr__(name: str) -> Any:
 
         if text := hidden():
             raise ImportError(text)
-        from pipeline import api
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module(_PLACES.get(name, "pipeline.api.commands")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

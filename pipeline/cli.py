@@ -10,21 +10,33 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import NoReturn
 
+from pipeline.commands.exit_codes import CLOSED, DEFECT, INTERRUPTED
 from pipeline.processes import Ended, ending_by_signals
 from pipeline.versions import package_version
-from pose_extract.errors import EstimatorError, GepcError, MemoryShortError, is_memory_short, printable
+from pose_extract.errors import (
+    EstimatorError,
+    GepcError,
+    MemoryShortError,
+    UsageError,
+    is_memory_short,
+    printable,
+    short,
+)
+from pose_extract.places import is_standard_output
 
 # In the order a newcomer needs them; each is a module of `pipeline.commands`, `import` is `import_`.
 COMMANDS = (
     "extract", "import", "patches", "train", "score", "watch", "report", "recalibrate", "labels", "evaluate", "ablate",
-    "experiment", "words", "export", "onnx", "run", "demo", "info", "doctor", "weights",
+    "experiment", "words", "export", "onnx", "run", "demo", "info", "config", "doctor", "weights",
 )  # fmt: skip
 
+_WITHOUT_RESULT = ("watch",)  # it prints events, as JSON lines
 _DESCRIPTION = """\
 Finds unusual human behaviour in videos: raw videos in, an anomaly score for every frame out.
 
@@ -51,6 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="gepc-pipeline", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        help="print a script that lets the shell complete commands and options, then exit",
+    )
     parser.add_argument("--version", action="version", version=f"gepc-pipeline {package_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name in COMMANDS:
@@ -65,6 +82,16 @@ def build_parser() -> argparse.ArgumentParser:
             "--quiet", action="store_true", help="no progress, only warnings, errors and results"
         )
         sub.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
+        sub.add_argument(
+            "--log", choices=("text", "json"), default="text", help="form of the log on standard error"
+        )
+        sub.add_argument(
+            "--log-file", metavar="FILE", help="append the log to a file too, with the time of each line"
+        )
+        if name not in _WITHOUT_RESULT:
+            sub.add_argument(
+                "--json", action="store_true", help="print the result as JSON; text goes to standard error"
+            )
         module.add_arguments(sub)
         sub.set_defaults(run=module.run, parser=sub)
     return parser
@@ -74,10 +101,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = build_parser()
     args, unknown = parser.parse_known_args(argv)
+    if args.print_completion:
+        import shtab
+
+        print(shtab.complete(parser, args.print_completion))
+        return 0
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
     own = vars(args).pop("parser")
+    settle_config(args)
     if unknown:
         own.error(f"unrecognized arguments: {' '.join(unknown)}")
     # Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds.
@@ -85,13 +118,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # names may have bytes that are no text
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    args.result = {}
+    code = _logged(args)
+    if not getattr(args, "json", False):
+        return code
+    try:
+        print(_as_json(args, code), flush=True)
+    except BrokenPipeError:
+        return _pipe_closed()
+    return code
+
+
+def _logged(args: argparse.Namespace) -> int:
+    """Run the command with its log set up; returns its exit code."""
+    from pipeline.commands.logs import logging_to
+
     level = logging.DEBUG if args.debug else logging.WARNING if args.quiet else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    for name in ("pipeline", "pose_extract", "anomaly"):
-        logging.getLogger(name).setLevel(level)
+    try:
+        with logging_to(level, args.log, args.log_file):
+            return _done(args)
+    except OSError as error:
+        return _fail(args, error, f"--log-file {args.log_file}: {error.strerror or error}", 9)
+
+
+def _as_json(args: argparse.Namespace, code: int) -> str:
+    import json
+
+    from pose_extract.checking import plain
+
+    whole = {"command": args.command, "exit_code": code, **args.result}
+    return json.dumps(plain(whole), indent=1, default=str)
+
+
+def _done(args: argparse.Namespace) -> int:
+    """Run the command; what goes wrong becomes a line and an exit code."""
     try:
         with ending_by_signals():
-            return args.run(args) or 0
+            if not getattr(args, "json", False):
+                return args.run(args) or 0
+            if any(is_standard_output(each) for each in vars(args).values() if isinstance(each, Path)):
+                raise UsageError("--json prints the result to standard output: nothing else can go there")
+            with redirect_stdout(sys.stderr):
+                return args.run(args) or 0
     except GepcError as error:
         return _fail(args, error, str(error), error.exit_code)
     except Ended as error:
@@ -99,21 +167,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             args, error, f"ended by {error.signal.name}; what was finished is kept", 128 + error.signal
         )
     except KeyboardInterrupt as error:
-        return _fail(args, error, "interrupted; what was finished is kept", 130)
+        return _fail(args, error, "interrupted; what was finished is kept", INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
-        return 141
+        return _pipe_closed()
     except Exception as error:
         return _unexpected(args, error)
+
+
+def settle_config(args: argparse.Namespace) -> None:
+    """Fill in the config of a command that has one and was not told which."""
+    config_for = vars(args).pop("config_for", None)
+    if config_for is not None and args.config is None:
+        args.config = config_for(getattr(args, "workspace", None))
 
 
 def _unexpected(args: argparse.Namespace, error: Exception) -> int:
     """Say what an error means that no part of the program has foreseen."""
     if is_memory_short(error):
-        short = MemoryShortError()
-        return _fail(args, error, str(short), short.exit_code)
+        memory = MemoryShortError()
+        return _fail(args, error, str(memory), memory.exit_code)
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if error.errno == errno.ENAMETOOLONG:  # no such file can be, neither read nor written
+            return _fail(
+                args, error, f"{short(error.filename)}: no file can have so long a name", UsageError.exit_code
+            )
         what = "the disk is full" if full else f"{error.strerror or error}"
         return _fail(args, error, f"{error.filename}: {what}" if error.filename else what, 9)
     if isinstance(error, ModuleNotFoundError):
@@ -125,10 +203,16 @@ def _unexpected(args: argparse.Namespace, error: Exception) -> int:
         )
         return _fail(args, error, text, EstimatorError.exit_code)
     text = f"unexpected {type(error).__name__}: {error}. This is a defect: run with --debug and report it"
-    return _fail(args, error, text, 70)
+    return _fail(args, error, text, DEFECT)
+
+
+def _pipe_closed() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
+    return CLOSED
 
 
 def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int) -> int:
+    args.result["error"] = printable(message)
     if args.debug:
         logging.getLogger("pipeline").debug("traceback", exc_info=error)
     print(printable(f"gepc-pipeline {args.command}: error: {message}"), file=sys.stderr)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from pipeline.extraction.run import extract_all
 from pipeline.outputs import Outputs, write_outputs
 from pipeline.pictures.action_words import write_words
 from pipeline.progress import Stopwatch, stage
+from pipeline.review.files import NewPage
+from pipeline.review.write import PageWriter, ReportClip
 from pipeline.scoring import load_scorer
 from pipeline.settings import Settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
@@ -54,12 +58,14 @@ class DemoResult:
         auc: area under the ROC curve over all frames of the test clips.
         outputs: files of each test clip.
         words: picture of what the model takes for normal.
+        page: the review page of the test clips.
         seconds: wall-clock time spent, by stage.
     """
 
     auc: float
     outputs: tuple[Outputs, ...]
     words: Path
+    page: Path
     seconds: dict[str, float]
 
 
@@ -78,16 +84,31 @@ def make_clips(
     videos = []
     with stage("render the street", "clips", len(jobs), quiet) as progress:
         for number, (where, name, seconds, acts) in enumerate(jobs):
-            street = StreetSettings(seconds=seconds)
-            clip_seed = 1000 * seed + number
-            made_from = json.dumps({"seed": clip_seed, "acts": acts, "street": vars(street)}, sort_keys=True)
-            stamp = where / f"{name}.street.json"
-            if not (stamp.is_file() and stamp.read_text() == made_from and (where / f"{name}.mp4").is_file()):
-                write_clip(simulate_clip(name, clip_seed, street, acts), where)
-                write_atomically(stamp, made_from.encode())
-            videos.append(where / f"{name}.mp4")
+            videos.append(
+                street_video(where, name, 1000 * seed + number, StreetSettings(seconds=seconds), acts)
+            )
             progress.advance()
     return videos[: settings.normal_clips], videos[settings.normal_clips :]
+
+
+def street_video(
+    folder: Path,
+    name: str,
+    seed: int,
+    street: StreetSettings,
+    acts: Sequence[str] = (),
+    things: Sequence[str] = (),
+) -> Path:
+    """Render a clip with its truth, unless it is there from the same seed and settings; returns the video."""
+    made_from: dict[str, Any] = {"seed": seed, "acts": acts, "street": vars(street)}
+    if things:
+        made_from["things"] = things
+    text, stamp = json.dumps(made_from, sort_keys=True), folder / f"{name}.street.json"
+    video = folder / f"{name}.mp4"
+    if not (stamp.is_file() and stamp.read_text() == text and video.is_file()):
+        write_clip(simulate_clip(name, seed, street, acts, things), folder)
+        write_atomically(stamp, text.encode())
+    return video
 
 
 def run_demo(
@@ -102,30 +123,40 @@ def run_demo(
     watch.lap("extract")
     train(workspace, settings, seed=seed, device="cpu", quiet=quiet)
     watch.lap("train")
+    return write_results(folder, test_videos, watch, quiet)
+
+
+def write_results(folder: Path, test_videos: list[Path], watch: Stopwatch, quiet: bool = False) -> DemoResult:
+    """Score the test clips with the model that is in ``folder``, and make all that there is to look at."""
+    workspace = Workspace(folder / "workspace")
     scorer = load_scorer(workspace.model)
     words = folder / "results" / "words.png"
     write_words(words, scorer.model)
-    labels, scores, written = [], [], []
-    for video in test_videos:
-        source = find_sources(video)[0]
-        report = extract_all([source], workspace, scorer.settings, train=False, quiet=quiet)
-        entry = (*report.made, *report.reused)[0]
-        results = folder / "results"
-        outputs = Outputs(
-            results / f"{source.name}.csv",
-            results / f"{source.name}.people.csv",
-            results / f"{source.name}.png",
-            results / f"{source.name}.overlay.mp4",
-        )
-        tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
-        write_outputs(scorer, tracks, outputs, source, _labelled(video, tracks.time_s), quiet)
-        labels.append(np.load(video.with_suffix(".labels.npy")))
-        scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
-        written.append(outputs)
-    watch.lap("score")
-    return DemoResult(
-        frame_auc(np.concatenate(scores), np.concatenate(labels)), tuple(written), words, watch.seconds
-    )
+    labels, scores, written, clips = [], [], [], []
+    with NewPage.begun(folder / "review") as page:
+        writer = PageWriter(page, scorer)
+        for video in test_videos:
+            source = find_sources(video)[0]
+            report = extract_all([source], workspace, scorer.settings, train=False, quiet=quiet)
+            entry = (*report.made, *report.reused)[0]
+            results = folder / "results"
+            outputs = Outputs(
+                results / f"{source.name}.csv",
+                results / f"{source.name}.people.csv",
+                results / f"{source.name}.png",
+                results / f"{source.name}.overlay.mp4",
+            )
+            tracks = load_tracks(workspace.tracks_path(entry.clip), features=False)
+            known = _labelled(video, tracks.time_s)
+            score = partial(write_outputs, scorer, tracks, outputs, source, known, quiet)
+            clips.append(writer.add(ReportClip(tracks, source), score, quiet))
+            labels.append(np.load(video.with_suffix(".labels.npy")))
+            scores.append(np.loadtxt(outputs.scores, delimiter=",", skiprows=1, usecols=2))
+            written.append(outputs)
+        made = writer.finish(clips, "The synthetic street")
+    watch.lap("score and review page")
+    auc = frame_auc(np.concatenate(scores), np.concatenate(labels))
+    return DemoResult(auc, tuple(written), words, made.page, watch.seconds)
 
 
 def _labelled(video: Path, time_s: np.ndarray) -> list[tuple[float, float, str]]:

@@ -1,4 +1,4 @@
-"""Find and follow the people of one clip or camera, anew after every hole in its time."""
+"""Find and follow the people of one clip or camera, and things beside them, anew after every hole in its time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from pose_extract.errors import EstimatorError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import get_skeleton
+from pose_extract.things.settings import ThingSettings
+from pose_extract.things.watch import ThingWatch
 from pose_extract.tracking import PeopleTracker, TrackedPeople, TrackingSettings
 from pose_extract.tracks.clip_time import longest_step
 from pose_extract.tracks.records import Frame, PoseDetections
@@ -25,7 +27,8 @@ class PeopleFollower:
         settings: of tracking.
         fps: frames a second of the clip.
         frame_size: (width, height) in pixels.
-        first_id: the lowest id that may be given.
+        first_id: the lowest id that may be given to a person.
+        things: how to look for things that are not people; None: not at all.
     """
 
     def __init__(
@@ -35,8 +38,11 @@ class PeopleFollower:
         fps: float,
         frame_size: tuple[int, int],
         first_id: int = 1,
+        things: ThingSettings | None = None,
     ) -> None:
         self._estimator, self._settings = estimator, settings
+        self._thing_settings = things if things is not None and things.find else None
+        self._next_thing = 1
         self._fps, self._frame_size = fps, frame_size
         self._longest_s = longest_step(fps)
         self._last_s: float | None = None
@@ -69,7 +75,9 @@ class PeopleFollower:
 
     def track(self, frame: Frame, people: PoseDetections) -> list[TrackedPeople]:
         """Follow the people found in a frame; returns the frames that are ready."""
-        return self._own(self._tracker.update(frame, people))
+        if self._things is not None:
+            self._things.look(frame, people)
+        return self._own(self._tracker.update(frame, replace(people, uncovered=None)))
 
     def finish(self) -> list[TrackedPeople]:
         """The end of the clip, or of a stretch: the frames still waiting."""
@@ -92,9 +100,17 @@ class PeopleFollower:
         self._earlier = self._most
         self._estimator.start(self._fps, self._frame_size)
         skeleton, mends = get_skeleton(self._estimator.skeleton), self._estimator.mixes_sides
+        self._things = None
+        if self._thing_settings is not None:
+            self._things = ThingWatch(
+                self._thing_settings, self._fps, self._frame_size, skeleton, self._next_thing
+            )
         return PeopleTracker(self._settings, self._fps, self._frame_size, skeleton, mends)
 
     def _own(self, people: list[TrackedPeople]) -> list[TrackedPeople]:
         own = [replace(each, ids=each.ids + self._earlier) for each in people]
+        if self._things is not None:
+            own = [replace(each, things=self._things.settle(each)) for each in own]
+            self._next_thing = self._things.next_id
         self._most = max([self._most, *(int(each.ids.max()) for each in own if len(each.ids))])
         return own

@@ -14,7 +14,9 @@ from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.plot import MOST_THUMBNAILS, check_picture, save_figure, score_figure
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, score_tracks
-from pose_extract.files import check_outputs, scratch_folder
+from pipeline.scoring.chunks import TakesChunks
+from pose_extract.files import scratch_folder
+from pose_extract.places import check_outputs
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSettings, VideoSource
@@ -101,6 +103,7 @@ def write_outputs(
     source: VideoSource | None = None,
     labelled: Sequence[tuple[float, float, str]] = (),
     quiet: bool = False,
+    also: TakesChunks | None = None,
 ) -> ScoredTimeline:
     """Score a clip and write what is asked for.
 
@@ -111,11 +114,15 @@ def write_outputs(
         source: the video, needed for the overlay and for pictures of events.
         labelled: (start_s, end_s, name) of what is known to be abnormal, for the plot.
         quiet: no progress.
+        also: takes in the scores too.
     """
-    outputs.check([("video", None if source is None else source.path)])
+    origin = tracks.provenance.get("source")
+    known = Path(origin) if isinstance(origin, str) and origin and "\0" not in origin else None
+    outputs.check([("video", None if source is None else source.path), ("source of the tracks", known)])
     with scratch_folder() as scratch:
         keep = scratch / "cleaned.npz" if outputs.overlay is not None else None
-        timeline = score_tracks(scorer, tracks, outputs.scores, outputs.people, outputs.explain, keep, quiet)
+        files = outputs.scores, outputs.people, outputs.explain, keep
+        timeline = score_tracks(scorer, tracks, *files, quiet, also)
         if outputs.plot is not None:
             _plot(outputs.plot, scorer, tracks, timeline, source, labelled)
         if outputs.overlay is not None and source is not None and keep is not None:
@@ -171,18 +178,20 @@ def _plot(
 
 def event_list(scorer: Scorer, tracks: ClipTracks, timeline: ScoredTimeline) -> EventList:
     """A scored clip's events with what they were found in."""
+    lasts = frame_seconds(tracks.time_s, tracks.fps)
     return EventList(
         clip=tracks.clip,
         source=str(tracks.provenance.get("source") or ""),
         fps=tracks.fps,
         frame_size=tracks.frame_size,
         frames=tracks.frame_count,
-        seconds=float(frame_seconds(tracks.time_s, tracks.fps).sum()),
+        seconds=float(lasts.sum()),
         threshold=timeline.threshold,
         threshold_percentile=scorer.alarm_percentile,
         threshold_from=scorer.threshold_from(),
         settings=scorer.settings.events,
         events=timeline.events,
+        not_judged_s=float(lasts[~timeline.judged].sum()) if len(timeline.judged) else 0.0,
     )
 
 
@@ -200,6 +209,7 @@ def events_text(events: Sequence[Event], most: int = 10) -> list[str]:
     shown = sorted(sorted(events, key=lambda event: -event.length_s)[:most], key=lambda event: event.start_s)
     lines = [
         f"  {event.start_s:9.2f} s to {event.end_s:9.2f} s   percentile {event.percentile:.1f}"
+        + (f"   {event.about}" if event.about else "")
         + (f"   person {', '.join(map(str, event.culprits))}" if event.culprits else "")
         for event in shown
     ]

@@ -6,11 +6,20 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.progress
 
 logger = logging.getLogger(__name__)
 
+Hears = Callable[[str, float, float | None], object]
+"""Told what is going on, how many units of it are done, and how many there are (None: nobody knows)."""
+
+_hears: ContextVar[Hears | None] = ContextVar("_hears", default=None)
 _PLAIN_EVERY_S = 10.0
 _TELL_EVERY_S = 0.5
 _FORECAST_S = 5.0  # of work, after which a forecast is made
@@ -86,6 +95,30 @@ class Told(Progress):
             self._told = done
 
 
+class _Heard(Progress):
+    def __init__(self, title: str, unit: str, total: float | None, hear: Hears) -> None:
+        super().__init__(title, unit, total)
+        self._hear = hear
+
+    def update(self, done: float, note: str | None = None) -> None:
+        super().update(done, note)
+        self._hear(self.title, done, self.total)
+
+
+@contextmanager
+def shown_to(progress: Hears | bool) -> Iterator[bool]:
+    """Show the stages within the block: True: as the commands do; a function: to it; False: to nobody.
+
+    Yields:
+        Whether they are to be quiet.
+    """
+    token = _hears.set(progress if callable(progress) else None)
+    try:
+        yield progress is False
+    finally:
+        _hears.reset(token)
+
+
 class _Plain(Progress):
     def __init__(self, title: str, unit: str, total: float | None) -> None:
         super().__init__(title, unit, total)
@@ -131,12 +164,15 @@ def stage(title: str, unit: str, total: float | None = None, quiet: bool = False
     """
     if quiet:
         yield _Silent(title, unit, total)
+    elif (hear := _hears.get()) is not None:
+        yield _Heard(title, unit, total, hear)
+    elif (steps := _steps.get()) is not None:
+        yield from steps.stage(title, unit, total)
     elif not sys.stderr.isatty():
-        plain = _Plain(title, unit, total)
-        with plain.never_silent():
-            yield plain
+        yield from _plain(title, unit, total)
     else:
-        yield from _bar(title, unit, total)
+        with _display() as shown:
+            yield _Bar(shown, shown.add_task("", total=total, count=""), title, unit, total)
 
 
 @contextmanager
@@ -153,26 +189,106 @@ def show_downloads(quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def _bar(title: str, unit: str, total: float | None) -> Iterator[Progress]:
+def _plain(title: str, unit: str, total: float | None) -> Iterator[Progress]:
+    plain = _Plain(title, unit, total)
+    with plain.never_silent():
+        yield plain
+
+
+def _display() -> rich.progress.Progress:
+    """Bars on standard error; what is printed meanwhile goes where it is to go."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
+    what = TextColumn("{task.description}", markup=False)
+    count = TextColumn("{task.fields[count]}", markup=False)
+    shared = sys.stdout.isatty()  # or else it would be printed among the bars, not into its file
+    return RichProgress(
+        what, BarColumn(), count, console=Console(stderr=True), refresh_per_second=4, redirect_stdout=shared
     )
-    with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as rich:
-        task = rich.add_task(escape(title), total=total, count="")
 
-        class Bar(Progress):
-            def update(self, done: float, note: str | None = None) -> None:
-                super().update(done, note)
-                rich.update(task, completed=done, count=escape(self.describe().removeprefix(f"{title}: ")))
 
-        yield Bar(title, unit, total)
+class _Bar(Progress):
+    def __init__(
+        self,
+        display: rich.progress.Progress,
+        task: rich.progress.TaskID,
+        title: str,
+        unit: str,
+        total: float | None,
+        label: str = "",
+    ) -> None:
+        super().__init__(title, unit, total)
+        self._display, self._task, self._label = display, task, label
+        display.update(task, description=label or title, total=total, completed=0)
+
+    def update(self, done: float, note: str | None = None) -> None:
+        super().update(done, note)
+        text = self.describe()
+        text = text if self._label else text.removeprefix(f"{self.title}: ")
+        self._display.update(self._task, completed=done, count=text)
+
+
+class Steps:
+    """One display of all steps of a command, for as long as the block runs: a line each, with the stage at work.
+
+    Where there is no terminal, stages are told in plain lines that begin with the step's number.
+
+    Args:
+        names: of the steps, in their order.
+        quiet: show no progress; each step is said when it begins all the same.
+    """
+
+    def __init__(self, names: Sequence[str], quiet: bool = False) -> None:
+        self._names = tuple(names)
+        self._display = _display() if sys.stderr.isatty() and not quiet else None
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+        self._now = names[0]
+
+    def __enter__(self) -> Steps:
+        if self._display is not None:
+            self._display.start()
+            for name in self._names:
+                self._tasks[name] = self._display.add_task(self._label(name), total=1, count="")
+        self._token = _steps.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _steps.reset(self._token)
+        if self._display is not None:
+            self._display.stop()
+
+    def _label(self, name: str) -> str:
+        return f"{self._names.index(name) + 1}/{len(self._names)} {name}"
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[None]:
+        """Be at a step for as long as the block runs."""
+        self._now, began = name, time.monotonic()
+        print(self._label(name), flush=True)
+        yield
+        self._done(name, f"done in {format_duration(time.monotonic() - began)}")
+
+    def pass_over(self, name: str, why: str) -> None:
+        """Say that there is nothing to do for a step, and why."""
+        print(f"{self._label(name)}: {why}", flush=True)
+        self._done(name, why)
+
+    def _done(self, name: str, text: str) -> None:
+        if self._display is not None:
+            self._display.update(self._tasks[name], total=1, completed=1, count=text)
+
+    def stage(self, title: str, unit: str, total: float | None) -> Iterator[Progress]:
+        """Show a stage of the step that is at work."""
+        label = self._label(self._now)
+        if self._display is None:
+            yield from _plain(f"{label}: {title}", unit, total)
+        else:
+            yield _Bar(self._display, self._tasks[self._now], title, unit, total, label)
+
+
+_steps: ContextVar[Steps | None] = ContextVar("_steps", default=None)
 
 
 def format_duration(seconds: float) -> str:

@@ -129,6 +129,15 @@ class Workspace:
             (e for e in self._read().values() if self.tracks_path(e.clip).is_file()), key=lambda e: e.clip
         )
 
+    def kept(self) -> list[tuple[str, Path]]:
+        """What each file that is kept here is, and its path: no output may take its place."""
+        return [
+            ("workspace's list of clips", self._manifest),
+            ("workspace's marks", self.marks),
+            ("workspace's patch encoder", self.patch_encoder),
+            *(("clip's tracks", self.tracks_path(entry.clip)) for entry in self.entries()),
+        ]
+
     def training_clips(self) -> list[ClipEntry]:
         """The clips that `train` learns from."""
         return [entry for entry in self.entries() if entry.train]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -154,3 +155,14 @@ def expect_one_of(where: str, value: str, options: tuple[str, ...]) -> None:
         near = difflib.get_close_matches(value, options, 1, 0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"config: {where}: expected one of {', '.join(options)}, got {short(value)}{hint}")
+
+
+def plain(value: Any) -> Any:
+    """The same in dictionaries and lists, with None for what is no finite number: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float):
+        return None if not math.isfinite(value) else value
+    return value

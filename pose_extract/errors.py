@@ -15,6 +15,7 @@ class GepcError(Exception):
     """Says what was expected, what was found and what to do about it. Never shown with a traceback."""
 
     exit_code = 1
+    helps = ""  # what a user can do about it; `pipeline.commands.exit_codes` lists them
 
     def __str__(self) -> str:
         text = printable(super().__str__())
@@ -25,72 +26,84 @@ class UsageError(GepcError):
     """The command or its arguments cannot be carried out as given."""
 
     exit_code = 2
+    helps = "the message names the option"
 
 
 class ConfigError(GepcError):
     """A config has an unknown key, a wrong type or a value out of range."""
 
     exit_code = 3
+    helps = "the message names the key and the nearest known one"
 
 
 class VideoError(GepcError):
     """A video source is missing, is no video, has no picture, or cannot be read."""
 
     exit_code = 4
+    helps = "the list of videos that were not used; of several, the others are done"
 
 
 class CacheError(GepcError):
     """A cached tracks file is damaged or is not one of ours."""
 
     exit_code = 5
+    helps = "extract or import again"
 
 
 class WeightsError(GepcError):
     """A network's weights are missing, incomplete or not the published ones."""
 
     exit_code = 6
+    helps = "`gepc-pipeline weights`"
 
 
 class ModelError(GepcError):
     """A model bundle is missing, damaged, or made for something else."""
 
     exit_code = 7
+    helps = "train again"
 
 
 class TrainingError(GepcError):
     """There is too little data to train, or training broke down."""
 
     exit_code = 8
+    helps = "the message says how much is missing"
 
 
 class OutputError(GepcError):
-    """A result cannot be written: the disk is full, or the folder may not be written to."""
+    """A result cannot be written: the disk is full, there is no permission, or an output is an input."""
 
     exit_code = 9
+    helps = "the message names the file"
 
 
 class EstimatorError(GepcError):
-    """A pose estimator cannot run: packages are missing, or a model does not fit."""
+    """A pose estimator cannot run, or a package is missing, does not fit, or is hidden by a file of the user's."""
 
     exit_code = 10
+    helps = "`gepc-pipeline doctor`"
 
 
 class FormatError(GepcError):
     """A file of another tool, or of a data set, is damaged or not in the format that was named."""
 
     exit_code = 11
+    helps = "the message names the file and the place in it"
 
 
 class BusyError(GepcError):
-    """Another process is at work on the same thing, and the command was not to wait for it."""
+    """Another process works on the same clip or model, and ``--no-wait`` was given."""
 
     exit_code = 12
+    helps = "wait, or another `--workspace`"
 
 
 class MemoryShortError(GepcError):
     """The machine has too little memory for what was asked of it."""
 
     exit_code = 14
+    helps = "the message names settings that need less"
 
     def __init__(self, what: str = "") -> None:
         super().__init__(

@@ -15,30 +15,35 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from pose_extract.errors import OutputError
+from pose_extract.places import descriptor_of, is_stream, spare_models
 
 try:
     import fcntl
 except ImportError:  # Windows: no locks there, and nothing is cleared
     fcntl = None  # type: ignore[assignment]
 
-STANDARD_OUTPUT = Path("-")
 _ENDING = ".gepc-part"
 _NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
 _SCRATCH = "gepc-"
-_BUNDLE = "card.json"  # tells a model's folder
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write ``path`` into an `OutputError` that says what to do."""
+def writing(path: Path, into_model: bool = False) -> Iterator[None]:
+    """Turn the operating system's refusal to write ``path`` into an `OutputError` that says what to do.
+
+    Raises:
+        OutputError: also where it lies in a model's folder, unless it is to (``into_model``).
+    """
+    if not into_model:
+        spare_models(path)
     try:
         yield
     except BrokenPipeError:
@@ -54,21 +59,22 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def complete_or_absent(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def complete_or_absent(path: Path, mode: str = "w", into_model: bool = False) -> Iterator[IO[Any]]:
     """Open ``path`` for writing so that it holds either the old content or all of the new.
 
     Args:
         path: the file; its folder is made if need be. "-" and what is no regular file (a pipe, a device) are written
             directly, as whoever reads them expects.
         mode: "w" for UTF-8 text, "wb" for bytes.
+        into_model: whether it may be a file of a model.
 
     Raises:
         OutputError: it cannot be written; nothing half-written is left.
     """
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    with writing(path):
+    with writing(path, into_model):
         if is_stream(path):
-            descriptor = _descriptor(path)
+            descriptor = descriptor_of(path)
             with open(path if descriptor is None else os.dup(descriptor), mode, **text) as file:
                 yield file
             return
@@ -105,9 +111,9 @@ def plain_name(text: str) -> str:
     return "_" + text if text[:1] in ("", "=", "+", "-", "@") or text in (".", "..") else text
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, complete or not at all."""
-    with complete_or_absent(path, "wb") as file:
+def write_atomically(path: Path, data: bytes, into_model: bool = False) -> None:
+    """Write ``data`` to ``path``, complete or not at all; see `complete_or_absent`."""
+    with complete_or_absent(path, "wb", into_model) as file:
         file.write(data)
 
 
@@ -123,7 +129,7 @@ def place_beside(path: Path) -> Iterator[tuple[Path, Any]]:
         OutputError: ``path`` is a folder, or no regular file.
         OSError: the folder cannot be written to.
     """
-    target = Path(os.path.realpath(path))
+    target = _followed(path)
     if is_stream(path):
         raise OutputError(f"cannot write {path}: it is a pipe or a device; expected the name of a file")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,10 +153,10 @@ def place_beside(path: Path) -> Iterator[tuple[Path, Any]]:
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
     """A temporary folder beside a file or folder that is to be written; what is left of it at the end is removed."""
-    target = Path(os.path.realpath(path))
+    target = _followed(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear(str(target.parent))
-    with _locked_folder(target.parent, f".{_short(target)}.", _ENDING) as folder:
+    with _locked_folder(target.parent, f".{target.name[:_NAME_SIGNS]}.", _ENDING) as folder:
         yield folder
 
 
@@ -186,76 +192,11 @@ def previous_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.previous")
 
 
-def is_stream(path: Path) -> bool:
-    """Whether ``path`` stands for standard output, an open descriptor, a pipe or a device: nothing to be renamed."""
-    if _descriptor(path) is not None:
-        return True
-    try:
-        kind = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
-
-
-def is_standard_output(path: Path | None) -> bool:
-    """Whether what is written to ``path`` appears among what a command prints."""
-    return path is not None and _descriptor(path) == 1
-
-
-def check_outputs(outputs: Sequence[tuple[str, Path]], inputs: Sequence[tuple[str, Path | None]]) -> None:
-    """Refuse outputs that would overwrite what a command reads, or each other.
-
-    Args:
-        outputs: what each is, and its path.
-        inputs: what each is, and its path: a file, or a folder whose files are inputs; None is passed over.
-
-    Raises:
-        OutputError: an output is an input, or would overwrite a file in a folder that is one or be added to a model's
-            bundle; or two outputs are the same file.
-    """
-    seen: dict[Path, str] = {}
-    for what, path in outputs:
-        if is_stream(path):
-            if os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode):
-                raise OutputError(f"{path} is a disk; name a file for the {what}")
-            if path in seen or (is_standard_output(path) and any(is_standard_output(p) for p in seen)):
-                raise OutputError("two outputs have the same name; give each its own")
-            seen[path] = what
-            continue
-        real = Path(os.path.realpath(path))
-        if real in seen:
-            raise OutputError("two outputs have the same name; give each its own")
-        seen[real] = what
-        for name, given in inputs:
-            if given is None:
-                continue
-            place = Path(os.path.realpath(given))
-            within = place in real.parents and (real.is_file() or (place / _BUNDLE).is_file())
-            if real == place or within or _same_file(real, place):
-                where = f"{path} lies in {given}, which" if within else f"{path}"
-                raise OutputError(f"{where} is the {name}; name another file for the {what}")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
-def _descriptor(path: Path) -> int | None:
-    """The open file that a name stands for: "-", ``/dev/stdout``, ``/dev/fd/63``."""
-    text = os.fspath(path)
-    if text in ("-", "/dev/stdout"):
-        return 1
-    if text == "/dev/stderr":
-        return 2
-    found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d{1,6})", text)
-    return None if found is None else int(found[1])
-
-
-def _short(path: Path) -> str:
-    return path.name[:_NAME_SIGNS]
+def _followed(path: Path) -> Path:
+    """Where a file is to be; raises OSError if its link leads nowhere, round in a circle."""
+    if (target := Path(os.path.realpath(path))).is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
 
 
 def _lock(path: str | Path) -> int:
@@ -275,7 +216,7 @@ def _lock(path: str | Path) -> int:
 def _make(target: Path) -> tuple[Path, int]:
     """An empty file of a name that nobody else has, and the descriptor that holds its lock."""
     for _ in range(20):
-        path = target.with_name(f".{_short(target)}.{uuid.uuid4().hex[:8]}{_ENDING}")
+        path = target.with_name(f".{target.name[:_NAME_SIGNS]}.{uuid.uuid4().hex[:8]}{_ENDING}")
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         try:
             return path, _lock(path)

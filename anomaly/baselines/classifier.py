@@ -210,8 +210,8 @@ class Classifier:
         if self._network is None:
             raise ModelError("the classifier has learned nothing yet: call fit first")
         names, skeleton = self._model_settings.training.transforms, self._model_settings.windows.body
-        for begin in range(0, len(windows), _BATCH):
-            x = torch.from_numpy(windows.batch(slice(begin, begin + _BATCH))).to(self._device)
+        for batch in windows.batches(_BATCH):
+            x = torch.from_numpy(batch).to(self._device)
             copies = apply_transforms(x, names, skeleton)
             parts = [self._network(part) for part in micro_batches(copies.flatten(0, 1))]
             # In double precision, for 1 - p of a sure classifier is less than float32 can tell from 0.

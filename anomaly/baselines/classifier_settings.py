@@ -56,7 +56,8 @@ class ClassifierSettings:
                 f"classifier: expected width times each of encoder of 1 to {_MOST_CHANNELS} channels, got width "
                 f"{self.width}, encoder {short(self.encoder)}"
             )
-        if not 1 <= self.temporal_kernel <= 99 or self.temporal_kernel % 2 == 0:
+        expect_between("classifier", self, 1, 99, "temporal_kernel")
+        if self.temporal_kernel % 2 == 0:
             raise ConfigError(
                 f"classifier: expected an odd temporal_kernel of 1 to 99, got {short(self.temporal_kernel)}"
             )

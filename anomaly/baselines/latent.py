@@ -130,8 +130,8 @@ class _LatentBaseline:
 
     def _encode(self, windows: Windows) -> Iterator[NDArray[np.float32]]:
         """Latent vectors (n, G, D), a batch of windows at a time."""
-        for begin in range(0, len(windows), _BATCH):
-            yield self._model.encode(windows.batch(slice(begin, begin + _BATCH)))
+        for x in windows.batches(_BATCH):
+            yield self._model.encode(x)
 
     def _preparation(self, z: NDArray[np.float32]) -> Any:
         """What z goes through first."""

@@ -21,11 +21,19 @@ FORMAT, VERSION = "gepc-bundle", 6
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops
+FILES = {
+    WEIGHTS: "the network's weights",
+    ENCODER: "in a bundle of `gepc-pipeline onnx`, in the place of the weights: the network, to be run without torch",
+    NORMALITY: "the arrays below",
+    CONFIG: "the model's sections of the config, every setting written out",
+    PATCH_ENCODER: "of models of pictures around joints: the network that makes features of them",
+    CARD: "what made the model, and a digest (SHA-256) of each of the other files",
+}
 _MOST_BYTES = {WEIGHTS: 2**31, ENCODER: 2**31, NORMALITY: 2**31, CONFIG: 2**20, CARD: 2**26}
 _OTHERS = (WEIGHTS, ENCODER, NORMALITY, CONFIG, PATCH_ENCODER)
 _MARKED = "marked_threshold"  # its key in the card; there only if marks have set one
 
-_KINDS: dict[str, Any] = {
+KINDS: dict[str, Any] = {
     "clips": dict[str, dict[str, Any]],
     "tracks": dict[str, dict[str, Any]],
     "patches": dict[str, Any],
@@ -66,7 +74,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
             "train again, or use the program's version that made it"
         )
     try:
-        expect_kinds(card, _KINDS)
+        expect_kinds(card, KINDS)
         expect_kinds(card.get("facts", {}), _FACT_KINDS, "facts.")
         if not all(map(math.isfinite, card.get("facts", {}).get("cluster_shares", ()))):
             raise ConfigError("facts.cluster_shares: expected finite numbers")
@@ -84,7 +92,7 @@ def write_card(path: Path, card: dict[str, Any], files: dict[str, str]) -> None:
     notes = {**card, "format": FORMAT, "version": VERSION, "digests": others}
     card = json.loads(json.dumps(notes, default=str))
     card["digests"] |= {CARD: _own_digest(card), _MARKED: _digest_of_json(card.get(_MARKED))}
-    write_atomically(path, (json.dumps(card, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(card, indent=2) + "\n").encode(), into_model=True)
 
 
 def marked_of(folder: Path, card: dict[str, Any]) -> MarkedThreshold | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,9 @@ from anomaly.bundle.card import (
 )
 from anomaly.data.patch_features import PatchScale
 from anomaly.normality.mixture import normality_from_arrays, normality_shapes
+from anomaly.normality.neighbourhood import Neighbourhoods, neighbourhood_shapes
 from anomaly.normality.parts import fitted_parts_from_arrays, fitted_parts_shapes
+from anomaly.normality.surroundings import AROUND, FittedSurroundings, surroundings_shapes
 from anomaly.scoring.calibration import Calibration
 from anomaly.scoring.model import Model
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ModelSettings, settings_from_dict, settings_to_dict
@@ -76,7 +79,7 @@ def write_bundle(
         (temporary / network_file).chmod(0o644)  # safetensors makes it private
         if patch_encoder is not None:
             (temporary / PATCH_ENCODER).write_bytes(patch_encoder)
-        np.savez(temporary / NORMALITY, allow_pickle=False, **_arrays(model, calibration))
+        np.savez_compressed(temporary / NORMALITY, allow_pickle=False, **_arrays(model, calibration))
         (temporary / CONFIG).write_text(yaml.safe_dump(settings_to_dict(model.settings), sort_keys=False))
         notes = with_marked({**(card or {}), "facts": model.facts, "history": model.history}, model.marked)
         digests = {path.name: digest_of(path) for path in sorted(temporary.iterdir())}
@@ -112,12 +115,17 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
         raise ModelError(f"{npz} is damaged: the weights of its parts are none; train again")
     words = arrays.get("words")
     marked = marked_of(folder, card)
-    densities = None
-    if settings.fitted_parts:
+    try:
+        densities = fitted_parts_from_arrays(settings, arrays) if settings.fitted_parts else None
+        near = Neighbourhoods.from_arrays(settings, arrays) if settings.neighbourhoods else None
+    except ValueError as error:
+        raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
+    surroundings = None
+    if AROUND in arrays:
         try:
-            densities = fitted_parts_from_arrays(settings, arrays)
+            surroundings = FittedSurroundings.from_arrays(settings.scoring.surroundings, arrays)
         except ValueError as error:
-            raise ModelError(f"{npz} is damaged: its densities: {error}; train again") from error
+            raise ModelError(f"{npz} is damaged: its surroundings: {error}; train again") from error
     scale = None
     if settings.windows.patches:
         scale = PatchScale(arrays["patch_mean"], arrays["patch_deviation"])
@@ -136,6 +144,8 @@ def read_bundle(folder: str | Path) -> tuple[dict[str, Any], Path]:
         "marked": marked,
         "patch_scale": scale,
         "densities": densities,
+        "neighbourhoods": near,
+        "surroundings": surroundings,
     }, network
 
 
@@ -180,6 +190,7 @@ _CALIBRATION: dict[str, tuple[tuple[int | str, ...], type]] = {
     "rows": ((len(SCORE_KINDS), len(FRAME_MODES), "R"), np.float64),
     "parts": (("P", "W"), np.float64),
     "weights": (("P",), np.float64),
+    "alone": ((len(FRAME_MODES), "F"), np.float64),
 }
 
 
@@ -188,17 +199,24 @@ def _arrays(model: Model, calibration: Calibration) -> dict[str, NDArray[Any]]:
     arrays |= {f"calibration_{name}": getattr(calibration, name) for name in _CALIBRATION}
     if model.densities is not None:
         arrays |= model.densities.arrays()
+    if model.neighbourhoods is not None:
+        arrays |= model.neighbourhoods.arrays()
+    if model.surroundings is not None:
+        arrays |= model.surroundings.arrays()
     if model.patch_scale is not None:
         arrays |= {"patch_mean": model.patch_scale.mean, "patch_deviation": model.patch_scale.deviation}
     return arrays if model.words is None else {**arrays, "words": model.words}
 
 
-def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+def array_shapes(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...], Any]]:
+    """Name -> shape and type of each array of a bundle; a letter is a length that the file decides."""
     windows, clusters = settings.windows, settings.clustering.clusters
     shapes = normality_shapes(settings.normality, clusters)
     patch = (windows.body.num_joints, windows.patch_channels), np.float32
     return {
         **fitted_parts_shapes(settings),
+        **neighbourhood_shapes(settings),
+        **surroundings_shapes(settings.scoring.surroundings),
         **({"patch_mean": patch, "patch_deviation": patch} if windows.patches else {}),
         **{name: (shape, np.float64) for name, shape in shapes.items()},
         **{f"calibration_{name}": kind for name, kind in _CALIBRATION.items()},
@@ -213,13 +231,16 @@ def _expected(settings: ModelSettings) -> dict[str, tuple[tuple[int | str, ...],
 
 def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]:
     """The arrays of normality.npz, each checked by its header before it is read; "words" may be missing."""
-    expected = _expected(settings)
+    expected = array_shapes(settings)
     lengths: dict[str, int] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if "words.npy" not in names:
                 del expected["words"]
+            if f"{AROUND}.npy" not in names:  # nobody looked at what is around
+                for name in surroundings_shapes(settings.scoring.surroundings):
+                    del expected[name]
             if sorted(names) != sorted(f"{name}.npy" for name in expected):
                 raise ModelError(
                     f"{path} is damaged: expected {', '.join(expected)}, got {names[:8]}; train again"
@@ -239,7 +260,9 @@ def _read_arrays(path: Path, settings: ModelSettings) -> dict[str, NDArray[Any]]
                     )
                 with archive.open(f"{name}.npy") as member:
                     out[name] = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError
+    ) as error:  # fmt: skip
         raise ModelError(f"{path} is damaged: {error}; train again") from error
     return out
 

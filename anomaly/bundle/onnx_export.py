@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from anomaly.data.augmentation import apply_transforms
 from anomaly.networks.inference import fuse_batch_norm
-from anomaly.scoring.onnx_model import INPUT, INSTALL, OUTPUT, OnnxNetwork, input_shape
+from anomaly.scoring.onnx_model import INPUT, INSTALL, OnnxNetwork, has_latent, input_shape, output_shapes
 from pose_extract.errors import ModelError
 
 if TYPE_CHECKING:
@@ -46,18 +46,24 @@ class Parity:
 
 
 class Assignments(nn.Module):
-    """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
+    """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies.
+
+    And their latent vectors (N, G, D), of a model that compares these.
+    """
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
         self.network = fuse_batch_norm(model.network)
         self.transforms = model.settings.training.transforms
         self.skeleton = model.settings.windows.body
+        self.latent = has_latent(model.settings)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The graph that is exported."""
-        copies = apply_transforms(x, self.transforms, self.skeleton)
-        return self.network(copies.flatten(0, 1)).unflatten(0, (x.shape[0], len(self.transforms)))
+        shape = x.shape[0], len(self.transforms)
+        z = self.network.encode(apply_transforms(x, self.transforms, self.skeleton).flatten(0, 1))
+        log_p = self.network.clustering(z).unflatten(0, shape)
+        return (log_p, z.unflatten(0, shape)) if self.latent else log_p
 
 
 def export_onnx(model: TrainedModel, path: str | Path, windows: NDArray[np.float32] | None = None) -> Parity:
@@ -77,7 +83,8 @@ def export_onnx(model: TrainedModel, path: str | Path, windows: NDArray[np.float
     """
     path = Path(path)
     try:
-        path.write_bytes(_export(Assignments(model).cpu().eval(), input_shape(model.settings)))
+        network = Assignments(model).cpu().eval()
+        path.write_bytes(_export(network, input_shape(model.settings), list(output_shapes(model.settings))))
         return _compare(model, path, windows)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -85,7 +92,7 @@ def export_onnx(model: TrainedModel, path: str | Path, windows: NDArray[np.float
 
 
 @torch.no_grad()
-def _export(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
+def _export(network: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> bytes:
     try:
         import onnx
         import onnxscript
@@ -100,7 +107,7 @@ def _export(network: nn.Module, shape: tuple[int, int, int]) -> bytes:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=outputs,
                 dynamic_shapes=({0: torch.export.Dim("N")},),
                 verbose=False,
             )
@@ -142,11 +149,16 @@ def _compare(model: TrainedModel, path: Path, windows: NDArray[np.float32] | Non
     if windows is not None:
         x = np.concatenate([x, windows])
     # On the CPU: a GPU may compute with fewer digits.
-    expected = replace(model, network=copy.deepcopy(model.network).cpu()).assign(x)
-    found = OnnxNetwork(path, model.settings).assign(x)
-    # Float rounding goes with the largest number of a softmax, which its most unlikely cluster tells.
-    scale = np.maximum(1, np.abs(expected).max(axis=2, keepdims=True))
-    difference = float((np.abs(found - expected) / scale).max())
+    torchs = replace(model, network=copy.deepcopy(model.network).cpu())
+    network = OnnxNetwork(path, model.settings)
+    pairs = [(torchs.assign(x), network.assign(x))]
+    if has_latent(model.settings):
+        pairs.append((torchs.encode(x), network.encode(x)))
+    difference = 0.0
+    for expected, found in pairs:
+        # Float rounding goes with the largest number of a softmax, which its most unlikely cluster tells.
+        scale = np.maximum(1, np.abs(expected).max(axis=2, keepdims=True))
+        difference = float(np.maximum(difference, (np.abs(found - expected) / scale).max()))  # NaN stays
     if not difference <= TOLERANCE:  # not a number is no parity either
         raise ModelError(
             f"the exported network disagrees with torch's: expected log p to differ by at most {TOLERANCE:g}, got "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -82,6 +82,11 @@ class Windows:
         if not self.settings.coordinates:
             return look
         return np.concatenate([normalise(self._joints(rows), self.settings), look], axis=1)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """All windows in their order, ``size`` at once: (n, C, T, V), normalised."""
+        for begin in range(0, len(self), size):
+            yield self.batch(slice(begin, begin + size))
 
     def pixels(self, index: Any) -> NDArray[np.float32]:
         """Joints (n, T, V, 3) in pixels and confidence, 0 where missing, of the 2-D windows that ``index`` picks."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.evaluation.intervals import frame_seconds, runs_of
+from pose_extract.tracks.clip_time import after_holes
 
 FEWEST_S = 600.0  # of normal video: of less, nobody can say how many false alarms an hour of it has
 
@@ -22,8 +23,9 @@ def false_alarms_per_hour(false_alarms: float, normal_s: float) -> float:
 class EventCounts:
     """Events and alarms of one or more clips.
 
-    An **event** is a maximal run of abnormal frames of one clip. It is *detected* if at least one of its frames raises
-    the alarm; its *delay* is the time from its first frame to the first of them, 0 where the alarm was on already.
+    An **event** is a maximal run of abnormal frames of one clip, without a hole in its time; a run of alarms ends at a
+    hole, too. An event is *detected* if at least one of its frames raises the alarm; its *delay* is the time from its
+    first frame to the first of them, 0 where the alarm was on already.
     A **false alarm** is a maximal run of alarm frames that overlaps no event; it counts once, however long it is.
     Frames that are left out count for nothing: an event, or a run of alarms, in them alone does not exist, and an
     alarm on them detects nothing. But what is left out does not cut a run in two, and a run of alarms that overlaps an
@@ -102,17 +104,19 @@ def count_events(
     """
     kept = np.ones(len(alarm), bool) if kept is None else kept
     lasts = frame_seconds(time_s, fps)
+    cuts = after_holes(time_s, fps)
+    labelled, alarms = runs_of(abnormal, cuts), runs_of(alarm, cuts)
     events, delays = 0, []
-    for first, stop in runs_of(abnormal):
+    for first, stop in labelled:
         inside = first + np.flatnonzero(kept[first:stop])
         if len(inside):
             events += 1
             seen = inside[alarm[inside]]
             delays += [time_s[seen[0]] - time_s[inside[0]]] if len(seen) else []
     false_alarms = sum(
-        bool(kept[first:stop].any() and not abnormal[first:stop].any()) for first, stop in runs_of(alarm)
+        bool(kept[first:stop].any() and not abnormal[first:stop].any()) for first, stop in alarms
     )
-    found = [(a, b) for a, b in (runs_of(alarm) if found is None else found) if kept[a:b].any()]
+    found = [(a, b) for a, b in (alarms if found is None else found) if kept[a:b].any()]
     normal = kept & ~abnormal
     return EventCounts(
         events,
@@ -121,7 +125,7 @@ def count_events(
         float(lasts[normal].sum()),
         float(lasts[normal & alarm].sum()),
         len(found),
-        _matched(np.append(0.0, np.cumsum(lasts * kept)), found, runs_of(abnormal)),
+        _matched(np.append(0.0, np.cumsum(lasts * kept)), found, labelled),
     )
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.tracks.clip_time import longest_step
+from pose_extract.tracks.clip_time import after_holes, longest_step
 
 
 def runs_of(mask: NDArray[np.bool_], begins: NDArray[np.integer] | None = None) -> list[tuple[int, int]]:
@@ -39,3 +39,18 @@ def frame_seconds(time_s: NDArray[np.float64], fps: float | None = None) -> NDAr
     if usual <= 0:
         return np.append(gaps, usual)
     return np.append(np.where(gaps > longest_step(1 / usual), usual, gaps), usual)[: len(time_s)]
+
+
+def stretches_of(
+    mask: NDArray[np.bool_], time_s: NDArray[np.float64], fps: float | None = None
+) -> NDArray[np.float64]:
+    """(N, 2) when each run of True begins and ends, in seconds; none goes on through a hole in the clip's time.
+
+    Args:
+        mask: (F,) of the frames.
+        time_s: (F,) their times.
+        fps: the clip's rate, see `frame_seconds`.
+    """
+    ends = time_s + frame_seconds(time_s, fps)
+    runs = runs_of(mask, after_holes(time_s, fps))
+    return np.array([(time_s[a], ends[b - 1]) for a, b in runs], float).reshape(-1, 2)

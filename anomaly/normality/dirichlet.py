@@ -217,6 +217,14 @@ class VariationalFit:
         return mass, (self.sums + PRIOR_VECTORS * self._prior) / mass[:, None]
 
 
+def estimated_alpha(start: Array, counts: Array, sums: Array) -> Array:
+    """(G, K) parameters of highest posterior density, of components with counts (G,) and sums of logarithms (G, K)."""
+    clusters = start.shape[1]
+    mass = counts + PRIOR_VECTORS
+    prior = np.full(clusters, digamma(1) - digamma(clusters))
+    return newton(start, (sums + PRIOR_VECTORS * prior) / mass[:, None], mass)
+
+
 def log_density(log_x: Array, alpha: Array) -> Array:
     """(N, K) logarithms of vectors, (G, K) parameters -> (N, G) Dirichlet log densities."""
     return log_x @ (alpha - 1).T + (gammaln(alpha.sum(axis=1)) - gammaln(alpha).sum(axis=1))

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import digamma, logsumexp
 
 from anomaly.normality.dirichlet import fit_dirichlet_mixture, log_density
+from anomaly.normality.sampling.mixtures import MOST_VECTORS as MOST_SAMPLED
+from anomaly.normality.sampling.mixtures import sampled_dirichlets, sampled_gaussians
 from anomaly.settings import NormalitySettings
 from pose_extract.errors import TrainingError
 
@@ -241,6 +243,10 @@ def fit_normality(log_p: NDArray[np.floating], settings: NormalitySettings, seed
             f"the normality mixture needs at least {needed} vectors, got {len(y)}: train on more video, or lower "
             "normality.every or normality.components"
         )
+    if settings.inference == "gibbs":
+        dirichlet = settings.form == "dirichlet"
+        arrays = (sampled_dirichlets if dirichlet else sampled_gaussians)(y, settings, seed)
+        return (DirichletNormality if dirichlet else GaussianNormality)(settings, **arrays)
     if settings.form == "dirichlet":
         fit = fit_dirichlet_mixture(y, settings.components, settings.max_iterations, seed)
         model: NormalityModel = DirichletNormality(settings, fit.weights, fit.alpha)
@@ -257,7 +263,8 @@ def sample_of(count: int, settings: NormalitySettings, seed: int) -> NDArray[np.
 
     Drawn at random: every n-th vector itself would see one transform only where n is a multiple of their number.
     """
-    wanted = min(-(-count // settings.every), _MOST_VECTORS)
+    most = MOST_SAMPLED if settings.inference == "gibbs" else _MOST_VECTORS
+    wanted = min(-(-count // settings.every), most)
     if wanted == count:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, wanted, replace=False, shuffle=False))

@@ -229,11 +229,22 @@ def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds
     """
     if not len(windows):
         return np.zeros(0, np.int64)
+    return fold_of_times(windows.start_s, windows.end_s, time_s, windows.settings.duration_s, folds)
+
+
+def fold_of_times(
+    start_s: NDArray[np.float64],
+    end_s: NDArray[np.float64],
+    time_s: NDArray[np.float64],
+    window_s: float,
+    folds: int,
+) -> NDArray[np.int64]:
+    """(N,) fold, as `assign_folds_to_windows` has it, of N stretches from ``start_s`` to ``end_s``."""
     begin, end = time_s[0] - 1e-9, time_s[-1] + 1e-9
-    parts = int(np.clip((end - begin) / (_WINDOWS_OF_A_PART * windows.settings.duration_s), 1, folds - 1))
+    parts = int(np.clip((end - begin) / (_WINDOWS_OF_A_PART * window_s), 1, folds - 1))
     first, last = (
         np.clip(np.floor((at - begin) / (end - begin) * parts), 0, parts - 1).astype(np.int64)
-        for at in (windows.start_s, windows.end_s)
+        for at in (start_s, end_s)
     )
     return np.where(first == last, 1 + first, -1)
 

@@ -31,6 +31,8 @@ class Calibration:
         parts: (P, W) of the kind "sum", scores of single normal windows by each of its parts, which had not learned
             from them; NaN at the end where a part has fewer.
         weights: (P,) of these parts, their mean being 1.
+        alone: (2, F) sorted scores of the frames by "sum" before anything but people's movement counts, in the order of
+            `FRAME_MODES`; NaN at the end where nobody was scored. `frames` have all. None of them: nothing else counts.
     """
 
     clip: NDArray[np.int32]
@@ -39,6 +41,7 @@ class Calibration:
     rows: NDArray[np.float64]
     parts: NDArray[np.float64]
     weights: NDArray[np.float64]
+    alone: NDArray[np.float64] = field(default_factory=lambda: np.zeros((len(FRAME_MODES), 0)))
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def floor(self, mode: str, by: str = "clustering") -> float:
@@ -99,6 +102,11 @@ class Calibration:
 
         return self._once(("budget", per_day, mode, smoothing_s, tail, by), compute)
 
+    def frames_alone(self, mode: str) -> NDArray[np.float64]:
+        """Sorted scores of held-out frames by people's movement alone; of the kind "sum"."""
+        frames = self.alone[FRAME_MODES.index(mode)]
+        return frames[: np.searchsorted(frames, np.nan)]  # NaN sorts last
+
     def row_reference(self, mode: str, by: str = "clustering") -> NDArray[np.float64]:
         """Sorted scores of held-out people in single frames."""
         rows = self.rows[SCORE_KINDS.index(by), FRAME_MODES.index(mode)]
@@ -143,6 +151,11 @@ class TailProbabilities:
     @cached_property
     def _sorted(self) -> list[NDArray[np.float64]]:
         return [np.sort(part[~np.isnan(part)]) for part in self.parts]
+
+    @property
+    def sizes(self) -> list[int]:
+        """(P,) how many held-out windows there are of each part."""
+        return [len(part) for part in self._sorted]
 
     def sum(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) weighted sum over parts of minus the logarithm of the share of held-out windows that score as high.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.patch_features import PatchScale
+from anomaly.data.surroundings import observe
 from anomaly.data.windows import Windows, make_windows
 from anomaly.normality.mixture import NormalityModel
+from anomaly.normality.neighbourhood import Neighbourhoods
 from anomaly.normality.parts import FittedParts
+from anomaly.normality.surroundings import FittedSurroundings, Surroundings
 from anomaly.scoring.calibration import Calibration, mean_in_robust_units
 from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.settings import NETWORK_PARTS, ModelSettings
@@ -36,6 +39,8 @@ class Model:
             fewer; or None.
         marked: an alarm threshold that marks have set; None: that of the false alarm rate.
         densities: of the parts of the kind "sum" that no network gives; None if it has none of these.
+        neighbourhoods: of its parts that compare whole clips with normal ones; None if it has none of these.
+        surroundings: of what is around people; None where that is not judged.
         patch_scale: what the joints' appearance is measured in; None where the features are coordinates alone.
     """
 
@@ -50,6 +55,8 @@ class Model:
     marked: MarkedThreshold | None = None
     patch_scale: PatchScale | None = None
     densities: FittedParts | None = None
+    neighbourhoods: Neighbourhoods | None = None
+    surroundings: FittedSurroundings | None = None
 
     @property
     def fitted_calibration(self) -> Calibration:
@@ -69,8 +76,26 @@ class Model:
         windows = make_windows(tracks, settings, stride or settings.score_stride, camera)
         return replace(windows, scale=self.patch_scale)
 
+    def surroundings_of(self, tracks: ClipTracks, held_out: bool = False) -> Surroundings | None:
+        """What is around the people of a clip, compared with normal video; None where that is not known.
+
+        Args:
+            tracks: the clip, or a part of it with a second before it.
+            held_out: whether it is of the held-out video, which some has been learned from.
+        """
+        if self.surroundings is None or tracks.things is None:
+            return None
+        observed = observe(tracks, self.surroundings.parts)
+        fold = np.zeros(len(observed), np.int64) if held_out else None
+        camera = self.settings.densities.camera_of(tracks.clip)
+        return self.surroundings.judge(observed, camera, tracks.frame_count, fold)
+
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
+        raise NotImplementedError
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (N, C, T, V) -> latent vectors z (N, G, D) of each window's G transformed copies."""
         raise NotImplementedError
 
     def joint_errors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -107,7 +132,7 @@ class Model:
             tails = self.fitted_calibration.tails
             parts = self.parts(windows)
             return tails.sum(parts), parts
-        scores = np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in _batches(windows))])
+        scores = np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in windows.batches(_BATCH))])
         return scores, np.zeros((0, len(windows)))
 
     def parts(
@@ -128,6 +153,8 @@ class Model:
         if self.densities is not None:
             fold = np.zeros(len(windows), np.int64) if held_out else None
             scores |= self.densities.anomaly(windows, fold)
+        if self.neighbourhoods is not None:
+            scores |= self.neighbourhoods.anomaly(windows, self.encode)
         for part in set(NETWORK_PARTS) & set(self.settings.scoring.parts) - set(scores):
             scores[part] = self.anomaly(windows, part)
         return np.stack([scores[part] for part in self.settings.scoring.parts])
@@ -152,9 +179,3 @@ class Model:
         return mean_in_robust_units(
             self.anomaly_of(x, "clustering"), self.anomaly_of(x, "reconstruction"), spreads
         )
-
-
-def _batches(windows: Windows) -> Iterator[NDArray[np.float32]]:
-    """The windows (n, C, T, V), so many at once."""
-    for begin in range(0, len(windows), _BATCH):
-        yield windows.batch(slice(begin, begin + _BATCH))

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from anomaly.scoring.model import Model
 from anomaly.settings import ModelSettings
+from anomaly.settings.densities import LATENT
 from pose_extract.devices import processors
 from pose_extract.errors import ModelError, UsageError
 
-INPUT, OUTPUT = "windows", "log_p"
+INPUT, OUTPUT, LATENT_OUTPUT = "windows", "log_p", "z"
 INSTALL = "pip install 'gepc-pipeline[onnx]'"
 _COPIES = 32  # transformed windows a run: the activations of more leave the processor's caches
 _COPIES_CUDA = 4096
@@ -33,9 +34,16 @@ def input_shape(settings: ModelSettings) -> tuple[int, int, int]:
     return windows.channels, windows.frames, windows.body.num_joints
 
 
-def output_shape(settings: ModelSettings) -> tuple[int, int]:
-    """(G, K): transforms of a window, clusters."""
-    return len(settings.training.transforms), settings.clustering.clusters
+def output_shapes(settings: ModelSettings) -> dict[str, tuple[int, int]]:
+    """Output -> its shape for one window: log p (G, K), and z (G, D) if a part of the score compares latent vectors."""
+    copies = len(settings.training.transforms)
+    shapes = {OUTPUT: (copies, settings.clustering.clusters)}
+    return shapes | ({LATENT_OUTPUT: (copies, settings.latent_size)} if has_latent(settings) else {})
+
+
+def has_latent(settings: ModelSettings) -> bool:
+    """Whether an exported network gives latent vectors too."""
+    return LATENT in settings.neighbourhoods
 
 
 class OnnxNetwork:
@@ -52,7 +60,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: Path, settings: ModelSettings, device: str = "cpu") -> None:
-        self.shape = output_shape(settings)
+        self._shapes = output_shapes(settings)
+        self.shape = self._shapes[OUTPUT]
         # Bytes, not the path: what was checked is what runs.
         self._session = _open_session(_read(path), path, device)
         _check_ends(self._session, path, settings)
@@ -67,17 +76,26 @@ class OnnxNetwork:
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K)."""
+        return self._run(x, OUTPUT)
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (N, C, T, V) -> latent vectors (N, G, D); raises ModelError where the network gives none."""
+        if LATENT_OUTPUT not in self._shapes:
+            raise ModelError("this model was exported without its latent vectors: use the trained bundle")
+        return self._run(x, LATENT_OUTPUT)
+
+    def _run(self, x: NDArray[np.float32], output: str) -> NDArray[np.float32]:
         x = np.ascontiguousarray(x, np.float32)
         parts = [
-            self._session.run([OUTPUT], {INPUT: x[begin : begin + self._batch]})[0]
+            self._session.run([output], {INPUT: x[begin : begin + self._batch]})[0]
             for begin in range(0, len(x), self._batch)
         ]
-        return np.concatenate([np.zeros((0, *self.shape), np.float32), *parts])
+        return np.concatenate([np.zeros((0, *self._shapes[output]), np.float32), *parts])
 
 
 @dataclass
 class OnnxModel(Model):
-    """A model whose network is an ONNX file; it has no decoder, so it scores by clustering only.
+    """A model whose network is an ONNX file; it has no decoder, so it cannot reconstruct.
 
     Attributes:
         network: the encoder and the clustering layer.
@@ -88,6 +106,10 @@ class OnnxModel(Model):
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (N, C, T, V) -> log soft assignments (N, G, K) of each window's G transformed copies."""
         return self.network.assign(x)
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (N, C, T, V) -> latent vectors z (N, G, D) of each window's G transformed copies."""
+        return self.network.encode(x)
 
 
 def num_threads() -> int:
@@ -170,13 +192,16 @@ def _providers(device: str) -> list[Any]:
 
 
 def _check_ends(session: Any, path: Path, settings: ModelSettings) -> None:
-    """Raise ModelError unless the network has the one input and the one output that the settings ask for."""
-    for ends, name, shape in (
-        (session.get_inputs(), INPUT, input_shape(settings)),
-        (session.get_outputs(), OUTPUT, output_shape(settings)),
+    """Raise ModelError unless the network has the one input and the outputs that the settings ask for."""
+    for ends, shapes in (
+        (session.get_inputs(), {INPUT: input_shape(settings)}),
+        (session.get_outputs(), output_shapes(settings)),
     ):
         found = [(e.name, e.type, e.shape) for e in ends]
-        fits = len(ends) == 1 and ends[0].name == name and ends[0].type == "tensor(float)"
-        if not fits or tuple(ends[0].shape[1:]) != shape or isinstance(ends[0].shape[0], int):
-            wanted = ", ".join(map(str, shape))
-            raise ModelError(f"{path}: expected {name!r} of shape (N, {wanted}), got {found}; {_AGAIN}")
+        named = {e.name: tuple(e.shape[1:]) for e in ends}
+        right = all(e.type == "tensor(float)" and not isinstance(e.shape[0], int) for e in ends)
+        if not right or len(ends) != len(shapes) or named != shapes:
+            wanted = " and ".join(
+                f"{name!r} of shape (N, {', '.join(map(str, shape))})" for name, shape in shapes.items()
+            )
+            raise ModelError(f"{path}: expected {wanted}, got {found}; {_AGAIN}")

@@ -39,6 +39,18 @@ class PartWeights:
         """All parts alike."""
         return cls(np.ones(parts), np.full(parts, np.nan), np.full(parts, np.nan))
 
+    def facts(self, parts: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
+        """The numbers of each of the P parts, as JSON can hold them; None: it was not measured."""
+        rows = zip(parts, self.weight, self.normal, self.injected, strict=True)
+        return {
+            part: {
+                "weight": round(float(weight), 3),
+                "normal": None if np.isnan(normal) else round(float(normal), 3),
+                "injected": None if np.isnan(injected) else round(float(injected), 3),
+            }
+            for part, weight, normal, injected in rows
+        }
+
 
 def learned_weights(normal: NDArray[np.float64], injected: NDArray[np.float64]) -> PartWeights:
     """Fisher's discriminant with no weight below 0, by the means of minus log tail probability over stretches.

@@ -1,42 +1,35 @@
-"""Score people and frames of a clip from its windows' anomalies, and calibrate a model (paper, section 4.1)."""
+"""Score people and frames of a clip from its windows' anomalies (paper, section 4.1)."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.windows import Windows
+from anomaly.normality.surroundings import Surroundings
 from anomaly.scoring.calibration import (
-    Calibration,
-    TailProbabilities,
-    mean_in_robust_units,
-    median_and_iqr,
     percentile,
 )
 from anomaly.scoring.frame_scores import NOBODY, frame_scores, nearest_frame, row_scores
 from anomaly.scoring.model import Model
 from anomaly.scoring.smoothing import REACH_SIGMAS, smooth
+from anomaly.scoring.surroundings import combined
 from anomaly.scoring.threshold import alarm_threshold, reference_of, smoothing_of
-from anomaly.settings import FRAME_MODES, NETWORK_PARTS, SCORE_KINDS, ModelSettings
-from anomaly.settings.scoring import ScoringSettings
-from pose_extract.errors import TrainingError
+from anomaly.settings import ModelSettings
+from anomaly.settings.scoring import CAUSES, STAYS, THINGS, ScoringSettings
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, dict[str, Any]], None]  # (stage, done, total, facts)
-Counting = Callable[
-    [ClipTracks, NDArray[np.float64]], NDArray[np.bool_]
-]  # (tracks, rows' percentiles) -> (M,)
-
-_MOST_HELD_OUT = 100_000  # windows that tail probabilities are shares of
-_FEWEST_DECISIVE = 12  # held-out frames above the alarm threshold: half a second
+Counting = Callable[[NDArray[np.floating], NDArray[np.floating], tuple[int, int]], NDArray[np.bool_]]
+"""(boxes (M, 4), percentiles (M,), the frame's size) -> (M,) whether what is there counts."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +44,8 @@ class FrameScores:
         alarm: (F,) bool, whether the score is above the threshold of the stated false-alarm rate.
         people: (F,) people in the frame.
         track_id: (F,) the person with the highest anomaly in that frame, 0 where nobody was scored.
+        cause: (F,) what the score is about, by its place in `CAUSES`.
+        thing_id: (F,) the thing that it is about, 0 where it is about none.
     """
 
     frame: NDArray[np.int32]
@@ -60,9 +55,14 @@ class FrameScores:
     alarm: NDArray[np.bool_]
     people: NDArray[np.int32]
     track_id: NDArray[np.int32]
+    cause: NDArray[np.int8]
+    thing_id: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"<FrameScores: {len(self)} frames, {int(np.sum(self.alarm))} with an alarm>"
 
     @property
     def judged(self) -> NDArray[np.bool_]:
@@ -71,7 +71,7 @@ class FrameScores:
         They are seen too shortly or too little for a window. The score there is the floor's, smoothed with what is
         around, as in the published protocols.
         """
-        return (self.people == 0) | (self.track_id != NOBODY)
+        return (self.people == 0) | (self.track_id != NOBODY) | (self.cause > 0)
 
     @classmethod
     def concatenate(cls, chunks: Iterable[FrameScores]) -> FrameScores:
@@ -82,7 +82,9 @@ class FrameScores:
 
 
 _NUMBERS, _IDS = np.zeros(0), np.zeros(0, np.int32)
-_NO_FRAMES = FrameScores(_IDS, _NUMBERS, _NUMBERS, _NUMBERS, np.zeros(0, bool), _IDS, _IDS)
+_NO_FRAMES = FrameScores(
+    _IDS, _NUMBERS, _NUMBERS, _NUMBERS, np.zeros(0, bool), _IDS, _IDS, np.zeros(0, np.int8), _IDS
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class ClipScores:
         row_percentile: (M,) share of held-out normal people in single frames that score lower, 0 to 100, or NaN.
         windows: scores of its windows, which the others are made of.
         raw: (F,) scores of its frames before they are smoothed.
+        around: what is around the people in its frames; None where that is not judged.
     """
 
     clip: str
@@ -129,6 +132,7 @@ class ClipScores:
     row_percentile: NDArray[np.float64]
     windows: WindowScores
     raw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    around: Surroundings | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,7 @@ def score_clip(
     known: WindowScores | None = None,
     earlier: Earlier | None = None,
     counting: Counting | None = None,
+    around: Surroundings | None = None,
 ) -> ClipScores:
     """Score every person and frame of a clip.
 
@@ -192,6 +197,7 @@ def score_clip(
         false_alarm_rate: share of normal frames that may raise an alarm; see `alarm_threshold` if left out.
         known: the windows' scores, if the same clip has been scored ``by`` the same before: they need no network again.
         earlier: the frames before these, of which the clip goes on.
+        around: what is around the people, if that is known and counts; of "sum" made from the tracks if left out.
         counting: who counts; the others are as if they were not scored. Everybody if left out.
 
     Raises:
@@ -208,9 +214,15 @@ def score_clip(
     rows = row_scores(windows, anomaly, tracks, mode, model.settings.windows.score_stride)
     percentiles = percentile(calibration.row_reference(mode, by), rows)
     if counting is not None:
-        counts = counting(tracks, percentiles)
+        counts = counting(tracks.boxes, percentiles, tracks.frame_size)
         rows, percentiles = np.where(counts, rows, np.nan), np.where(counts, percentiles, np.nan)
     raw, worst = frame_scores(rows, tracks)
+    cause, thing = np.zeros(len(raw), np.int8), np.zeros(len(raw), np.int32)
+    if around is None and by == "sum":
+        around = model.surroundings_of(tracks)
+    if around is not None:
+        raw, decides = combined(raw, around.p, calibration.frames_alone(mode))
+        cause, thing, worst = _causes(around, decides, worst)
     raw = calibration.shape(raw, mode, settings.tail, by)
     before = earlier or Earlier()
     score = smooth(
@@ -228,6 +240,8 @@ def score_clip(
         alarm=score > alarm_threshold(model, settings, false_alarm_rate),
         people=np.bincount(tracks.frame, minlength=tracks.frame_count).astype(np.int32),
         track_id=worst,
+        cause=cause,
+        thing_id=thing,
     )
     return ClipScores(
         tracks.clip,
@@ -243,7 +257,17 @@ def score_clip(
             parts,
         ),
         raw,
+        around,
     )
+
+
+def _causes(
+    around: Surroundings, decides: NDArray[np.bool_], worst: NDArray[np.int32]
+) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]:
+    """What each frame's score is about, the thing, and the person, where surroundings decide in some of them."""
+    cause = np.where(decides, around.part + 1, 0).astype(np.int8)
+    thing = np.where(cause == CAUSES.index(THINGS), around.who, 0).astype(np.int32)
+    return cause, thing, np.where(cause == CAUSES.index(STAYS), around.who, worst).astype(np.int32)
 
 
 def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | None = None) -> float:
@@ -257,89 +281,3 @@ def clip_score(model: Model, tracks: ClipTracks, settings: ScoringSettings | Non
         return float(np.nanmax(scores))
     settings = settings or model.settings.scoring
     return model.fitted_calibration.floor(settings.frames, settings.by)
-
-
-def calibrate(
-    model: Model,
-    held_out: list[ClipTracks],
-    progress: Progress,
-    reference: Mapping[str, NDArray[np.float64]] | None = None,
-    weigh: Callable[[TailProbabilities], NDArray[np.float64]] | None = None,
-) -> Calibration:
-    """Score held-out normal clips, unsmoothed, by every kind and in every mode.
-
-    Args:
-        model: without a calibration yet.
-        held_out: clips that it has not learned from.
-        progress: hears of progress.
-        reference: by part of the kind "sum", scores of windows that the part has not learned from; the held-out
-            windows' where there are none.
-        weigh: (P,) weights of the parts, once it is known what their scores mean; all count alike if left out.
-
-    Raises:
-        TrainingError: if they have no window.
-    """
-    settings, names = model.settings.windows, model.settings.scoring.parts
-    scored = []
-    for number, tracks in enumerate(held_out):
-        windows = model.windows_of(tracks)
-        own = {kind: model.anomaly(windows, kind) for kind in NETWORK_PARTS}
-        scored.append((own, model.parts(windows, own, held_out=True)))
-        progress("calibrate", number + 1, len(held_out), {"clip": tracks.clip})
-    known = dict(zip(names, np.concatenate([parts for _, parts in scored], axis=1), strict=True))
-    tails = TailProbabilities.from_scores(
-        [_thinned(scores[np.isfinite(scores)]) for scores in (known | dict(reference or {})).values()],
-        np.ones(len(names)),
-    )
-    if weigh is not None:
-        tails = replace(tails, weights=weigh(tails))
-    rows: list[dict[str, NDArray[np.float64]]] = []  # of each clip: kind -> (modes, rows)
-    for (own, parts), tracks in zip(scored, held_out, strict=True):
-        windows = model.windows_of(tracks)
-        anomalies = own | {"sum": tails.sum(parts)}
-        rows.append(
-            {
-                kind: np.stack(
-                    [row_scores(windows, a, tracks, mode, settings.score_stride) for mode in FRAME_MODES]
-                )
-                for kind, a in anomalies.items()
-            }
-        )
-    all_rows = {kind: np.concatenate([clip[kind] for clip in rows], axis=1) for kind in rows[0]}
-    if any(np.isnan(scores).all(axis=1).any() for scores in all_rows.values()):
-        raise TrainingError(
-            f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
-            f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "
-            "on more video, or raise calibration.held_out"
-        )
-    frame_count = sum(tracks.frame_count for tracks in held_out)
-    decisive = model.settings.calibration.false_alarm_rate * frame_count
-    if decisive < _FEWEST_DECISIVE:
-        logger.warning(
-            "the alarm threshold rests on the %.0f highest of %d held-out frames: train on more video, or raise "
-            "calibration.false_alarm_rate",
-            decisive,
-            frame_count,
-        )
-    # A row's score is a mean of windows' scores, so what combines two kinds of window scores combines rows as well.
-    spreads = [median_and_iqr(all_rows[kind][FRAME_MODES.index("online")]) for kind in NETWORK_PARTS]
-    for clip in rows:
-        clip["both"] = mean_in_robust_units(clip["clustering"], clip["reconstruction"], spreads)
-    every = [np.stack([clip[kind] for kind in SCORE_KINDS]) for clip in rows]
-    frames = [
-        np.stack([[frame_scores(r, tracks)[0] for r in by_mode] for by_mode in by_kind])
-        for by_kind, tracks in zip(every, held_out, strict=True)
-    ]
-    return Calibration(
-        np.repeat(np.arange(len(held_out), dtype=np.int32), [tracks.frame_count for tracks in held_out]),
-        np.concatenate([tracks.time_s for tracks in held_out]),
-        np.concatenate(frames, axis=2),
-        np.sort(np.concatenate(every, axis=2), axis=2),
-        tails.parts,
-        tails.weights,
-    )
-
-
-def _thinned(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most so many windows' scores, evenly out of all: more would only make bundles large."""
-    return scores[:: max(-(-len(scores) // _MOST_HELD_OUT), 1)]

@@ -9,7 +9,12 @@ from pose_extract.checking import MOST, expect_between, expect_one_of
 NETWORK_PARTS = ("clustering", "reconstruction")
 FEATURES = ("posture", "swing", "motion", "size", "place")  # that a mixture can be over, in this order
 PREDICTION, PRETEXT = "prediction", "pretext"
-PARTS = f"{', '.join(NETWORK_PARTS)}, {PREDICTION}, {PRETEXT}, and {', '.join(FEATURES)} alone or joined by +"
+LATENT = "latent"
+NEIGHBOURHOODS = (LATENT, "poses", "steps", "reach")  # of whole clips
+PARTS = (
+    f"{', '.join(NETWORK_PARTS)}, {PREDICTION}, {PRETEXT}, {', '.join(FEATURES)} alone or joined by +, and of whole "
+    f"clips {', '.join(NEIGHBOURHOODS)}"
+)
 FORMER_NAMES = {
     "pose": "posture+swing",
     "passage": "motion+size+place",
@@ -28,7 +33,7 @@ def features_of(part: str) -> tuple[str, ...]:
 
 
 def is_fitted(part: str) -> bool:
-    """Whether a part is fitted beside the network."""
+    """Whether a part of sliding windows is fitted beside the network."""
     return part in (PREDICTION, PRETEXT) or bool(features_of(part))
 
 

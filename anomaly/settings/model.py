@@ -6,12 +6,13 @@ Nothing here imports torch: a model exported to ONNX is read and run without it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.settings.clustering import ClusteringSettings
-from anomaly.settings.densities import DensitySettings, is_fitted
+from anomaly.settings.densities import NEIGHBOURHOODS, DensitySettings, is_fitted
 from anomaly.settings.network import NetworkSettings
 from anomaly.settings.normality import NormalitySettings
 from anomaly.settings.scoring import CalibrationSettings, ScoringSettings
@@ -46,13 +47,29 @@ class ModelSettings:
                 f"scoring.parts: {', '.join(self.fitted_parts)} are of sliding windows of 2-D joints; train "
                 "with --config clustering, or set windows.extent to sliding and windows.features to xyc"
             )
+        if self.neighbourhoods and self.windows.extent != "clip":
+            raise ConfigError(
+                f"scoring.parts: {', '.join(self.neighbourhoods)} are of whole clips; set windows.extent to clip, or "
+                "leave them out"
+            )
         if self.windows.patches:  # a mirrored person's patches are not those of a person seen in a mirror
             object.__setattr__(self, "training", replace(self.training, transforms=("identity",)))
 
     @property
     def fitted_parts(self) -> tuple[str, ...]:
-        """The parts of the kind "sum" that are fitted beside the network."""
+        """The parts of the kind "sum" that are fitted beside the network, of sliding windows."""
         return tuple(part for part in self.scoring.parts if is_fitted(part))
+
+    @property
+    def neighbourhoods(self) -> tuple[str, ...]:
+        """The parts of the kind "sum" that compare a whole clip with normal ones."""
+        return tuple(part for part in self.scoring.parts if part in NEIGHBOURHOODS)
+
+    @property
+    def latent_size(self) -> int:
+        """D, length of a latent vector."""
+        frames = self.windows.frames // math.prod(self.model.strides)
+        return self.model.width * self.model.encoder[-1] * frames * self.windows.body.num_joints
 
 
 def settings_to_dict(settings: ModelSettings) -> dict[str, dict[str, Any]]:

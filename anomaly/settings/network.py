@@ -70,7 +70,8 @@ class NetworkSettings:
                 f"model: expected upsampling to undo the strides, got a product of {math.prod(self.upsampling)} "
                 f"against {math.prod(self.strides)}"
             )
-        if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0 or self.temporal_kernel > 99:
+        expect_between("model", self, 1, 99, "temporal_kernel")
+        if self.temporal_kernel % 2 == 0:
             raise ConfigError(
                 f"model: expected an odd temporal_kernel of 1 to 99, got {short(self.temporal_kernel)}"
             )

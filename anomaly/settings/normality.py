@@ -8,6 +8,7 @@ from pose_extract.checking import MOST, MOST_FACTOR, MOST_ROUNDS, expect_between
 from pose_extract.errors import ConfigError
 
 FORMS = ("gaussian", "logratio", "dirichlet")
+INFERENCES = ("variational", "gibbs")
 _SHRINK = {"gaussian": 0.0, "logratio": 0.0, "dirichlet": 0.01}
 
 
@@ -17,7 +18,11 @@ class NormalitySettings:
 
     Attributes:
         components: truncation of the Dirichlet process: at most this many mixture components.
-        max_iterations: of variational inference.
+        max_iterations: of variational inference, or sweeps of the sampler.
+        inference: "variational", or "gibbs", collapsed Gibbs sampling with split and merge of Gaussian components, and
+            Neal's algorithm 8 of Dirichlet ones, on 2,000 vectors at most: slower by orders of magnitude, and exact in
+            the long run. The most probable partition that it sees becomes a mixture of as many components as
+            ``components`` allows, the largest ones.
         every: the mixture is fitted on one of n training vectors, drawn at random, and on 100,000 at most.
         form: "gaussian", Gaussians over the soft assignments as they are (a vector on the simplex has a singular
             covariance), "logratio", Gaussians over their isometric log-ratio coordinates, or "dirichlet", a
@@ -31,6 +36,7 @@ class NormalitySettings:
     components: int = 10
     max_iterations: int = 500
     every: int = 10
+    inference: str = "variational"
     form: str = "gaussian"
     shrink: float | None = None
     regularisation: float = 1e-6
@@ -40,6 +46,7 @@ class NormalitySettings:
         expect_between("normality", self, 1, MOST_ROUNDS, "max_iterations")
         expect_between("normality", self, 1, MOST, "every")
         expect_one_of("normality.form", self.form, FORMS)
+        expect_one_of("normality.inference", self.inference, INFERENCES)
         if self.shrink is not None:
             expect_between("normality", self, 0, 1, "shrink", below=True)
         expect_between("normality", self, 0, MOST_FACTOR, "regularisation")

@@ -66,10 +66,9 @@ class TrainingSettings:
         expect_between("training", self, 1, MOST_ROUNDS, "pretrain_swings")
         if self.most_windows is not None:
             expect_between("training", self, 1, MOST, "most_windows")
-        if not 0 < self.pretrain_rate[0] <= self.pretrain_rate[1] <= MOST_RATE:
+        expect_between("training", self, 0, MOST_RATE, "pretrain_rate", "finetune_rate", above=True)
+        if self.pretrain_rate[0] > self.pretrain_rate[1]:
             raise ConfigError(
-                f"training: expected pretrain_rate as [lowest, highest], above 0 and up to {MOST_RATE:g}, got "
-                f"{self.pretrain_rate}"
+                f"training: expected pretrain_rate as [lowest, highest], got {self.pretrain_rate}"
             )
-        expect_between("training", self, 0, MOST_RATE, "finetune_rate", above=True)
         expect_between("training", self, 0, 1, "finetune_decay", above=True)

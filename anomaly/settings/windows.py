@@ -82,7 +82,8 @@ class WindowSettings:
         expect_one_of("windows.features", self.features, FEATURES)
         expect_one_of("windows.extent", self.extent, EXTENTS)
         expect_one_of("windows.scale", self.scale, SCALES)
-        if self.people not in (1, 2) or (self.people == 2 and self.extent != "clip"):
+        expect_between("windows", self, 1, 2, "people")
+        if self.people == 2 and self.extent != "clip":
             raise ConfigError(
                 f"windows: expected people of 1, or 2 with extent clip, got {short(self.people)} with "
                 f"extent {self.extent}"
@@ -91,10 +92,10 @@ class WindowSettings:
             raise ConfigError(
                 "windows: patch features are those of sliding windows; set windows.extent to sliding"
             )
-        if not 0 <= self.patch_channels <= 65536 or (self.patch_channels and not self.patches):
+        expect_between("windows", self, 0, 65_536, "patch_channels")
+        if self.patch_channels and not self.patches:
             raise ConfigError(
-                "windows: expected patch_channels of 0 to 65536, and 0 without patch features, got "
-                f"{self.patch_channels}"
+                f"windows: expected patch_channels of 0 without patch features, got {self.patch_channels}"
             )
         expect_between("windows", self, 2, 1000, "frames")
         expect_between("windows", self, 0, 1000, "fps", above=True)
@@ -108,10 +109,10 @@ class WindowSettings:
             raise ConfigError(
                 "windows: scale stature is that of one person's 2-D joints whose names it knows; use body"
             )
-        if not 0 <= self.smoothing_s <= 10 or (self.smoothing_s and self.extent == "clip"):
+        expect_between("windows", self, 0, 10, "smoothing_s")
+        if self.smoothing_s and self.extent == "clip":
             raise ConfigError(
-                "windows: expected a smoothing_s of 0 to 10, and 0 with extent clip, got "
-                f"{self.smoothing_s} with extent {self.extent}"
+                f"windows: expected a smoothing_s of 0 with extent clip, got {self.smoothing_s}"
             )
         expect_between("windows", self, 2, 1_000_000, "min_frames")
         expect_between("windows", self, 1, joints, "min_joints")

@@ -20,10 +20,18 @@ from pose_extract.files import write_atomically, writing
 logger = logging.getLogger(__name__)
 
 CURVES, TENSORBOARD = "curves.csv", "tensorboard"
-COLUMNS = (
-    "stage", "epoch", "loss_rec", "loss_cluster", "learning_rate", "changed", "clusters_used", "largest", "saturated",
-    "seconds",
-)  # fmt: skip
+COLUMNS = {
+    "stage": "pretrain, finetune or end",
+    "epoch": "number of the epoch in it, from 1",
+    "loss_rec": "reconstruction loss",
+    "loss_cluster": "clustering loss; empty in pre-training",
+    "learning_rate": "of the optimiser",
+    "changed": "share of the windows that have changed their cluster since the last look",
+    "clusters_used": "how many clusters are in effect used: exp of the entropy of the mean assignment",
+    "largest": "share of the windows in the largest cluster",
+    "saturated": "share of the windows whose assignment is as good as one-hot",
+    "seconds": "wall-clock time of the epoch",
+}  # and a share of the windows for each cluster
 
 
 class Curves:
@@ -68,7 +76,7 @@ class Curves:
 
             self._board = SummaryWriter(str(self.folder / TENSORBOARD))
         for row in history[self._shown :]:
-            for name in COLUMNS[2:]:
+            for name in list(COLUMNS)[2:]:
                 if name in row:
                     self._board.add_scalar(f"{row['stage']}/{name}", row[name], row["epoch"])
             occupancy = row.get("occupancy", ()) if row["stage"] == "finetune" else ()

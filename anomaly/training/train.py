@@ -19,18 +19,20 @@ from anomaly.networks.clustering import ClusterOccupancy, batch_target, divergen
 from anomaly.networks.losses import reconstruction_loss
 from anomaly.networks.st_gcae import Network
 from anomaly.normality.mixture import fit_normality
+from anomaly.normality.neighbourhood import Neighbourhoods
 from anomaly.normality.parts import FittedParts
 from anomaly.runtime import distributed
 from anomaly.runtime.seeding import seeded
 from anomaly.scoring.calibration import TailProbabilities
 from anomaly.scoring.explanation import typical_windows
 from anomaly.scoring.part_weights import PartWeights
-from anomaly.scoring.scores import Progress, calibrate
-from anomaly.scoring.threshold import budget_of
+from anomaly.scoring.scores import Progress
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
+from anomaly.training.calibrate import calibrate
 from anomaly.training.checkpoint import Checkpoint, fingerprint
 from anomaly.training.curves import Curves
+from anomaly.training.facts import facts_of
 from anomaly.training.held_out import split_held_out
 from anomaly.training.preparation import check_amount, training_windows, with_patch_channels
 from anomaly.training.run import TrainingRun
@@ -42,8 +44,8 @@ from anomaly.training.steps import (
     mixed_precision,
     optimizer_step,
 )
+from anomaly.training.surroundings import SeenSurroundings, see_surroundings
 from anomaly.training.weighing import weigh_parts
-from pose_extract.errors import ModelError
 from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class FittedNetwork:
         clips: how many clips they are from.
         windows: N of them, of all clips that are not held out.
         fold: (N,) of these windows; see `FittedParts.fit`.
+        around: what is around the people; None where that is not judged.
     """
 
     settings: ModelSettings
@@ -76,6 +79,7 @@ class FittedNetwork:
     clips: int
     windows: Windows
     fold: NDArray[np.int64]
+    around: SeenSurroundings | None = None
 
 
 def train_model(
@@ -127,6 +131,7 @@ def fit_network(
     del clips  # each is let go when its windows have been made
     people, names = sum(clip.num_tracks for clip in fit), {clip.clip for clip in fit}
     settings = with_patch_channels(settings, fit)
+    around = see_surroundings(fit, held_out, settings)
     folds: list[NDArray[np.int64]] = []
     windows = Windows.concatenate(training_windows(fit, settings, progress, folds))
     check_amount(len(windows), people, len(names), settings)
@@ -150,7 +155,7 @@ def fit_network(
     run.end(ended, ClusterOccupancy.from_assignments(np.exp(log_p)))
     fold = np.concatenate(folds)
     return FittedNetwork(
-        settings, seed, network, log_p, run.history, held_out, data, len(names), windows, fold
+        settings, seed, network, log_p, run.history, held_out, data, len(names), windows, fold, around
     )
 
 
@@ -281,6 +286,12 @@ def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | Non
     reference: dict[str, NDArray[np.float64]] = {}
     if settings.fitted_parts:
         model.densities, reference = _densities(learned, model)
+    if settings.neighbourhoods:  # of whole clips, which have no fitted parts
+        model.neighbourhoods, reference = Neighbourhoods.fit(
+            learned.windows, model.encode, settings, learned.seed
+        )
+    if learned.around is not None:
+        model.surroundings = learned.around.fit()
     progress("normality", 1, 1, {"components": model.normality.components_used})
     found: list[PartWeights] = []
 
@@ -289,24 +300,15 @@ def fit_normality_and_calibrate(learned: FittedNetwork, progress: Progress | Non
         return found[0].weight
 
     model.calibration = calibrate(model, learned.held_out, progress, reference, weigh)
-    model.facts = {
-        "windows": len(learned.windows),
-        "windows_of_the_network": len(learned.data.windows),
-        "clips": learned.clips,
-        "clusters_used": round(occupancy.used, 2),
-        "largest_cluster": round(occupancy.largest, 4),
-        "saturated": round(occupancy.saturated, 4),
-        "collapsed": occupancy.collapsed,
-        "cluster_shares": [round(float(share), 4) for share in shares],
-        "temperature": float(network.clustering.temperature),
-        "components_used": model.normality.components_used,
-        "held_out_frames": len(model.calibration.time_s),
-        "parts": _parts_of_the_score(settings.scoring.parts, found[0]),
-        "cameras": [] if model.densities is None else model.densities.cameras,
-        "alarm_budget": _alarm_budget(model),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "waiting": round(learned.data.waiting, 4),
-    }
+    model.facts = facts_of(
+        model,
+        (len(learned.windows), len(learned.data.windows)),
+        learned.clips,
+        occupancy,
+        shares,
+        found[0],
+        learned.data.waiting,
+    )
     return model
 
 
@@ -321,28 +323,6 @@ def _densities(
     densities = FittedParts.fit(windows, fold, settings.fitted_parts, settings.densities, learned.seed)
     known = np.flatnonzero(fold >= 0)
     return densities, densities.anomaly(windows.pick(known), fold[known])
-
-
-def _parts_of_the_score(parts: tuple[str, ...], weights: PartWeights) -> dict[str, dict[str, float | None]]:
-    """What each part of the kind "sum" counts, and what this rests on (`PartWeights`); None: it was not measured."""
-    facts = zip(parts, weights.weight, weights.normal, weights.injected, strict=True)
-    return {
-        part: {
-            "weight": round(float(weight), 3),
-            "normal": None if np.isnan(normal) else round(float(normal), 3),
-            "injected": None if np.isnan(injected) else round(float(injected), 3),
-        }
-        for part, weight, normal, injected in facts
-    }
-
-
-def _alarm_budget(model: TrainedModel) -> str:
-    """What the model's alarms a day rest on, or why there is no threshold for them; "" without such a budget."""
-    try:
-        budget = budget_of(model)
-    except ModelError as error:
-        return f"warning: {error}"
-    return budget.describe() if budget else ""
 
 
 def _silent(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ from anomaly.networks.clustering import ClusterOccupancy
 from anomaly.networks.st_gcae import Network
 from anomaly.normality.mixture import fit_normality
 from anomaly.runtime.seeding import seeded
-from anomaly.scoring.scores import calibrate, score_clip
+from anomaly.scoring.scores import score_clip
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import ModelSettings
+from anomaly.training.calibrate import calibrate
 from anomaly.training.checkpoint import Checkpoint
 from anomaly.training.curves import Curves
 from anomaly.training.held_out import split_held_out

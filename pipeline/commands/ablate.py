@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     print_table(results, heading)
     print(f"tables are in {args.out}: ablation.md, ablation.csv, ablation.json")
     failed = [f"{r.cell.name}, seed {seed}: {why}" for r in results for seed, why in r.failed.items()]
+    args.result.update(tables=args.out, cells=len(results), failed=failed)
     for line in failed:
         print(f"failed: {line}")
     return TrainingError.exit_code if failed else 0

@@ -39,11 +39,19 @@ def run(args: argparse.Namespace) -> int:
         return 0
     result = run_demo(args.out, settings, DemoSettings(), args.seed, args.quiet)
     took = ", ".join(f"{name} {format_duration(s)}" for name, s in result.seconds.items())
+    args.result.update(
+        frame_auc=result.auc,
+        seconds=result.seconds,
+        words=result.words,
+        page=result.page,
+        scores=[outputs.scores for outputs in result.outputs],
+    )
     print(f"time: {took}; in all {format_duration(sum(result.seconds.values()))}")
     for outputs in result.outputs:
         print(f"scores:  {outputs.scores}")
         print(f"plot:    {outputs.plot}")
         print(f"overlay: {outputs.overlay}")
     print(f"words:   {result.words}, what the model takes for normal")
+    print(f"page:    {result.page}, to look through all of it in a browser")
     print(f"frame_auc = {result.auc:.3f}")
     return 0

@@ -7,6 +7,7 @@ import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from pipeline.commands.exit_codes import CANNOT_RUN
 from pipeline.commands.options import add_config, add_device, add_pose, add_workspace, pose_overrides
 
 if TYPE_CHECKING:
@@ -35,13 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="weights that are not there yet count as missing"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; exit code 1 if the job cannot run."""
     import dataclasses
-    import json
     import platform
     import sys
 
@@ -59,14 +58,12 @@ def run(args: argparse.Namespace) -> int:
         "platform": platform.platform(),
     }
     can_run = not found.in_state("gap")
-    if args.json:
-        print(json.dumps({**about, "can_run": can_run, **dataclasses.asdict(found)}, indent=1))
-    else:
-        for line in _text(about, found, args.quiet):
-            # A terminal that cannot show a file's name shows its codes.
-            encoding = sys.stdout.encoding or "utf-8"
-            print(line.encode(encoding, "backslashreplace").decode(encoding))
-    return 0 if can_run else 1
+    args.result.update({**about, "can_run": can_run, **dataclasses.asdict(found)})
+    for line in _text(about, found, args.quiet) if not args.json else ():
+        # A terminal that cannot show a file's name shows its codes.
+        encoding = sys.stdout.encoding or "utf-8"
+        print(line.encode(encoding, "backslashreplace").decode(encoding))
+    return 0 if can_run else CANNOT_RUN
 
 
 def _text(about: dict[str, str], found: Diagnosis, quiet: bool) -> list[str]:

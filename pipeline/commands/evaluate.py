@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.labelled_options import add_labelled, inputs, labelled_clips
-from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
+from pipeline.commands.options import add_device, add_jobs, add_model, add_set, add_workspace, jobs_from
 
 HELP = "compare a model's scores with labels: AUC, events, false alarms"
 EXAMPLE = """\
@@ -24,12 +24,10 @@ Ends with the lines frame_auc_micro = ... and frame_auc_macro = ... of the mode 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_labelled(parser)
-    parser.add_argument(
-        "--model",
-        type=Path,
-        nargs="+",
-        metavar="DIR",
-        help="models, for instance of several seeds (default: that of the workspace)",
+    add_model(
+        parser,
+        "models, for instance of several seeds (default: that of the workspace); builtin:walkers is one too",
+        "+",
     )
     parser.add_argument(
         "--scene",
@@ -56,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
     """Score, compare, report."""
     import math
 
-    from pipeline.evaluation.evaluate import EvaluationSettings, evaluate_model
-    from pipeline.evaluation.files import EvaluationFolder
-    from pipeline.evaluation.report import Evaluation, print_report
+    from pipeline.evaluation.evaluate import EvaluationSettings
+    from pipeline.evaluation.files import evaluate_models
+    from pipeline.evaluation.report import as_json, print_report
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
-    from pose_extract.files import check_outputs
+    from pose_extract.places import check_outputs
 
     settings = EvaluationSettings(args.protocol, args.normalise, args.scene)
     workspace = Workspace(args.workspace, not args.no_wait)
@@ -73,21 +71,24 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         read = [*(args.model or [workspace.model]), workspace.tracks, args.tracks, args.masks]
         check_outputs([("results", args.out)], [("input that is read", path) for path in read])
-    folder = EvaluationFolder(args.out, settings.protocol) if args.out else None
-    models, jobs = [], check_jobs(args.jobs)
-    for path in args.model or [workspace.model]:
-        model = evaluate_model(path, clips, settings, overrides, args.device, args.quiet, jobs)
-        if folder:
-            folder.add(model)
-        models.append(model.without_curves())
-    evaluation = Evaluation(settings, models, inputs(args, workspace))
+    evaluation = evaluate_models(
+        args.model or [workspace.model],
+        clips,
+        settings,
+        overrides,
+        device=args.device,
+        quiet=args.quiet,
+        jobs=jobs_from(args),
+        out=args.out,
+        inputs=inputs(args, workspace),
+    )
+    args.result.update(as_json(evaluation), left_out=clips.left_out)
     print_report(evaluation)
-    if folder:
-        folder.finish(evaluation)
+    if args.out:
         print(f"results are in {args.out}")
     micro, macro = (evaluation.figure(name, evaluation.main) for name in ("auc_micro", "auc_macro"))
     if math.isnan(micro):
-        figures = models[0].figures[evaluation.main]
+        figures = evaluation.models[0].figures[evaluation.main]
         raise UsageError(
             "there is no frame AUC: it needs normal and abnormal frames, and "
             f"{figures.abnormal} of the {figures.frames} frames that count are abnormal. "

@@ -6,7 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.commands.options import add_device, add_set, add_workspace, whole_number
+from pipeline.commands.options import (
+    add_device,
+    add_ray,
+    add_set,
+    add_workspace,
+    cluster_from,
+    whole_number,
+)
 
 HELP = "measure the paper's tables anew: table1, table2, figure5 or ablation, on your data or synthetic data"
 EXAMPLE = """\
@@ -16,6 +23,7 @@ example:
   gepc-pipeline experiment figure5 --out figure5/ --splits meaningful
   gepc-pipeline experiment table1 --config shanghaitech --set dataset.root=ShanghaiTech/ --out table1/
   gepc-pipeline experiment ablation --out ablation/ --seeds 0 1
+  gepc-pipeline experiment table2 --out table2/ --ray auto
 
 table1 is the fine-grained setting (frame AUC), table2 the coarse-grained one (AUC of clips of actions), figure5 puts
 abnormal clips among the training clips, ablation leaves parts of the model out. Without a data set's --config, clips
@@ -49,10 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes",
         type=whole_number(1, 256),
-        default=1,
         metavar="N",
         help="processes, of one thread each (default: 1)",
     )
+    add_ray(parser)
     add_workspace(parser)
     add_device(parser, "cpu", "where networks are trained and run")
 
@@ -82,13 +90,17 @@ def run(args: argparse.Namespace) -> int:
     def write(store: Store) -> None:
         plan.write(args.out, facts, store)
 
-    store = measure(plan.experiment, args.out, args.processes, args.quiet, write)
+    workers = args.processes or 1 if args.ray is None else cluster_from(args, args.processes)
+    store = measure(plan.experiment, args.out, workers, args.quiet, write)
     tables.show(plan.write(args.out, facts, store))
     print(
         f"tables are in {args.out}: {args.experiment}.md, .csv, .json; every cell in {args.experiment}-cells.csv"
     )
     results = store.results()
     failed = [result for result in results if result.failed]
+    args.result.update(
+        tables=args.out, results=len(results), failed=[str(result.failed) for result in failed]
+    )
     for result in failed:
         print(f"failed: {result.cell.name}, {result.method}: {result.failed}")
     unmeasured = len(plan.experiment.cells()) * len(plan.experiment.methods) - len(results)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_workspace
+from pipeline.commands.options import add_device, add_model, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.scoring import Scorer
@@ -51,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames", choices=("all", "people", "alarms"), help="coco-video: which frames (default: all)"
     )
     parser.add_argument("--pictures", action="store_true", help="coco-video: also the frames as JPEGs")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="DIR",
-        help="coco-video, parquet: the model (default: that of the workspace)",
-    )
+    add_model(parser, "coco-video, parquet: the model (default: that of the workspace)")
     add_device(parser, "auto", "coco-video, parquet: where the model runs")
 
 
@@ -64,21 +59,26 @@ def run(args: argparse.Namespace) -> int:
     """Export."""
     from pipeline.io.export_tracks import export_all, find_tracks
     from pipeline.workspace import Workspace
+    from pose_extract.formats.base import FORMATS, check_format
 
+    if args.format != "chad":  # which says why it is not written
+        check_format(args.format, [*(name for name in FORMATS if name != "chad"), "coco-video", "parquet"])
     if args.format in ("coco-video", "parquet"):
         return _with_scores(args, Workspace(args.workspace, not args.no_wait))
     given = {"layout": args.layout, "kind": args.kind}
     options = {name: value for name, value in given.items() if value is not None}
-    paths = find_tracks(Workspace(args.workspace, not args.no_wait), args.tracks, args.clips)
-    _check(args, paths)
+    workspace = Workspace(args.workspace, not args.no_wait)
+    paths = find_tracks(workspace, args.tracks, args.clips)
+    _check(args, paths, workspace)
     count = export_all(args.format, paths, args.out, args.skeleton, **options)
+    args.result.update(out=args.out, clips=count)
     print(f"{count} clips written to {args.out}")
     return 0
 
 
-def _check(args: argparse.Namespace, paths: list[Path]) -> None:
+def _check(args: argparse.Namespace, paths: list[Path], workspace: Workspace) -> None:
     """Refuse to write into what is read: a clip's file is named after it, in the folder."""
-    from pose_extract.files import check_outputs
+    from pose_extract.places import check_outputs
 
     writes_npz = args.format == "gepc" and args.kind != "json"
     folders = {path.parent for path in paths} if writes_npz else set()
@@ -87,6 +87,7 @@ def _check(args: argparse.Namespace, paths: list[Path]) -> None:
         [
             *(("tracks that are read", path) for path in {*paths, *folders}),
             ("model that is read", args.model),
+            *workspace.kept(),
         ],
     )
 
@@ -102,7 +103,7 @@ def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
         if value is not None:
             raise UsageError(f"export {args.format} has no option {name}")
     paths = find_tracks(workspace, args.tracks, args.clips)
-    _check(args, paths)
+    _check(args, paths, workspace)
     scorer = _scorer(args, workspace)
     if args.format == "parquet":
         from pipeline.io.export_parquet import export_parquet
@@ -112,6 +113,7 @@ def _with_scores(args: argparse.Namespace, workspace: Workspace) -> int:
         from pipeline.io.export_scores import export_coco_video
 
         count = export_coco_video(paths, args.out, scorer, args.frames or "all", args.pictures)
+    args.result.update(out=args.out, clips=count, scores=scorer is not None)
     print(
         f"{count} clips written to {args.out}" + ("" if scorer else ", without scores: there is no model yet")
     )

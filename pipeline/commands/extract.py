@@ -12,7 +12,8 @@ from pipeline.commands.options import (
     add_jobs,
     add_pose,
     add_workspace,
-    check_jobs,
+    failures,
+    jobs_from,
     pose_overrides,
 )
 from pipeline.defaults import workspace_option
@@ -37,7 +38,9 @@ before a camera, in clips of ten minutes, and keeps no picture."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "source", nargs="*", help="a video, a folder of videos, a folder of numbered images, or a glob"
+        "source",
+        nargs="*",
+        help="a video, a folder of videos, a folder of numbered images, a glob, or an address (s3://BUCKET/FOLDER/)",
     )
     parser.add_argument(
         "--live", metavar="SOURCE", help="a camera instead: rtsp://, http(s)://, or a device (0, /dev/video0)"
@@ -57,9 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-side", type=int, help="shrink frames whose longer side has more pixels than this"
     )
-    add_jobs(parser, "videos")
     parser.add_argument(
-        "--json", action="store_true", help="also write each clip's tracks as JSON (without features)"
+        "--pieces",
+        type=float,
+        metavar="MINUTES",
+        help="cut longer videos into pieces of about so many minutes, which are extracted side by side and joined "
+        "(default: videos are not cut; docs/scale.md says what differs)",
+    )
+    add_jobs(parser, "videos", apart=True)
+    parser.add_argument(
+        "--write-json", action="store_true", help="also write each clip's tracks as JSON (without features)"
     )
 
 
@@ -77,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         (None if args.device is None else check_device(args.device), "openmmlab.device"),
         (args.fps, "video.fps"),
         (args.max_side, "video.max_side"),
+        (args.pieces, "video.pieces_min"),
     ):
         if option is not None:
             overrides.append(f"{key}={option}")
@@ -85,20 +96,27 @@ def run(args: argparse.Namespace) -> int:
         return _live(args, settings)
     if not args.source:
         raise UsageError("expected a video, a folder or a glob, or --live SOURCE")
-    sources = find_all_sources(args.source)
+    sources = find_all_sources(args.source, elsewhere=True)
     workspace = Workspace(args.workspace, not args.no_wait)
     report = extract_all(
         sources,
         workspace,
         settings,
         quiet=args.quiet,
-        jobs=check_jobs(args.jobs),
-        then=partial(_write_json, workspace) if args.json else None,
+        jobs=jobs_from(args),
+        then=partial(_write_json, workspace) if args.write_json else None,
     )
     done = (*report.made, *report.reused)
     errors = [error for _, error in report.failed]
     if not done:
         raise_any(errors, len(sources), "videos")
+    args.result.update(
+        made=[entry.clip for entry in report.made],
+        reused=[entry.clip for entry in report.reused],
+        failed=failures(report.failed),
+        tracks=workspace.tracks,
+        seconds=report.seconds,
+    )
     print(
         f"{len(done)} of {len(sources)} videos done ({len(report.reused)} were done before): "
         f"{sum(e.frames for e in done)} frames, {sum(e.tracks for e in done)} tracks, "
@@ -133,8 +151,10 @@ def _live(args: argparse.Namespace, settings: Settings) -> int:
     from pose_extract.errors import UsageError
     from pose_extract.video.streams import live_source
 
-    if args.source or args.json or args.fps is not None:
-        raise UsageError("--live records one camera; it goes without videos, --json and --fps")
+    if args.source or args.write_json or args.fps is not None or args.pieces is not None:
+        raise UsageError(
+            "--live records one camera; it goes without videos, --write-json, --fps and --pieces"
+        )
     source = live_source(args.live)
     if source is None:
         raise UsageError(f"--live {args.live}: expected rtsp://, http(s):// or a device (0, /dev/video0)")
@@ -146,6 +166,7 @@ def _live(args: argparse.Namespace, settings: Settings) -> int:
     extraction = LiveExtraction(source, args.name, workspace, settings)
     done = extraction.run(60 * args.minutes, args.quiet)
     frames = sum(entry.frames for entry in done)
+    args.result.update(made=[entry.clip for entry in done], frames=frames, dropped=extraction.dropped)
     print(
         f"{len(done)} clips of {format_duration(sum(e.seconds for e in done))}: {frames} frames, "
         f"{sum(e.tracks for e in done)} tracks; {extraction.dropped} frames were dropped for newer ones"

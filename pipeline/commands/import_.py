@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_config, add_workspace
+from pipeline.commands.options import add_config, add_jobs, add_workspace
 from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read pickle files (chad); only numbers, text and arrays are taken from them",
     )
+    add_jobs(parser, "files", cluster=False)
     add_config(parser)
 
 
@@ -91,10 +92,12 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError, raise_any
+    from pose_extract.formats.base import FORMATS, check_format
     from pose_extract.formats.options import ImportOptions
     from pose_extract.formats.report import ReadReport
     from pose_extract.tracks.cache import load_tracks
 
+    check_format(args.format, [*FORMATS, "dataset"])
     settings = load_settings(args.config, args.set)
     options = ImportOptions(
         fps=args.fps,
@@ -116,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
                 f"import dataset: expected one PATH, the data set's folder, got {len(args.path)}"
             )
         dataset = prepare(replace(settings.dataset, root=str(args.path[0])), settings.tracking)
-        reports = import_clips(dataset, workspace, train=not args.scoring, quiet=args.quiet)
+        reports = import_clips(dataset, workspace, not args.scoring, args.quiet, args.jobs)
         labelled_clips(dataset, workspace, reports[0])  # so that labels that do not fit are told now
     else:
         reports = _import_paths(args, workspace, options)
@@ -126,6 +129,13 @@ def run(args: argparse.Namespace) -> int:
     done = [*made, *reused]
     if not done:
         raise_any(failed, len(failed), "pieces")
+    args.result.update(
+        made=[entry.clip for entry in made],
+        reused=[entry.clip for entry in reused],
+        failed=[str(error) for error in failed],
+        poses=sum(e.rows for e in done),
+        tracks=workspace.tracks,
+    )
     print(
         f"{len(made)} clips imported, {len(reused)} were there before: "
         f"{sum(e.frames for e in done)} frames, {sum(e.rows for e in done)} poses, "
@@ -134,7 +144,10 @@ def run(args: argparse.Namespace) -> int:
     for line in ReadReport.total(entry.report for entry in done).lines() if done else ():
         print(line)
     if kept_apart := sum(not entry.train for entry in done) if not args.scoring else 0:
-        print(f"{kept_apart} clips lie in a folder for testing: they can be scored, and are not trained on")
+        print(
+            f"{kept_apart} clips lie in a folder for testing, or are called abnormal: they can be scored, and are not "
+            "trained on"
+        )
     if done:
         print(f"tracks are in {workspace.tracks}")
         tracks = load_tracks(workspace.tracks_path(done[0].clip), features=False)
@@ -159,7 +172,13 @@ def _import_paths(
     for path in args.path:
         try:
             found = import_all(
-                args.format, path, workspace, options, train=not args.scoring, quiet=args.quiet
+                args.format,
+                path,
+                workspace,
+                options,
+                train=not args.scoring,
+                quiet=args.quiet,
+                jobs=args.jobs,
             )
         except FormatError as error:
             if len(args.path) == 1:

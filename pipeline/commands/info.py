@@ -20,13 +20,10 @@ example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_workspace(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or JSON."""
-    import json
-
     from anomaly.bundle.card import read_card
     from pipeline.workspace import Workspace
     from pose_extract.errors import ModelError, UsageError
@@ -43,10 +40,10 @@ def run(args: argparse.Namespace) -> int:
             card = read_card(workspace.model)
         except ModelError as error:  # the clips can be shown nevertheless
             wrong = str(error)
+    args.result.update(clips=[dict(vars(entry)) for entry in entries], model=card)
+    if wrong:
+        args.result["model_error"] = wrong
     if args.json:
-        broken = {"model_error": wrong} if wrong else {}
-        clips = [dict(vars(entry)) for entry in entries]
-        print(json.dumps({"clips": clips, "model": card, **broken}, indent=1))
         return 0
 
     from rich import box

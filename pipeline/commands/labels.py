@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.labels.masks import clip_times, match_masks, read_labels, write_masks
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
-    from pose_extract.files import check_outputs
+    from pose_extract.places import check_outputs
 
     of_masks = args.path.is_dir() or args.path.suffix.lower() in (".npy", ".npz")
     kind = args.kind or ("masks" if of_masks else "intervals")
@@ -94,6 +94,11 @@ def run(args: argparse.Namespace) -> int:
         table.add_row(*map(Text, (clip, f"{len(mask)}", f"{mask.sum()}", stretches or "none")))
     Console().print(table)
     frames, abnormal = sum(map(len, masks.values())), sum(int(m.sum()) for m in masks.values())
+    args.result.update(
+        masks=args.out,
+        clips={clip: {"frames": len(mask), "abnormal": int(mask.sum())} for clip, mask in masks.items()},
+        left_out=left_out,
+    )
     share = f" ({abnormal / frames:.1%})" if frames else ""
     print(f"{len(masks)} clips, {frames} frames, {abnormal} of them abnormal{share}")
     if left_out:

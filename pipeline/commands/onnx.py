@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.workspace import Workspace
 
     parity = export(Workspace(args.workspace, not args.no_wait), args.out)
+    args.result.update(model=args.out, windows=parity.windows, difference=parity.difference)
     print(
         f"log assignments of {parity.windows} windows differ from torch's by at most {parity.difference:.1g}; "
         f"the model is in {args.out}"

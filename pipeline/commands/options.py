@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.defaults import DEFAULT_CONFIG, DEFAULT_WORKSPACE
+from pipeline.defaults import DEFAULT_CONFIG, DEFAULT_WORKSPACE, config_for
 from pose_extract.checking import MOST
 from pose_extract.errors import short
+
+if TYPE_CHECKING:
+    from pipeline.workers import Cluster, Jobs
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:
@@ -29,35 +33,89 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_jobs(parser: argparse.ArgumentParser, what: str) -> None:
-    """``--jobs``: how many ``what`` at once."""
+def add_jobs(parser: argparse.ArgumentParser, what: str, cluster: bool = True, apart: bool = False) -> None:
+    """``--jobs``: how many ``what`` at once; on a ``cluster`` ``--ray``, of which machines may be ``apart``."""
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=whole_number(1, 1024),
         metavar="N",
         help=f"how many {what} at once, each in a process of its own (default: as many as there are cores, and memory "
-        "for them); the results are the same",
+        f"for them{'' if cluster else ', if there is much to do'}); the results are the same",
     )
+    if cluster:
+        add_ray(parser, apart)
 
 
-def check_jobs(jobs: int | None) -> int | None:
-    """Return the value of ``--jobs``; raises `UsageError` below 1."""
-    from pose_extract.errors import UsageError
+def add_ray(parser: argparse.ArgumentParser, apart: bool = False) -> None:
+    """``--ray``, ``--ray-cpus`` and ``--ray-gpus``: where, instead of on this machine."""
+    machines = parser.add_argument_group("on many machines")
+    machines.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="do the work on a Ray cluster (auto, HOST:6379, ray://HOST:10001) whose machines see the same folders; "
+        "without an address on one that is started here. --jobs (of experiments --processes) says how many workers "
+        "(default: as many as fit)",
+    )
+    machines.add_argument(
+        "--ray-cpus", type=float, default=1.0, metavar="N", help="processors of each worker (default: 1)"
+    )
+    machines.add_argument(
+        "--ray-gpus", type=float, default=0.0, metavar="N", help="share of a GPU of each worker (default: 0)"
+    )
+    if apart:
+        machines.add_argument(
+            "--ray-apart",
+            action="store_true",
+            help="its machines do not see this one's workspace: tracks come back over the network; videos are named "
+            "by addresses (s3://...), or lie under the same paths there",
+        )
 
-    if jobs is not None and not 1 <= jobs <= 1024:
-        raise UsageError(f"--jobs: expected a number from 1 to 1024, got {jobs}")
-    return jobs
+
+def jobs_from(args: argparse.Namespace) -> Jobs:
+    """What ``--jobs`` and ``--ray`` say."""
+    return args.jobs if args.ray is None else cluster_from(args, args.jobs)
+
+
+def cluster_from(args: argparse.Namespace, workers: int | None) -> Cluster:
+    """The cluster that ``--ray`` names."""
+    from pipeline.workers import Cluster
+
+    return Cluster(args.ray, workers, args.ray_cpus, args.ray_gpus, getattr(args, "ray_apart", False))
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """``--config`` and ``--set``."""
     parser.add_argument(
         "--config",
-        default=DEFAULT_CONFIG,
         metavar="NAME|FILE",
-        help=f"a shipped config (default, paper) or a YAML file (default: {DEFAULT_CONFIG}; $GEPC_CONFIG sets another)",
+        help="a shipped config (see gepc-pipeline config list) or a YAML file (default: $GEPC_CONFIG, or what "
+        f"gepc-pipeline config set has kept in the workspace, or {DEFAULT_CONFIG})",
     )
+    parser.set_defaults(config_for=config_for)
     add_set(parser)
+
+
+def add_model(parser: argparse.ArgumentParser, help: str = "", nargs: str | None = None) -> None:
+    """``--model``: another model than the workspace's."""
+    parser.add_argument(
+        "--model",
+        type=_model,
+        nargs=nargs,
+        metavar="DIR|builtin:NAME",
+        help=help or "the model (default: that of the workspace); builtin:walkers comes with the package",
+    )
+
+
+def _model(text: str) -> Path:
+    from pipeline.builtin import builtin_model
+    from pose_extract.errors import ModelError
+
+    try:
+        return builtin_model(text)
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +147,11 @@ def add_device(parser: argparse.ArgumentParser, default: str | None, help: str) 
         metavar="NAME",
         help=f"{help}: cpu, cuda, cuda:N, mps or auto (default: auto)",
     )
+
+
+def failures(failed: Iterable[tuple[str, Exception]]) -> list[dict[str, str]]:
+    """What could not be used, as ``--json`` tells it."""
+    return [{"name": name, "error": str(error)} for name, error in failed]
 
 
 def whole_number(low: int, high: int = MOST) -> Callable[[str], int]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.options import add_config, add_device, add_workspace, whole_number
+from pipeline.commands.options import (
+    add_config,
+    add_device,
+    add_jobs,
+    add_workspace,
+    whole_number,
+)
 from pipeline.defaults import workspace_option
 
 HELP = "make features of the joints' appearance out of the clips' videos (for windows.features=patch)"
@@ -45,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="of the encoder's training (default: 0)"
     )
+    add_jobs(parser, "clips", cluster=False)
     add_device(parser, "auto", "where the encoder is trained and run")
 
 
@@ -95,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             encoder, kind, facts = encoder_for(
                 workspace, learn or clips, settings, args.seed, device, args.fresh, args.quiet
             )
-        made, size = make_all(clips, kind, encoder, settings.most_gb, args.quiet)
+        made, size = make_all(clips, kind, encoder, settings.most_gb, args.quiet, args.jobs, args.videos)
     if facts is not None:
         print(
             f"patch encoder trained on {facts.crops} crops; of held-out crops it names the joint of {facts.joint:.0%} "
@@ -106,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         f"{len(clips)} clips have patch features ({made} made now): {size / 1e6:.1f} MB, "
         f"{encoder.channels} channels a joint"
     )
+    args.result.update(clips=len(clips), made=made, bytes=size, failed=failed)
     for text in failed:
         print(f"not made: {text}")
     if args.model is None:

@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     scorer = load_scorer(model, device=args.device)
     result = recalibrate(scorer, workspace, marks, args.tracks, args.keep_right, args.quiet)
     print("\n".join(result.lines))
+    args.result.update(model=model, said=result.lines, changed=not args.dry_run)
     if args.dry_run:
         print("nothing was changed (--dry-run)")
         return 0
@@ -121,6 +122,7 @@ def _from_watch(args: argparse.Namespace, workspace: Workspace, model: Path) -> 
 
     proposal = propose(model, args.watched, args.from_watch, args.device)
     print("\n".join(proposal.lines))
+    args.result.update(model=model, said=proposal.lines, changed=not args.dry_run)
     if args.dry_run:
         print("nothing was changed (--dry-run)")
         return 0

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
-
-if TYPE_CHECKING:
-    from pipeline.extraction.clip import ClipOutcome
-    from pipeline.review.write import ReportClip
-    from pipeline.scoring import Scorer
-    from pipeline.workspace import ClipEntry, Workspace
-    from pose_extract.errors import GepcError
-    from pose_extract.video import VideoSource
+from pipeline.commands.options import (
+    add_device,
+    add_jobs,
+    add_model,
+    add_set,
+    add_workspace,
+    failures,
+    jobs_from,
+)
 
 HELP = "make a page for the browser: videos, their events and why they are unusual"
 EXAMPLE = """\
@@ -45,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="link",
         help="link playable videos (default), copy them beside the page, or none: skeletons alone",
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
-    )
+    add_model(parser)
     add_jobs(parser, "videos")
     add_workspace(parser)
     add_set(parser)
@@ -60,70 +56,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and write the page; exit code 4 if some videos could not be used."""
+    import logging
+
+    from pipeline.api.pages import make_page
     from pipeline.progress import format_duration
-    from pipeline.review.write import check_folder, write_report
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
     from pose_extract.errors import raise_any
-    from pose_extract.files import check_outputs
 
-    jobs = check_jobs(args.jobs)
-    check_folder(args.out)
     workspace = Workspace(args.workspace, not args.no_wait)
-    read = [("model that is read", args.model or workspace.model), ("workspace's tracks", workspace.tracks)]
-    check_outputs([("report", args.out)], read)
-    scorer = load_scorer(args.model or workspace.model, args.set, args.device)
-    failed: list[tuple[str, GepcError]] = []
-    report = write_report(
+    report = make_page(
+        args.sources,
         args.out,
-        _clips(args.sources, workspace, scorer, failed, args.quiet, jobs),
-        scorer,
+        workspace,
+        load_scorer(args.model or workspace.model, args.set, args.device),
         title=args.title,
         videos=args.videos,
-        failed=failed,
+        jobs=jobs_from(args),
         quiet=args.quiet,
+    )
+    for title, data, _ in report.clips:
+        for remark in data.remarks:
+            logging.getLogger(__name__).warning("%s: %s", title, remark)
+    args.result.update(
+        page=report.page,
+        clips=[{"clip": title, "highest_score": data.score} for title, data, _ in report.clips],
+        failed=failures(report.failed),
     )
     for title, data, video in report.clips[:10]:
         length = format_duration(data.duration_s)
         print(f"{title}: {length}, {data.people} people, highest score {data.score:.3f}; video {video.how}")
+        for text in data.left_out:
+            print(f"  {text}")
     if len(report.clips) > 10:
         print(f"and {len(report.clips) - 10} more")
-    for name, error in failed:
+    for name, error in report.failed:
         print(f"not used: {name}: {error}")
-    print(f"page: {report.page} ({report.bytes / 1e6:.1f} MB without videos); open it in a browser")
-    raise_any([error for _, error in failed], len(failed) + len(report.clips), "videos")
+    print(report.line)
+    raise_any([error for _, error in report.failed], len(report.failed) + len(report.clips), "videos")
     return 0
-
-
-def _clips(
-    names: list[str],
-    workspace: Workspace,
-    scorer: Scorer,
-    failed: list[tuple[str, GepcError]],
-    quiet: bool,
-    jobs: int | None,
-) -> Iterator[ReportClip]:
-    """The clips that the arguments name, extracted unless they were."""
-    from pipeline.extraction.run import extract_all, find_all_sources
-    from pipeline.review.write import ReportClip
-
-    for name in names:
-        if Path(name).suffix == ".npz" and Path(name).is_file():
-            yield ReportClip(scorer.load(Path(name)))
-    videos = [name for name in names if not (Path(name).suffix == ".npz" and Path(name).is_file())]
-    sources = find_all_sources(videos)
-    there: list[tuple[VideoSource, ClipEntry]] = []
-
-    def ended(source: VideoSource, outcome: ClipOutcome) -> None:
-        if outcome.entry is not None:
-            there.append((source, outcome.entry))
-
-    if sources:
-        done = extract_all(
-            sources, workspace, scorer.settings, train=False, quiet=quiet, jobs=jobs, ended=ended
-        )
-        failed += done.failed
-    for source, entry in there:
-        yield ReportClip(scorer.load(workspace.tracks_path(entry.clip), str(source.path), quiet), source)
-    if len(failed) == len(names) == len(sources) == 1:
-        raise failed[0][1]

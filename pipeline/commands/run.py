@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pipeline.commands.options import add_config, add_jobs, add_workspace, whole_number
 
@@ -18,8 +19,7 @@ example:
 It is the same as these, one after the other, and goes on where it was cut off; what is done is not done again:
   gepc-pipeline extract normal/
   gepc-pipeline train
-  gepc-pipeline score new/ --out review/scores --events review/scores
-  gepc-pipeline report new/ --out review/page"""
+  gepc-pipeline score new/ --out review/scores --events review/scores --report review/page"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the four commands; exit code 4 if some videos could not be used."""
+    """Run the three commands; exit code 4 if some videos could not be used."""
+    from pipeline.progress import Steps
+    from pipeline.review.files import check_folder
     from pipeline.settings import load_settings
     from pipeline.training import is_trained
     from pipeline.workspace import Workspace
     from pose_extract.errors import VideoError
+    from pose_extract.files import writing
 
+    with writing(args.out):  # before hours of training
+        args.out.mkdir(parents=True, exist_ok=True)
+    check_folder(args.out / "page")
     workspace = Workspace(args.workspace, not args.no_wait)
     shared = ["--workspace", str(args.workspace)]
     if args.no_wait:
@@ -51,47 +57,53 @@ def run(args: argparse.Namespace) -> int:
     if args.quiet:
         shared.append("--quiet")
     jobs = [] if args.jobs is None else ["--jobs", str(args.jobs)]
+    if args.ray is not None:
+        jobs += [f"--ray={args.ray}", f"--ray-cpus={args.ray_cpus}", f"--ray-gpus={args.ray_gpus}"]
     config = ["--config", args.config, *(word for text in args.set for word in ("--set", text))]
     settings = load_settings(args.config, args.set)
     unused: list[VideoError] = []
 
-    def step(number: int, name: str, *words: str) -> None:
-        print(f"{number}/4 {name}", flush=True)
-        try:
-            _command(name, [*words, *shared])
-        except VideoError as error:  # some videos; the others are done
-            unused.append(error)
+    def step(name: str, *words: str) -> None:
+        with steps.at(name):
+            try:
+                args.result[name] = {}
+                _command(name, [*words, *shared], args.result[name])
+            except VideoError as error:  # some videos; the others are done
+                unused.append(error)
 
-    step(1, "extract", args.normal, *jobs, *config)
-    if unused and not workspace.training_clips():
-        raise unused[0]
-    if is_trained(workspace, settings, args.seed):
-        print("2/4 train: the model is there, of these clips and settings", flush=True)
-    else:
-        step(2, "train", "--seed", str(args.seed), *config)
-    step(3, "score", args.new, *_outputs(args.new, args.out / "scores"), *jobs)
-    step(4, "report", args.new, "--out", str(args.out / "page"), *jobs)
+    with Steps(("extract", "train", "score"), args.quiet) as steps:
+        step("extract", args.normal, *jobs, *config)
+        if unused and not workspace.training_clips():
+            raise unused[0]
+        if is_trained(workspace, settings, args.seed):
+            steps.pass_over("train", "the model is there, of these clips and settings")
+        else:
+            step("train", "--seed", str(args.seed), *config)
+        step("score", args.new, *_outputs(args.new, args.out), *jobs)
     if unused:
         raise unused[0]
     return 0
 
 
-def _outputs(new: str, folder: Path) -> list[str]:
-    """The options of `score` for its tables and events, named as those of several videos are."""
+def _outputs(new: str, out: Path) -> list[str]:
+    """The options of `score` for its tables and events, named as those of several videos are, and for the page."""
     from pipeline.events.files import SUFFIXES
     from pipeline.extraction.run import find_all_sources, is_several
 
+    folder, page = out / "scores", ["--report", str(out / "page")]
     sources = find_all_sources([new])
     if is_several(new, sources):
-        return ["--out", str(folder), "--events", str(folder)]
+        return ["--out", str(folder), "--events", str(folder), *page]
     name = sources[0].name
     events = [str(folder / f"{name}.events{suffix}") for suffix in SUFFIXES]
-    return ["--out", str(folder / f"{name}.csv"), "--events", *events]
+    return ["--out", str(folder / f"{name}.csv"), "--events", *events, *page]
 
 
-def _command(name: str, words: list[str]) -> None:
+def _command(name: str, words: list[str], result: dict[str, Any]) -> None:
     command = import_module(f"pipeline.commands.{name}")
     parser = argparse.ArgumentParser(prog=f"gepc-pipeline {name}")
     parser.add_argument("--quiet", action="store_true")
     command.add_arguments(parser)
-    command.run(parser.parse_args(words))
+    args = parser.parse_args(words)
+    args.result = result
+    command.run(args)

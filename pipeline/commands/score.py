@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_jobs, add_set, add_workspace, check_jobs
+from pipeline.commands.exit_codes import ALARMS_FOUND
+from pipeline.commands.options import (
+    add_device,
+    add_jobs,
+    add_model,
+    add_set,
+    add_workspace,
+    failures,
+    jobs_from,
+)
+from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
+    from pipeline.commands.scored import Scored, Scoring
     from pipeline.extraction.clip import ClipOutcome
-    from pipeline.outputs import Outputs
-    from pipeline.scoring import Scorer
-    from pipeline.workspace import ClipEntry, Workspace
-    from pose_extract.tracks.records import ClipTracks
+    from pipeline.workspace import Workspace
+    from pose_extract.errors import GepcError
     from pose_extract.video import VideoSource
-
-ALARMS_FOUND = 13
-"""Exit code with ``--exit-code``; a video that could not be used comes first."""
 
 HELP = "say how unusual each frame of a video is"
 EXAMPLE = """\
@@ -29,7 +36,7 @@ example:
   gepc-pipeline score video.mp4 --out scores.csv --explain windows.csv --score-by both
   gepc-pipeline score video.mp4 --out scores.csv --events events.json events.vtt --thumbnails events/
   gepc-pipeline score video.mp4 --out scores.csv --plot plot.svg --labels video.mask.npy
-  gepc-pipeline score recordings/ --out scores/ --events events/
+  gepc-pipeline score recordings/ --out scores/ --events events/ --report review/
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
   gepc-pipeline score video.mp4 --tracks gepc-workspace/tracks/video.npz --out scores.csv --overlay overlay.mp4
 
@@ -41,7 +48,9 @@ A second score of the same video reuses its tracks."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "source", nargs="?", help="a video, a folder of videos, a folder of numbered images, or a glob"
+        "source",
+        nargs="*",
+        help="a video, a folder of videos, a folder of numbered images, or a glob; or several of them",
     )
     parser.add_argument(
         "--out",
@@ -100,13 +109,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also a short video of each event, with a margin around it",
     )
     parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="also the review page of all videos, as gepc-pipeline report makes it",
+    )
+    parser.add_argument(
         "--score-by",
         choices=("clustering", "reconstruction", "both", "sum"),
         help="what a score is: short for --set scoring.by=... (default: what the model was trained with)",
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
-    )
+    add_model(parser)
     parser.add_argument(
         "--exit-code",
         action="store_true",
@@ -124,11 +137,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; exit code 4 if some videos could not be used, `ALARMS_FOUND` where that is asked for."""
+    from pipeline.commands.scored import Scoring
     from pipeline.outputs import Outputs
+    from pipeline.review.files import NewPage
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
+    from pose_extract.places import check_outputs
 
-    both = args.source is not None and args.tracks is not None
+    both = bool(args.source) and args.tracks is not None
     of_pictures = {
         "--overlay": args.overlay,
         "--plot": args.plot,
@@ -136,13 +152,13 @@ def run(args: argparse.Namespace) -> int:
         "--event-clips": args.event_clips,
     }
     pictures = [name for name, value in of_pictures.items() if value is not None]
-    if (args.source is None and args.tracks is None) or (both and not pictures):
+    if (not args.source and args.tracks is None) or (both and not pictures):
         raise UsageError(
             "expected either a video (or folder, or glob) or --tracks FILE.npz; both only for "
             f"{', '.join(of_pictures)}"
         )
     pictures = [name for name in pictures if name != "--plot"]  # which can do without thumbnails
-    if args.source is None and pictures:
+    if not args.source and pictures:
         raise UsageError(
             f"{pictures[0]} needs the video itself: "
             f"gepc-pipeline score VIDEO --tracks FILE.npz --out ... {pictures[0]} ..."
@@ -161,190 +177,99 @@ def run(args: argparse.Namespace) -> int:
         args.event_clips,
     )
     inputs = _inputs(args, workspace, args.model or workspace.model)
-    if args.tracks is not None or Path(args.source).is_file():
+    if args.tracks is not None or (len(args.source) == 1 and Path(args.source[0]).is_file()):
         outputs.check(inputs)  # before anything is worked out; of several videos each one's names
-    scorer = _open(args)
-    if args.tracks is not None:
+    if args.report is not None:
+        check_outputs([("report", args.report)], inputs)
+    scoring = Scoring(args, outputs, inputs)
+    scorer = scoring.scorer
+    with nullcontext() if args.report is None else NewPage.begun(args.report) as scoring.page:
+        if args.tracks is None:
+            return _score_videos(args, scoring, workspace)
         source = _one_source(args.source) if both else None
-        video = None if source is None else str(source.path)
-        scored = _report(args, scorer, scorer.load(args.tracks, video, args.quiet), outputs, source)
+        tracks = scorer.load(args.tracks, None if source is None else str(source.path), args.quiet)
+        scored = scoring.clip(tracks, outputs, source)
         scored.say()
-        return ALARMS_FOUND if scored.alarms and args.exit_code else 0
-    return _score_videos(args, scorer, workspace, outputs, inputs)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What there is to say of a scored clip.
-
-    Attributes:
-        lines: for a person.
-        alarms: whether there is an alarm in it.
-        to_output: whether a file of it goes to standard output.
-    """
-
-    lines: list[str]
-    alarms: bool
-    to_output: bool
-
-    def say(self) -> None:
-        """Print the lines."""
-        for line in self.lines:
-            print(line, file=sys.stderr if self.to_output else sys.stdout)
-
-
-def _open(args: argparse.Namespace) -> Scorer:
-    from pipeline.scoring import load_scorer
-    from pipeline.workspace import Workspace
-
-    overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
-    return load_scorer(args.model or Workspace(args.workspace).model, overrides, args.device)
+        args.result["clips"] = [scored.facts]
+        _finish_page(scoring, [scored])
+    return ALARMS_FOUND if scored.alarms and args.exit_code else 0
 
 
 def _inputs(args: argparse.Namespace, workspace: Workspace, model: Path) -> list[tuple[str, Path | None]]:
     """What the command reads beside its videos, and what the workspace keeps."""
-    video = None if args.source is None or Path(args.source).is_dir() else Path(args.source)
+    videos = [Path(name) for name in args.source if not Path(name).is_dir()]
     return [
-        ("video", video),
+        *(("video", video) for video in videos),
         ("file of tracks", args.tracks),
         ("model", model),
         (
             "file of labels" if args.labels is None or args.labels.is_file() else "folder of labels",
             args.labels,
         ),
-        ("workspace's list of clips", workspace.tracks / "manifest.json"),
-        ("workspace's marks", workspace.marks),
-        ("workspace's patch encoder", workspace.patch_encoder),
-        *(("clip's tracks", workspace.tracks_path(entry.clip)) for entry in workspace.entries()),
+        *workspace.kept(),
     ]
 
 
-def _one_source(name: str) -> VideoSource:
+def _one_source(names: list[str]) -> VideoSource:
+    from pipeline.extraction.run import find_all_sources
     from pose_extract.errors import UsageError
-    from pose_extract.video import find_sources
 
-    sources = find_sources(name)
+    sources = find_all_sources(names)
     if len(sources) > 1:
-        raise UsageError(f"--tracks are those of one video, but {name} holds {len(sources)}")
+        raise UsageError(f"--tracks are those of one video, but {' '.join(names)} holds {len(sources)}")
     return sources[0]
 
 
-@dataclass
-class Scoring:
-    """What is done with each video's tracks, in this process or in another, which opens the model anew.
-
-    Attributes:
-        args: the command's.
-        outputs: what to write; of several videos, folders.
-        inputs: what must not be overwritten, see `_inputs`.
-        several: whether there are several videos.
-        scorer: the opened model; None: not yet.
-    """
-
-    args: argparse.Namespace
-    outputs: Outputs
-    inputs: list[tuple[str, Path | None]]
-    several: bool
-    scorer: Scorer | None
-
-    def __call__(self, source: VideoSource, entry: ClipEntry) -> Scored:
-        """Score one video."""
-        from pipeline.workspace import Workspace
-
-        scorer = self.scorer = self.scorer or _open(self.args)
-        outputs = self.outputs.in_folder_for(source.name) if self.several else self.outputs
-        outputs.check([("video", source.path), *self.inputs])
-        path = Workspace(self.args.workspace).tracks_path(entry.clip)
-        tracks = scorer.load(path, str(source.path), self.args.quiet)
-        return _report(self.args, scorer, tracks, outputs, source, self.several)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "scorer": None}
-
-
-def _score_videos(
-    args: argparse.Namespace,
-    scorer: Scorer,
-    workspace: Workspace,
-    outputs: Outputs,
-    inputs: list[tuple[str, Path | None]],
-) -> int:
+def _score_videos(args: argparse.Namespace, scoring: Scoring, workspace: Workspace) -> int:
+    from pipeline.events.files import events_csv
     from pipeline.extraction.run import extract_all, find_all_sources, is_several
     from pose_extract.errors import raise_any
+    from pose_extract.files import write_atomically
+    from pose_extract.places import is_standard_output
 
-    sources = find_all_sources([args.source])
-    several = is_several(args.source, sources)
-    alarms = False
+    sources = find_all_sources(args.source, elsewhere=True)
+    several = scoring.several = len(args.source) > 1 or is_several(args.source[0], sources)
+    outputs = scoring.outputs
+    scored: list[Scored] = []
 
     def ended(source: VideoSource, outcome: ClipOutcome) -> None:
-        nonlocal alarms
         if outcome.result is not None:
             outcome.result.say()
-            alarms |= outcome.result.alarms
+            scored.append(outcome.result)
 
     report = extract_all(
         sources,
         workspace,
-        scorer.settings,
+        scoring.scorer.settings,
         train=False,
         quiet=args.quiet,
-        jobs=check_jobs(args.jobs),
-        then=Scoring(args, outputs, inputs, several, scorer),
+        jobs=jobs_from(args),
+        then=scoring,
         ended=ended,
     )
+    args.result.update(clips=[each.facts for each in scored], failed=failures(report.failed))
+    if several and outputs.events and scored:
+        listed = outputs.events[0] / "events.csv"
+        write_atomically(listed, events_csv(*(each.events for each in scored)).encode())
+        print(f"events of all videos: {listed}")
+    _finish_page(scoring, scored, report.failed)
+    shown = scoring.page is not None or any(is_standard_output(path) for _, path in outputs.files())
+    if scored and not shown:
+        names = " ".join(shlex.quote(name) for name in args.source)
+        print(f"next: gepc-pipeline report {names} --out review{workspace_option(args.workspace)}")
     for name, error in report.failed if several else ():
         print(f"not used: {name}: {error}")
     raise_any([error for _, error in report.failed], len(sources), "videos")
-    return ALARMS_FOUND if alarms and args.exit_code else 0
+    return ALARMS_FOUND if any(each.alarms for each in scored) and args.exit_code else 0
 
 
-def _labelled(
-    args: argparse.Namespace, tracks: ClipTracks, source: VideoSource | None, several: bool
-) -> list[tuple[float, float, str]]:
-    """What ``--labels`` say of a clip; of several clips, some may have none."""
-    from pipeline.labels.masks import read_stretches
-    from pose_extract.errors import UsageError
-
-    names = [tracks.clip] if source is None else [tracks.clip, source.name]
-    found = read_stretches(args.labels, names, tracks.time_s, args.abnormal)
-    if found is None and not several:
-        raise UsageError(f"{args.labels}: there are no labels of {names[-1]}")
-    return [(start, end, "") for start, end in found or []]
-
-
-def _report(
-    args: argparse.Namespace,
-    scorer: Scorer,
-    tracks: ClipTracks,
-    outputs: Outputs,
-    source: VideoSource | None,
-    several: bool = False,
-) -> Scored:
-    """Write what is asked for of one clip."""
-    import logging
-
-    import numpy as np
-
-    from pipeline.outputs import events_text, write_outputs
-    from pose_extract.files import is_standard_output
-
-    labelled = _labelled(args, tracks, source, several) if args.labels is not None else []
-    timeline = write_outputs(scorer, tracks, outputs, source, labelled, args.quiet)
-    for remark in timeline.remarks:
-        logging.getLogger(__name__).warning("%s: %s", tracks.clip, remark)
-    share = timeline.alarm.mean() if len(timeline.alarm) else 0.0
-    judged = not len(tracks) or bool(timeline.judged[np.unique(tracks.frame)].any())
-    alarms = (
-        f"alarm in {share:.1%} of the frames"
-        if judged
-        else "nobody could be judged, so no alarm says anything"
-    )
-    lines = [f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; {alarms}"]
-    lines += events_text(timeline.events)
-    lines += [f"  {name}: {path}" for name, path in outputs.files()]
-    for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):
-        if folder is not None and timeline.events:
-            lines.append(f"  {name}: {folder}")
-    # What is printed must not stand among the rows of a file that goes to standard output.
-    to_output = any(is_standard_output(path) for _, path in outputs.files())
-    return Scored(lines, bool(share), to_output)
+def _finish_page(
+    scoring: Scoring, scored: Sequence[Scored], failed: Sequence[tuple[str, GepcError]] = ()
+) -> None:
+    """Write the review page, if one is wanted and there is something to show."""
+    clips = [each.page for each in scored if each.page is not None]
+    if scoring.writer is None or not clips:
+        return
+    report = scoring.writer.finish(clips, failed=failed)
+    scoring.args.result["page"] = report.page
+    print(report.line)

@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=whole_number(0), default=0, help="the same seed gives the same model (default: 0)"
     )
     add_device(parser, "auto", "where the model is trained")
+    parser.add_argument(
+        "--jobs",
+        type=whole_number(1, 1024),
+        metavar="N",
+        help="how many processors to use, as threads of the network and processes for the parts (default: all); on a "
+        "CPU the same number gives the same model",
+    )
     parser.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
 
 
@@ -42,9 +49,13 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         fresh=args.fresh,
         quiet=args.quiet,
+        jobs=args.jobs,
     )
     if report is None:
         return 0  # process 0 says it
+    args.result.update(
+        model=workspace.model, clips=report.clips, facts=report.facts, seconds=report.seconds, seed=args.seed
+    )
     for line in summary(report):
         print(line)
     print(f"model is in {workspace.model}, the curves of its training in {workspace.training}")

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_set, add_workspace
+from pipeline.commands.exit_codes import DEFECT
+from pipeline.commands.options import add_device, add_model, add_set, add_workspace
 
 if TYPE_CHECKING:
     from pipeline.live.settings import WatchSettings
@@ -49,17 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of what is kept: open events, queues of sinks, scenes (default: ./gepc-watch)",
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="the model (default: that of the workspace)"
-    )
+    add_model(parser)
     parser.add_argument(
         "--realtime", action="store_true", help="play files at their own speed, as a camera would"
     )
     parser.add_argument("--check", action="store_true", help="only check the settings, sources and models")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of events, and end")
-    parser.add_argument(
-        "--log", choices=("text", "json"), default="text", help="form of the log on standard error"
-    )
     add_workspace(parser)
     add_set(parser)
     add_device(parser, "auto", "where networks run")
@@ -77,14 +73,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(event_schema(), indent=2))
         return 0
 
-    from pipeline.live.logs import log_as_json
     from pipeline.live.service import Service, check
     from pipeline.processes import locked
     from pipeline.workspace import Workspace
     from pose_extract.errors import raise_any
 
-    if args.log == "json":
-        log_as_json()
     read = partial(_settings, args)
     model = args.model or Workspace(args.workspace).model
     if args.check:
@@ -101,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         os._exit(0)
     cameras = service.watcher.cameras
     if any(camera.failed for camera in cameras):
-        return 70
+        return DEFECT
     failed = [error for camera in cameras for error in camera.capture.failed]
     raise_any(failed, sum(camera.capture.recordings for camera in cameras), "recordings")
     return 0

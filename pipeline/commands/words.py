@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = load_bundle(Workspace(args.workspace, not args.no_wait).model, "cpu")
     used = write_words(args.out, model)
+    args.result.update(words=args.out, used=used)
     print(
         f"{used} of {model.settings.clustering.clusters} action words are in use; they are drawn in {args.out}"
     )

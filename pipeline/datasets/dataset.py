@@ -193,7 +193,11 @@ def into_workspace(
 
 
 def import_clips(
-    dataset: Dataset, workspace: Workspace, train: bool = True, quiet: bool = False
+    dataset: Dataset,
+    workspace: Workspace,
+    train: bool = True,
+    quiet: bool = False,
+    jobs: int | None = 1,
 ) -> tuple[ImportReport, ...]:
     """Import a data set's clips that the workspace does not hold yet.
 
@@ -205,6 +209,7 @@ def import_clips(
         workspace: where the tracks go.
         train: import the training clips too.
         quiet: no progress.
+        jobs: how many files at once, see `import_all`.
 
     Returns:
         What was done with the test clips, and with the training clips.
@@ -214,7 +219,7 @@ def import_clips(
     if train and dataset.train:
         parts.append((dataset.train, dataset.train_options, True))
     return tuple(
-        import_all(name, files, workspace, options, train=learn, quiet=quiet)
+        import_all(name, files, workspace, options, train=learn, quiet=quiet, jobs=jobs)
         for files, options, learn in parts
     )
 

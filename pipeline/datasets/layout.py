@@ -38,17 +38,18 @@ def find_poses(
             ("labels", settings.labels),
             ("keep", settings.keep),
             ("frame_counts", settings.frame_counts),
-            ("train_list", settings.train_list),
-            ("test_list", settings.test_list),
             ("train_actions", settings.train_actions),
             ("test_actions", settings.test_actions),
         )
         if path and not (root / path).exists()
     ]
+    lists = {"train": settings.train_list, "test": settings.test_list}
+    files = {key: _glob(root, pattern) for key, pattern in lists.items() if pattern}
+    missing += [f"{key}_list {root / lists[key]}" for key, some in files.items() if not some]
     if not missing:
-        for key, listed in (("train", settings.train_list), ("test", settings.test_list)):
+        for key, listed in lists.items():
             if listed:
-                found[key], absent = _listed(found[key], root / listed)
+                found[key], absent = _listed(found[key], files[key])
                 missing += [f"{key} poses of the clip {clip}, which {listed} names" for clip in absent]
     if missing:
         more = len(missing) - _MOST_LINES
@@ -79,11 +80,7 @@ def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
     """Every file or folder of poses that a pattern finds, in order."""
     chosen = get_format(settings.format)
     parts: dict[Path, None] = {}
-    try:
-        matches = sorted(root.glob(pattern)) if pattern else []
-    except (ValueError, NotImplementedError) as error:
-        raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
-    for match in matches:
+    for match in _glob(root, pattern) if pattern else []:
         try:
             parts.update(dict.fromkeys(chosen.find(match)))
         except FormatError:
@@ -91,12 +88,21 @@ def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
     return list(parts)
 
 
-def _listed(parts: list[Path], path: Path) -> tuple[list[Path], list[str]]:
-    """The parts that a list names, in its order, and the names for which there is none."""
+def _glob(root: Path, pattern: str) -> list[Path]:
     try:
-        lines = read_input(path).decode("utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
+        return sorted(root.glob(pattern))
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
+
+
+def _listed(parts: list[Path], lists: list[Path]) -> tuple[list[Path], list[str]]:
+    """The parts that lists name, in their order, and the names for which there is none."""
+    lines: list[str] = []
+    for path in lists:
+        try:
+            lines += read_input(path).decode("utf-8-sig").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
     names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))
     by_name = {clip_of(part): part for part in parts}
     return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]

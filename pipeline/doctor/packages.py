@@ -33,7 +33,7 @@ _MODULES = {
     "scipy": "scipy.optimize",
     "setuptools": "pkg_resources",  # what mmengine needs of it
 }
-_LEFT_OUT = ("dev",)  # extras that only developers need
+_LEFT_OUT = ("dev", "docs")  # extras that only developers need
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from pipeline.evaluation.labelled import LabelledClips
 from pipeline.events.events import spans
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, load_scorer, score_chunks
-from pipeline.workers import Tell, jobs_for, side_by_side
+from pipeline.workers import Jobs, Tell, jobs_for, side_by_side
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, MemoryShortError, UsageError
 from pose_extract.tracks.cache import load_tracks
@@ -132,7 +132,7 @@ def evaluate_model(
     overrides: Sequence[str] = (),
     device: str = "cpu",
     quiet: bool = False,
-    jobs: int | None = 1,
+    jobs: Jobs = 1,
 ) -> ModelEvaluation:
     """Score every clip in both modes, or for the legacy protocol in the model's own one, and compute all figures.
 
@@ -176,7 +176,7 @@ def score_labelled(
     settings: EvaluationSettings,
     title: str,
     quiet: bool = False,
-    jobs: int | None = 1,
+    jobs: Jobs = 1,
     opened: Callable[[], Scorer] | None = None,
 ) -> tuple[dict[str, list[LabelledScores]], ScoringSettings]:
     """Score every clip as `evaluate_model` does.

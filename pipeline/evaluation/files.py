@@ -12,14 +12,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.evaluation.figures import LabelledScores, clip_auc
-from anomaly.evaluation.intervals import runs_of
-from pipeline.evaluation.evaluate import ModelEvaluation
+from anomaly.evaluation.intervals import stretches_of
+from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, evaluate_model
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.evaluation.report import Evaluation, as_json
 from pipeline.pictures.plot import save_figure, thin
+from pipeline.workers import Jobs
 from pose_extract.files import complete_or_absent, write_atomically, writing
 
 _COLOURS = {"backtracked": "#1f3b73", "online": "#e07b00"}
 _MOST_POINTS = 2000
+
+
+def evaluate_models(
+    models: Sequence[Path],
+    clips: LabelledClips,
+    settings: EvaluationSettings,
+    overrides: Sequence[str] = (),
+    *,
+    device: str = "cpu",
+    quiet: bool = False,
+    jobs: Jobs = 1,
+    out: Path | None = None,
+    inputs: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate one model after another, as `evaluate_model` does.
+
+    Args:
+        models: their bundles.
+        clips: what to score.
+        settings: how figures are made.
+        overrides: ``section.key=value`` texts, as `load_scorer` takes them.
+        device: where the models run.
+        quiet: no progress.
+        jobs: see `score_labelled`.
+        out: where `EvaluationFolder` writes; None: nowhere.
+        inputs: where tracks and labels came from, for the record.
+    """
+    folder = EvaluationFolder(out, settings.protocol) if out else None
+    done = []
+    for path in models:
+        model = evaluate_model(path, clips, settings, overrides, device, quiet, jobs)
+        if folder:
+            folder.add(model)
+        done.append(model.without_curves())
+    evaluation = Evaluation(settings, done, inputs or {})
+    if folder:
+        folder.finish(evaluation)
+    return evaluation
 
 
 class EvaluationFolder:
@@ -103,21 +143,25 @@ class EvaluationFolder:
             save_figure(figure, self.folder / f"{kind}.png")
 
 
+FRAME_COLUMNS = {
+    "clip": "name of the clip",
+    "frame": "number of the frame, from 0",
+    "time_s": "when it is shown, in seconds",
+    "abnormal": "1 where the labels say so, else 0",
+    "kept": "0 where the protocol leaves the frame out, else 1",
+    "score_MODE": "its score in each mode, `backtracked` and `online`",
+    "alarm_MODE": "1 where that is above the threshold, else 0; empty where there is no threshold",
+}
+
+
 def write_frames(path: Path, model: ModelEvaluation) -> None:
     """A row a frame: clip, frame, time, label, whether it counts, and each mode's score and alarm."""
     modes = list(model.curves)
     with complete_or_absent(path) as file:
         table = csv.writer(file)
-        table.writerow(
-            [
-                "clip",
-                "frame",
-                "time_s",
-                "abnormal",
-                "kept",
-                *(f"{k}_{m}" for m in modes for k in ("score", "alarm")),
-            ]
-        )
+        of_mode = [name for name in FRAME_COLUMNS if name.endswith("_MODE")]
+        once = [name for name in FRAME_COLUMNS if name not in of_mode]
+        table.writerow([*once, *(name.replace("MODE", mode) for mode in modes for name in of_mode)])
         for of_modes in zip(*model.curves.values(), strict=True):
             clip = of_modes[0]
             for i in range(len(clip.score)):
@@ -160,13 +204,11 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
     """
     figure, axes = _axes((11, 3.6))
     clip = curves[0]
-    last = clip.time_s[-1] if len(clip.time_s) else 0.0
-    edges = np.append(clip.time_s, last + (1 / clip.fps if clip.fps else 0.0))
     for mask, colour, name in (
         (clip.abnormal & clip.kept, "#f4c7c3", "labelled abnormal"),
         (~clip.kept, "#dddddd", "left out"),
     ):
-        _draw_runs(axes, edges, mask, (0, 1), colour, name, transform=axes.get_xaxis_transform())
+        _draw_runs(axes, clip, mask, (0, 1), colour, name, transform=axes.get_xaxis_transform())
     low = min((float(c.score.min()) for c in curves if len(c.score)), default=0.0)
     high = max((float(c.score.max()) for c in curves if len(c.score)), default=1.0)
     step = 0.07 * max(high - low, 1e-6)
@@ -178,8 +220,8 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
         axes.plot(its.time_s[keep], its.score[keep], color=colour, lw=1.2, label=f"{mode} score{shown}")
         if its.alarm is not None:
             at = (low - (number + 1) * step, 0.3 * step)
-            _draw_runs(axes, edges, its.alarm, at, colour, f"{mode} alarm")
-    axes.set_xlim(0, max(float(edges[-1]), 1e-3))
+            _draw_runs(axes, clip, its.alarm, at, colour, f"{mode} alarm")
+    axes.set_xlim(0, max(float(clip.time_s.max(initial=0.0)) + (1 / clip.fps if clip.fps else 0.0), 1e-3))
     axes.set_xlabel("time (s)")
     axes.set_ylabel("anomaly score")
     axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
@@ -189,7 +231,7 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
 
 def _draw_runs(
     axes: Any,
-    edges: NDArray[Any],
+    clip: LabelledScores,
     mask: NDArray[Any],
     at: tuple[float, float],
     colour: str,
@@ -197,8 +239,9 @@ def _draw_runs(
     **how: Any,
 ) -> None:
     """Bars from ``at[0]``, ``at[1]`` high, for the runs of True; with an edge, so that the shortest can be seen."""
-    spans = [(edges[first], edges[stop] - edges[first]) for first, stop in runs_of(mask)]
-    if spans:  # one collection, for clips with thousands of them
+    stretches = stretches_of(mask, clip.time_s, clip.fps)
+    spans = np.column_stack((stretches[:, 0], np.diff(stretches, axis=1)[:, 0]))
+    if len(spans):  # one collection, for clips with thousands of them
         axes.broken_barh(spans, at, facecolor=colour, edgecolor=colour, lw=0.8, label=name, **how)
 
 

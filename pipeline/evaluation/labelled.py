@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.labels.masks import Mask, match_masks, read_masks
+from pipeline.labels.masks import Mask, match_masks, names_of, read_masks
 from pipeline.scoring import Scorer
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
+
+logger = logging.getLogger(__name__)
 
 _TOLERANCE = 1  # frames: decoders differ in whether they show a video's last one
 _MOST_PADDED = 10_000_000  # frames; a mask must not be able to ask for all memory
@@ -27,11 +30,13 @@ class LabelledClips:
         paths: tracks file of each clip, in order of the names.
         abnormal: (F,) of each, True where a frame is abnormal.
         kept: (F,) of each, False where a frame is left out of every figure.
+        left_out: clips that have no mask.
     """
 
     paths: dict[str, Path]
     abnormal: dict[str, Mask]
     kept: dict[str, Mask]
+    left_out: tuple[str, ...] = ()
 
     def load(self, clip: str, scorer: Scorer | None = None) -> ClipTracks:
         """A clip's tracks as a model needs them, with nobody in the frames that only its mask has."""
@@ -65,11 +70,14 @@ def find_labelled(
         lengthen: take the frames that a mask has beyond its clip for frames without people. Files of poses do not tell
             how many such frames a clip ends with. Otherwise a difference of more than one frame is an error.
 
+    Of masks in files, clips without one are left out, which is said; of masks at hand, they are an error.
+
     Raises:
         UsageError: lists clips without a mask, masks without a clip, and lengths that differ.
         FormatError: a mask cannot be read.
         CacheError: a tracks file cannot be read.
     """
+    of_files = isinstance(masks, Path)
     if isinstance(masks, Path):
         masks = read_masks(masks, abnormal)
     if tracks is None:
@@ -84,6 +92,12 @@ def find_labelled(
             f"there are no clips to evaluate in {where}: expected tracks files <clip>.npz; make them with "
             "gepc-pipeline score or gepc-pipeline import"
         )
+    left_out: tuple[str, ...] = ()
+    if of_files and not paths.keys().isdisjoint(masks):
+        left_out = tuple(sorted(set(paths) - set(masks)))
+        paths = {clip: path for clip, path in paths.items() if clip in masks}
+    if left_out:
+        logger.warning("%d clips have no mask and are left out: %s", len(left_out), names_of(left_out))
     counts = {clip: load_tracks(path, features=False).frame_count for clip, path in paths.items()}
     if lengthen:
         for clip, frames in counts.items():
@@ -93,10 +107,11 @@ def find_labelled(
         kept = {clip: np.ones(frames, bool) for clip, frames in counts.items()}
     else:
         keep = read_masks(keep) if isinstance(keep, Path) else keep
+        keep = {clip: mask for clip, mask in keep.items() if clip not in left_out}
         kept = match_masks(keep, counts, _TOLERANCE)
     if not any(mask.any() for mask in kept.values()):
         raise UsageError("no frame is left to evaluate: every frame of every clip is to be left out")
-    return LabelledClips(dict(sorted(paths.items())), labels, kept)
+    return LabelledClips(dict(sorted(paths.items())), labels, kept, left_out)
 
 
 def lengthened(tracks: ClipTracks, frames: int) -> ClipTracks:

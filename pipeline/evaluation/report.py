@@ -12,6 +12,7 @@ from anomaly.evaluation.figures import Figures, over_models
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation
 from pipeline.progress import format_duration
 from pipeline.versions import versions
+from pose_extract.checking import plain
 
 # Rows of the table: field of `Figures`, name, how a number is written.
 _ROWS = (
@@ -67,6 +68,10 @@ class Evaluation:
     models: Sequence[ModelEvaluation]
     inputs: dict[str, Any]
 
+    def __repr__(self) -> str:
+        auc = self.figure("auc_micro", self.main)
+        return f"<Evaluation: {len(self.models)} models, {self.main}, auc_micro {auc:.3f}>"
+
     @property
     def modes(self) -> list[str]:
         """The modes that there are figures of; those of the legacy protocol are of one mode only."""
@@ -112,17 +117,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             "versions": versions(),
         }
     )
-
-
-def plain(value: Any) -> Any:
-    """NaN as None, whole numbers as such: JSON has neither NaN nor a use for 21.0 clips."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, float):
-        return None if not math.isfinite(value) else value
-    return value
 
 
 def print_report(evaluation: Evaluation) -> None:

@@ -10,12 +10,30 @@ from numpy.typing import NDArray
 
 from anomaly.evaluation.intervals import frame_seconds, runs_of
 from anomaly.scoring.scores import ClipScores, FrameScores
+from anomaly.settings.scoring import CAUSES, FLOW, STAYS, THINGS
 from pipeline.events.settings import EventSettings
-from pose_extract.tracks.clip_time import longest_step, stretch_numbers
+from pose_extract.tracks.clip_time import after_holes, longest_step
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import KINDS, PERSON
 
 CULPRIT_SHARE = 0.1
+_OF_PEOPLE = (CAUSES.index("movement"), CAUSES.index(STAYS))  # causes that are about somebody
 _ROUNDING_S = 1e-6  # times are sums of fractions: a gap of exactly the limit is not above it
+
+
+def in_words(cause: str, kind: int | None = None) -> str:
+    """What a cause is in a few words; empty for how somebody moves.
+
+    Args:
+        cause: of `CAUSES`.
+        kind: of `KINDS`, what the thing is that is the cause.
+    """
+    if cause == THINGS and kind is not None:
+        return f"{KINDS[kind]}, unusual here"
+    return {
+        STAYS: "somebody stays unusually long here",
+        FLOW: "many move as they usually do not here",
+    }.get(cause, "")
 
 
 def spans(
@@ -59,8 +77,13 @@ class Event:
         people: track ids of those who are scored in its alarm frames, the one with the highest score first.
         people_percentile: (P,) percentile of each one's highest score there, 0 to 100, among held-out normal people.
         boxes: (P, 4) their boxes at the peak, x1 y1 x2 y2 in pixels; NaN of who is not in that frame.
-        culprits: who of them the alarm is about: the first, and whoever is the most unusual person in a tenth of the
-            alarm frames; the others are bystanders.
+        culprits: who of them the alarm is about: where it is about movement the first, and whoever is the most unusual
+            person, or stays, in a tenth of the alarm frames; the others are bystanders. Nobody where it is about a
+            thing or a crowd.
+        cause: what the alarm is about in most of its frames, of `CAUSES`.
+        things: ids of the things that it is about, the one in most frames first.
+        thing_kinds: what each one is, of `KINDS`.
+        thing_boxes: (T, 4) their boxes where each was seen nearest to the peak, as those of people.
     """
 
     start_frame: int
@@ -75,6 +98,15 @@ class Event:
     people_percentile: NDArray[np.float64]
     boxes: NDArray[np.float64]
     culprits: tuple[int, ...] = ()
+    cause: str = CAUSES[0]
+    things: tuple[int, ...] = ()
+    thing_kinds: tuple[int, ...] = ()
+    thing_boxes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+
+    @property
+    def about(self) -> str:
+        """What it is about in a few words; empty where it is how somebody moves."""
+        return in_words(self.cause, self.thing_kinds[0] if self.thing_kinds else None)
 
     @property
     def length_s(self) -> float:
@@ -123,7 +155,7 @@ class EventFinder:
         ):  # now it is known how long its last one was
             self._open.end_s = float(frames.time_s[0])
         self._last_s = float(frames.time_s[-1])
-        begins = np.flatnonzero(np.diff(stretch_numbers(frames.time_s, self._fps))) + 1
+        begins = after_holes(frames.time_s, self._fps)
         for first, stop in runs_of(frames.alarm if alarm is None else alarm, begins):
             if len(earlier := begins[begins <= first]):
                 self._hole_s = float(frames.time_s[earlier[-1]])
@@ -180,6 +212,9 @@ class _Unfinished:
     worst: Counter[int] = field(
         default_factory=Counter
     )  # of how many alarm frames each was the most unusual person
+    causes: Counter[int] = field(default_factory=Counter)  # how many alarm frames are about what
+    things: Counter[int] = field(default_factory=Counter)  # of how many alarm frames each thing is the cause
+    sights: dict[int, tuple[int, NDArray[np.float64]]] = field(default_factory=dict)  # their kinds and boxes
 
     def update(self, begin: int, first: int, stop: int, part: ClipTracks, scores: ClipScores) -> None:
         """See what is in the frames first..stop-1 of a part of the clip, which begins at frame ``begin``."""
@@ -192,7 +227,11 @@ class _Unfinished:
             int(track): np.asarray(box, np.float64)
             for track, box in zip(part.track[low:high], part.boxes[low:high], strict=True)
         }
-        self.worst.update(np.asarray(frames.track_id[first:stop]).tolist())
+        of_people = np.isin(frames.cause[first:stop], _OF_PEOPLE)
+        self.worst.update(np.asarray(frames.track_id[first:stop])[of_people].tolist())
+        self.causes.update(np.asarray(frames.cause[first:stop]).tolist())
+        self.things.update(i for i in np.asarray(frames.thing_id[first:stop]).tolist() if i)
+        self._see_things(first, stop, peak, part)
         low, high = np.searchsorted(part.frame, [first, stop])
         score, track = scores.row_score[low:high], part.track[low:high]
         scored = np.flatnonzero(~np.isnan(score))
@@ -200,13 +239,29 @@ class _Unfinished:
         for row in rows[np.flatnonzero(np.diff(track[rows], append=-1))]:
             self.people[int(track[row])] = float(score[row]), float(scores.row_percentile[low + row])
 
+    def _see_things(self, first: int, stop: int, peak: int, part: ClipTracks) -> None:
+        if part.things is None or not self.things:
+            return
+        rows = np.arange(*np.searchsorted(part.things.frame, [first, stop]))
+        away = np.abs(part.things.frame[rows] - peak)
+        seen = part.things.things.select(
+            rows[np.argsort(-away, kind="stable")]
+        )  # what is nearest to it stays
+        for i, kind, box in zip(seen.ids.tolist(), seen.kinds.tolist(), seen.boxes, strict=True):
+            if i in self.things and kind != PERSON:
+                self.sights[i] = kind, np.asarray(box, np.float64)
+
     def absorb(self, later: _Unfinished) -> None:
         """Become one with a later one."""
         self.end_frame, self.end_s = later.end_frame, later.end_s
+        self.sights = {**later.sights, **self.sights}
         if later.score > self.score:
+            self.sights |= later.sights
             self.peak_frame, self.peak_s = later.peak_frame, later.peak_s
             self.score, self.percentile, self.boxes = later.score, later.percentile, later.boxes
         self.worst += later.worst
+        self.causes += later.causes
+        self.things += later.things
         for track, found in later.people.items():
             self.people[track] = max(found, self.people.get(track, found))
 
@@ -214,7 +269,11 @@ class _Unfinished:
         worst = sorted(self.people, key=lambda track: (-self.people[track][0], track))[:most_people]
         nowhere = np.full(4, np.nan)
         enough = CULPRIT_SHARE * sum(self.worst.values())
-        culprits = tuple(t for i, t in enumerate(worst) if i == 0 or self.worst[t] > enough)
+        cause = max(self.causes, key=lambda cause: (self.causes[cause], -cause), default=0)
+        culprits = tuple(t for i, t in enumerate(worst) if (i == 0 and not cause) or self.worst[t] > enough)
+        if cause not in _OF_PEOPLE:
+            culprits = ()
+        things = [i for i, _ in self.things.most_common() if i in self.sights][:most_people]
         return Event(
             self.start_frame,
             self.end_frame,
@@ -228,4 +287,8 @@ class _Unfinished:
             np.array([self.people[track][1] for track in worst], np.float64),
             np.array([self.boxes.get(track, nowhere) for track in worst], np.float64).reshape(-1, 4),
             culprits,
+            CAUSES[cause],
+            tuple(things),
+            tuple(self.sights[i][0] for i in things),
+            np.array([self.sights[i][1] for i in things], np.float64).reshape(-1, 4),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,30 @@ from pipeline.events.events import Event
 from pipeline.events.settings import EventSettings
 from pose_extract.errors import UsageError
 from pose_extract.files import write_atomically
+from pose_extract.tracks.things import KINDS
 
 FORMAT, VERSION = "gepc-events", 1
 SUFFIXES = (".json", ".csv", ".vtt")
-COLUMNS = (
-    "clip", "event", "start_frame", "end_frame", "peak_frame", "start_s", "end_s", "peak_s", "score", "percentile",
-    "people", "people_percentile", "boxes", "culprits",
-)  # fmt: skip
+COLUMNS = {
+    "clip": "name of the clip",
+    "event": "number of the event in it, from 1; every event has a row",
+    "start_frame": "first frame",
+    "end_frame": "the frame after the last one",
+    "peak_frame": "the frame with the highest score",
+    "start_s": "when it begins, in seconds",
+    "end_s": "when the frame after the last one is shown",
+    "peak_s": "when the frame with the highest score is shown",
+    "score": "the highest score",
+    "percentile": "share of held-out normal frames that score lower, 0 to 100",
+    "people": "who is scored in its alarm frames, the worst first; ids with spaces between them",
+    "people_percentile": "of each one's highest score among held-out normal people, with spaces between them",
+    "boxes": "x1 y1 x2 y2 of each one at the peak, with `;` between people; empty for somebody who is not there",
+    "culprits": "those of the people whom the alarm is about; the others are bystanders",
+    "cause": "what most of its alarm frames are about: movement, things, stays or flow (docs/things.md)",
+    "things": "ids of the things that it is about, with spaces between them",
+    "thing_kinds": "what each of them is, with `;` between them",
+    "thing_boxes": "x1 y1 x2 y2 of each one, with `;` between them",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class EventList:
         frame_size: (width, height) in pixels.
         frames: number of frames.
         seconds: how long it is.
+        not_judged_s: for how long of that people are there of whom none could be judged.
         threshold: the score above which a frame raises the alarm.
         threshold_percentile: the threshold as a percentile, 0 to 100.
         threshold_from: what has set it: "marks", "alarms_per_day" or "false_alarm_rate".
@@ -54,6 +72,7 @@ class EventList:
     threshold_from: str
     settings: EventSettings
     events: Sequence[Event]
+    not_judged_s: float = 0.0
 
 
 def check_events_file(path: Path) -> None:
@@ -70,7 +89,7 @@ def write_events(path: Path, found: EventList) -> None:
         OutputError: the file cannot be written.
     """
     check_events_file(path)
-    text = {".json": events_json, ".csv": events_csv, ".vtt": events_vtt}[path.suffix.lower()](found)
+    text = _TEXTS[path.suffix.lower()](found)
     write_atomically(path, text.encode())
 
 
@@ -85,6 +104,7 @@ def events_json(found: EventList) -> str:
         "frame_size": list(found.frame_size),
         "frames": found.frames,
         "seconds": round(found.seconds, 6),
+        "not_judged_s": round(found.not_judged_s, 6),
         "threshold": {
             "score": _number(found.threshold, 6),
             "percentile": _number(found.threshold_percentile, 3),
@@ -92,10 +112,13 @@ def events_json(found: EventList) -> str:
         },
         "settings": {"merge_gap_s": found.settings.merge_gap_s, "min_s": found.settings.min_s},
     }
-    lines = ",\n".join(
-        "  " + json.dumps(_plain(number, event), allow_nan=False) for number, event in _numbered(found)
-    )
+    lines = ",\n".join("  " + json.dumps(event, allow_nan=False) for event in events_plain(found))
     return json.dumps(head, allow_nan=False)[:-1] + ', "events": [\n' + lines + "\n]}\n"
+
+
+def events_plain(found: EventList) -> list[dict[str, Any]]:
+    """The events as JSON holds them."""
+    return [_plain(number, event) for number, event in _numbered(found)]
 
 
 def _plain(number: int, event: Event) -> dict[str, Any]:
@@ -120,21 +143,28 @@ def _plain(number: int, event: Event) -> dict[str, Any]:
             }
             for i, track in enumerate(event.people)
         ],
+        "cause": event.cause,
+        "things": [
+            {"thing_id": i, "kind": KINDS[kind], "box": [round(float(v), 1) for v in box]}
+            for i, kind, box in zip(event.things, event.thing_kinds, event.thing_boxes, strict=True)
+        ],
     }
 
 
-def events_csv(found: EventList) -> str:
-    """A row an event. People, their percentiles and their boxes are lists within a cell, worst first."""
+def events_csv(*clips: EventList) -> str:
+    """A row an event, of one clip or several. People, percentiles and boxes are lists within a cell, worst first."""
     file = io.StringIO(newline="")
     table = csv.writer(file)
     table.writerow(COLUMNS)
-    for number, event in _numbered(found):
+    for found, number, event in [(clip, *each) for clip in clips for each in _numbered(clip)]:
         boxes = ["" if np.isnan(box).any() else " ".join(f"{v:.1f}" for v in box) for box in event.boxes]
         table.writerow(
             (found.clip, number, event.start_frame, event.end_frame, event.peak_frame, f"{event.start_s:.6f}",
              f"{event.end_s:.6f}", f"{event.peak_s:.6f}", f"{event.score:.6f}", f"{event.percentile:.3f}",
              " ".join(map(str, event.people)), " ".join(f"{p:.3f}" for p in event.people_percentile),
-             ";".join(boxes), " ".join(map(str, event.culprits)))
+             ";".join(boxes), " ".join(map(str, event.culprits)), event.cause, " ".join(map(str, event.things)),
+             ";".join(KINDS[kind] for kind in event.thing_kinds),
+             ";".join(" ".join(f"{v:.1f}" for v in box) for box in event.thing_boxes))
         )  # fmt: skip
     return file.getvalue()
 
@@ -146,6 +176,7 @@ def events_vtt(found: EventList) -> str:
         culprits = ", ".join(map(str, event.culprits))
         others = ", ".join(str(track) for track in event.people if track not in event.culprits)
         text = f"Event {number}: percentile {event.percentile:.1f}, peak at {vtt_time(event.peak_s)}"
+        text += f"\n{event.about[0].upper()}{event.about[1:]}" if event.about else ""
         text += f"\nUnusual: {culprits}" if culprits else ""
         text += f"\nAlso there: {others}" if others else ""
         end_s = max(event.end_s, event.start_s + 0.001)  # a cue must end after it starts
@@ -175,3 +206,6 @@ def _numbered(found: EventList) -> Sequence[tuple[int, Event]]:
 
 def _number(value: float, digits: int) -> float | None:
     return round(float(value), digits) if np.isfinite(value) else None
+
+
+_TEXTS: dict[str, Callable[[EventList], str]] = {".json": events_json, ".csv": events_csv, ".vtt": events_vtt}

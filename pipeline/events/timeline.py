@@ -28,6 +28,7 @@ class ScoredTimeline:
         events: the stretches of alarms, in order of time.
         judged: (F,) bool, False where people are there and none could be scored; empty: everywhere.
         remarks: what a reader of the scores must know of this clip, a sentence each.
+        left_out: what of the clip is in no score, a sentence each.
     """
 
     time_s: NDArray[np.float64]
@@ -41,3 +42,4 @@ class ScoredTimeline:
     events: tuple[Event, ...] = ()
     judged: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     remarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from pipeline.experiments.methods.fine import Clips, flat
 from pipeline.experiments.options import GROUPS
 from pipeline.experiments.published import ADJACENCIES, FEATURES, STAGES
 from pipeline.experiments.running.cells import Cell, Result
-from pipeline.experiments.running.tables import Row, Table
+from pipeline.experiments.running.tables import Row, Table, differences
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.experiments.table1 import COLUMNS, values
 from pipeline.settings import override
@@ -76,6 +76,9 @@ class Ablation:
         folder: where models are kept.
         device: where networks run.
 
+    Attributes:
+        reference: the row of the variant that is the config as it is; "" where none is.
+
     Raises:
         ConfigError: a variant does not go with the config.
     """
@@ -97,6 +100,9 @@ class Ablation:
             for variant in VARIANTS
             if variant.group in groups
         }
+        base = build(ExperimentSettings, dict(config))
+        unchanged = [v for v, settings in self._variants.items() if settings == base]
+        self.reference = f"{unchanged[0].group}: {unchanged[0].name}" if unchanged else ""
         self._of: dict[str, Variant] = {}
         self._cells = []
         for seed in seeds:
@@ -138,6 +144,7 @@ def tables(
     data: str,
     published: bool,
     groups: Sequence[str] = GROUPS[:3],
+    reference: str = "",
 ) -> list[Table]:
     """A row for each variant, groups one after another.
 
@@ -147,6 +154,7 @@ def tables(
         data: its name.
         published: whether it is ShanghaiTech Campus.
         groups: of variants.
+        reference: the row that is the config as it is, or "": what others differ from.
     """
     rows = []
     for variant in (v for v in VARIANTS if v.group in groups):
@@ -176,4 +184,5 @@ def tables(
             f"{ADJACENCIES[('static',)]:.3f}, A + B + C {ADJACENCIES[('static', 'global', 'inferred')]:.3f}."
         )
     names, forms = [c[0] for c in COLUMNS], [c[2] for c in COLUMNS]
-    return [Table("ablation", heading, "variant", names, rows, notes, forms)]
+    table = Table("ablation", heading, "variant", names, rows, notes, forms)
+    return [table, *differences(table, reference)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from pipeline.experiments.data.splits import Split
 from pipeline.experiments.methods.coarse import Task
 from pipeline.experiments.published import FIGURE5, NAMES
 from pipeline.experiments.running.cells import Result
-from pipeline.experiments.running.tables import Row, Table, spread
+from pipeline.experiments.running.differences import CellKey, difference
+from pipeline.experiments.running.tables import Row, Table, Value, spread
 from pose_extract.files import complete_or_absent
 
 
@@ -41,7 +43,7 @@ def tables(
                 for share in shares:
                     a, lost = _of(found, picked, share, seeds)
                     auc.append(spread(a, None, len(picked) * len(seeds)))
-                    loss.append(spread(lost, None, len(picked) * len(seeds)))
+                    loss.append(_with_interval(spread(lost, None, len(picked) * len(seeds))))
                 label = f"{prefix}: {name or 'mean over splits'}"
                 auc_rows.append(Row(label, auc, False))
                 loss_rows.append(Row(label, loss, False))
@@ -59,13 +61,22 @@ def tables(
         ),
         Table(
             "figure5-loss",
-            f"The same as the share of the AUC without abnormal clips that is lost; {over}.",
+            "The same as the share of the AUC without abnormal clips that is lost: the mean over seeds "
+            f"{', '.join(map(str, seeds))}, with the 95 % interval of the paired differences.",
             "split",
             columns,
             loss_rows,
             forms=["{:.1%}"] * len(columns),
         ),
     ]
+
+
+def _with_interval(lost: Value) -> Value:
+    """What is lost with the interval of its mean; none of what is nothing everywhere, or of one number."""
+    against = difference(lost.cells, dict.fromkeys(lost.cells, 0.0))
+    if against is None or not any(lost.cells.values()) or len(lost.cells) < 2:
+        return lost
+    return replace(lost, interval=(against.low, against.high))
 
 
 def _by_split(results: Sequence[Result], method: str, direction: str) -> dict[tuple[str, float, int], float]:
@@ -78,17 +89,17 @@ def _by_split(results: Sequence[Result], method: str, direction: str) -> dict[tu
 
 def _of(
     found: dict[tuple[str, float, int], float], splits: Sequence[str], share: float, seeds: Sequence[int]
-) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
-    """seed -> AUC of each split at a share, and the share of the AUC at 0 that is lost."""
-    auc: dict[int, list[float]] = {seed: [] for seed in seeds}
-    lost: dict[int, list[float]] = {seed: [] for seed in seeds}
+) -> tuple[dict[CellKey, float], dict[CellKey, float]]:
+    """AUC of each split and seed at a share, and the share of the AUC at 0 that is lost."""
+    auc: dict[CellKey, float] = {}
+    lost: dict[CellKey, float] = {}
     for seed in seeds:
         for split in splits:
             here, clean = found.get((split, share, seed)), found.get((split, 0.0, seed))
             if here is not None:
-                auc[seed].append(here)
+                auc[split, seed] = here
                 if clean:
-                    lost[seed].append((clean - here) / clean)
+                    lost[split, seed] = (clean - here) / clean
     return auc, lost
 
 

@@ -17,7 +17,7 @@ from pipeline.experiments.data.street_clips import StreetClips
 from pipeline.experiments.data.synthetic_actions import SyntheticActions
 from pipeline.experiments.methods.coarse import Actions, Coarse
 from pipeline.experiments.methods.fine import Clips, DatasetClips, Fine
-from pipeline.experiments.options import METHODS, SUPERVISED
+from pipeline.experiments.options import METHODS, OF_FRAMES, OF_TABLE1, SUPERVISED
 from pipeline.experiments.running import tables
 from pipeline.experiments.running.cells import Experiment, Result, Store
 from pipeline.experiments.running.tables import Table
@@ -25,6 +25,8 @@ from pipeline.experiments.settings import ExperimentSettings
 from pipeline.workspace import Workspace
 from pose_extract.errors import UsageError
 from pose_extract.files import writing
+
+_NEEDS_VIDEOS = "it needs the clips' videos (experiment.videos)"
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ def plan_table1(request: Request) -> Plan:
     """Table 1."""
     settings, clips = request.settings, _clips(request)
     options = settings.experiment
-    absent = {}
-    wanted = [m for m in options.methods or METHODS if m not in SUPERVISED]
-    if "frame-prediction" in wanted and not options.videos:
-        absent["frame-prediction"] = "it needs the clips' videos (experiment.videos)"
+    absent: dict[str, str] = {}
+    wanted = [m for m in options.methods or METHODS if m not in (*SUPERVISED, "ours-clustering")]
+    if not clips.has_frames:
+        absent |= dict.fromkeys((m for m in OF_FRAMES if m in wanted), _NEEDS_VIDEOS)
     if "mped-rnn" in wanted and settings.windows.depth:
         absent["mped-rnn"] = "it handles 2-D poses only"
     methods = _left(wanted, absent)
@@ -99,7 +101,9 @@ def plan_ablation(request: Request) -> Plan:
     experiment = ablation.Ablation(request.config, clips, seeds, request.folder, request.device)
     return Plan(
         experiment,
-        lambda results: ablation.tables(results, seeds, clips.name, clips.published, options.ablation),
+        lambda results: ablation.tables(
+            results, seeds, clips.name, clips.published, options.ablation, experiment.reference
+        ),
     )
 
 
@@ -109,7 +113,8 @@ def plan_table2(request: Request) -> Plan:
     options = settings.experiment
     splits = pick_splits(actions.splits, options.splits)
     tasks = table2.tasks(splits, options.directions, options.seeds)
-    methods, absent = _possible(options.methods or METHODS, settings, actions)
+    wanted = options.methods or [m for m in METHODS if m not in OF_TABLE1]
+    methods, absent = _possible(wanted, settings, actions)
     experiment = Coarse(settings, actions, tasks, methods, request.folder, request.device)
     return Plan(
         experiment,
@@ -164,8 +169,8 @@ def _possible(
     absent = {}
     if "mped-rnn" in wanted and settings.windows.depth:
         absent["mped-rnn"] = "it handles 2-D poses only, as in the paper"
-    if "frame-prediction" in wanted and not actions.has_frames:
-        absent["frame-prediction"] = "it needs the clips' videos (experiment.videos)"
+    if not actions.has_frames:
+        absent |= dict.fromkeys((m for m in OF_FRAMES if m in wanted), _NEEDS_VIDEOS)
     return _left(wanted, absent), absent
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from anomaly.baselines.classifier_settings import ClassifierSettings
 from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
+from anomaly.baselines.latent_autoregression.settings import LatentAutoregressionSettings
 from anomaly.baselines.latent_settings import GaussianMixtureSettings, NeighboursSettings, OneClassSvmSettings
 from anomaly.baselines.mped_rnn.settings import MpedRnnSettings
-from pipeline.experiments.options import ExperimentOptions
+from anomaly.baselines.sparse_coding.settings import SparseCodingSettings
+from pipeline.experiments.options import OF_FRAMES, OURS, ExperimentOptions
 from pipeline.settings import Settings, load_config
 from pipeline.synthetic.actions.clips import ActionSettings
 from pose_extract.checking import build
@@ -25,6 +27,8 @@ class ExperimentSettings(Settings):
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     mped_rnn: MpedRnnSettings = field(default_factory=MpedRnnSettings)
     frame_prediction: FramePredictionSettings = field(default_factory=FramePredictionSettings)
+    sparse_coding: SparseCodingSettings = field(default_factory=SparseCodingSettings)
+    latent_autoregression: LatentAutoregressionSettings = field(default_factory=LatentAutoregressionSettings)
     actions: ActionSettings = field(default_factory=ActionSettings)
     experiment: ExperimentOptions = field(default_factory=ExperimentOptions)
 
@@ -38,17 +42,19 @@ SECTIONS = {
     "knn": "neighbours",
     "mixture": "gaussian_mixture",
     "frame-prediction": "frame_prediction",
+    "sparse-coding": "sparse_coding",
+    "latent-autoregression": "latent_autoregression",
     "mped-rnn": "mped_rnn",
 }
 
 _MODEL = ("model", "training", "clustering", "normality")
 _CLASSIFIER = ("windows", "model", "training", "normality")
 _SHAPING = {
-    "frame-prediction": (),
+    **dict.fromkeys(OF_FRAMES, ()),
     "mped-rnn": ("windows",),
     "classifier-max": _CLASSIFIER,
     "classifier-dirichlet": _CLASSIFIER,
-    "ours": ("windows", *_MODEL),
+    **dict.fromkeys(OURS, ("windows", *_MODEL)),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.experiments.options import METHODS
 from pipeline.experiments.published import NAMES, TABLE1, TABLE1_OTHERS
 from pipeline.experiments.running.cells import Result
-from pipeline.experiments.running.tables import Row, Table, Value, spread
+from pipeline.experiments.running.tables import Row, Table, Value, differences, spread
 
 # Heading, figure, how it is written; the first is the paper's.
 COLUMNS = (
@@ -22,12 +22,12 @@ def values(results: Sequence[Result], expected: int, published: float | None = N
     """A value for each of `COLUMNS`; the published number belongs to the first."""
     made = []
     for number, (_, figure, _) in enumerate(COLUMNS):
-        by_seed = {
-            r.cell.seed: [r.figures[figure]]
+        cells = {
+            ("", r.cell.seed): r.figures[figure]
             for r in results
             if r.figures.get(figure) is not None and not r.failed
         }
-        made.append(spread(by_seed, None if number else published, expected))
+        made.append(spread(cells, None if number else published, expected))
     return made
 
 
@@ -64,7 +64,8 @@ def tables(
     if published:
         nothing = [Value()] * (len(COLUMNS) - 1)
         others = [Row(name, [Value(published=auc), *nothing], False) for name, auc in TABLE1_OTHERS.items()]
-        return [Table("table1", heading, "method", names, [*others, *rows], notes, forms)]
+        table = Table("table1", heading, "method", names, [*others, *rows], notes, forms)
+        return [table, *differences(table, NAMES["ours"])]
     known = {**TABLE1_OTHERS, **{NAMES[m]: auc for m, auc in TABLE1.items()}}
     paper = Table(
         "table1-paper",
@@ -73,4 +74,5 @@ def tables(
         ["frame AUC"],
         [Row(name, [Value(auc)]) for name, auc in sorted(known.items(), key=lambda item: item[1])],
     )
-    return [Table("table1", heading, "method", names, rows, notes, forms), paper]
+    table = Table("table1", heading, "method", names, rows, notes, forms)
+    return [table, *differences(table, NAMES["ours"]), paper]

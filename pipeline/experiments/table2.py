@@ -9,7 +9,7 @@ from pipeline.experiments.methods.coarse import Task
 from pipeline.experiments.options import DIRECTIONS, METHODS, SPLIT_KINDS, SUPERVISED
 from pipeline.experiments.published import NAMES, TABLE2
 from pipeline.experiments.running.cells import Result
-from pipeline.experiments.running.tables import Row, Table, Value, spread
+from pipeline.experiments.running.tables import Row, Table, Value, differences, spread
 
 _WORDS = {"few-vs-many": "few vs. many", "many-vs-few": "many vs. few"}
 
@@ -57,9 +57,9 @@ def tables(
                 and not r.failed
                 and (r.cell.facts["direction"], r.cell.facts["kind"]) == (direction, kind)
             ]
-            by_seed = {t.seed: [r.figures["auc"] for r in its if r.cell.seed == t.seed] for t in here}
+            cells = {(r.cell.facts["split"], r.cell.seed): r.figures["auc"] for r in its}
             expected = len(here) if method in methods else 0
-            values.append(spread(by_seed, paper.get(method, {}).get((direction, kind)), expected))
+            values.append(spread(cells, paper.get(method, {}).get((direction, kind)), expected))
         rows.append(Row(NAMES[method], values, method not in SUPERVISED))
     seeds = sorted({t.seed for t in tasks})
     counts = {k: len({t.split.name for t in tasks if t.split.kind == k}) for k in SPLIT_KINDS}
@@ -77,7 +77,8 @@ def tables(
         )
     names = [f"{_WORDS[d]}, {k}" for d, k in columns]
     table = Table("table2", heading, "method", names, rows, notes)
-    return [table] if paper else [table, _papers(columns, methods)]
+    made = [table, *differences(table, NAMES["ours"])]
+    return made if paper else [*made, _papers(columns, methods)]
 
 
 def _papers(columns: Sequence[tuple[str, str]], methods: Sequence[str]) -> Table:

@@ -5,33 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from pipeline.following import PeopleFollower
+from pipeline.extraction.people import PeopleFinder
+from pipeline.extraction.pieces import PIECES_VERSION, PieceOf, PieceWork, whole
 from pipeline.patches.budget import FeatureDiskBudget
-from pipeline.progress import Forecast, Progress, Stopwatch, format_duration
+from pipeline.progress import Progress, Stopwatch, format_duration
 from pipeline.settings import Settings
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, ClipIndex, Workspace, entry_of
 from pose_extract.errors import CacheError, VideoError, is_memory_short
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import get_skeleton
-from pose_extract.tracking import TrackedPeople
-from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks
-from pose_extract.tracks.clip_time import FASTEST, SLOWEST, clip_rate, holes, longest_step
+from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
+from pose_extract.tracks.clip_time import FASTEST, SLOWEST, clip_rate, holes
+from pose_extract.tracks.joining import JoinError
 from pose_extract.video import VideoReader, VideoSource, content_hash
-from pose_extract.video.prefetch import batches, prefetch
-from pose_extract.video.scene import SceneLearner
+from pose_extract.video.remote import fetched, mark_of
 
 logger = logging.getLogger(__name__)
 
-# Decoded frames that may wait for the estimator: its batch, or so many if that is less, but only so many bytes.
-_AHEAD_FRAMES = 4
-_AHEAD_BYTES = 256 << 20
+_THINGS_VERSION = 3  # of what `pose_extract.things` finds: raise it when that changes
 
 
 def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
@@ -39,11 +38,17 @@ def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
 
     Cleaning and what follows it are left out: they run when the tracks are read.
     """
+    video = asdict(settings.video)
+    if settings.video.pieces_min is None:
+        del video["pieces_min"]
+    else:
+        video["pieces"] = PIECES_VERSION
     shaping = {
         "content": content,
-        "video": asdict(settings.video),
+        "video": video,
         "estimator": estimator.identity,
         "tracking": asdict(settings.tracking),
+        "things": [_THINGS_VERSION, asdict(settings.things)],
     }
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
@@ -110,20 +115,25 @@ class ExtractionRun:
             OutputError: the tracks cannot be written.
         """
         try:
-            entry, is_new = self.clip(source)
-            result = None if self.then is None else self.then(source, entry)
+            with nullcontext(source) if self.then is None else fetched(source) as here:
+                entry, is_new = self.clip(here)
+                result = None if self.then is None else self.then(here, entry)
             outcome = ClipOutcome(entry, is_new, result=result)
         except VideoError as error:
             outcome = ClipOutcome(error=error)
         except Exception as error:
             if not is_memory_short(error):
                 raise
-            text = f"{source.path}: too little memory for its frames; try --set video.max_side=960"
+            text = f"{source.location}: too little memory for its frames; try --set video.max_side=960"
             outcome = ClipOutcome(error=VideoError(text))
         self.watch.lap("opening")
+        return replace(outcome, seconds=self._new_seconds())
+
+    def _new_seconds(self) -> dict[str, float]:
+        """Time spent by stage since this was asked last."""
         seconds, before = self._seconds(), self._accounted
         self._accounted = seconds
-        return replace(outcome, seconds={name: seconds[name] - before.get(name, 0.0) for name in seconds})
+        return {name: seconds[name] - before.get(name, 0.0) for name in seconds}
 
     def _seconds(self) -> dict[str, float]:
         """The stopwatch's stages, "estimating" split into what the estimator says of itself and the rest."""
@@ -139,16 +149,75 @@ class ExtractionRun:
             VideoError: the video cannot be used.
             OutputError: the tracks cannot be written.
         """
-        key = clip_key(content_hash(source), self.settings, self.estimator)
+        settings = self.work.settings_for(source)
+        key = clip_key(_content(source), settings, self.estimator)
         entry = self._find(key, source.name)
         if entry is None:
             # Beside other processes, but not one that makes this clip or one of this name.
             with self.workspace.adding_clips(), self.workspace.holding(source.name, key):
                 entry = self._find(key, source.name)
                 if entry is None:
-                    return self._extract(source, key), True
+                    with fetched(source) as here:
+                        return self._extract(here, key, settings), True
         logger.info("%s: its tracks are there already", source.name)
         return self.index.promote(entry) if self.train else entry, False
+
+    @cached_property
+    def finder(self) -> PeopleFinder:
+        """What finds the people."""
+        return PeopleFinder(self.settings, self.estimator, self.budget, self.watch)
+
+    @cached_property
+    def work(self) -> PieceWork:
+        """What cuts long videos into pieces."""
+        return PieceWork(self.workspace, self.finder)
+
+    def is_there(self, source: VideoSource) -> bool:
+        """Whether a video's tracks are there; of one that cannot be read, no."""
+        with suppress(VideoError):
+            key = clip_key(_content(source), self.work.settings_for(source), self.estimator)
+            return self._find(key, source.name) is not None
+        return False
+
+    def take(self, source: VideoSource, path: Path) -> ClipEntry:
+        """Put tracks of a video that were made elsewhere, with the same settings, into the workspace."""
+        tracks = load_tracks(path)
+        provenance = {**tracks.provenance, "train": self.train}
+        with self.workspace.adding_clips(), self.workspace.holding(source.name, provenance["key"]):
+            clip = self.index.name_for(source.name, source.location, provenance["key"])
+            own = replace(tracks, clip=clip, provenance=provenance)
+            save_tracks(self.workspace.tracks_path(clip), own)
+            entry = entry_of(provenance, clip)
+            self.index.add(entry)
+        return entry
+
+    def pieces_to_make(self, source: VideoSource) -> list[PieceOf]:
+        """The pieces of a video that are not there; none of one that is done, too short, or cannot be used."""
+        try:
+            settings = self.work.settings_for(source)
+            if settings.video.pieces_min is None:
+                return []
+            key = clip_key(_content(source), settings, self.estimator)
+            if self._find(key, source.name) is not None:
+                return []
+            with VideoReader(source, settings.video) as reader:
+                pieces = self.work.pieces(reader)
+        except VideoError:
+            return []  # it is met again when its turn comes, and said then
+        missing = [PieceOf(source, key, piece) for piece in pieces if not self.work.is_made(key, piece)]
+        return missing if len(pieces) > 1 else []
+
+    def make_piece(self, of: PieceOf) -> dict[str, float]:
+        """Find the people of a piece of a video, beside other processes; returns the seconds that each stage took."""
+        name = f"{of.source.name}, piece {of.piece.number + 1}"
+        held = self.workspace.holding(f"{of.key} {of.piece.number}")
+        with self.workspace.adding_clips(), held, self.show(name, of.piece.frames) as progress:
+            try:
+                self.work.make(of, progress)
+            except Exception as error:  # of the video: met again when the pieces are joined, and said then
+                if not (isinstance(error, VideoError) or is_memory_short(error)):
+                    raise
+        return self._new_seconds()
 
     def _find(self, key: str, name: str) -> ClipEntry | None:
         """The clip's entry, unless its people were followed at a rate that its frames do not have."""
@@ -180,34 +249,46 @@ class ExtractionRun:
                 before.estimator,
             )
 
-    def _extract(self, source: VideoSource, key: str) -> ClipEntry:
+    def _extract(self, source: VideoSource, key: str, settings: Settings) -> ClipEntry:
+        try:
+            entry = self._write(source, key, settings, settings.video.pieces_min is not None)
+        except JoinError as error:
+            logger.warning("%s: %s; it is extracted in one go", source.name, error)
+            entry = self._write(source, key, settings, False)
+        self.work.forget(key)
+        return entry
+
+    def _write(self, source: VideoSource, key: str, settings: Settings, cut: bool) -> ClipEntry:
         skeleton = get_skeleton(self.estimator.skeleton)
-        location = os.path.realpath(source.path)
+        location = source.location
         clip = self.index.name_for(source.name, location, key)
         self._say_if_found_otherwise(source.name, clip, location)
         path = self.workspace.tracks_path(clip)
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
             with self.show(source.name, reader.info.frame_count) as progress:
                 self.budget.announce_clip(source.name, reader.info.frame_count)
-                scene = SceneLearner()
-                tracks, covered = self._find_people(reader, writer, progress, scene)
+                pieces = self.work.pieces(reader) if cut else []
+                if len(pieces) > 1:
+                    found = self.work.join(source, key, pieces, writer, progress)
+                else:
+                    found = whole(reader, self.finder, writer, progress, self.forecast)
             times = writer.read_times()
             frames = len(times)
             if frames == 0:
-                raise VideoError(f"{source.path}: not one frame could be read")
+                raise VideoError(f"{location}: not one frame could be read")
             fps = clip_rate(times, reader.info.fps)
             if not SLOWEST <= fps <= FASTEST:
                 raise VideoError(
-                    f"{source.path}: expected {SLOWEST:g} to {FASTEST:g} frames a second, its timestamps make {fps:.3g}"
+                    f"{location}: expected {SLOWEST:g} to {FASTEST:g} frames a second, its timestamps make {fps:.3g}"
                 )
-            damage = [f"{format_duration(d.time_s)}: {d.message}" for d in reader.damage]
-            if found := holes(times, fps):
-                first, last = found[0]
+            damage = [f"{format_duration(time_s)}: {message}" for time_s, message in found.damage]
+            if missing := holes(times, fps):
+                first, last = missing[0]
                 logger.warning(
                     "%s: %d holes in its time, the first from %s to %s; each stretch between them is as a clip of its "
                     "own, and nothing is filled in",
                     source.name,
-                    len(found),
+                    len(missing),
                     format_duration(first),
                     format_duration(last),
                 )
@@ -217,16 +298,17 @@ class ExtractionRun:
                 "source": location,
                 "key": key,
                 "train": self.train,
-                "settings": self.settings.for_tracks(),
+                "settings": settings.for_tracks(),
                 "estimator": self.estimator.identity,
                 "versions": versions(),
-                "scene": scene.text,
+                "scene": found.scene,
+                **({} if found.borders is None else {"borders": found.borders}),
                 "summary": {
                     "frames": frames,
                     "rows": writer.rows,
-                    "tracks": tracks,
+                    "tracks": found.tracks,
                     "seconds": round(float(times[-1] - times[0] + 1 / fps), 3),
-                    "coverage": round(covered / frames, 4),
+                    "coverage": round(found.covered / frames, 4),
                     "damage": damage,
                 },
             }
@@ -243,48 +325,7 @@ class ExtractionRun:
         self.watch.lap("writing")
         return entry
 
-    def _find_people(
-        self, reader: VideoReader, writer: TracksWriter, progress: Progress, scene: SceneLearner
-    ) -> tuple[int, int]:
-        """Write a clip's frames and people; return the number of tracks, and of frames with somebody in them."""
-        info, estimator, watch = reader.info, self.estimator, self.watch
-        ids: set[int] = set()
-        covered = 0
 
-        def write(emitted: list[TrackedPeople]) -> None:
-            nonlocal covered
-            watch.lap("tracking")
-            for people in emitted:
-                self.budget.reserve(len(people.ids))
-                writer.add_people(people.frame, people.ids, people.people)
-                ids.update(people.ids.tolist())
-                covered += len(people.ids) > 0
-            watch.lap("writing")
-
-        follower = PeopleFollower(estimator, self.settings.tracking, info.fps, info.frame_size)
-        watch.lap("opening")
-        forecast = Forecast(info.fps, info.frame_count if self.forecast else 0)
-        with closing(prefetch(reader, _frames_ahead(estimator.batch_size, info.frame_size))) as frames:
-            for batch in batches(frames, estimator.batch_size, longest_step(info.fps)):
-                watch.lap("decoding")
-                settled, found = follower.estimate(batch)
-                watch.lap("estimating")
-                write(settled)
-                for frame, people in zip(batch, found, strict=True):
-                    writer.add_frame(frame.time_s)
-                    scene.see(frame.image, frame.time_s)
-                    if people.objects is not None:
-                        writer.add_objects(frame.index, people.objects)
-                    write(follower.track(frame, people))
-                progress.advance(len(batch), f"{len(ids)} tracks")
-                forecast.advance(len(batch))
-                batch.clear()  # its pictures make room for the next ones
-            watch.lap("decoding")
-        write(follower.finish())
-        return len(ids), covered
-
-
-def _frames_ahead(batch_size: int, frame_size: tuple[int, int]) -> int:
-    """How many decoded frames of (width, height) pixels may wait."""
-    width, height = frame_size
-    return max(1, min(max(batch_size, _AHEAD_FRAMES), _AHEAD_BYTES // (width * height * 3)))
+def _content(source: VideoSource) -> str:
+    """Hash of a source's content; of one that is elsewhere of what its system says of it."""
+    return mark_of(source.address) if source.address else content_hash(source)

@@ -150,9 +150,11 @@ class _CocoWriter:
             if scores is not None:
                 image |= {
                     "anomaly_score": round(float(scores.frames.score[frame]), 6),
-                    "anomaly_percentile": round(float(scores.frames.percentile[frame]), 3),
                     "alarm": bool(scores.frames.alarm[frame]),
+                    "judged": bool(scores.frames.judged[frame]),
                 }
+                if image["judged"]:
+                    image["anomaly_percentile"] = round(float(scores.frames.percentile[frame]), 3)
             self._images.write(
                 ("," if self._image_id > 1 else "") + "\n" + json.dumps(image, allow_nan=False)
             )

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline.io.import_checks import checked, plain_json
+from pipeline.adding import summary_of
+from pipeline.io.import_checks import plain_json
+from pipeline.io.import_parts import LAST, PartReader, plain_options, read_parts
 from pipeline.progress import stage
 from pipeline.versions import versions
 from pipeline.workspace import ClipEntry, Workspace, entry_of
 from pose_extract.errors import CacheError, FormatError, UsageError
-from pose_extract.formats.base import get_format, read_part
+from pose_extract.formats.base import get_format
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name
 from pose_extract.formats.report import ReadReport
@@ -28,10 +27,6 @@ from pose_extract.tracks.records import ClipTracks
 
 logger = logging.getLogger(__name__)
 
-_KEY_VERSION = 2  # another one makes what was imported before be imported again
-_LAST = (
-    "last"  # ends the key of a part's last clip, so that a part that is wholly there needs not be read again
-)
 _RECORD_EVERY_S = 10.0  # the manifest is an index of all clips; it is not written anew after each of 100,000
 _TESTING = frozenset(
     ("test", "testing")
@@ -65,6 +60,7 @@ def import_all(
     *,
     train: bool = True,
     quiet: bool = False,
+    jobs: int | None = 1,
 ) -> ImportReport:
     """Import every clip at ``path`` that the workspace does not hold yet; what is damaged is reported and left out.
 
@@ -77,6 +73,8 @@ def import_all(
         options: what the format does not tell.
         train: whether `train` shall learn from these clips.
         quiet: no progress.
+        jobs: how many files at once; None: as many as the machine carries, if there is much to read. Only the time
+            depends on it.
 
     Raises:
         UsageError: the format is unknown, or needs an option that is not given.
@@ -101,25 +99,26 @@ def import_all(
     with (
         _Importer(workspace) as importer,
         stage(f"import {format}", "files", len(parts), quiet) as bar,
+        closing(
+            read_parts(PartReader(format, options), parts, importer.keys(), workspace.tracks / "import", jobs)
+        ) as read,
     ):
-        for part in parts:
-            try:
-                key = part_key(format, part, options)
-            except OSError as error:
-                failed.append(FormatError(f"{part}: cannot be read: {error.strerror or error}"))
+        for part, key, items in read:
+            if isinstance(key, FormatError):
+                failed.append(key)
                 continue
             learn = train and not _is_for_testing(part, path)
             entries = importer.whole(key, learn)
             if entries is None:
                 damage: list[str] = []
-                for item, number, last in _numbered(checked(read_part(chosen, part, options), part)):
+                for item, number, last in _numbered(items):
                     if isinstance(item, FormatError):
                         failed.append(item)
                         damage.append(str(item))
                         if len(parts) > 1:  # of one, the command says it
                             logger.error("%s", item)
                         continue
-                    clip_key = f"{key}-{number}" + (f"-{_LAST}" if last else "")
+                    clip_key = f"{key}-{number}" + (f"-{LAST}" if last else "")
                     provenance = _provenance(item, clip_key, part, format, options, learn, damage)
                     entry, new = importer.add(item, provenance)
                     (made if new else reused).append(entry)
@@ -172,12 +171,16 @@ class _Importer:
         with self._alone:
             self._record()
 
+    def keys(self) -> frozenset[str]:
+        """Those of the clips that are there."""
+        return frozenset(self._by_key)
+
     def whole(self, key: str, train: bool) -> list[ClipEntry] | None:
         """The clips of a part, if all of them are there; from now on for training if they are to be."""
         found: list[ClipEntry] = []
         while True:
             begin = f"{key}-{len(found)}"
-            last = self._at(f"{begin}-{_LAST}")
+            last = self._at(f"{begin}-{LAST}")
             entry = last or self._at(begin)
             if entry is None:
                 return None
@@ -246,37 +249,17 @@ class _Importer:
         self._recorded_at = time.monotonic()
 
 
-def part_key(format: str, part: Path, options: ImportOptions) -> str:
-    """Hash of a file's content, or a folder's files', and of everything that shapes what is made of it."""
-    content = hashlib.sha256()
-    files = [part] if part.is_file() else sorted(file for file in part.iterdir() if file.is_file())
-    for file in files:
-        with open(file, "rb") as stream:
-            content.update(f"{file.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    shaping = {
-        "version": _KEY_VERSION,
-        "format": format,
-        # Clips are named after their files, or folders and the folders around those.
-        "name": part.resolve().parts[-1 if part.is_file() else -2 :],
-        "content": content.hexdigest(),
-        "options": _options(options),
-    }
-    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
-
-
 def _is_for_testing(part: Path, root: Path | Sequence[Path]) -> bool:
-    """Whether a part lies in a release's folder of test clips, below the folder that is imported."""
+    """Whether a part below the imported folder is in a release's folder of test clips, or called abnormal."""
     if not isinstance(root, Path):
         return False
     try:
         inside = part.relative_to(root)
     except ValueError:
         return False
-    return any(name.lower() in _TESTING for name in inside.parts[:-1])
-
-
-def _options(options: ImportOptions) -> dict[str, Any]:
-    return {name: value for name, value in asdict(options).items() if name != "trust_pickle"}
+    return any(name.lower() in _TESTING for name in inside.parts[:-1]) or inside.name.lower().startswith(
+        "abnormal"
+    )
 
 
 def _provenance(
@@ -294,7 +277,7 @@ def _provenance(
     facts = said if isinstance(said, dict) else {}
     estimator = before.get("estimator")
     ours = format == "gepc" and isinstance(estimator, dict) and isinstance(estimator.get("name"), str)
-    given = {name: value for name, value in _options(options).items() if value not in (None, {})}
+    given = {name: value for name, value in plain_options(options).items() if value not in (None, {})}
     kept: dict[str, Any] = {"original": before} if format == "gepc" else {}
     if ours and isinstance(before.get("settings"), dict):
         kept["settings"] = before["settings"]
@@ -307,12 +290,7 @@ def _provenance(
         "import": {**facts, "format": format, "options": given},
         "versions": versions(),
         "summary": {
-            "frames": clip.frame_count,
-            "rows": len(clip),
-            "tracks": clip.num_tracks,
-            "seconds": round(clip.frame_count / clip.fps, 3),
-            "coverage": round(len(np.unique(clip.frame)) / max(clip.frame_count, 1), 4),
-            "damage": damage[:_MOST_DAMAGE],
+            **summary_of(clip, damage[:_MOST_DAMAGE]),
             "report": ReadReport(poses=len(clip)).as_json(len(clip))
             if format == "gepc"
             else facts.get("report", {}),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from anomaly.evaluation.intervals import runs_of
+from anomaly.evaluation.intervals import stretches_of
 from pipeline.labels import formats as label_formats
 from pose_extract.errors import FormatError, UsageError
 from pose_extract.files import complete_or_absent, open_input
@@ -150,10 +150,10 @@ def match_masks(
     problems = []
     without = sorted(set(frame_counts) - set(masks))
     if without:
-        problems.append(f"no mask for {_names(without)}")
+        problems.append(f"no mask for {names_of(without)}")
     unknown = sorted(set(masks) - set(frame_counts))
     if unknown:
-        problems.append(f"no clip for the masks {_names(unknown)}")
+        problems.append(f"no clip for the masks {names_of(unknown)}")
     different = [
         f"{clip} (clip {frames}, mask {len(masks[clip])})"
         for clip, frames in sorted(frame_counts.items())
@@ -161,7 +161,7 @@ def match_masks(
     ]
     if different:
         allowed = f" by more than {tolerance}" if tolerance else ""
-        problems.append(f"numbers of frames differ{allowed}: {_names(different)}")
+        problems.append(f"numbers of frames differ{allowed}: {names_of(different)}")
     if problems:
         raise UsageError("labels do not fit the clips: " + "; ".join(problems))
     return {
@@ -170,7 +170,8 @@ def match_masks(
     }
 
 
-def _names(names: list[str], most: int = 20) -> str:
+def names_of(names: Sequence[str], most: int = 20) -> str:
+    """The first of some names in a line, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -256,9 +257,7 @@ def read_stretches(
         return None
     if len(found[0]) != len(time_s):
         raise UsageError(f"{path}: the clip has {len(time_s)} frames, its mask {len(found[0])}")
-    steps = np.diff(time_s)
-    ends = np.append(time_s[1:], time_s[-1:] + (np.median(steps) if len(steps) else 0.0))
-    return [(float(time_s[a]), float(ends[b - 1])) for a, b in runs_of(found[0])]
+    return [(start, end) for start, end in stretches_of(found[0], time_s).tolist()]
 
 
 def clip_times(folder: Path) -> dict[str, NDArray[np.float64]]:

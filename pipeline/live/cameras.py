@@ -86,7 +86,7 @@ class Cameras:
             video, identity = scorer.settings.video, model_id(folder)
             trained = scorer.seen.sketches
             estimator = self._estimators.estimator(scorer.settings)
-            counting = zones.counting_rows if zones.matter else None
+            counting = zones.counting if zones.matter else None
             judge = Judge(name, scorer, estimator, self._settings.live, exact, counting=counting)
             day = self._learn_days(judge, identity)
         except ModelError as error:

@@ -149,7 +149,7 @@ class LiveExtraction:
             return None
         name = f"{self._name}-{first.at.strftime('%Y%m%dT%H%M%S')}"
         skeleton, size = get_skeleton(estimator.skeleton), first.size
-        follower = PeopleFollower(estimator, settings.tracking, rate, size)
+        follower = PeopleFollower(estimator, settings.tracking, rate, size, things=settings.things)
         ids: set[int] = set()
         covered, frame, index, scene = 0, first, 0, SceneLearner()
         with self._workspace.adding_clips(), TracksWriter(self._workspace.tracks_path(name)) as writer:
@@ -158,6 +158,7 @@ class LiveExtraction:
                 nonlocal covered
                 for people in emitted:
                     writer.add_people(people.frame, people.ids, people.people)
+                    writer.add_things(people.frame, people.things)
                     ids.update(people.ids.tolist())
                     covered += len(people.ids) > 0
 

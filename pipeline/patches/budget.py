@@ -29,14 +29,20 @@ class FeatureDiskBudget:
         self._most_gb, self._taken, self._shared = most_gb, 0.0, taken
 
     def announce(self) -> None:
-        """Say what a person costs, and what the run may take."""
-        if self._each:
-            logger.info(
-                "the joints' features take %.2f kB a person and frame on disk; bound of this run: %g GB "
-                "(patches.most_gb)",
-                self._each / 1e3,
-                self._most_gb,
-            )
+        """Say what a person costs, and what the run may take; of several processes the first one says it."""
+        if not self._each:
+            return
+        if self._shared is not None:
+            with self._shared.get_lock():
+                if self._shared.value:
+                    return
+                self._shared.value = 1.0  # a byte: it is said
+        logger.info(
+            "the joints' features take %.2f kB a person and frame on disk; bound of this run: %g GB "
+            "(patches.most_gb)",
+            self._each / 1e3,
+            self._most_gb,
+        )
 
     def announce_clip(self, name: str, frames: int | None) -> None:
         """Say what a clip takes at most."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.patches.features import PatchKind, crops_kind, crops_settings, has_patches, tracks_digest
 from pipeline.progress import stage
+from pipeline.workers import Tell, jobs_for, side_by_side
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
 from pose_extract.errors import UsageError, VideoError
@@ -27,6 +31,7 @@ from pose_extract.video import VideoReader, VideoSettings, find_sources
 
 logger = logging.getLogger(__name__)
 
+_WORTHWHILE = 10_000  # people in frames from which processes that have to be started first are quicker
 _PEOPLE_AT_ONCE = 32  # whose crops pass through the network together
 
 Images = Callable[[], Iterator[NDArray[np.uint8]]]
@@ -214,14 +219,27 @@ def make_all(
     encoder: PatchEncoder,
     most_gb: float,
     quiet: bool = False,
+    jobs: int | None = 1,
+    videos: str | None = None,
 ) -> tuple[int, int]:
     """Make the features of all clips that lack them; says first what they take on disk.
+
+    Args:
+        clips: to make them of.
+        kind: what they are like.
+        encoder: makes them.
+        most_gb: the bound.
+        quiet: no progress.
+        jobs: how many clips of `clip_of` at once, each in a process of its own; None: as many as the machine carries,
+            if there is much to make. On a GPU one after the other.
+        videos: what `clip_of` was told, where there are several jobs.
 
     Returns:
         Number of clips made now, and bytes of all clips' features.
 
     Raises:
         UsageError: they would take more than ``most_gb``.
+        VideoError: a video does not fit its tracks; the other clips are done before.
     """
     sizes = [disk_bytes(len(c.tracks), c.tracks.keypoints.shape[1], encoder.channels) for c in clips]
     missing = [clip for clip in clips if len(clip.tracks) and not has_patches(clip.path, kind)]
@@ -238,9 +256,52 @@ def make_all(
             f"the patch features would take {sum(sizes) / 1e9:.2f} GB, more than patches.most_gb allows ({most_gb:g}): "
             "raise it, use a narrower encoder (patches.width) or fewer clips"
         )
-    for clip in missing:
-        make_patches(clip, kind, encoder, quiet)
+    few = jobs is None and sum(len(clip.tracks) for clip in missing) < _WORTHWHILE
+    alone = few or encoder.mean.device.type != "cpu"
+    workers = 1 if alone else jobs_for(len(missing), jobs)
+    errors: dict[Path, VideoError] = {}
+    if workers == 1:
+        for clip in missing:
+            try:
+                make_patches(clip, kind, encoder, quiet)
+            except VideoError as error:
+                errors[clip.path] = error
+    else:
+        logger.info("%d clips, %d at a time (--jobs)", len(missing), workers)
+        make = partial(_worker, kind, pickle.dumps(encoder), videos)
+        paths = [clip.path for clip in missing]
+        with (
+            stage("patches", "clips", len(paths), quiet) as progress,
+            closing(side_by_side(make, paths, workers)) as every,
+        ):
+            for done in every:
+                progress.advance(1)
+                if done.lost:
+                    errors[done.job] = VideoError(
+                        f"clip {done.job.stem}: {done.why_lost('made its features')}"
+                    )
+                elif isinstance(done.result, VideoError):
+                    errors[done.job] = done.result
+    for clip in missing:  # the first one, whoever was ready first
+        if clip.path in errors:
+            raise errors[clip.path]
     return len(missing), sum(sizes)
+
+
+@contextmanager
+def _worker(
+    kind: PatchKind, encoder: bytes, videos: str | None, tell: Tell
+) -> Iterator[Callable[[Path], VideoError | bool]]:
+    network: PatchEncoder = pickle.loads(encoder)
+
+    def make(path: Path) -> VideoError | bool:
+        try:
+            make_patches(clip_of(path, videos), kind, network, quiet=True)
+        except VideoError as error:
+            return error
+        return True
+
+    yield make
 
 
 def prepare(path: Path, kind: PatchKind, model: Path, videos: str | None = None, quiet: bool = False) -> None:

@@ -1,7 +1,8 @@
-"""Drawing people, lines and words into pictures; colours and heights that stand for anomaly."""
+"""Drawing people, things, lines and words into pictures; colours and heights that stand for anomaly."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,29 +16,32 @@ from pose_extract.skeletons import Skeleton
 
 Colour = tuple[int, int, int]
 
-# Percentiles of normal people spread evenly over 0..1, so green reaches far up: a normal scene must look green.
-_SCALE_AT = (0.0, 0.6, 0.85, 0.95, 1.0)
-_SCALE_BGR = ((80, 190, 60), (70, 205, 120), (40, 210, 245), (20, 130, 250), (40, 40, 235))
+# Percentiles of normal people spread evenly over 0..1, so blue reaches far up: a normal scene must look blue. From blue
+# over pale yellow to red, since who cannot tell red from green tells these apart.
+SCALE_AT = (0.0, 0.6, 0.85, 0.95, 1.0)
+_SCALE_BGR = ((214, 132, 64), (236, 190, 128), (176, 240, 252), (60, 158, 250), (40, 48, 224))
 UNKNOWN: Colour = (170, 170, 170)
+ALARM: Colour = (40, 40, 235)
 TEXT: Colour = (240, 240, 240)
 DARK: Colour = (20, 20, 20)
 _WHITE: Colour = (255, 255, 255)
 _RAREST = 3.0  # the level is full where one normal frame in 10**3 is
 _SUBPIXEL_BITS = 4  # drawing coordinates are sixteenths of a pixel: joints do not jitter by rounding
+_SMALLEST_LETTER = 5  # that a caption has where there is little room, pixels
 _CAPITALS = 0.729  # height of DejaVu Sans's capitals, in ems
 
 
 def anomaly_colours(anomalies: ArrayLike) -> NDArray[np.uint8]:
     """(N, 3) BGR colours of N percentiles, as `anomaly_colour` gives them."""
     values = np.asarray(anomalies, np.float64)
-    channels = [np.interp(values, _SCALE_AT, channel) for channel in zip(*_SCALE_BGR, strict=True)]
+    channels = [np.interp(values, SCALE_AT, channel) for channel in zip(*_SCALE_BGR, strict=True)]
     colours = np.round(np.nan_to_num(np.stack(channels, axis=-1))).astype(np.uint8)
     colours[np.isnan(values)] = UNKNOWN
     return colours
 
 
 def anomaly_colour(anomaly: float) -> Colour:
-    """BGR colour of a percentile: green for what is usual, yellow at 0.85 and red at 1; grey for NaN (not scored)."""
+    """BGR colour of a percentile: blue for what is usual, pale yellow at 0.85, red at 1; grey for NaN (not scored)."""
     blue, green, red = anomaly_colours([anomaly])[0].tolist()
     return blue, green, red
 
@@ -158,6 +162,51 @@ def draw_people(
                     letter,
                     colour,
                 )
+
+
+def draw_things(
+    image: NDArray[np.uint8],
+    boxes: NDArray[np.floating],
+    words: Sequence[str],
+    marked: NDArray[np.bool_],
+) -> None:
+    """Draw K things into ``image``: thin and faint boxes, on top and in the alarm's colour those that it is about.
+
+    Args:
+        image: (H, W, 3) BGR uint8, changed in place. Line widths follow its height.
+        boxes: (K, 4) x1 y1 x2 y2 px.
+        words: what to write at each one; may be empty.
+        marked: (K,) whether the alarm is about it.
+    """
+    thin = max(1, round(image.shape[0] / 480))
+    letter = max(7, round(image.shape[0] / 55))
+    whole = np.clip(boxes, -1e5, 1e5).round().astype(int).tolist()
+    for row in np.argsort(marked, kind="stable").tolist():
+        x1, y1, x2, y2 = whole[row]
+        if marked[row]:
+            cv2.rectangle(image, (x1, y1), (x2, y2), DARK, 4 * thin)
+            cv2.rectangle(image, (x1, y1), (x2, y2), ALARM, 2 * thin)
+            if words[row]:
+                _label(image, words[row], x1, y1 - thin, letter, ALARM)
+            continue
+        for rows, columns in (
+            ((y1, y1 + thin), (x1, x2)), ((y2 - thin, y2), (x1, x2)), ((y1, y2), (x1, x1 + thin)),
+            ((y1, y2), (x2 - thin, x2)),
+        ):  # fmt: skip
+            edge = image[slice(*np.clip(rows, 0, None)), slice(*np.clip(columns, 0, None))]
+            edge[:] = edge // 2 + np.array(UNKNOWN, np.uint8) // 2
+        if words[row]:
+            at = max(x1, 0), max(y1 - 2 * thin, letter)
+            write_text(image, words[row], (at[0] + 1, at[1] + 1), letter, DARK)
+            write_text(image, words[row], at, letter, UNKNOWN)
+
+
+def draw_caption(image: NDArray[np.uint8], text: str) -> None:
+    """Write what an alarm is about on a plate in its colour in the upper left corner of ``image``, in place."""
+    letter = max(7, round(image.shape[0] / 45))
+    while letter > _SMALLEST_LETTER and text_width(text, letter, bold=True) > 0.9 * image.shape[1]:
+        letter -= 1
+    _label(image, text[:1].upper() + text[1:], letter, 3 * letter, letter, ALARM)
 
 
 def _box(

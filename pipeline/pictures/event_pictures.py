@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.settings.scoring import STAYS
 from pipeline.events.events import Event
 from pipeline.events.settings import EventSettings
-from pipeline.pictures.drawing import anomaly_colour, write_text
+from pipeline.pictures.drawing import ALARM, anomaly_colour, draw_caption, draw_things, write_text
 from pose_extract.files import write_atomically
 from pose_extract.tracks.clip_time import shown_times
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import KINDS
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
 from pose_extract.video.stills import read_still
 
@@ -59,7 +61,8 @@ def write_event_pictures(
         source: the clip that the tracks come from.
         tracks: its tracks, cleaned or not: only the frames' times and size are used.
         events: of that clip, in order of time: an event's number is its place in this list, from 1.
-        thumbnails: folder for ``<clip>.event-0001.jpg``, with the people's boxes at the peak; None: no thumbnails.
+        thumbnails: folder for ``<clip>.event-0001.jpg``, with the boxes of people and things at the peak; None:
+            no thumbnails.
         clips: folder for ``<clip>.event-0001.mp4``, without sound; None: no videos.
         settings: margins, and how many.
         video: as the tracks were extracted with: ``fps`` must be the same.
@@ -137,15 +140,22 @@ def _thumbnail(image: NDArray[np.uint8], event: Event, frame_size: tuple[int, in
 
 
 def peak_picture(
-    image: NDArray[np.uint8], event: Event, frame_size: tuple[int, int], longest_side: int
+    image: NDArray[np.uint8],
+    event: Event,
+    frame_size: tuple[int, int],
+    longest_side: int,
+    in_words: bool = True,
 ) -> NDArray[np.uint8]:
-    """An event's peak with people's boxes in the colours of the overlay, scaled down to ``longest_side``.
+    """An event's peak with the boxes of people and things in the colours of the overlay.
+
+    Scaled down to ``longest_side``.
 
     Args:
         image: (H, W, 3) BGR, the frame of the peak.
         event: what is seen in it.
         frame_size: (width, height) in pixels of the frames that the event's boxes were measured in.
         longest_side: pixels.
+        in_words: whether to write what it is about.
     """
     height, width = image.shape[:2]
     scale = min(1.0, longest_side / max(width, height))
@@ -155,16 +165,21 @@ def peak_picture(
     )
     ratio = np.array((size[0] / frame_size[0], size[1] / frame_size[1]))
     stroke = max(2, round(max(size) / 480))
+    words = [KINDS[kind] for kind in event.thing_kinds]
+    draw_things(picture, event.thing_boxes * np.tile(ratio, 2), words, np.ones(len(words), bool))
     for i in reversed(range(len(event.people))):  # the worst last, so on top
         if np.isnan(event.boxes[i]).any():
             continue
         (x1, y1), (x2, y2) = np.clip(event.boxes[i].reshape(2, 2) * ratio, -1e5, 1e5)
-        colour = anomaly_colour(event.people_percentile[i] / 100)
+        stays = event.cause == STAYS and event.people[i] in event.culprits
+        colour = ALARM if stays else anomaly_colour(event.people_percentile[i] / 100)
         cv2.rectangle(picture, (round(x1), round(y1)), (round(x2), round(y2)), colour, stroke)
         letter = max(8, round(size[1] / 40))
         write_text(
             picture, str(event.people[i]), (round(x1), round(max(y1 - letter / 2, letter))), letter, colour
         )
+    if in_words and event.about:
+        draw_caption(picture, event.about)
     return picture
 
 
@@ -185,7 +200,7 @@ def read_peaks(
     worst = sorted(range(len(events)), key=lambda i: -events[i].score)[:most]
     stills = {i + 1: read_still(source, info, events[i].peak_s) for i in sorted(worst)}
     return {
-        number: peak_picture(still, events[number - 1], tracks.frame_size, longest_side)
+        number: peak_picture(still, events[number - 1], tracks.frame_size, longest_side, in_words=False)
         for number, still in stills.items()
         if still is not None
     }

@@ -1,4 +1,4 @@
-"""Write the overlay video: skeletons and boxes coloured by anomaly, and the running score in a strip below.
+"""Write the overlay video: skeletons and boxes coloured by anomaly, things, and the running score in a strip below.
 
 Knows nothing of models: it draws a timeline of percentiles among normal behaviour, and alarms.
 """
@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.settings.scoring import STAYS
+from pipeline.events.events import Event
 from pipeline.events.timeline import ScoredTimeline
-from pipeline.pictures.drawing import draw_people
-from pipeline.pictures.score_panel import ALARM, ScorePanel
+from pipeline.pictures.drawing import ALARM, draw_caption, draw_people, draw_things
+from pipeline.pictures.score_panel import ScorePanel
 from pose_extract.checking import expect_between
 from pose_extract.skeletons import SKELETONS, Skeleton
 from pose_extract.tracks.clip_time import ShownTime, holes, longest_step
 from pose_extract.tracks.records import ClipTracks, Frame
+from pose_extract.tracks.things import KINDS, PERSON
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, VideoWriter
 from pose_extract.video.prefetch import prefetch
 
@@ -36,7 +39,7 @@ class OverlaySettings:
         min_confidence: joints below this confidence, 0..1, and their bones are not drawn.
         seconds_shown: the score curve shows the last so many seconds.
         panel: height of the strip with the score below the picture, as a share of the picture's shorter side; 0: none.
-        draw_ids: whether to write each person's track id above the box.
+        draw_ids: whether to write each person's track id above the box, and each thing's id.
         audio: whether to keep the sound of the source.
     """
 
@@ -122,7 +125,7 @@ def write_overlay(
 
 
 class OverlayArtist:
-    """Draws one frame after the other, people into the picture and the strip below it.
+    """Draws one frame after the other, things and people into the picture and the strip below it.
 
     Args:
         tracks: the clip's people.
@@ -146,6 +149,8 @@ class OverlayArtist:
         if skeleton is None or skeleton.name != tracks.skeleton:
             skeleton = SKELETONS.get(tracks.skeleton) or _without_bones(tracks)
         self._tracks, self._alarm = tracks, timeline.alarm
+        self._events = timeline.events
+        self._event_starts = np.array([event.start_frame for event in timeline.events], np.int64)
         self._row_percentile = np.asarray(timeline.row_percentile, np.float64) / 100
         self._skeleton, self._settings = skeleton, settings
         self._starts = np.searchsorted(tracks.frame, np.arange(tracks.frame_count + 1))
@@ -162,13 +167,42 @@ class OverlayArtist:
         )
         picture = frame.image if strip is None else np.concatenate((frame.image, strip))
         if known:
+            event = self._event_at(frame.index)
+            self._things(picture[:height], frame.index, event)
             self._people(picture[:height], frame.index)
+            if event is not None and event.about:
+                draw_caption(picture[:height], event.about)
             if self._alarm[frame.index]:
                 border = max(2, round(height / 120))
                 for edge in (picture[:border], picture[height - border : height]):
                     edge[:] = ALARM
                 picture[:height, :border] = picture[:height, -border:] = ALARM
         return frame.time_s, picture
+
+    def _event_at(self, index: int) -> Event | None:
+        number = int(np.searchsorted(self._event_starts, index, side="right")) - 1
+        return self._events[number] if number >= 0 and index < self._events[number].end_frame else None
+
+    def _things(self, picture: NDArray[np.uint8], index: int, event: Event | None) -> None:
+        """Things, and who stays where the alarm is about that."""
+        if self._tracks.things is None:
+            return
+        seen = self._tracks.things.at(index)
+        things = event.things if event is not None else ()
+        people = event.culprits if event is not None and event.cause == STAYS else ()
+        is_person = seen.kinds == PERSON
+        marked = np.where(is_person, np.isin(seen.ids, people), np.isin(seen.ids, things))
+        rows = np.flatnonzero(~is_person | marked)
+        seen, marked = seen.select(rows), marked[rows]
+        words = [
+            f"stays {round(float(still))} s"
+            if kind == PERSON
+            else f"{KINDS[kind]} {i}"
+            if self._settings.draw_ids
+            else KINDS[kind]
+            for i, kind, still in zip(seen.ids.tolist(), seen.kinds.tolist(), seen.still_s, strict=True)
+        ]
+        draw_things(picture, seen.boxes * np.tile(self._ratio, 2), words, marked)
 
     def _people(self, picture: NDArray[np.uint8], index: int) -> None:
         rows = slice(self._starts[index], self._starts[index + 1])
@@ -191,6 +225,8 @@ class OverlayArtist:
 
 def _panel(width: int, height: int, timeline: ScoredTimeline, settings: OverlaySettings) -> ScorePanel:
     shares = np.asarray(timeline.percentile, np.float64) / 100
+    if len(timeline.judged):
+        shares[~timeline.judged] = np.nan
     threshold = None if timeline.threshold_percentile is None else timeline.threshold_percentile / 100
     return ScorePanel(
         width, height, timeline.time_s, shares, timeline.alarm, threshold, settings.seconds_shown

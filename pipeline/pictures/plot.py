@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.evaluation.intervals import frame_seconds, stretches_of
 from pipeline.events.events import Event
 from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.fonts import drawable
 from pipeline.pictures.score_panel import STEPS_S, clock_text
 from pose_extract.errors import OutputError
 from pose_extract.files import complete_or_absent
+from pose_extract.tracks.clip_time import after_holes
 
 PICTURES = (".png", ".svg", ".pdf")
 MOST_THUMBNAILS = 6
@@ -22,6 +25,7 @@ MOST_THUMBNAILS = 6
 _MAX_POINTS = 4000  # more than the picture has columns; the highest point of each stretch is kept
 _MOST_NUMBERS = 20  # events with a number at their peak; more cannot be told apart
 _MOST_NAMES = 12  # of labelled stretches
+_CAPTION = 32  # letters in a line within a thumbnail
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _CURVE, _ALARM, _LABEL, _GREY = "#1f3b73", "#d93025", "#7b4fa3", "#6b7076"
 _BENT = 6.0  # where scores reach so many times the threshold's height above the median, the axis is bent
@@ -59,11 +63,18 @@ def score_figure(
     axes.set_xlim(float(time_s[0]) if len(time_s) else 0.0, max(end_s, 1e-3))
     keep = thin(np.asarray(score), _MAX_POINTS)
     _draw_scale(axes, np.asarray(score), threshold, timeline.score_at)
-    _draw_stretches(axes, _stretches(time_s, alarm), (0, 1), _ALARM, 0.16, "alarm")
+    _draw_stretches(axes, stretches_of(alarm, time_s), (0, 1), _ALARM, 0.16, "alarm")
     if len(timeline.judged):
-        _draw_stretches(axes, _stretches(time_s, ~timeline.judged), (0, 1), _GREY, 0.16, "people not judged")
+        _draw_stretches(
+            axes, stretches_of(~timeline.judged, time_s), (0, 1), _GREY, 0.16, "people not judged"
+        )
     _draw_labels(axes, labelled)
-    x, y = time_s[keep], np.asarray(score, float)[keep]
+    x, y = time_s[keep], np.array(score, float)[keep]
+    if len(timeline.judged):
+        y[~timeline.judged[keep]] = np.nan
+    cuts = np.searchsorted(keep, after_holes(time_s))  # no line leads through a hole
+    cuts = cuts[cuts < len(keep)]
+    x, y = np.insert(x, cuts, x[cuts]), np.insert(y, cuts, np.nan)
     axes.fill_between(x, threshold, y, where=y > threshold, interpolate=True, color=_ALARM, alpha=0.35, lw=0)
     axes.plot(x, y, color=_CURVE, lw=1.3, label="anomaly score", gid="score")
     named = "alarm threshold" + (
@@ -163,15 +174,6 @@ def _draw_stretches(
     )  # fmt: skip
 
 
-def _stretches(time_s: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N, 2) start and end, in seconds, of the runs of a mask."""
-    from anomaly.evaluation.intervals import runs_of
-
-    step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
-    ends = np.append(time_s[1:], time_s[-1:] + step)
-    return np.array([(time_s[a], ends[b - 1]) for a, b in runs_of(mask)], float).reshape(-1, 2)
-
-
 def _draw_labels(axes: Any, labelled: Sequence[tuple[float, float, str]]) -> None:
     """A band below the curve with the names of what is labelled, as many as can be read."""
     stretches = np.array([(start, end) for start, end, _ in labelled], float).reshape(-1, 2)
@@ -216,10 +218,15 @@ def _draw_thumbnail(
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set(color=_ALARM, lw=1.2)
-    people = f" · person {event.people[0]}" if event.people else ""
+    whom = f" · person {event.people[0]}" if event.people and not event.about else ""
     axes.set_title(
-        f"{number}   {clock_text(event.peak_s)}{people}", fontsize=9, color=_ALARM, fontweight="bold", pad=3
+        f"{number}   {clock_text(event.peak_s)}{whom}", fontsize=9, color=_ALARM, fontweight="bold", pad=3
     )
+    if event.about:
+        axes.text(
+            0.02, 0.04, fill(event.about, _CAPTION), transform=axes.transAxes, va="bottom", fontsize=7.5,
+            color="white", bbox={"boxstyle": "square,pad=0.25", "fc": _ALARM, "lw": 0}, gid=f"about-{number}",
+        )  # fmt: skip
     line = ConnectionPatch(
         (0.5, 0), (event.peak_s, event.score), coordsA=axes.transAxes, coordsB=curve.transData,
         color=_ALARM, lw=0.7, alpha=0.6, zorder=0, shrinkB=18,
@@ -251,7 +258,8 @@ def _summary(time_s: NDArray[np.float64], alarm: NDArray[np.bool_], events: Sequ
     if not len(time_s):
         return "no frames"
     found = f"{len(events)} event{'' if len(events) == 1 else 's'} · "
-    return f"{found}alarm in {alarm.mean():.1%} of {clock_text(float(time_s[-1]), tenths=time_s[-1] < 60)}"
+    seconds = float(frame_seconds(time_s).sum())
+    return f"{found}alarm in {alarm.mean():.1%} of {clock_text(seconds, tenths=seconds < 60)}"
 
 
 def save_figure(figure: Any, path: Path) -> None:

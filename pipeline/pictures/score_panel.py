@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.pictures.drawing import (
+    ALARM,
     TEXT,
     Colour,
     anomaly_colour,
@@ -14,8 +15,8 @@ from pipeline.pictures.drawing import (
     text_width,
     write_text,
 )
+from pose_extract.tracks.clip_time import after_holes
 
-ALARM: Colour = (40, 40, 235)
 _PANEL: Colour = (32, 28, 26)
 _CHART: Colour = (44, 39, 36)
 _GRID: Colour = (74, 67, 62)
@@ -50,7 +51,7 @@ class ScorePanel:
         width: pixels.
         height: pixels.
         time_s: (F,) time of each frame in seconds.
-        percentile: (F,) score of each frame as a percentile 0..1 of normal frames; NaN: none.
+        percentile: (F,) score of each frame as a percentile 0..1 of normal frames; NaN: it could not be judged.
         alarm: (F,) bool.
         threshold: percentile 0..1 above which a frame raises the alarm; None: no line.
         seconds_shown: how much of the time axis is shown at once.
@@ -66,8 +67,10 @@ class ScorePanel:
         threshold: float | None = None,
         seconds_shown: float = 60.0,
     ) -> None:
-        self._time, self._alarm = time_s, alarm
+        self._time, self._alarm = np.asarray(time_s, np.float64), alarm
         self._percentile = np.asarray(percentile, np.float64)
+        after = after_holes(self._time)
+        self._holes = self._time[after - 1], self._time[after]
         self._threshold = threshold
         self._margin = margin = max(1, height // 12)
         left = min(width // 3, round(height * 2.6))  # the words stand left of the curve
@@ -161,9 +164,12 @@ class ScorePanel:
         at = self._column(self._time[frames]) - number[0]
         inside = at >= 0
         value = np.interp(number * self._step, self._time[frames], self._percentile[frames])
+        next_hole = np.searchsorted(self._holes[1], number * self._step, side="right")
+        in_hole = number * self._step > np.append(self._holes[0], np.inf)[next_hole]
+        value[in_hole] = np.nan
         np.fmax.at(value, at[inside], self._percentile[frames][inside])  # no peak is lost in a column
         held = np.searchsorted(at, number - number[0], side="right") - 1
-        alarm = self._alarm[frames][np.maximum(held, 0)]
+        alarm = self._alarm[frames][np.maximum(held, 0)] & ~in_hole
         np.logical_or.at(alarm, at[inside], self._alarm[frames][inside])
         height = self._ring.shape[0]
         rows = np.arange(height, dtype=np.float64)[:, None]
@@ -230,13 +236,15 @@ class ScorePanel:
         x1, y1, x2, y2 = self._words
         letter, value, alarm = self._letter, float(self._percentile[index]), bool(self._alarm[index])
         plate = y1 + round(1.7 * letter)
-        image[plate:y2, x1:x2] = ALARM if alarm else _CALM
+        image[plate:y2, x1:x2] = ALARM if alarm else _CALM if np.isfinite(value) else _CHART
         if letter < _SMALLEST:
             return
         write_text(image, clock_text(now), (x1, y1 + letter), letter)
         text = f"{100 * value:.1f} %" if np.isfinite(value) else "-"
         at = (x2 - text_width(text, letter, bold=True), y1 + letter)
         write_text(image, text, at, letter, anomaly_colour(value), bold=True)
-        word, size = ("ALARM", round(1.5 * letter)) if alarm else ("normal", letter)
+        calm = ("normal", (190, 225, 180)) if np.isfinite(value) else ("not judged", _QUIET)
+        word, colour = ("ALARM", (255, 255, 255)) if alarm else calm
+        size = round(1.5 * letter) if alarm else letter
         at = ((x1 + x2 - text_width(word, size, bold=alarm)) // 2, (plate + y2 + size) // 2)
-        write_text(image, word, at, size, (255, 255, 255) if alarm else (190, 225, 180), bold=alarm)
+        write_text(image, word, at, size, colour, bold=alarm)

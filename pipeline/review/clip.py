@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,17 @@ from numpy.typing import NDArray
 from anomaly.evaluation.intervals import runs_of
 from anomaly.scoring.explanation import explain
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
+from anomaly.settings.scoring import CAUSES, FLOW, STAYS
 from pipeline.events.events import CULPRIT_SHARE
 from pipeline.review.files import packed, write_script
 from pipeline.review.poses import PoseFiles, levels
-from pipeline.review.thresholds import Thresholds
-from pipeline.scoring import Scorer, score_chunks
-from pipeline.scoring.window_table import strongest_parts
+from pipeline.review.thresholds import Peaks, Thresholds
+from pipeline.scoring import Scorer
+from pipeline.scoring.familiarity import Coverage, left_out, strange
+from pipeline.scoring.reasons import rarity, reasons_of
+from pose_extract.tracks.clip_time import after_holes
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import UNKNOWN
 
 CELL_S = 2.0  # of a clip's time has one explanation
 _PEOPLE = 5  # named in it
@@ -40,8 +43,15 @@ class ClipData:
         score: its highest frame score.
         counts: its events at each stop of the threshold.
         worst: the highest score in them, None without events.
+        highest: the frame of that score.
+        peaks: of its events.
+        peak_ms: (P,) their times, in milliseconds.
+        people_of: (F,) the most unusual person of each frame, 0: nobody, or its score is about a crowd.
+        things_of: (F,) the thing that the score of each frame is about, 0: none.
         spark: base64 of some highest scores over its time, float32.
         bytes: size of its files.
+        remarks: what a reader of the scores must know of it, a sentence each.
+        left_out: what of it is in no score, a sentence each.
     """
 
     frames: int
@@ -50,8 +60,15 @@ class ClipData:
     score: float
     counts: list[int]
     worst: list[float | None]
+    highest: int
+    peaks: Peaks
+    peak_ms: NDArray[np.int64]
+    people_of: NDArray[np.int32]
+    things_of: NDArray[np.int32]
     spark: str
     bytes: int
+    remarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass
@@ -112,7 +129,6 @@ class _Explanations:
         each = each[np.lexsort((-windows.score[each], cell[each]))]
         starts = np.flatnonzero(np.diff(cell[each], prepend=-9))
         explanation = explain(self._model, windows.windows.batch(each[starts]))
-        parts = strongest_parts(self._model, windows, each[starts])
         names = self._model.settings.windows.body.joints
         for n, own in enumerate(np.split(each, starts[1:])):
             top = own[0]
@@ -135,7 +151,9 @@ class _Explanations:
                         for joint, share in zip(explanation.joints[n], explanation.shares[n], strict=True)
                         if joint >= 0
                     ],
-                    "parts": [[part, round(share, 3)] for part, share in parts[n]],
+                    "reasons": [
+                        [reason.does, reason.rarity] for reason in reasons_of(self._model, windows, int(top))
+                    ],
                     "people": _people(windows, own[:_PEOPLE]),
                 },
             )
@@ -156,6 +174,40 @@ class _Explanations:
         return [[cell, self._cells[cell]] for cell in sorted(self._cells)]
 
 
+def causes_of(scorer: Scorer, begin: int, part: ClipTracks, scores: ClipScores) -> list[list[Any]]:
+    """The stretches of a part of the clip whose score is about something else than how somebody moves.
+
+    Args:
+        scorer: what scored it.
+        begin: its first frame.
+        part: its tracks.
+        scores: its scores.
+
+    Returns:
+        Of each its first frame, the frame after its last, its cause by its place in `CAUSES`, the thing (or the person
+        who stays, or 0), the thing's kind (or 0), how rare it is where it is rarest, as a share of normal moments and
+        in words.
+    """
+    frames, around, learned, things = scores.frames, scores.around, scorer.model.surroundings, part.things
+    if around is None or learned is None or things is None or not frames.cause.any():
+        return []
+    kind = np.zeros(len(frames), np.int64)
+    for frame in np.flatnonzero(frames.thing_id):
+        seen = things.at(int(frame))
+        own = seen.kinds[seen.ids == frames.thing_id[frame]].tolist()
+        kind[frame] = own[0] if own else UNKNOWN
+    who = np.where(frames.cause == CAUSES.index(STAYS), frames.track_id, frames.thing_id)
+    same = np.stack([frames.cause, who, kind])
+    cuts = np.flatnonzero(np.any(same[:, 1:] != same[:, :-1], axis=0)) + 1
+    stretches = []
+    for first, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(frames)], strict=True):
+        if frames.cause[first]:
+            p = float(around.p[first:stop].min())
+            told = rarity(100 * (1 - p), learned.looks)
+            stretches.append([begin + first, begin + stop, *same[:, first].tolist(), p, told])
+    return stretches
+
+
 def _people(windows: WindowScores, which: NDArray[np.int64]) -> list[list[Any]]:
     return [
         [
@@ -167,66 +219,87 @@ def _people(windows: WindowScores, which: NDArray[np.int64]) -> list[list[Any]]:
     ]
 
 
-def write_clip_data(
-    folder: Path,
-    name: str,
-    scorer: Scorer,
-    tracks: ClipTracks,
-    thresholds: Thresholds,
-    advance: Callable[[int], object] = lambda frames: None,
-) -> ClipData:
-    """Score a clip and write its files: ``name/clip.js`` and the poses in pieces, ``name/poses-0.js`` and so on.
+class ClipFiles:
+    """Writes a clip's files while it is scored: ``name/clip.js`` and its poses in pieces (``name/poses-0.js``).
 
     Args:
         folder: of the page's data.
         name: of the clip's folder in it.
-        scorer: the model.
+        scorer: what scores it.
         tracks: the clip, as extracted.
         thresholds: the slider's scale.
-        advance: called with the number of frames done meanwhile.
+
+    Attributes:
+        part_frames: the clip must come in parts of so many frames, or as a whole.
     """
-    duration = float(tracks.time_s[-1] - tracks.time_s[0] + 1 / tracks.fps) if tracks.frame_count else 0.0
-    lanes = _Lanes(_LANE_S[0] if duration <= _SHORT_S else _LANE_S[1])
-    poses = PoseFiles(folder, name, tracks)
-    explanation = _Explanations(scorer, float(thresholds.stops[0]))
-    curve: list[FrameScores] = []
-    for begin, part, scores in score_chunks(scorer, tracks, poses.part_frames):
-        curve.append(scores.frames)
-        poses.add(begin, part, scores.row_percentile)
-        lanes.add(part, scores.row_percentile)
-        explanation.add(begin, scores)
-        advance(len(scores.frames))
-    frames = FrameScores.concatenate(curve)
-    score = frames.score.astype(np.float32)
-    time_s = np.asarray(tracks.time_s, np.float64)
-    counts, worst = thresholds.count(time_s, tracks.fps, score)
-    people = lanes.finish()
-    size = write_script(
-        folder,
-        f"{name}/clip",
-        {
-            "score": packed(score, "f4"),
-            "worst": packed(frames.track_id, "i4"),
-            "culprit_share": CULPRIT_SHARE,
-            "not_judged": [run for run in runs_of(~frames.judged) if run[1] - run[0] >= tracks.fps],
-            "knots": time_knots(time_s),
-            "lane_s": lanes.seconds,
-            "lanes": people,
-            "cell_s": CELL_S,
-            "cells": explanation.finish(),
-            "poses": poses.describe(),
-        },
-    )
-    return ClipData(
-        frames=len(score),
-        duration_s=duration,
-        people=len(people),
-        score=float(score.max(initial=thresholds.reference[0])),
-        counts=counts,
-        worst=worst,
-        spark=packed(highest(score, _SPARKS), "f4"),
-        bytes=size + poses.bytes,
-    )
+
+    def __init__(
+        self, folder: Path, name: str, scorer: Scorer, tracks: ClipTracks, thresholds: Thresholds
+    ) -> None:
+        self._folder, self._name, self._scorer = folder, name, scorer
+        self._tracks, self._thresholds = tracks, thresholds
+        seconds = tracks.time_s[-1] - tracks.time_s[0] + 1 / tracks.fps if tracks.frame_count else 0.0
+        self._duration = float(seconds)
+        self._lanes = _Lanes(_LANE_S[0] if seconds <= _SHORT_S else _LANE_S[1])
+        self._poses = PoseFiles(folder, name, tracks)
+        self._explanations = _Explanations(scorer, float(thresholds.stops[0]))
+        self._curve: list[FrameScores] = []
+        self._coverage = Coverage()
+        self._causes: list[list[Any]] = []
+        self.part_frames = self._poses.part_frames
+
+    def add(self, begin: int, part: ClipTracks, scores: ClipScores) -> None:
+        """Take in the part of the clip that begins at frame ``begin``."""
+        self._curve.append(scores.frames)
+        self._poses.add(begin, part, scores.row_percentile)
+        self._lanes.add(part, scores.row_percentile)
+        self._explanations.add(begin, scores)
+        self._coverage.add(scores.row_percentile)
+        self._causes += causes_of(self._scorer, begin, part, scores)
+
+    def finish(self) -> ClipData:
+        """Write what is left, when all parts are there."""
+        tracks, scorer, thresholds, poses = self._tracks, self._scorer, self._thresholds, self._poses
+        frames = FrameScores.concatenate(self._curve)
+        score = frames.score.astype(np.float32)
+        time_s = np.asarray(tracks.time_s, np.float64)
+        counts, worst, peaks = thresholds.count(time_s, tracks.fps, score)
+        people = self._lanes.finish()
+        not_judged = runs_of(~frames.judged, after_holes(time_s, tracks.fps))
+        size = write_script(
+            self._folder,
+            f"{self._name}/clip",
+            {
+                "score": packed(score, "f4"),
+                "worst": packed(frames.track_id, "i4"),
+                "culprit_share": CULPRIT_SHARE,
+                "causes": self._causes,
+                "not_judged": [(first, stop) for first, stop in not_judged if stop - first >= tracks.fps],
+                "knots": time_knots(time_s),
+                "lane_s": self._lanes.seconds,
+                "lanes": people,
+                "cell_s": CELL_S,
+                "cells": self._explanations.finish(),
+                "poses": poses.describe(),
+            },
+        )
+        return ClipData(
+            frames=len(score),
+            duration_s=self._duration,
+            people=len(people),
+            score=float(score.max(initial=thresholds.reference[0])),
+            counts=counts,
+            worst=worst,
+            highest=int(score.argmax()) if len(score) else 0,
+            peaks=peaks,
+            peak_ms=np.round(1000 * time_s[peaks.frame]).astype(np.int64),
+            people_of=np.where(frames.cause == CAUSES.index(FLOW), 0, frames.track_id),
+            things_of=frames.thing_id,
+            spark=packed(highest(score, _SPARKS), "f4"),
+            bytes=size + poses.bytes,
+            remarks=(*strange(tracks, scorer.seen, scorer.model.settings.windows), *self._coverage.remarks()),
+            left_out=tuple(left_out(tracks, self._coverage, frames.judged)),
+        )
 
 
 def highest(score: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.adding import add_clip
 from pipeline.review.marks import FALSE, RIGHT, Mark
 from pipeline.scoring import Scorer
-from pipeline.workspace import ClipEntry, Workspace, entry_of
-from pose_extract.tracks.cache import load_header, load_tracks, save_tracks
+from pipeline.workspace import ClipEntry, Workspace
+from pose_extract.tracks.cache import load_header, load_tracks
 from pose_extract.tracks.records import ClipTracks, cut_frames
 
 logger = logging.getLogger(__name__)
@@ -74,33 +75,17 @@ def _without(mark: Mark, rights: Sequence[Mark], tracks: ClipTracks, margin_s: f
 
 
 def _save(workspace: Workspace, part: ClipTracks, clip: str, key: str, mark: Mark, first: int) -> ClipEntry:
-    provenance = {
-        **part.provenance,
-        "key": key,
-        "train": True,
-        "learned": {
-            "clip": mark.clip,
-            "start_s": mark.start_s,
-            "end_s": mark.end_s,
-            "verdict": mark.verdict,
-            "first_frame": first,
-        },
-        "source": str(part.provenance.get("source") or ""),
-        "estimator": part.provenance.get("estimator") or {"name": "unknown"},
-        "summary": {
-            "frames": part.frame_count,
-            "rows": len(part),
-            "tracks": part.num_tracks,
-            "seconds": round(part.frame_count / part.fps, 3),
-            "coverage": round(len(np.unique(part.frame)) / part.frame_count, 4),
-            "damage": [],
-        },
+    learned = {
+        "clip": mark.clip,
+        "start_s": mark.start_s,
+        "end_s": mark.end_s,
+        "verdict": mark.verdict,
+        "first_frame": first,
     }
-    part = replace(part, clip=clip, time_s=part.time_s - part.time_s[0], provenance=provenance)
-    save_tracks(workspace.tracks_path(clip), part)
-    entry = entry_of(provenance, clip)
-    workspace.record(entry)
-    return entry
+    source = str(part.provenance.get("source") or "")
+    estimator = part.provenance.get("estimator") or {"name": "unknown"}
+    part = replace(part, clip=clip, time_s=part.time_s - part.time_s[0])
+    return add_clip(workspace, part, source=source, key=key, estimator=estimator, learned=learned)
 
 
 def forget_false_alarms(workspace: Workspace) -> list[ClipEntry]:

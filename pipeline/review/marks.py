@@ -16,9 +16,18 @@ from pose_extract.tables import read_table
 
 FORMAT, VERSION = "gepc-marks", 1
 RIGHT, FALSE = "right", "false"
-COLUMNS = (
-    "video", "clip", "start_frame", "end_frame", "start_s", "end_s", "peak_s", "score", "percentile", "verdict",
-)  # fmt: skip
+COLUMNS = {
+    "video": "the video's file; may be empty",
+    "clip": "name of the clip in the workspace",
+    "start_frame": "first frame of the event",
+    "end_frame": "the frame after the last one",
+    "start_s": "when it begins, in seconds",
+    "end_s": "when the frame after the last one is shown",
+    "peak_s": "when the frame with the highest score is shown",
+    "score": "the highest score; may be empty",
+    "percentile": "share of held-out normal frames that score lower, 0 to 100; may be empty",
+    "verdict": "`right` or `false`",
+}
 _OPTIONAL = ("video", "score", "percentile")
 _MOST_MARKS = 100_000
 _MOST_BYTES = 64 << 20
@@ -154,8 +163,10 @@ def _mark(row: Any, where: str) -> Mark:
         raise FormatError(f"{where}: ['clip']: expected the name of a clip, found {short(clip)}")
     if verdict not in (RIGHT, FALSE):
         raise FormatError(f"{where}: ['verdict']: expected '{RIGHT}' or '{FALSE}', found {short(verdict)}")
-    start_frame, end_frame = (int(_number(row, name, where, whole=True)) for name in COLUMNS[2:4])
-    start_s, end_s, peak_s = (_number(row, name, where) for name in COLUMNS[4:7])
+    start_frame, end_frame = (
+        int(_number(row, name, where, whole=True)) for name in ("start_frame", "end_frame")
+    )
+    start_s, end_s, peak_s = (_number(row, name, where) for name in ("start_s", "end_s", "peak_s"))
     if start_frame < 0 or end_frame <= start_frame:
         raise FormatError(
             f"{where}: expected an end_frame after start_frame, found frames {start_frame} to {end_frame}"

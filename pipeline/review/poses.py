@@ -1,4 +1,4 @@
-"""Write people's poses for the page, in pieces of some seconds that it loads as it needs them."""
+"""Write people's poses and things for the page, in pieces of some seconds that it loads as it needs them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.review.files import packed, write_script
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import PERSON, ClipThings
 
 _RATE = 12.5  # poses a second at least; the page draws the frames between them by interpolation
 _PIECE_S = 20.0
@@ -28,7 +29,8 @@ def levels(percentile: NDArray[np.floating]) -> NDArray[np.uint8]:
 class PoseFiles:
     """Writes ``poses-0.js``, ``poses-1.js`` and so on into a clip's folder.
 
-    A joint is two bytes: its place in the person's box, 0 to 254; a sample of a COCO person takes 47 bytes.
+    A joint is two bytes: its place in the person's box, 0 to 254; a sample of a COCO person takes 47 bytes. Things are
+    those of each look for them, 13 bytes each.
 
     Attributes:
         part_frames: the clip must come in parts of so many frames, or as a whole.
@@ -53,10 +55,29 @@ class PoseFiles:
         last = (begin + max(part.frame_count, 1) - 1) // self._step // self._samples
         for piece in range(first, last + 1):
             low, high = np.searchsorted(sample, [piece * self._samples, (piece + 1) * self._samples])
-            if high > low:
-                self._write(
-                    piece, sample[low:high] - piece * self._samples, part, sampled[low:high], percentile
-                )
+            start = piece * self._samples
+            things = self._things(start * self._step - begin, part.things)
+            if high > low or things is not None:
+                self._write(piece, sample[low:high] - start, part, sampled[low:high], percentile, things)
+
+    def _things(self, first: int, things: ClipThings | None) -> dict[str, str] | None:
+        """Those of the piece that begins at a part's frame ``first``; None if there are none."""
+        if things is None:
+            return None
+        stop = first + self._samples * self._step
+        looked = things.looked[slice(*np.searchsorted(things.looked, [first, stop]))]
+        rows = np.arange(*np.searchsorted(things.frame, [first, stop]))
+        rows = rows[things.things.kinds[rows] != PERSON]
+        if not len(rows):
+            return None
+        own = things.things.select(rows)
+        return {
+            "frame": packed(looked - first, "u4"),
+            "start": packed(np.append(np.searchsorted(things.frame[rows], looked), len(rows)), "u4"),
+            "id": packed(own.ids, "u4"),
+            "kind": packed(own.kinds, "u1"),
+            "box": packed(np.clip(np.round(own.boxes), -32768, 32767), "i2"),
+        }
 
     def _write(
         self,
@@ -65,6 +86,7 @@ class PoseFiles:
         part: ClipTracks,
         rows: NDArray[np.integer],
         percentile: NDArray[np.float64],
+        things: dict[str, str] | None,
     ) -> None:
         keypoints = np.asarray(part.keypoints[rows], np.float64)
         xy, boxes = keypoints[..., :2], np.asarray(part.boxes[rows], np.float64)
@@ -93,6 +115,7 @@ class PoseFiles:
                 "level": packed(levels(percentile[rows]), "u1"),
                 "box": packed(box, "i2"),
                 "joints": packed(place, "u1"),
+                "things": things,
             },
         )
 

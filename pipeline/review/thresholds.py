@@ -15,9 +15,28 @@ from anomaly.settings import FRAME_MODES, SCORE_KINDS, ScoringSettings
 from pipeline.events.events import spans
 from pipeline.events.settings import EventSettings
 
+NEVER = 255  # no stop of the slider
 LOWEST_SHARE = 0.2  # of normal frames above the lowest stop: nobody looks through more
 _BELOW, _ABOVE = 40, 40  # stops among the normal scores, and beyond them
 _KEPT_TAIL, _KEPT_REST = 300, 200  # of the sorted normal scores: the highest all, of the others some
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The peaks of a clip's events at all stops of the slider, in order of time, and which of them are one event where.
+
+    At stop ``k`` those whose ``last`` is ``k`` or more are in an event, and neighbours whose ``join`` is ``k`` or more
+    (and not `NEVER`) in the same: events of a higher stop lie within those of a lower one.
+
+    Attributes:
+        frame: (P,) frames of the peaks.
+        last: (P,) the highest stop at which an event holds the peak.
+        join: (P,) the highest stop at which one event holds this peak and the next one; `NEVER`: at none.
+    """
+
+    frame: NDArray[np.int64]
+    last: NDArray[np.int64]
+    join: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,16 +106,18 @@ class Thresholds:
 
     def count(
         self, time_s: NDArray[np.float64], fps: float, score: NDArray[np.float32]
-    ) -> tuple[list[int], list[float | None]]:
-        """A clip's number of events at each stop, and the highest score in them (None without events)."""
+    ) -> tuple[list[int], list[float | None], Peaks]:
+        """A clip's number of events at each stop, the highest score in them (None without events), and their peaks."""
         end_s = time_s + frame_seconds(time_s, fps)
-        counts: list[int] = []
-        worst: list[float | None] = []
-        for stop in self.stops:
-            found = spans(time_s, end_s, score > stop, self.events)
-            counts.append(len(found))
-            worst.append(max((float(score[a:b].max()) for a, b in found), default=None))
-        return counts, worst
+        found = [spans(time_s, end_s, score > stop, self.events) for stop in self.stops]
+        peaks = [[a + int(score[a:b].argmax()) for a, b in events] for events in found]
+        worst = [max((float(score[peak]) for peak in those), default=None) for those in peaks]
+        frame = np.unique([peak for those in peaks for peak in those]).astype(np.int64)
+        last, join = np.zeros(len(frame), np.int64), np.full(len(frame), NEVER)
+        for stop, events in enumerate(found):
+            for a, b in np.searchsorted(frame, np.array(events, np.int64).reshape(-1, 2)):
+                last[a:b], join[a : b - 1] = stop, stop
+        return [len(events) for events in found], worst, Peaks(frame, last, join)
 
     def thinned_reference(self) -> tuple[list[float], list[float]]:
         """Normal scores and the share, 0 to 100, of normal frames that score lower.

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from anomaly.evaluation.event_metrics import FEWEST_S
-from anomaly.scoring.model import Model
-from pipeline.pictures.action_words import upright_sign, window_joints
+from anomaly.settings.scoring import CAUSES, THINGS
+from pipeline.events.events import in_words
+from pipeline.pictures.drawing import SCALE_AT, UNKNOWN, anomaly_colour
 from pipeline.progress import stage
-from pipeline.review.clip import ClipData, write_clip_data
-from pipeline.review.files import packed, plain_text, write_script
+from pipeline.review.bodies import known_skeleton, skeleton_of, words_of
+from pipeline.review.clip import ClipData, ClipFiles
+from pipeline.review.files import NewPage, packed, plain_text, write_page, write_script
 from pipeline.review.playable import PageVideo, provide_video
+from pipeline.review.recorded import Recorded, recorded
 from pipeline.review.thresholds import Thresholds
-from pipeline.scoring import Scorer
+from pipeline.review.thumbnails import chosen_frames, write_thumbnails
+from pipeline.scoring import Scorer, score_chunks
 from pipeline.versions import versions
-from pose_extract.errors import GepcError, OutputError
-from pose_extract.files import folder_beside, swap_folders, write_atomically, writing
-from pose_extract.skeletons import SKELETONS, Skeleton
+from pose_extract.errors import GepcError
 from pose_extract.tracks.clip_time import film_cuts
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import KINDS
 from pose_extract.video import VideoSource
 
 FORMAT = "gepc-report"
-_MARK = 'content="gepc-report"'  # in index.html: what we may overwrite
-_WORD_POSES = 5
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,17 @@ class ReportClip:
         return hashlib.sha256((key or f"clip {self.tracks.clip}").encode("utf-8", "replace")).hexdigest()[:16]
 
 
+class PageClip(NamedTuple):
+    """What the page's list needs of a clip whose files are written."""
+
+    clip: ReportClip
+    name: str
+    data: ClipData
+    video: PageVideo
+    recorded: Recorded
+    shown: list[int]
+
+
 @dataclass(frozen=True)
 class Report:
     """What `write_report` wrote.
@@ -70,23 +80,113 @@ class Report:
         page: the HTML file.
         clips: (title, data, video) of every clip, the worst first.
         bytes: size of the page and its data, without videos.
+        failed: name and error of each video that could not be used.
     """
 
     page: Path
     clips: tuple[tuple[str, ClipData, PageVideo], ...]
     bytes: int
+    failed: tuple[tuple[str, GepcError], ...] = ()
+
+    @property
+    def line(self) -> str:
+        """Where it is, for a person."""
+        return f"page: {self.page} ({self.bytes / 1e6:.1f} MB without videos); open it in a browser"
+
+    def __repr__(self) -> str:
+        return f"<Report {self.page}: {len(self.clips)} videos, {len(self.failed)} failed>"
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `OutputError` if ``folder`` holds a page that is not ours: it would be overwritten."""
-    page = folder / "index.html"
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise OutputError(f"{folder} is a file, expected the name of a folder for the report")
-        ours = not page.exists() or _MARK in page.read_text(encoding="utf-8", errors="replace")[:2000]
-    if not ours or (not page.exists() and (folder / "data").exists()):
-        what = "data" if ours else "index.html"
-        raise OutputError(f"{folder} holds {what} that is not of a report; name another folder for --out")
+class PageWriter:
+    """Writes clips into a page that is begun, and finishes it.
+
+    Args:
+        page: where.
+        scorer: the model and how it scores.
+    """
+
+    def __init__(self, page: NewPage, scorer: Scorer) -> None:
+        self._page, self._scorer = page, scorer
+        self._thresholds = Thresholds.from_calibration(
+            scorer.model.fitted_calibration,
+            scorer.settings.scoring,
+            scorer.alarm_above(),
+            scorer.settings.events,
+            scorer.model.settings.windows.extent == "clip",
+        )
+
+    def add(
+        self, clip: ReportClip, score: Callable[[ClipFiles], object] | None = None, quiet: bool = False
+    ) -> PageClip:
+        """Write what the page has of a clip.
+
+        Args:
+            clip: the clip.
+            score: scores the clip and hands its scores over, part by part; None: that is done here.
+            quiet: no progress.
+        """
+        page, thresholds = self._page, self._thresholds
+        name = page.folder_for(clip.key)
+        files = ClipFiles(page.data, name, self._scorer, clip.tracks, thresholds)
+        if score is None:
+            self._score(clip, files, quiet)
+        else:
+            score(files)
+        found = files.finish()
+        shown, pictured = chosen_frames(found.peaks, thresholds.usual, found.highest)
+        shown = shown if found.frames else []
+        looked_at = clip.source if page.videos != "none" else None
+        skeleton = known_skeleton(clip.tracks, self._scorer.model)
+        with stage(f"pictures of {clip.title}", "pictures", len(shown), quiet) as progress:
+            more, info = write_thumbnails(
+                page.data / name,
+                clip.tracks,
+                looked_at,
+                shown,
+                pictured,
+                found.people_of,
+                skeleton,
+                found.things_of,
+                progress.advance,
+            )
+        none = found.people_of[:0]
+        found = replace(found, bytes=found.bytes + more, people_of=none, things_of=none)
+        video = PageVideo(None, "none")
+        if clip.source is not None:
+            cuts = film_cuts(clip.tracks.time_s, clip.tracks.fps)
+            video = provide_video(clip.source, page.folder, name, page.videos, quiet, whole=not cuts)
+            if video.how == "transcoded":
+                video = replace(video, cuts=cuts)
+        # Its arrays are those of a file: what the list needs is little.
+        told = recorded(clip.title, info.metadata if info else None)
+        return PageClip(_without_arrays(clip), name, found, video, told, shown)
+
+    def _score(self, clip: ReportClip, files: ClipFiles, quiet: bool) -> None:
+        with stage(f"report {clip.title}", "frames", clip.tracks.frame_count, quiet) as progress:
+            for begin, part, scores in score_chunks(self._scorer, clip.tracks, files.part_frames):
+                files.add(begin, part, scores)
+                progress.advance(len(scores.frames))
+
+    def finish(
+        self, clips: Iterable[PageClip], title: str = "", failed: Sequence[tuple[str, GepcError]] = ()
+    ) -> Report:
+        """Put the page into place; an earlier one in the folder is replaced.
+
+        Args:
+            clips: what was added.
+            title: of the page.
+            failed: name and error of each video that could not be used.
+        """
+        page = self._page
+        rows = sorted(clips, key=lambda row: (-row.data.score, row.clip.title))
+        page.keep(row.name for row in rows)
+        size = sum(row.data.bytes for row in rows)
+        size += write_script(
+            page.data, "report", _describe(self._scorer, self._thresholds, rows, title, failed)
+        )
+        size += write_page(page.folder, page.data)
+        listed = tuple((row.clip.title, row.data, row.video) for row in rows)
+        return Report(page.folder / "index.html", listed, size, tuple(failed))
 
 
 def write_report(
@@ -114,41 +214,9 @@ def write_report(
         OutputError: the folder holds something else, or cannot be written.
         ModelError: the model is not calibrated.
     """
-    check_folder(folder)
-    model, settings = scorer.model, scorer.settings
-    thresholds = Thresholds.from_calibration(
-        model.fitted_calibration,
-        settings.scoring,
-        scorer.alarm_above(),
-        settings.events,
-        model.settings.windows.extent == "clip",
-    )
-    rows: list[tuple[ReportClip, str, ClipData, PageVideo]] = []
-    size = 0
-    with ExitStack() as temporary:
-        with writing(folder):
-            data = temporary.enter_context(folder_beside(folder / "data"))
-            data.chmod(0o755)
-        for clip in clips:
-            name, number = clip.key, 2
-            while (data / name).exists():
-                name, number = f"{clip.key}-{number}", number + 1
-            with stage(f"report {clip.title}", "frames", clip.tracks.frame_count, quiet) as progress:
-                found = write_clip_data(data, name, scorer, clip.tracks, thresholds, progress.advance)
-            video = PageVideo(None, "none")
-            if clip.source is not None:
-                cuts = film_cuts(clip.tracks.time_s, clip.tracks.fps)
-                video = provide_video(clip.source, folder, name, videos, quiet, whole=not cuts)
-                if video.how == "transcoded":
-                    video = replace(video, cuts=cuts)
-            # Its arrays are those of a file: what the list needs is little.
-            rows.append((_without_arrays(clip), name, found, video))
-            size += found.bytes
-        rows.sort(key=lambda row: (-row[2].score, row[0].title))
-        report = _describe(scorer, thresholds, rows, title, failed)
-        size += write_script(data, "report", report)
-        size += _write_page(folder, data)
-    return Report(folder / "index.html", tuple((clip.title, d, v) for clip, _, d, v in rows), size)
+    with NewPage.begun(folder, videos) as page:
+        writer = PageWriter(page, scorer)
+        return writer.finish([writer.add(clip, quiet=quiet) for clip in clips], title, failed)
 
 
 def _without_arrays(clip: ReportClip) -> ReportClip:
@@ -162,37 +230,22 @@ def _without_arrays(clip: ReportClip) -> ReportClip:
                 for name in ("time_s", "frame", "track", "keypoints", "boxes")
             },
             "features": None,
+            "things": None,
         }
     )
     return ReportClip(kept, clip.source, clip.name)
 
 
-def _write_page(folder: Path, data: Path) -> int:
-    """Put the page's own files and its data into place; returns the size of the former."""
-    size = 0
-    pages = sorted(
-        (file for file in files("pipeline.review").joinpath("page").iterdir() if file.is_file()),
-        key=lambda f: f.name,
-    )
-    with writing(folder):
-        swap_folders(data, folder / "data")
-    for file in pages:
-        content = file.read_bytes()
-        write_atomically(folder / file.name, content)
-        size += len(content)
-    return size
-
-
 def _describe(
     scorer: Scorer,
     thresholds: Thresholds,
-    rows: Sequence[tuple[ReportClip, str, ClipData, PageVideo]],
+    rows: Sequence[PageClip],
     title: str,
     failed: Sequence[tuple[str, GepcError]],
 ) -> dict[str, Any]:
     """What the page shows before any clip is opened."""
     model, settings = scorer.model, scorer.settings
-    top = max((row[2].score for row in rows), default=0.0)
+    top = max((row.data.score for row in rows), default=0.0)
     stops = min(int(np.searchsorted(thresholds.stops, top)) + 1, len(thresholds.stops))
     stops = max(stops, thresholds.usual + 1)
     scores, shares = thresholds.thinned_reference()
@@ -204,14 +257,14 @@ def _describe(
         np.median(thresholds.reference),
         np.subtract(*np.quantile(thresholds.reference, (0.75, 0.25))),
     )
-    identity = hashlib.sha256("\n".join([*sorted(row[1] for row in rows), repr(settings.scoring)]).encode())
-    skeletons = {row[0].tracks.skeleton: _skeleton_of(row[0].tracks, model) for row in rows}
+    identity = hashlib.sha256("\n".join([*sorted(row.name for row in rows), repr(settings.scoring)]).encode())
+    skeletons = {row.clip.tracks.skeleton: skeleton_of(row.clip.tracks, model) for row in rows}
     return {
         "format": FORMAT,
         "version": 1,
         "id": identity.hexdigest()[:16],
         "title": title
-        or (f"Review of {len(rows)} videos" if len(rows) != 1 else f"Review of {rows[0][0].title}"),
+        or (f"Review of {len(rows)} videos" if len(rows) != 1 else f"Review of {rows[0].clip.title}"),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "program": versions().get("gepc-pipeline", ""),
         "scoring": asdict(settings.scoring),
@@ -230,8 +283,17 @@ def _describe(
         "usual": thresholds.usual,
         "normal_above": above,
         "false_alarms": thresholds.false_alarms[:stops],
+        "colours": {
+            "at": [100 * at for at in SCALE_AT],
+            "rgb": [anomaly_colour(at)[::-1] for at in SCALE_AT],
+            "unknown": UNKNOWN[::-1],
+        },
         "skeletons": skeletons,
-        "words": _words(model),
+        "words": words_of(model),
+        "causes": list(CAUSES),
+        "kinds": KINDS,
+        "about": {cause: in_words(cause) for cause in CAUSES}
+        | {"kinds": {k: in_words(THINGS, k) for k in KINDS}},
         "videos": [
             {
                 "id": name,
@@ -251,50 +313,18 @@ def _describe(
                 "counts": found.counts[:stops],
                 "worst": found.worst[:stops],
                 "spark": found.spark,
+                "peaks": {
+                    "ms": packed(found.peak_ms, "u4"),
+                    "last": packed(found.peaks.last, "u1"),
+                    "join": packed(found.peaks.join, "u1"),
+                },
+                "picture": found.highest,
+                "pictures": shown,
+                "recorded": asdict(told),
+                "remarks": [plain_text(text) for text in (*found.remarks, *found.left_out)],
+                "learned": str(clip.tracks.provenance.get("key") or "") in scorer.learned,
             }
-            for clip, name, found, video in rows
+            for clip, name, found, video, told, shown in rows
         ],
         "failed": [[plain_text(name), plain_text(str(error))] for name, error in failed],
     }
-
-
-def _skeleton_of(tracks: ClipTracks, model: Model) -> dict[str, Any]:
-    person = model.settings.windows.person
-    known = person if person.name == tracks.skeleton else SKELETONS.get(tracks.skeleton)
-    if known is None:
-        return {"joints": [str(j) for j in range(tracks.keypoints.shape[1])], "edges": []}
-    return _skeleton(known)
-
-
-def _skeleton(skeleton: Skeleton) -> dict[str, Any]:
-    return {"joints": list(skeleton.joints), "edges": [list(edge) for edge in skeleton.edges]}
-
-
-def _words(model: Model) -> dict[str, Any] | None:
-    """The most typical sequence of each action word, as some poses in thousandths; None where the model keeps none."""
-    if model.words is None:
-        return None
-    settings = model.settings.windows.without_patches
-    usable = [np.isfinite(word).all(axis=(1, 2, 3)) for word in model.words]
-    upright = upright_sign(
-        [(0, 0.0, word[fine]) for word, fine in zip(model.words, usable, strict=True) if fine.any()], settings
-    )
-    shown = np.unique(
-        np.linspace(0, settings.frames - 1, min(_WORD_POSES, settings.frames)).round().astype(int)
-    )
-    words: list[Any] = []
-    for word, fine in zip(model.words, usable, strict=True):
-        if not fine.any():
-            words.append(None)
-            continue
-        xy, seen = window_joints(word[fine][0], settings, upright)
-        poses = [
-            [
-                [round(1000 * float(x)), round(1000 * float(y))] if s > 0 else None
-                for (x, y), s in zip(pose, sure, strict=True)
-            ]
-            for pose, sure in zip(xy[shown], seen[shown], strict=True)
-        ]
-        words.append(poses)
-    shares = [round(float(share), 4) for share in model.facts.get("cluster_shares") or []]
-    return {**_skeleton(settings.body), "poses": words, "shares": shares}

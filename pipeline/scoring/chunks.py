@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -14,11 +15,24 @@ from pipeline.scoring.scorer import Scorer, logger
 from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.records import ClipTracks, cut_frames
 
-_CHUNK_FRAMES = 5000  # scored at once, so that memory does not grow with the length of the clip
+CHUNK_FRAMES = 5000  # scored at once, so that memory does not grow with the length of the clip
+
+
+class TakesChunks(Protocol):
+    """Something that is made of a clip's scores beside the tables, while they are there.
+
+    Attributes:
+        part_frames: how many frames it wants at once.
+    """
+
+    part_frames: int
+
+    def add(self, begin: int, part: ClipTracks, scores: ClipScores) -> None:
+        """Take in what `score_chunks` yields."""
 
 
 def score_chunks(
-    scorer: Scorer, tracks: ClipTracks, chunk_frames: int = _CHUNK_FRAMES
+    scorer: Scorer, tracks: ClipTracks, chunk_frames: int = CHUNK_FRAMES
 ) -> Iterator[tuple[int, ClipTracks, ClipScores]]:
     """Score a clip chunk by chunk.
 
@@ -86,6 +100,7 @@ def _without_context(
         row_score=scores.row_score[rows],
         row_percentile=scores.row_percentile[rows],
         raw=scores.raw[first:stop],
+        around=None if scores.around is None else scores.around.cut(first, stop),
         windows=_windows_from(scores.windows, first, stop),
     )
 

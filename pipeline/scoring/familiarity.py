@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.resampling import slowest_rate
+from anomaly.evaluation.intervals import frame_seconds
 from anomaly.settings import WindowSettings
 from pose_extract.checking import build
 from pose_extract.errors import CacheError, ConfigError
 from pose_extract.formats.base import FORMATS
+from pose_extract.formats.report import ReadReport
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video.scene import likeness, sketch_from_text
@@ -215,6 +217,28 @@ class Coverage:
                 "much is wrong here, or the model was trained on another view"
             )
         return found
+
+
+def left_out(tracks: ClipTracks, coverage: Coverage, judged: NDArray[np.bool_]) -> list[str]:
+    """What of a clip is in no score, a sentence each: poses that an import left out, people whom no window covers.
+
+    Args:
+        tracks: the clip, as extracted.
+        coverage: of the whole clip.
+        judged: (F,) bool, False where people are there and none could be scored.
+    """
+    found = []
+    summary = tracks.provenance.get("summary")
+    report = summary.get("report") if isinstance(summary, Mapping) else None
+    if isinstance(report, Mapping) and (total := ReadReport.total([report])).left_out:
+        found.append(f"its file: {total.lines()[0]}")
+    if missing := coverage.people - coverage.scored:
+        seconds = float(frame_seconds(tracks.time_s, tracks.fps)[~judged].sum())
+        found.append(
+            f"{missing} of {coverage.people} people in single frames could not be judged"
+            + (f"; for {seconds:.1f} s nobody who is there" if seconds else "")
+        )
+    return found
 
 
 def _different(scenes: Iterable[str]) -> tuple[str, ...]:

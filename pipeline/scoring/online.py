@@ -18,6 +18,7 @@ from anomaly.settings import ScoringSettings
 from pipeline.scoring.scorer import Scorer
 from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.records import ClipTracks, cut_frames
+from pose_extract.tracks.things import ClipThings
 
 _BLOCK_S = 0.25  # frames that are scored at once
 _ROUNDING = 1e-6  # of a step of the windows' grid, as `row_scores` has it
@@ -121,8 +122,11 @@ class OnlineScorer:
         none = np.zeros(len(windows))
         found = WindowScores(windows, anomaly, none, none.astype(np.int64), none.astype(np.int64), parts)
         part = cut_frames(chunk, first - low, stop - low)
+        around = model.surroundings_of(_counted(chunk, self._counting)) if scoring.by == "sum" else None
+        if around is not None:
+            around = around.cut(first - low, stop - low)
         rate = self._scorer.rate_for(scoring)
-        scores = score_clip(model, part, scoring, rate, found, self._earlier, self._counting)
+        scores = score_clip(model, part, scoring, rate, found, self._earlier, self._counting, around)
         self._earlier = self._earlier.then(
             scores, float(part.time_s[-1]) - REACH_SIGMAS * scoring.smoothing_s - 1
         )
@@ -149,12 +153,36 @@ class OnlineScorer:
         self._first, self._done = self._first + drop, self._done - drop
 
 
+def _counted(tracks: ClipTracks, counting: Counting | None) -> ClipTracks:
+    """The people and things that count where they are, however usual they are."""
+    things = tracks.things
+    if counting is None or things is None:
+        return tracks
+
+    def rows(boxes: NDArray[np.float32]) -> NDArray[np.intp]:
+        return np.flatnonzero(counting(boxes, np.full(len(boxes), 100.0), tracks.frame_size))
+
+    people, own = rows(tracks.boxes), rows(things.things.boxes)
+    return dataclasses.replace(
+        tracks,
+        frame=tracks.frame[people],
+        track=tracks.track[people],
+        keypoints=tracks.keypoints[people],
+        boxes=tracks.boxes[people],
+        features=None,
+        things=ClipThings(things.looked, things.frame[own], things.things.select(own)),
+    )
+
+
 def join_tracks(parts: Sequence[ClipTracks]) -> ClipTracks:
     """Successive parts of one clip as one."""
     if len(parts) == 1:
         return parts[0]
     starts = np.cumsum([0, *(part.frame_count for part in parts)])
     looks = [part.features for part in parts]
+
+    known = [part.things for part in parts if part.things is not None]
+    joined_things = ClipThings.concatenate(known, starts[:-1].tolist()) if len(known) == len(parts) else None
 
     def joined(name: str) -> NDArray:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -167,6 +195,7 @@ def join_tracks(parts: Sequence[ClipTracks]) -> ClipTracks:
         keypoints=joined("keypoints"),
         boxes=joined("boxes"),
         features=None if looks[0] is None else np.concatenate([np.asarray(look) for look in looks]),
+        things=joined_things,
     )
 
 

@@ -15,6 +15,7 @@ from anomaly.bundle.card import CARD, ENCODER, read_card
 from anomaly.scoring.model import Model
 from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, reference_of, score_at
 from anomaly.settings import ScoringSettings
+from pipeline.builtin import worth_of
 from pipeline.patches.features import PatchKind, has_patches, load_with_patches, needed_by
 from pipeline.scoring.familiarity import Seen
 from pipeline.settings import Settings, override
@@ -38,6 +39,7 @@ class Scorer:
         patches: the patch features that the model needs; None: none.
         folder: the bundle; None where there is none.
         seen: what the model was trained on.
+        learned: keys of the clips that it has learned from.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class Scorer:
     patches: PatchKind | None = None
     folder: Path | None = None
     seen: Seen = field(default_factory=Seen)
+    learned: frozenset[str] = frozenset()
 
     def load(self, path: Path, videos: str | None = None, quiet: bool = True) -> ClipTracks:
         """A tracks file with the features that the model needs.
@@ -110,6 +113,7 @@ _CHANGEABLE = (
     "movenet",
     "openmmlab",
     "tracking",
+    "things",
     "cleaning",
     "scoring",
     "calibration",
@@ -156,6 +160,8 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             f"scoring.parts: the model in {folder} was trained to add up {', '.join(model.settings.scoring.parts)}; "
             "train again to change that"
         )
+    if settings.scoring.surroundings != model.settings.scoring.surroundings:
+        raise ConfigError("scoring.surroundings: fixed when a model is trained; train again to change that")
     if not model.can_reconstruct and settings.scoring.needs_decoder:
         raise ModelError(
             f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
@@ -168,7 +174,10 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     model = dataclasses.replace(model, settings=calibrated)
     if asked.get("alarms_per_day") is not None:
         model = dataclasses.replace(model, marked=None)
-    scorer = Scorer(model, settings, by_rate, needed_by(folder), folder, Seen.from_card(card))
+    if worth := worth_of(folder):
+        logger.warning("%s", worth)
+    learned = frozenset(str(facts["key"]) for facts in (card.get("clips") or {}).values() if facts.get("key"))
+    scorer = Scorer(model, settings, by_rate, needed_by(folder), folder, Seen.from_card(card), learned)
     if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
         logger.warning(
             "the alarm threshold that marks have set does not count: it is for scores made with other settings "

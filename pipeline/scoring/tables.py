@@ -16,17 +16,37 @@ from pipeline.events.events import EventFinder
 from pipeline.events.timeline import ScoredTimeline
 from pipeline.pictures.plot import PERCENTILES
 from pipeline.progress import stage
-from pipeline.scoring.chunks import score_chunks
-from pipeline.scoring.familiarity import Coverage, strange
+from pipeline.scoring.chunks import CHUNK_FRAMES, TakesChunks, score_chunks
+from pipeline.scoring.familiarity import Coverage, left_out, strange
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.window_table import WINDOW_COLUMNS, write_windows
 from pose_extract.files import complete_or_absent
 from pose_extract.tracks.cache import TracksWriter
 from pose_extract.tracks.records import ClipTracks
 
-FRAME_COLUMNS = ("frame", "time_s", "score", "percentile", "alarm", "people", "track_id", "judged")
+FRAME_COLUMNS = {
+    "frame": "number of the frame, from 0; every frame has a row",
+    "time_s": "when it is shown, seconds by the video's own timestamps, its first frame being 0",
+    "score": "how unusual the most unusual person or thing in the frame is, smoothed over time; higher is more unusual",
+    "percentile": "share of held-out normal frames that score lower, 0 to 100; empty where `judged` is 0",
+    "alarm": "1 where the score is above the threshold, else 0",
+    "people": "how many people are tracked in the frame",
+    "track_id": "the most unusual of them; 0: nobody was scored",
+    "judged": "0 where people are there, but too shortly or too little seen to be judged, else 1",
+    "thing_id": "the thing that the score is about, 0 where it is about people (docs/things.md)",
+}
 
-PEOPLE_COLUMNS = ("frame", "time_s", "track_id", "score", "percentile", "x1", "y1", "x2", "y2")
+PEOPLE_COLUMNS = {
+    "frame": "number of the frame, from 0; every person in it has a row",
+    "time_s": "when it is shown, in seconds",
+    "track_id": "the person; the id lasts as long as the person is followed",
+    "score": "how unusual the person is there; empty where they are seen too shortly to be scored",
+    "percentile": "share of held-out normal people that score lower, 0 to 100; empty likewise",
+    "x1": "left edge of the box, pixels of the extracted frame, origin at the top left",
+    "y1": "top edge of the box",
+    "x2": "right edge of the box",
+    "y2": "bottom edge of the box",
+}
 
 
 def score_tracks(
@@ -37,6 +57,7 @@ def score_tracks(
     explain: Path | None = None,
     keep: Path | None = None,
     quiet: bool = False,
+    also: TakesChunks | None = None,
 ) -> ScoredTimeline:
     """Score a clip and write its CSVs; a file appears when it is complete.
 
@@ -48,6 +69,7 @@ def score_tracks(
         explain: CSV with a row for every window of every person: what its score rests on.
         keep: tracks file to write the cleaned tracks to, for the overlay.
         quiet: no progress.
+        also: takes in the scores too.
 
     Returns:
         The clip's scores in float32: some 40 bytes a frame, so that a clip of any length is no matter.
@@ -70,7 +92,8 @@ def score_tracks(
         if keep is not None:
             cleaned = stack.enter_context(TracksWriter(keep))
         progress = stack.enter_context(stage(f"score {tracks.clip}", "frames", tracks.frame_count, quiet))
-        for begin, part, scores in score_chunks(scorer, tracks):
+        at_once = CHUNK_FRAMES if also is None else also.part_frames
+        for begin, part, scores in score_chunks(scorer, tracks, at_once):
             frames = scores.frames
             _write_frames(frame_csv, begin, frames)
             if people_csv is not None:
@@ -81,6 +104,8 @@ def score_tracks(
                 cleaned.add_part(dataclasses.replace(part, features=None), begin)
                 row_percentiles.append(scores.row_percentile.astype(np.float32))
             curve.append(frames)
+            if also is not None:
+                also.add(begin, part, scores)
             coverage.add(scores.row_percentile)
             events += finder.add(begin, part, scores)
             progress.advance(len(frames))
@@ -99,6 +124,7 @@ def score_tracks(
         row_percentile=np.concatenate([np.zeros(0, np.float32), *row_percentiles]),
         events=(*events, *finder.finish()),
         remarks=(*strange(tracks, scorer.seen, scorer.model.settings.windows), *coverage.remarks()),
+        left_out=tuple(left_out(tracks, coverage, whole.judged)),
     )
 
 
@@ -108,7 +134,8 @@ def _write_frames(table: Any, begin: int, frames: FrameScores) -> None:
         percentile = f"{frames.percentile[i]:.3f}" if judged[i] else ""
         table.writerow(
             (begin + i, f"{frames.time_s[i]:.6f}", f"{frames.score[i]:.6f}", percentile,
-             int(frames.alarm[i]), frames.people[i], frames.track_id[i], int(judged[i]))
+             int(frames.alarm[i]), frames.people[i], frames.track_id[i], int(judged[i]),
+             frames.thing_id[i])
         )  # fmt: skip
 
 

@@ -12,10 +12,25 @@ from anomaly.scoring.model import Model
 from anomaly.scoring.scores import WindowScores
 
 _PLACES = range(1, TOP + 1)
-WINDOW_COLUMNS = (
-    "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
-    *(f"{name}{i}" for name in ("word", "weight", "joint", "share", "part", "part_percentile") for i in _PLACES),
-)  # fmt: skip
+_BY_PLACE = {
+    "word": "action words that are nearest, by number from 1",
+    "weight": "their soft assignments",
+    "joint": "joints that the model's reconstruction misses most",
+    "share": "their shares of its error, those of all joints being 1",
+    "part": "parts of the score that say most; empty but for scores by `sum`",
+    "part_percentile": "share of normal windows that those parts score lower, 0 to 100",
+}
+WINDOW_COLUMNS = {
+    "track_id": "the person; every window of a person has a row",
+    "first_frame": "first frame of the window",
+    "last_frame": "its last frame",
+    "start_s": "when it begins, in seconds",
+    "end_s": "when it ends",
+    "score": "its anomaly; higher is more unusual",
+    "percentile": "share of held-out normal windows that score lower, 0 to 100",
+    "component": "component of the normality mixture that fits it best, from 1",
+    **{f"{name}{i}": f"number {i} of the {text}" for name, text in _BY_PLACE.items() for i in _PLACES},
+}
 _BATCH = 1024  # windows explained at once
 
 

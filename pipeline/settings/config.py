@@ -6,8 +6,10 @@ Only plain YAML is read (`yaml.safe_load`): a config is data, it cannot run code
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,17 @@ from pose_extract.estimators.base import AUTO, ESTIMATORS, known_estimators
 from pose_extract.estimators.blazepose.settings import BlazePoseSettings
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.openmmlab.settings import OpenMMLabSettings
+from pose_extract.files import write_atomically
 from pose_extract.patches.settings import PatchSettings
+from pose_extract.things.settings import ThingSettings
 from pose_extract.tracking import TrackingSettings
 from pose_extract.tracks.settings import CleaningSettings
 from pose_extract.video import VideoSettings
 
 # Sections that only `pipeline.experiments.settings` has; a config with them is one of the pipeline too.
 OF_EXPERIMENTS = (
-    "one_class_svm", "neighbours", "gaussian_mixture", "classifier", "mped_rnn", "frame_prediction", "actions",
+    "one_class_svm", "neighbours", "gaussian_mixture", "classifier", "mped_rnn", "frame_prediction", "sparse_coding",
+    "latent_autoregression", "actions",
     "experiment",
 )  # fmt: skip
 _MAX_DEPTH = 10  # of `_base_`, so that a circle is an error and not a hang
@@ -69,6 +74,7 @@ class Settings(ModelSettings):
     openmmlab: OpenMMLabSettings = field(default_factory=OpenMMLabSettings)
     patches: PatchSettings = field(default_factory=PatchSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    things: ThingSettings = field(default_factory=ThingSettings)
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     events: EventSettings = field(default_factory=EventSettings)
@@ -91,7 +97,10 @@ class Settings(ModelSettings):
     def for_tracks(self) -> dict[str, Any]:
         """The sections that shape cached tracks, as plain nested mappings."""
         own = [self.pose.estimator] if self.pose.estimator in ESTIMATORS else []
-        return {name: dataclasses.asdict(getattr(self, name)) for name in ("video", "pose", *own, "tracking")}
+        return {
+            name: dataclasses.asdict(getattr(self, name))
+            for name in ("video", "pose", *own, "tracking", "things")
+        }
 
 
 def load_settings(name: str = "default", overrides: Sequence[str] = ()) -> Settings:
@@ -135,6 +144,65 @@ def shipped_configs() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in _folder().iterdir() if p.name.endswith(".yaml"))
 
 
+def summary_of(name: str) -> str:
+    """The first sentence of what a shipped config says of itself."""
+    lines = (_folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    said = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
+    return re.split(r"(?<=[.:])\s", " ".join(said), maxsplit=1)[0].rstrip(".:")
+
+
+def keep_config(path: Path, base: str | None, overrides: Sequence[str], clear: bool) -> dict[str, Any]:
+    """Keep settings in a workspace's config file, beside those that it has.
+
+    Args:
+        path: the file.
+        base: the config that it is based on from now on; the same as before if None.
+        overrides: ``a.b=c`` texts.
+        clear: forget what it has.
+
+    Returns:
+        What the file says now; empty: there is none any more.
+
+    Raises:
+        ConfigError: the file cannot be read, or the settings are wrong; nothing is kept then.
+        OutputError: it cannot be written.
+    """
+    own: dict[str, Any] = {} if clear or not path.is_file() else _own(path)
+    if base is not None:
+        at = Path(base)
+        own = {
+            **own,
+            "_base_": str(at.resolve()) if at.suffix in (".yaml", ".yml") and at.is_file() else base,
+        }
+    own = override(own, overrides)
+    checked(_with_base(own))
+    if not own:
+        path.unlink(missing_ok=True)
+        return {}
+    own = {"_base_": own.pop("_base_", "default"), **own}
+    text = yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
+    write_atomically(path, f"# Kept by gepc-pipeline config set.\n{text}".encode())
+    return own
+
+
+def _with_base(own: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in own.items() if name != "_base_"}
+    return _merge(load_config(own.get("_base_", "default")), rest)
+
+
+def _own(path: Path) -> dict[str, Any]:
+    """What a file says itself, without its base."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    found = _parse(text, str(path))
+    found = {} if found is None else found
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected sections with keys, got {type(found).__name__}")
+    return found
+
+
 def _folder() -> Path:
     """Beside this package: a folder of the user's may have the same name."""
     return Path(__file__).resolve().parents[2] / "configs"
@@ -159,15 +227,7 @@ def _read(path: Path, depth: int) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: more than {_MAX_DEPTH} levels of _base_; does a config inherit from itself?"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    config = _parse(text, str(path))
-    if config is None:
-        config = {}
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path}: expected sections with keys, got {type(config).__name__}")
+    config = _own(path)
     base = config.pop("_base_", None)
     if base is None:
         return config

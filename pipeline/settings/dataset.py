@@ -22,10 +22,9 @@ class DatasetSettings:
         format: of the poses, as `gepc-pipeline import` calls it.
         train: pattern (as of a shell, ``**`` for folders of any depth) of the files or folders of poses to train on.
         test: pattern of the files or folders of poses to test on.
-        train_list: text file that names the clips to train on, a line each, out of those that ``train`` finds; empty:
-            all of them.
-        test_list: text file that names the clips to test on, a line each, out of those that ``test`` finds; empty:
-            all of them.
+        train_list: text file, or pattern of such files, that names the clips to train on, a line each, out of those
+            that ``train`` finds; empty: all of them.
+        test_list: likewise, the clips to test on, out of those that ``test`` finds.
         fps: frames a second of the poses, where their format does not tell.
         frame_size: (width, height) in pixels, likewise.
         first_frame: number of a clip's first frame; the format's own custom if None.
@@ -81,10 +80,7 @@ class DatasetSettings:
     def __post_init__(self) -> None:
         expect_one_of("dataset.label_kind", self.label_kind, LABEL_KINDS)
         expect_one_of("dataset.normal", self.normal, NORMAL)
-        if self.abnormal not in (0, 1):
-            raise ConfigError(
-                f"dataset.abnormal: expected 0 or 1, the value of an abnormal frame, got {short(self.abnormal)}"
-            )
+        expect_between("dataset", self, 0, 1, "abnormal")
         if self.test and not self.labels and self.label_kind != "actions":
             raise ConfigError("dataset.labels: expected the file or folder of the test clips' labels")
         expect_between("dataset", self, 0, MOST, "tolerance", "train_people")

@@ -61,6 +61,10 @@ class PoseEstimator(ABC):
     mixes_sides: bool = False
     max_people: int = 100
 
+    def rhythm(self, fps: float) -> int:
+        """After how many frames of ``fps`` a second what is not done in every one comes in turn again."""
+        return self.batch_size
+
     @abstractmethod
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video of ``fps`` frames a second and (width, height) pixels; forget the last one."""

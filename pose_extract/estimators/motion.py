@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.tracks.records import Uncovered
+
 FloatArray = NDArray[np.float32]
 
 _SIDE = 640  # the background model works on frames shrunk to this longer side
@@ -40,6 +42,7 @@ class MotionProposals:
         self._min_height = max(6.0, min_height * self._shrink)
         self._frames = 0
         self.mask = np.zeros((0, 0), np.uint8)
+        self._image = np.zeros((0, 0, 3), np.uint8)
         self._nobody_for = np.zeros(
             (0, 0), np.int16
         )  # frames for which each pixel has differed without a person
@@ -59,6 +62,7 @@ class MotionProposals:
             )
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         self._frames += 1
+        self._image = small
         moving = self._model.apply(small, learningRate=1.0 / self._memory)
         moving = np.where(moving == 255, np.uint8(255), np.uint8(0))  # 127 marks shadows
         moving = cv2.medianBlur(moving, 3)
@@ -72,20 +76,24 @@ class MotionProposals:
         erase(mask, self._shrink)
         return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
-    def learn_places(self, erase: Callable[[NDArray[np.uint8], float], None], people: FloatArray) -> None:
+    def uncovered(self, erase: Callable[[NDArray[np.uint8], float], None]) -> Uncovered:
+        """The same, with the picture."""
+        return Uncovered(self.without(erase), self._image)
+
+    def learn_places(self, uncovered: NDArray[np.uint8], people: FloatArray) -> None:
         """Take note of what differs from the background and is nobody's: see `left_over`.
 
         Who stood in the first frames is background, and the place that they leave differs from it for a minute.
 
         Args:
-            erase: as in `boxes`.
+            uncovered: the mask of what moves, `without` people.
             people: (P, 4) boxes of all people, those too whose joints are not seen: nothing is noted in them, nor
                 around them as far as they are long.
         """
         if self._nobody_for.shape != self.mask.shape:
             self._nobody_for = np.zeros(self.mask.shape, np.int16)
         change = np.where(self.mask > 0, np.int16(0), np.int16(-1))
-        change[self.without(erase) > 0] = 1
+        change[uncovered > 0] = 1
         reach = (people[:, 2:] - people[:, :2]).max(1, initial=0, keepdims=True)
         around = np.concatenate([people[:, :2] - reach, people[:, 2:] + reach], axis=1)
         for x1, y1, x2, y2 in np.clip(around * self._shrink, 0, None).astype(int).tolist():

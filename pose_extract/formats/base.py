@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -44,12 +45,18 @@ class Format(Protocol):
         """Write clips; ``path`` is a folder, or a file where the format puts a clip into one."""
 
 
+def check_format(name: str, known: Iterable[str]) -> None:
+    """Raise `UsageError` that lists the known ones, unless ``name`` is one of them."""
+    known = list(known)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1, 0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"unknown format {name!r}; known: {', '.join(known)}{hint}")
+
+
 def get_format(name: str) -> Format:
     """The format called ``name``; raises `UsageError` that lists the known ones."""
-    if name not in FORMATS:
-        near = difflib.get_close_matches(name, FORMATS, 1, 0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"unknown format {name!r}; known: {', '.join(FORMATS)}{hint}")
+    check_format(name, FORMATS)
     return cast(Format, import_module(FORMATS[name]))
 
 
@@ -162,7 +169,10 @@ def targets(clips: Iterable[ClipTracks], path: Path, ending: str) -> Iterator[tu
         UsageError: several clips are to go into one file.
     """
     single = path.suffix == Path(f"x{ending}").suffix and not path.is_dir()
-    for count, clip in enumerate(clips):
-        if single and count:
+    if single:
+        some = list(islice(clips, 2))
+        if len(some) > 1:  # before the first is written
             raise UsageError(f"{path}: one file holds one clip, and there are several; name a folder")
+        clips = some
+    for clip in clips:
         yield clip, path if single else path / f"{clip.clip}{ending}"

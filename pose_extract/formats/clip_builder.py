@@ -30,7 +30,6 @@ _FEW_PIXELS = 8
 _BEYOND = 0.25  # of the frame's sides: joints that are guessed lie a little outside
 _MOST_BEYOND = 0.2  # share of joints farther out than that
 _NO_BOX = np.full(4, np.nan, np.float32).tobytes()
-_NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 
 class Rows:
@@ -41,6 +40,7 @@ class Rows:
         self.joints, self.size = 0, 3
         self._frame, self._keypoints, self._boxes = bytearray(), bytearray(), bytearray()
         self._crowd: Counter[int] = Counter()
+        self.left_out: Counter[str] = Counter()  # why -> people of the file that are no row
 
     def __len__(self) -> int:
         return len(self.people)
@@ -192,7 +192,7 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
     for some in np.array_split(bare, len(bare) // _BLOCK + 1):
         corners[some] = boxes_around(joints[some])
     keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
-    report = ReadReport(poses=len(rows), confidences_cut=above)
+    report = ReadReport(len(rows) + rows.left_out.total(), left_out=rows.left_out, confidences_cut=above)
     people = rows.people
     if len(keep) < len(rows):
         frames, joints, corners = frames[keep], joints[keep], corners[keep]
@@ -206,24 +206,16 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
     unknown = np.flatnonzero([person is None for person in known])
     tracks = numbered([person for person in known if person is not None])
     if len(unknown):
-        imported["followed"] = "by boxes and joints"
-        at, made, found, around = _follow(
-            frames[unknown],
-            joints[unknown],
-            corners[unknown],
-            source.fps,
-            source.frame_size,
-            skeleton,
-            options,
-            count,
-        )
-        report.leave_out("seen too briefly to be followed", len(unknown) - len(at))
-        report.ids_made = len(at)
-        report.ids_refused = sum(people[row] is not None for row in unknown.tolist())
+        imported["followed"] = "by boxes and joints" if joints.shape[2] == 3 else "by boxes"
         rest = np.flatnonzero([person is not None for person in known])
-        made = made + np.int32(tracks.max(initial=0))
-        frames, joints = np.concatenate([frames[rest], at]), np.concatenate([joints[rest], found])
-        tracks, corners = np.concatenate([tracks, made]), np.concatenate([corners[rest], around])
+        seen = (frames[unknown], joints[unknown], corners[unknown])
+        rows_followed, made = _follow(*seen, source.fps, source.frame_size, skeleton, options, count)
+        report.leave_out("seen too briefly to be followed", len(unknown) - len(made))
+        report.ids_made = len(made)
+        report.ids_refused = sum(people[row] is not None for row in unknown.tolist())
+        tracks = np.concatenate([tracks, made + np.int32(tracks.max(initial=0))])
+        keep = np.concatenate([rest, unknown[rows_followed]])
+        frames, joints, corners = frames[keep], joints[keep], corners[keep]
     imported["report"] = report.as_json(kept=len(frames))
     order = np.lexsort((tracks, frames))
     return ClipTracks(
@@ -308,16 +300,18 @@ def _follow(
     skeleton: Skeleton,
     options: ImportOptions,
     count: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """Frames, ids, keypoints and boxes of the people that our own tracker makes out.
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Which rows are of people whom our own tracker makes out, and their ids.
 
-    There are no pictures to tell people's clothes from, so boxes and joints decide. Somebody who is seen in too few
-    frames to be followed is dropped; of a single picture, everybody counts.
+    There are no pictures to tell people's clothes from, so boxes and joints decide; of joints in space, boxes alone.
+    Somebody who is seen in too few frames to be followed is dropped; of a single picture, everybody counts.
     """
     order = np.argsort(frames, kind="stable")
-    frames, keypoints, boxes = frames[order], keypoints[order], boxes[order]
     if count <= 1:
-        return frames, np.arange(1, len(frames) + 1, dtype=np.int32), keypoints, boxes
+        return order, np.arange(1, len(frames) + 1, dtype=np.int32)
+    frames, boxes = frames[order], boxes[order]
+    # Not finite is unknown to the motion model as well.
+    points = np.nan_to_num(keypoints[order]) if keypoints.shape[2] == 3 else np.zeros_like(keypoints[..., :3])
     tracker = PeopleTracker(options.tracking, fps, frame_size, skeleton)
     settings = options.tracking
     linger = (
@@ -332,15 +326,14 @@ def _follow(
         elif index - last > linger:
             continue
         rows = slice(begin, end)
-        # Not finite is unknown to the motion model as well.
-        seen = PoseDetections(boxes[rows], np.nan_to_num(keypoints[rows]), np.ones(end - begin, np.float32))
-        tracked += tracker.update(Frame(index, index / fps, _NO_PICTURE), seen)
+        place = np.arange(end - begin, dtype=np.float32)[:, None, None].repeat(points.shape[1], 1)
+        seen = PoseDetections(boxes[rows], points[rows], np.ones(end - begin, np.float32), place)
+        tracked += tracker.update(Frame.without_picture(index, index / fps), seen)
     tracked = [found for found in [*tracked, *tracker.finish()] if len(found.ids)]
     if not tracked:
-        return frames[:0], np.zeros(0, np.int32), keypoints[:0], boxes[:0]
+        return order[:0], np.zeros(0, np.int32)
+    places = [found.people.features[:, 0, 0].astype(np.intp) for found in tracked]  # type: ignore[index]
     return (
-        np.concatenate([np.full(len(found.ids), found.frame, np.int64) for found in tracked]),
+        np.concatenate([order[starts[f.frame] + place] for f, place in zip(tracked, places, strict=True)]),
         np.concatenate([found.ids for found in tracked]).astype(np.int32),
-        np.concatenate([found.people.keypoints for found in tracked]),
-        np.concatenate([found.people.boxes for found in tracked]),
     )

@@ -99,6 +99,8 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatErro
                 predicted.numbers.add(0)
             else:
                 _add_person(pictures, item, where)
+    if predicted.numbers and len(pictures):
+        raise FormatError(f"{part}: expected results or MMPose's predictions, found both")
     if predicted.numbers:
         yield _clip(part, "", predicted.rows, predicted.first, predicted.end, options)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +15,8 @@ from pose_extract.errors import FormatError, short
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.identities import identity_of
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.parsing import box_from_size, frame_number, joints_of, numbers, skeleton_of
+from pose_extract.formats.parsing import box_from_size, joints_of, numbers, skeleton_of
+from pose_extract.formats.picture_names import read_names
 from pose_extract.skeletons import POSETRACK17, Skeleton
 from pose_extract.tracks.records import ClipTracks
 
@@ -35,6 +37,10 @@ def read_dataset(
             raise FormatError(
                 f"{part}: ['images'][{i}]: expected a number or name 'id', found {short(number)}"
             )
+        if number in by_id:
+            raise FormatError(
+                f"{part}: ['images'][{i}]: the id {short(number)} is that of another image, too"
+            )
         by_id[number] = image
     people: dict[Any, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for i, person in enumerate(_objects(content, "annotations", part)):
@@ -44,8 +50,7 @@ def read_dataset(
             raise FormatError(
                 f"{where}['image_id']: expected the id of one of the images, found {short(image_id)}"
             )
-        if person.get("keypoints") and person.get("iscrowd") in (None, 0, False):  # else a box without a pose
-            people[image_id].append((where, person))
+        people[image_id].append((where, person))
     skeleton = _skeleton(content, people, part)
     for clip, pictures in _clips(by_id.values(), part, _video_names(content)).items():
         yield _clip(part, clip, pictures, people, skeleton, format_name, options)
@@ -65,7 +70,9 @@ def _skeleton(content: dict[str, Any], people: dict[Any, list[Any]], part: Path)
     names = category.get("keypoints") if isinstance(category, dict) else None
     if isinstance(names, list) and "head_bottom" in names:
         return POSETRACK17
-    for where, person in (entry for entries in people.values() for entry in entries):
+    for where, person in (
+        entry for entries in people.values() for entry in entries if not _why_left_out(entry[1])
+    ):
         return skeleton_of(len(joints_of(person["keypoints"], f"{where}['keypoints']")), where)
     return skeleton_of(len(names) if isinstance(names, list) and names else 17, str(part))
 
@@ -90,28 +97,42 @@ def _video_names(content: dict[str, Any]) -> dict[Any, str]:
 
 def _clips(images: Any, part: Path, videos: dict[Any, str]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
     """Clip -> its pictures with their frame numbers."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, Any], list[dict[str, Any]]] = defaultdict(list)
     for image in images:
         name = image.get("file_name")
-        folder = PurePosixPath(name).parent.name if isinstance(name, str) else ""
         video = image.get("vid_id", image.get("video_id"))
-        groups[videos.get(video, str(video)) if isinstance(video, (int, str)) else folder].append(image)
-    clips: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-    for group, pictures in groups.items():
-        if len({_size(image) for image in pictures}) > 1:
-            for image in pictures:
-                stem = PurePosixPath(str(image.get("file_name", image["id"]))).stem
-                clips[f"{group}_{stem}" if group else stem] = [(-1, image)]
+        if isinstance(video, (int, str)):
+            groups["video", video].append(image)
         else:
-            name = group or part.stem
-            clips[name] = [
-                (
-                    frame_number(image.get("file_name", image["id"]), f"{part}: image {short(image['id'])}"),
-                    image,
-                )
-                for image in pictures
-            ]
+            groups["folder", str(PurePosixPath(name).parent) if isinstance(name, str) else "."].append(image)
+    clips: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for (kind, key), pictures in groups.items():
+        group = videos.get(key, str(key)) if kind == "video" else PurePosixPath(key).name
+        names = [image.get("file_name", image["id"]) for image in pictures]
+        if len({_size(image) for image in pictures}) > 1:
+            for name, image in zip(names, pictures, strict=True):
+                stem = PurePosixPath(str(name)).stem
+                clips[_free(f"{group}_{stem}" if group else stem, clips)] = [(-1, image)]
+            continue
+        found: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+        for picture, image in zip(read_names(names, f"{part}: images"), pictures, strict=True):
+            found[picture.clip].append((picture.frame, image))
+        for clip, frames in found.items():
+            title = group if len(found) == 1 else "_".join(filter(None, (group, clip)))
+            clips[_free(title or part.stem, clips)] = frames
     return clips
+
+
+def _free(title: str, taken: dict[str, Any]) -> str:
+    """The title, with a number if another clip has it."""
+    return next(name for n in count(1) if (name := title if n == 1 else f"{title}_{n}") not in taken)
+
+
+def _why_left_out(person: dict[str, Any]) -> str:
+    """Why an annotation is no pose; empty if it is one."""
+    if person.get("iscrowd") not in (None, 0, False):
+        return "crowds"
+    return "" if person.get("keypoints") else "without joints"
 
 
 def _clip(
@@ -127,6 +148,9 @@ def _clip(
     rows = Rows()
     for number, image in pictures:
         for where, person in people[image["id"]]:
+            if why := _why_left_out(person):
+                rows.left_out[why] += 1
+                continue
             joints = _joints(person, where)
             if len(joints) != skeleton.num_joints:
                 raise FormatError(f"{where}: expected {skeleton.num_joints} joints, found {len(joints)}")

@@ -61,10 +61,9 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
                 raise FormatError(
                     f"{here}: expected 18 joints (36 coordinates, 18 scores), found {pose.size} and {score.size}"
                 )
-            identity = person.get("person_id")
             rows.add(
                 index,
-                identity if isinstance(identity, int) else None,
+                person.get("person_id"),
                 np.concatenate([pose.reshape(18, 2) * size, score[:, None]], 1),
                 None,
                 here,

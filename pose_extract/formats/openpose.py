@@ -72,11 +72,12 @@ def _read_video(
     readable = False
     for number, file in files:
         try:
-            found = _read_frame(file)
+            found, bare = _read_frame(file)
             if len({len(joints) for _, joints in found}) > 1:
                 raise FormatError(f"{file}: expected people of one number of joints")
             poses = np.array([joints for _, joints in found])
             rows.extend([number] * len(found), [person for person, _ in found], poses, None, str(file))
+            rows.left_out.update({"without joints": bare} if bare else {})
         except FormatError as error:
             yield error
         else:
@@ -98,13 +99,13 @@ def _read_video(
     )
 
 
-def _read_frame(file: Path) -> list[tuple[int | None, Any]]:
-    """(id or None, (V, 3) joints) of each person in a frame."""
+def _read_frame(file: Path) -> tuple[list[tuple[Any, Any]], int]:
+    """(id as the file has it, (V, 3) joints) of each person in a frame; and how many show but a face or a hand."""
     content = load_json(file)
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
         raise FormatError(f"{file}: expected an object with a list 'people', found {short(content)}")
-    found: list[tuple[int | None, Any]] = []
+    found: list[tuple[Any, Any]] = []
     for i, person in enumerate(people):
         where = f"{file}: ['people'][{i}]"
         values = None
@@ -112,16 +113,15 @@ def _read_frame(file: Path) -> list[tuple[int | None, Any]]:
             values = person.get("pose_keypoints_2d", person.get("pose_keypoints"))
         if values is None:
             raise FormatError(f"{where}: expected an object with 'pose_keypoints_2d', found {short(person)}")
-        if values == []:  # only a face or a hand was found
+        if values == []:
             continue
         joints = joints_of(values, f"{where}['pose_keypoints_2d']")
         skeleton_of(len(joints), f"{where}['pose_keypoints_2d']")
         identity = person.get("person_id")
-        if isinstance(identity, list):
-            identity = identity[0] if identity else None
-        known = isinstance(identity, int) and not isinstance(identity, bool) and identity >= 0
-        found.append((identity if known else None, joints))
-    return found
+        found.append(
+            (None if identity in (-1, [-1], []) else identity, joints)
+        )  # so it is written without tracking
+    return found, len(people) - len(found)
 
 
 def write(clips: Iterable[ClipTracks], path: Path) -> None:

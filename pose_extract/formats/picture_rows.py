@@ -30,6 +30,9 @@ class PictureRows:
         self._number: dict[Any, int] = {}
         self._asked = False
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def see(self, picture: Any) -> int:
         """Note a picture, with people in it or without; returns its place among them."""
         key = picture if isinstance(picture, (str, int, float)) else repr(picture)

@@ -23,6 +23,7 @@ from pose_extract.tracking.linking import LEFT_S, Tracklet, link
 from pose_extract.tracking.settings import TrackingSettings
 from pose_extract.tracking.sides import Sides
 from pose_extract.tracks.records import Frame, PoseDetections
+from pose_extract.tracks.things import Things
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class TrackedPeople:
         frame: index of the frame.
         ids: (P,) int32, from 1, ascending.
         people: the P people, in the order of ``ids``.
+        things: what else is there; None where nobody looked.
     """
 
     frame: int
     ids: NDArray[np.int32]
     people: PoseDetections
+    things: Things | None = None
 
 
 class _Waiting(NamedTuple):

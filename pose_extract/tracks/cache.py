@@ -26,7 +26,8 @@ from pose_extract.files import folder_beside, open_input, plain_name, writing
 from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.faults import fault_of
 from pose_extract.tracks.header import check_header
-from pose_extract.tracks.records import ClipObjects, ClipTracks, Objects, PoseDetections
+from pose_extract.tracks.records import ClipTracks, PoseDetections
+from pose_extract.tracks.things import THING_TYPES, ClipThings, Things
 
 FORMAT = "gepc-tracks"
 FORMAT_VERSION = 1
@@ -38,14 +39,12 @@ _MEMBERS: dict[str, type] = {
     "boxes": np.float32,
     "features": np.float16,
 }
-_OBJECTS: dict[str, type] = {
-    "objects_looked": np.int32,
-    "objects_frame": np.int32,
-    "objects_class": np.uint8,
-    "objects_boxes": np.float32,
-    "objects_scores": np.float32,
-}  # there only where they were asked for
-_TYPES = {**_MEMBERS, **_OBJECTS}
+_THINGS: dict[str, type[np.generic]] = {
+    "things_looked": np.int32,
+    "things_frame": np.int32,
+    **{f"things_{name}": kind for name, kind in THING_TYPES.items()},
+}  # there only where things were looked for
+_TYPES: dict[str, Any] = {**_MEMBERS, **_THINGS}
 _HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
@@ -101,13 +100,11 @@ class TracksWriter:
         if people.features is not None:
             self._append("features", _half(people.features))
 
-    def add_objects(self, frame: int, objects: Objects) -> None:
-        """Append the things that were seen in a frame, none included: that says that somebody looked."""
-        self._append("objects_looked", np.array([frame], np.int32))
-        self._append("objects_frame", np.full(len(objects), frame, np.int32))
-        self._append("objects_class", objects.classes.astype(np.uint8))
-        self._append("objects_boxes", objects.boxes.astype(np.float32, copy=False))
-        self._append("objects_scores", objects.scores.astype(np.float32, copy=False))
+    def add_things(self, frame: int, things: Things | None) -> None:
+        """Append the things of a frame; none of them says that somebody looked, None that nobody did."""
+        if things is not None:
+            looked = np.array([frame], np.int32)
+            self._append_things(ClipThings(looked, np.full(len(things), frame, np.int32), things))
 
     def add_part(self, part: ClipTracks, first_frame: int = 0) -> None:
         """Append the frames and people of a part of a clip that begins at ``first_frame``."""
@@ -118,6 +115,15 @@ class TracksWriter:
             if name == "frame":
                 array = array + np.int32(first_frame)
             self._append(name, _half(array) if name == "features" else array)
+        if part.things is not None:
+            things, base = part.things, np.int32(first_frame)
+            self._append_things(ClipThings(things.looked + base, things.frame + base, things.things))
+
+    def _append_things(self, found: ClipThings) -> None:
+        self._append("things_looked", found.looked)
+        self._append("things_frame", found.frame)
+        for name, kind in THING_TYPES.items():
+            self._append(f"things_{name}", getattr(found.things, name).astype(kind, copy=False))
 
     def _append(self, name: str, rows: NDArray[Any]) -> None:
         with writing(self.path):
@@ -237,7 +243,7 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
     header, members = _open(path, check=True)
     try:
         vectors = members.pop("features", None)
-        members = {name: array for name, array in members.items() if name not in _OBJECTS}
+        things = _things_in(members)
         tracks = ClipTracks(
             clip=plain_name(header["clip"]),
             skeleton=header["skeleton"],
@@ -245,6 +251,7 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
             frame_size=tuple(header["frame_size"]),
             provenance=header["provenance"],
             features=vectors if features else None,
+            things=things,
             **members,
         )
         if fault := fault_of(tracks):
@@ -256,20 +263,16 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
         ) from error
 
 
-def load_objects(path: Path) -> ClipObjects | None:
-    """The things kept in a tracks file beside the people, None if none were asked for. Raises like `load_tracks`."""
-    _, members = _open(path)
-    if "objects_looked" not in members:
+def _things_in(members: dict[str, NDArray[Any]]) -> ClipThings | None:
+    """Take the things out of a file's members; None where nobody looked for them."""
+    own = {name: members.pop(name) for name in list(members) if name in _THINGS}
+    if not own:
         return None
-    try:
-        looked, frame, classes, boxes, scores = (members[name] for name in _OBJECTS)
-        if not len(frame) == len(classes) == len(boxes) == len(scores):
-            raise ValueError("the arrays of its objects are of different lengths")
-    except Exception as error:
-        raise CacheError(
-            f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
-        ) from error
-    return ClipObjects(looked, frame, Objects(boxes, scores, classes.astype(np.int64)))
+    return ClipThings(
+        own["things_looked"],
+        own["things_frame"],
+        Things(**{name: own[f"things_{name}"] for name in THING_TYPES}),
+    )
 
 
 def load_header(path: Path) -> dict[str, Any]:

@@ -63,10 +63,14 @@ def stretch_numbers(time_s: NDArray[np.float64], fps: float | None = None) -> ND
     return np.concatenate([[0], np.cumsum(np.diff(time_s) > longest_step(fps))]).astype(np.int64)
 
 
+def after_holes(time_s: NDArray[np.float64], fps: float | None = None) -> NDArray[np.int64]:
+    """The first frame after each hole; arguments as those of `stretch_numbers`."""
+    return np.flatnonzero(np.diff(stretch_numbers(time_s, fps))) + 1
+
+
 def holes(time_s: NDArray[np.float64], fps: float) -> list[tuple[float, float]]:
     """When each hole begins and ends: the times of the frames before and after it."""
-    after = np.flatnonzero(np.diff(stretch_numbers(time_s, fps))) + 1
-    return [(float(time_s[frame - 1]), float(time_s[frame])) for frame in after]
+    return [(float(time_s[frame - 1]), float(time_s[frame])) for frame in after_holes(time_s, fps)]
 
 
 def shown_times(time_s: NDArray[np.float64], fps: float) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ frame's time subtracted, so that every video starts at 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pose_extract.skeletons import SKELETONS
 from pose_extract.tracks.feature_rows import FeatureRows
+from pose_extract.tracks.things import ClipThings
 
 
 def _expect(owner: str, name: str, array: NDArray[Any] | FeatureRows, shape: tuple[int | str, ...]) -> None:
@@ -45,6 +46,11 @@ class Frame:
         _expect("Frame", "image", self.image, ("H", "W", 3))
         if self.image.dtype != np.uint8:
             raise ValueError(f"Frame: expected a uint8 image, got {self.image.dtype}")
+
+    @classmethod
+    def without_picture(cls, index: int, time_s: float) -> Frame:
+        """Make the frame of people who are known already: nobody looks at its picture, which is one black pixel."""
+        return cls(index, time_s, np.zeros((1, 1, 3), np.uint8))
 
 
 @dataclass(frozen=True)
@@ -83,24 +89,16 @@ class Objects:
 
 
 @dataclass(frozen=True)
-class ClipObjects:
-    """Things, people left out, that a detector saw in a clip's frames.
+class Uncovered:
+    """What of a frame, shrunk, differs from a background that was learnt over time and is covered by no person.
 
     Attributes:
-        looked: (L,) int32, frames in which it looked, ascending; it does not look in each.
-        frame: (K,) int32, frame of each thing, one of ``looked``.
-        objects: the K things.
+        mask: (h, w) uint8, not 0 where that is so.
+        image: (h, w, 3) BGR uint8, the frame.
     """
 
-    looked: NDArray[np.int32]
-    frame: NDArray[np.int32]
-    objects: Objects
-
-    def at(self, frame: int) -> Objects | None:
-        """What was seen in a frame; None where nobody looked."""
-        if not np.isin(frame, self.looked):
-            return None
-        return self.objects.select(slice(*np.searchsorted(self.frame, [frame, frame + 1])))
+    mask: NDArray[np.uint8]
+    image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ class PoseDetections:
             was, somebody is here whose joints are not seen.
         scores: (P,) float32, confidence that this is a person, 0..1.
         features: optional (P, V, D) float16 or float32, a feature vector for each joint, of the pose network's own.
-        objects: things other than people, if they were looked for in this frame.
+        objects: what a detector found, people too, if one looked at this frame.
+        uncovered: optional, what differs from the background and none of these people covers.
     """
 
     boxes: NDArray[np.float32]
@@ -121,6 +120,7 @@ class PoseDetections:
     scores: NDArray[np.float32]
     features: NDArray[np.floating] | None = None
     objects: Objects | None = None
+    uncovered: Uncovered | None = None
 
     def __post_init__(self) -> None:
         people = len(self.boxes)
@@ -135,27 +135,28 @@ class PoseDetections:
 
     def select(self, index: Any) -> PoseDetections:
         """The people that ``index`` (any NumPy index along P) picks, in that order."""
-        return PoseDetections(
-            self.boxes[index],
-            self.keypoints[index],
-            self.scores[index],
-            None if self.features is None else self.features[index],
-            self.objects,
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            keypoints=self.keypoints[index],
+            scores=self.scores[index],
+            features=None if self.features is None else self.features[index],
         )
 
     def rearranged(self, joints: NDArray[np.intp]) -> PoseDetections:
         """Each person's joints in another order: ``joints`` (P, V) says which one found is each."""
         people = np.arange(len(self))[:, None]
         features = None if self.features is None else self.features[people, joints]
-        return PoseDetections(self.boxes, self.keypoints[people, joints], self.scores, features, self.objects)
+        return replace(self, keypoints=self.keypoints[people, joints], features=features)
 
     def join(self, other: PoseDetections) -> PoseDetections:
         """Other people after these, all without features."""
-        return PoseDetections(
-            np.concatenate([self.boxes, other.boxes]),
-            np.concatenate([self.keypoints, other.keypoints]),
-            np.concatenate([self.scores, other.scores]),
-            objects=self.objects,
+        return replace(
+            self,
+            boxes=np.concatenate([self.boxes, other.boxes]),
+            keypoints=np.concatenate([self.keypoints, other.keypoints]),
+            scores=np.concatenate([self.scores, other.scores]),
+            features=None,
         )
 
     @classmethod
@@ -185,6 +186,7 @@ class ClipTracks:
         features: optional (M, V, D), a feature vector for each joint, all zeros where there is none; float16 in the
             cache. `FeatureRows` are read as they are asked for.
         provenance: what made the tracks: source, content hash, estimator, settings, versions.
+        things: what moves or stays there and is nobody's body; None where nobody looked, as in imported tracks.
     """
 
     clip: str
@@ -198,6 +200,7 @@ class ClipTracks:
     boxes: NDArray[np.float32]
     features: NDArray[np.floating] | FeatureRows | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    things: ClipThings | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.frame)
@@ -224,9 +227,17 @@ class ClipTracks:
                 )
             if self.track.min() < 1:
                 raise ValueError(f"ClipTracks: expected track ids from 1, got {self.track.min()}")
+        if self.things is not None and len(self.things.looked) and self.things.looked[-1] >= len(self.time_s):
+            raise ValueError(
+                f"ClipTracks: expected things in frames 0..{len(self.time_s) - 1}, got {self.things.looked[-1]}"
+            )
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        rows = f"{self.num_tracks} people in {len(self)} rows"
+        return f"<ClipTracks {self.clip}: {self.frame_count} frames, {self.fps:.4g} a second, {rows}, {self.skeleton}>"
 
     @property
     def frame_count(self) -> int:
@@ -254,4 +265,5 @@ def cut_frames(tracks: ClipTracks, first: int, stop: int) -> ClipTracks:
         boxes=tracks.boxes[rows],
         features=None if tracks.features is None else tracks.features[rows],
         provenance=tracks.provenance,
+        things=None if tracks.things is None else tracks.things.cut(first, stop),
     )

@@ -1,4 +1,7 @@
-"""Videos in and out, by ffmpeg in a process of its own."""
+"""Videos in and out, by ffmpeg in a process of its own.
+
+Many files: each way of reading (whole, ahead, live, one still) and each thing that is read is one of its own.
+"""
 
 from pose_extract.video.decoder import Damage
 from pose_extract.video.reader import VideoInfo, VideoReader

@@ -71,12 +71,17 @@ class DamageLog:
 
 
 class Clock:
-    """Turns the container's timestamps into seconds since the first frame that strictly increase."""
+    """Turns the container's timestamps into seconds since the first frame that strictly increase.
 
-    def __init__(self, fps: float) -> None:
+    Args:
+        fps: frames a second, for those without a timestamp.
+        origin: when the first frame is shown by the container's clock, seconds; None: the next one is the first.
+    """
+
+    def __init__(self, fps: float, origin: float | None = None) -> None:
         self._step = 1.0 / fps
         self._base = Fraction(0)
-        self._origin: float | None = None
+        self.origin = origin
         self._last = 0.0
 
     @property
@@ -90,15 +95,15 @@ class Clock:
 
     def tick(self, pts: int | None) -> float:
         """Time of the next frame, given its timestamp in ticks (None: it has none)."""
-        if self._origin is None:
-            self._origin = 0.0 if pts is None else float(pts * self._base)
+        if self.origin is None:
+            self.origin = 0.0 if pts is None else float(pts * self._base)
             return self._last
         # Without a timestamp, or a time base to read it by, frames come at the clip's rate.
         untimed = pts is None or not self._base
-        time_s = self._last + self._step if untimed else float((pts or 0) * self._base) - self._origin
+        time_s = self._last + self._step if untimed else float((pts or 0) * self._base) - self.origin
         if time_s < self._last - 1.0:
             # The container's clock was set back (recordings joined end to end): go on from here.
-            self._origin += time_s - (self._last + self._step)
+            self.origin += time_s - (self._last + self._step)
             time_s = self._last + self._step
         elif time_s <= self._last:
             time_s = self._last + min(self._step, 0.001)
@@ -133,6 +138,8 @@ class Decoder:
         resample: whether to repeat and leave out frames so that they come at a constant ``fps``.
         damage: takes what is found damaged.
         stated: whether the file states its rate; of one that does not, ``fps`` is taken for it.
+        begin: when to begin, and when the first frame of all is shown, both in seconds since the file's start by the
+            container's clock: the last frame before that which stands for itself is the first one handed out.
     """
 
     # ffmpeg may write half a line and then another thread's message, so neither need stand at the start of a line.
@@ -154,12 +161,13 @@ class Decoder:
         resample: bool,
         damage: DamageLog,
         stated: bool = True,
+        begin: tuple[float, float] | None = None,
     ) -> None:
         self._path = path
         self._shape = (size[1], size[0], 3)
         self._damage = damage
         self._fps = fps
-        self._clock = Clock(fps)
+        self._clock = Clock(fps, None if begin is None else begin[1])
         self._gaps = GapWatch(fps)
         self._opened = False
         # Bounded by the picture pipe: ffmpeg stops when that is full, so no more than some frames' times wait here.
@@ -170,7 +178,12 @@ class Decoder:
         filters = [f"scale={size[0]}:{size[1]}", "format=bgr24", "showinfo=checksum=0"]
         if resample:
             filters.insert(0, f"fps={Fraction(fps).limit_denominator(100_000)}")
-        output = input_stream(path, **({} if stated else {"framerate": f"{fps:g}"})).output(
+        options: dict[str, str | None] = {} if stated else {"framerate": f"{fps:g}"}
+        if begin is not None:  # the timestamps stay as they are when all is read
+            options |= {"ss": f"{begin[0]:.6f}"} | dict.fromkeys(
+                ("noaccurate_seek", "copyts", "start_at_zero")
+            )
+        output = input_stream(path, **options).output(
             "pipe:1",
             map="0:V:0",
             vf=",".join(filters),
@@ -243,6 +256,11 @@ class Decoder:
         if time_s is None:
             raise VideoError(f"{self._path}: ffmpeg gave a frame without saying its time")
         return time_s, image
+
+    @property
+    def origin(self) -> float:
+        """When the first frame is shown, in seconds since the file's start by the container's clock."""
+        return self._clock.origin or 0.0
 
     def finish(self, frames: int) -> None:
         """After the last picture: see how ffmpeg ended."""

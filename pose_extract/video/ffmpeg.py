@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 
 from pose_extract.errors import VideoError
 from pose_extract.tracks.clip_time import FASTEST, usual_rate
+from pose_extract.video.metadata import Metadata
 
 BINARY_VARIABLE = "GEPC_FFMPEG"
 """Environment variable that names the ffmpeg binary to use."""
@@ -188,6 +189,7 @@ class Probe:
         start_s: when the first frame is shown, in seconds of the container's own clock.
         end_s: when everything ends, in seconds since the first frame, as the container states it; None where it does
             not. Of a file whose sound goes on longer, that is the end of the sound.
+        metadata: what it says of its recording.
     """
 
     size: tuple[int, int]
@@ -198,6 +200,7 @@ class Probe:
     has_audio: bool
     start_s: float
     end_s: float | None
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def probe(path: Path) -> Probe:
@@ -229,6 +232,7 @@ def probe(path: Path) -> Probe:
         has_audio=": Audio: " in head,
         start_s=start_s,
         end_s=duration_s + float(begins[1]) - start_s if duration_s is not None and begins else None,
+        metadata=Metadata.from_log(head),
     )
 
 

@@ -8,9 +8,14 @@ pipe; the n-th line belongs to the n-th picture, since every decoded frame is pa
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import subprocess
+from array import array
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -22,9 +27,10 @@ from pose_extract.errors import VideoError
 from pose_extract.files import read_input
 from pose_extract.tracks.records import Frame
 from pose_extract.video.decoder import Damage, DamageLog, Decoder
-from pose_extract.video.ffmpeg import probe
+from pose_extract.video.ffmpeg import command_line, find_ffmpeg, local_file, probe
+from pose_extract.video.metadata import Metadata
 from pose_extract.video.settings import VideoSettings
-from pose_extract.video.sources import VideoSource, content_hash, find_sources
+from pose_extract.video.sources import VideoSource, content_hash, find_sources, image_places
 from pose_extract.video.writer import VideoWriter
 
 __all__ = [
@@ -42,8 +48,17 @@ logger = logging.getLogger(__name__)
 
 _LEAST_BYTES = 8  # that a frame takes in any file
 
+_BACK_S = (3.0, 15.0, 60.0, 300.0)
+"""How far before what is wanted to begin decoding; farther where no frame stands for itself there."""
+
+_DISCARDED = 4  # ffmpeg's mark of packets that are decoded and not shown
+_UNKNOWN = -(1 << 63)  # a time that ffmpeg does not know
+
 DEFAULT_IMAGE_FPS = 24.0
 """Frame rate of numbered images where the settings give none."""
+
+
+_Pictures = Generator[tuple[float, NDArray[np.uint8]], None, None]
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class VideoInfo:
         has_audio: whether there is sound.
         start_s: when the first frame is shown by the container's own clock, seconds; by ours it is at 0.
         end_s: when the file ends, its sound included, in seconds since the first frame; None if unknown.
+        metadata: what the file says of its recording.
     """
 
     fps: float
@@ -67,6 +83,7 @@ class VideoInfo:
     has_audio: bool
     start_s: float = 0.0
     end_s: float | None = None
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 class VideoReader:
@@ -128,51 +145,97 @@ class VideoReader:
             found.has_audio,
             found.start_s,
             found.end_s,
+            found.metadata,
         )
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.frames()
+
+    def frames(self, start_s: float = 0.0, stop_s: float = math.inf) -> Generator[Frame, None, None]:
+        """Read the frames of a span.
+
+        Args:
+            start_s: in seconds since the clip's first frame; what comes before is not handed out.
+            stop_s: the first moment that is not read any more.
+
+        Yields:
+            Frames with the same pictures and times as when the whole clip is read; their indices count from 0.
+        """
         self.close()
         self._damage = DamageLog()
-        if self.source.kind == "images":
-            yield from self._read_images()
-        else:
-            yield from self._read_video()
+        images = self.source.kind == "images"
+        with closing(self._read_images(start_s) if images else self._read_video(start_s)) as pictures:
+            index = 0
+            for time_s, image in pictures:
+                if time_s >= stop_s:
+                    return
+                if time_s >= start_s:
+                    yield Frame(index, time_s, image)
+                    index += 1
 
-    def _read_images(self) -> Iterator[Frame]:
-        index = 0
-        for position, path in enumerate(self.source.images()):
-            time_s = position / self.info.fps
+    def frame_times(self) -> NDArray[np.float64] | None:
+        """(F,) when each frame is shown, told without decoding; None where the file does not say so in order."""
+        if self.source.kind == "images":
+            return np.array(image_places(self.source.images())) / self.info.fps
+        if not self._stated:
+            return None
+        found = _packet_times(self.source.path)
+        if found is not None and self._settings.fps is not None:
+            return np.arange(int(found[-1] * self.info.fps) + 1) / self.info.fps
+        return found
+
+    def _read_images(self, start_s: float) -> _Pictures:
+        images = self.source.images()
+        due = 0
+        for place, path in zip(image_places(images), images, strict=True):
+            time_s = place / self.info.fps
+            if time_s < start_s:
+                due = place + 1
+                continue
+            if place > due:
+                self._damage.add(
+                    time_s, f"{place - due} numbers are missing before {path.name}; that time has no images"
+                )
+            due = place + 1
             image = _read_image(path)
             if image is None:
                 self._damage.add(time_s, f"{path.name} is not an image that can be read; nobody is in it")
                 width, height = self.info.frame_size
-                yield Frame(index, time_s, np.zeros((height, width, 3), np.uint8))
-                index += 1
+                yield time_s, np.zeros((height, width, 3), np.uint8)
                 continue
             found, want = _fit(image.shape[1::-1], self._settings.max_side), self.info.frame_size
             if found != want:
                 message = f"{path.name}: {found[0]}x{found[1]}, not {want[0]}x{want[1]} as the first; scaled to that"
                 self._damage.add(time_s, message)
-            yield Frame(index, time_s, _resize(image, self.info.frame_size))
-            index += 1
+            yield time_s, _resize(image, self.info.frame_size)
 
-    def _read_video(self) -> Iterator[Frame]:
-        decoder = self._decoder = Decoder(
-            self.source.path,
-            self.info.frame_size,
-            self.info.fps,
-            self._settings.fps is not None and self._stated,
-            self._damage,
-            self._stated,
+    def _read_video(self, start_s: float) -> _Pictures:
+        begins: list[tuple[float, float] | None] = [None]
+        if start_s > _BACK_S[0]:
+            with closing(self._decode()) as decoder:
+                decoder.read()
+                origin = decoder.origin
+            begins[:0] = [(start_s - back_s + origin, origin) for back_s in _BACK_S if back_s < start_s]
+        for begin in begins:
+            self._damage = DamageLog()
+            with closing(self._decode(begin)) as decoder:
+                picture, count = decoder.read(), 0
+                if begin is not None and (picture is None or picture[0] > start_s):
+                    continue  # the container led behind it
+                while picture is not None:
+                    yield picture
+                    count += 1
+                    picture = decoder.read()
+                decoder.finish(count)
+                return
+
+    def _decode(self, begin: tuple[float, float] | None = None) -> Decoder:
+        resample = self._settings.fps is not None and self._stated
+        info, stated = self.info, self._stated
+        self._decoder = Decoder(
+            self.source.path, info.frame_size, info.fps, resample, self._damage, stated, begin
         )
-        try:
-            index = 0
-            while (picture := decoder.read()) is not None:
-                yield Frame(index, *picture)
-                index += 1
-            decoder.finish(index)
-        finally:
-            decoder.close()
+        return self._decoder
 
     def close(self) -> None:
         """End the decoder, if it runs. Frames already handed out stay valid."""
@@ -187,6 +250,46 @@ class VideoReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _packet_times(path: Path) -> NDArray[np.float64] | None:
+    """(F,) when the pictures of ``path`` are shown, in seconds since the first, told without decoding them.
+
+    None where they are not told, or not in order, as in recordings that were joined end to end.
+    """
+    binary = find_ffmpeg()
+    plain = dict.fromkeys(("hide_banner", "nostdin", "copyts", "start_at_zero"))
+    output = local_file(path, loglevel="quiet", **plain).output(
+        "pipe:1", map="0:V:0", c="copy", f="framecrc", map_metadata=-1
+    )
+    base, shown, decoded = Fraction(0), array("q"), array("q")
+    with subprocess.Popen(
+        command_line(output, binary),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith(b"#tb 0:"):
+                base = Fraction(line.partition(b":")[2].decode().strip())
+            if line.startswith(b"#"):
+                continue
+            _, dts, pts, *rest = line.split(b",")
+            if b"F=" in rest[-1] and int(rest[-1].partition(b"=")[2], 16) & _DISCARDED:
+                continue
+            shown.append(int(pts))
+            decoded.append(int(dts))
+    # Some containers say only when a picture is decoded; in order these are the times at which one is shown.
+    ticks = np.array(decoded if _UNKNOWN in shown else shown, np.int64)
+    if child.returncode or not base or len(ticks) < 2 or _UNKNOWN in ticks:
+        return None
+    joined = (np.maximum.accumulate(ticks) - ticks).max() * base > 1
+    ticks.sort()
+    if joined or not np.diff(ticks).all():
+        return None
+    return np.asarray((ticks - ticks[0]) * base.numerator / base.denominator, np.float64)
 
 
 def _single(path: str | Path) -> VideoSource:
@@ -232,4 +335,4 @@ def _image_info(source: VideoSource, settings: VideoSettings) -> VideoInfo:
         raise VideoError(f"none of the {len(images)} images in {source.path} can be read")
     fps = settings.fps or DEFAULT_IMAGE_FPS
     size = _fit((first.shape[1], first.shape[0]), settings.max_side)
-    return VideoInfo(fps, size, len(images), len(images) / fps, has_audio=False)
+    return VideoInfo(fps, size, len(images), (image_places(images)[-1] + 1) / fps, has_audio=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -52,6 +53,12 @@ def sketch_from_text(text: str) -> NDArray[np.float32]:
     if len(data) != width * height:
         raise ValueError("no sketch of a scene: it has another size")
     return np.frombuffer(data, np.uint8).reshape(height, width).astype(np.float32)
+
+
+def mean_sketch(texts: Sequence[str]) -> str | None:
+    """The mean of sketches of one scene; None of none."""
+    sketches = [sketch_from_text(text) for text in texts]
+    return sketch_to_text(np.mean(sketches, axis=0)) if sketches else None
 
 
 class SceneLearner:

@@ -9,8 +9,9 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ VIDEO_SUFFIXES = frozenset((
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Endings of the numbered images that together make a clip."""
+_EVENLY = 20  # so many images to a gap in their numbers, at least
 
 # Of a file's name that tells when it was recorded and no more: digits, what stands between them, T, Z, h, m, s.
 _LETTERS = re.compile(r"[^\W\d_TZhms]")
@@ -48,12 +50,19 @@ class VideoSource:
         kind: ``"video"`` or ``"images"``.
         name: the clip's name, unique among the sources found together; fit to be a file name.
         pattern: which file names of the folder belong to the clip, for ``kind == "images"``.
+        address: of a video that is elsewhere (``s3://...``), whose ``path`` is no file until it is fetched; "": none.
     """
 
     path: Path
     kind: Literal["video", "images"]
     name: str
     pattern: str = "*"
+    address: str = ""
+
+    @property
+    def location(self) -> str:
+        """Where it is: its address, or its absolute path."""
+        return self.address or os.path.realpath(self.path)
 
     def images(self) -> list[Path]:
         """The image files in the order of their numbers; empty for a video or a folder that cannot be read."""
@@ -72,6 +81,26 @@ def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
     parts = re.findall(r"\d+|\D+", text)
     key = tuple((0, int(part)) if part.isdecimal() else (1, part.casefold()) for part in parts)
     return (*key, (2, text))
+
+
+def image_places(images: Sequence[Path]) -> list[int]:
+    """When each image was taken, in usual steps after the first: numbers that are missing among them are time.
+
+    Where names do not count evenly (many gaps, a clock's minutes), they tell no time, and images follow one another.
+    """
+    plain = list(range(len(images)))
+    columns = [tuple(map(int, re.findall(r"\d{1,18}", image.stem))) for image in images]
+    if len(set(map(len, columns))) != 1:
+        return plain
+    varying = [numbers for numbers in zip(*columns, strict=True) if len(set(numbers)) > 1]
+    numbers = varying[-1] if varying else ()
+    steps = [after - before for before, after in pairwise(numbers)]
+    usual = sorted(steps)[len(steps) // 2] if steps else 0
+    gaps = [place for place, step in enumerate(steps) if step != usual]
+    clock = any(numbers[place] % 100 == 59 and numbers[place + 1] % 100 == 0 for place in gaps)
+    if usual < 1 or min(steps) < usual or len(gaps) > len(images) // _EVENLY or clock:
+        return plain
+    return [round((number - numbers[0]) / usual) for number in numbers]
 
 
 def find_sources(source: str | Path) -> list[VideoSource]:
@@ -93,7 +122,7 @@ def find_sources(source: str | Path) -> list[VideoSource]:
                 f"{path} holds no video: looked, in its folders too, for files ending in "
                 f"{', '.join(sorted(VIDEO_SUFFIXES))} and for folders of numbered images"
             )
-        return _with_unique_names(found, path)
+        return with_unique_names(found, path)
     if os.path.lexists(path):
         return [VideoSource(path, "video", plain_name(path.stem))]
     if glob.has_magic(str(source)):
@@ -102,7 +131,7 @@ def find_sources(source: str | Path) -> list[VideoSource]:
             raise VideoError(
                 f"nothing matches {str(source)!r}: expected a pattern that matches videos or folders"
             )
-        return _with_unique_names(found, Path(os.path.commonpath([entry.path.parent for entry in found])))
+        return with_unique_names(found, Path(os.path.commonpath([entry.path.parent for entry in found])))
     raise VideoError(
         f"{source}: there is no such file or folder, and it is no pattern such as 'videos/*.mp4'"
     )
@@ -182,7 +211,7 @@ def _matching(pattern: str) -> list[VideoSource]:
     return list(found.values())
 
 
-def _with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource]:
+def with_unique_names(found: list[VideoSource], root: Path) -> list[VideoSource]:
     """``found`` with names that differ even where upper and lower case are one; short names where they suffice."""
 
     def relative(entry: VideoSource, path: Path) -> str:

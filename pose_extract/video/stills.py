@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from bisect import bisect
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pose_extract.video.ffmpeg import command_line, find_ffmpeg, local_file
 from pose_extract.video.reader import VideoInfo
-from pose_extract.video.sources import VideoSource
+from pose_extract.video.sources import VideoSource, image_places
 
 _TIMEOUT_S = 60.0
 _LEAD_S = 5.0
@@ -30,7 +31,8 @@ def read_still(source: VideoSource, info: VideoInfo, time_s: float) -> NDArray[n
     width, height = info.frame_size
     if source.kind == "images":
         images = source.images()
-        data = np.frombuffer(images[min(round(time_s * info.fps), len(images) - 1)].read_bytes(), np.uint8)
+        number = bisect(image_places(images), round(time_s * info.fps)) - 1
+        data = np.frombuffer(images[number].read_bytes(), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         return None if image is None else np.asarray(cv2.resize(image, (width, height)), np.uint8)
     at_s = info.start_s + time_s - 0.5 / info.fps  # half a frame: rounding must not bring the next one

@@ -36,6 +36,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "estimator": ("", ["street", "--street-seconds", "0.5"], "street_pck"),
     "extract": (EXTRA, ["--quick", "--seconds", "0.25", "--pose", "rtmpose-t"], "openmmlab_overlap_speedup"),
     "falls": (DATA, ["--clips", "S3_ADL_07"], "falls_tracks_too_many"),
+    "walkers": ("", ["--make", "{tmp}/walkers", "--quick"], "walkers_mb"),
     "formats": ("", ["--rows", "3000", "--frames", "30"], "import_speed_ratio"),
     "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
     "live_street": ("", ["--quick", "--streets", "0", "--set", *TINY_SET[:-3]], "watch_finds_what_score_finds"),
@@ -58,6 +59,15 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
         ],
         "patches_waiting",
     ),
+    "inference": (
+        "",
+        [
+            "--data", "synthetic", "--seeds", "0", "--sweeps", "1", "--out", "{tmp}", "--set", "actions.clips=8",
+            "actions.performers=4", "training.pretrain_epochs=1", "training.finetune_epochs=1",
+            "clustering.clusters=3", "normality.components=3", "experiment.directions=[few-vs-many]",
+        ],
+        "",
+    ),
     "pedestrians": (DATA, ["--frames", "101"], "pedestrians_recall"),
     "pose_batches": (EXTRA, ["--quick", "--poses", "rtmpose-t"], "rtmpose_t_batch_speedup"),
     "real_clip": (DATA, ["--frames", "100", "--score-frames", "20", "--out", "{tmp}", "--set", *TINY_SET], ""),
@@ -65,7 +75,11 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
         DATA, ["--quick", "--final", "--seeds", "0", "--clips", "2", "--set", *TINY_SET[:-3]], "hr_avenue_micro_auc",
     ),
     "report_page": (BROWSER, ["--videos", "2", "--frames", "200", "--day", "500", "--runs", "1"], "report_day_curve_s"),
-    "scale": ("", ["--clips", "2", "--seconds", "0.5", "--runs", "1", "--many", "20"], "scale_jobs_speedup"),
+    "scale": (
+        "",
+        ["--part", "jobs", "overhead", "list", "--clips", "2", "--seconds", "0.5", "--runs", "1", "--many", "20"],
+        "scale_jobs_speedup",
+    ),
     "shanghaitech": (
         DATA, ["--quick", "--clips", "4", "--tracks", "supplied", "--set", *TINY_SET[:-3], "densities.camera=one"],
         "shanghaitech_supplied_micro_auc",
@@ -74,17 +88,23 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
 }  # fmt: skip
 
 # The demo's by tests/integration/test_demo.py, on clips that are there already; two are used by `real` only; tracking
-# takes a video, those of live minutes, cameras and a broker; figures, mutants and real_slice have tests of their own.
+# takes a video, those of live minutes, cameras and a broker; figures, mutants and real_slice have tests of their own;
+# what first_steps runs is run by tests/documentation/test_tutorials.py; things and pieces say nothing that means
+# anything in less than minutes, and what they measure has tests of its own.
 ELSEWHERE = {
     "demo",
     "figures",
+    "first_steps",
     "live",
     "live_delay",
     "live_sinks",
     "live_soak",
     "mixtures",
     "mutants",
+    "pieces",
     "real_slice",
+    "things",
+    "things_real",
     "tracking",
 }
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from pipeline.adding import add_clip
 from pipeline.cli import main
 from pipeline.synthetic.clips import StreetClip
-from pipeline.workspace import Workspace, entry_of
-from pose_extract.tracks.cache import save_tracks
-from pose_extract.tracks.records import ClipTracks
+from pipeline.workspace import Workspace
 
 # A model that trains in a second or two: for tests of the commands, not of the model. It scores by its clusters; with
 # so few windows the parts of the sum know the clips that they have learned from by heart.
@@ -55,23 +54,5 @@ class Cli:
 
 def add_street_clip(workspace: Workspace, clip: StreetClip) -> None:
     """Put a clip's exact joints into the workspace as if they had been extracted."""
-    truth = clip.truth
-    summary = {
-        "frames": truth.frame_count,
-        "rows": len(truth),
-        "tracks": truth.num_tracks,
-        "seconds": truth.frame_count / truth.fps,
-        "coverage": 1.0,
-        "damage": [],
-    }
-    provenance = {
-        "source": f"/street/{clip.name}.mp4",
-        "key": clip.name,
-        "train": True,
-        "estimator": {"name": "truth"},
-        "settings": {},
-        "summary": summary,
-    }
-    values = {**vars(truth), "provenance": provenance}
-    save_tracks(workspace.tracks_path(clip.name), ClipTracks(**values))
-    workspace.record(entry_of(provenance, clip.name))
+    source = f"/street/{clip.name}.mp4"
+    add_clip(workspace, clip.truth, source=source, key=clip.name, estimator={"name": "truth"})

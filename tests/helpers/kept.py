@@ -1,6 +1,7 @@
 """What takes long to make, made once for all test processes and kept between runs.
 
-A folder is keyed by the code that it depends on and by what it was made from, so that a change of either makes it anew.
+A folder is keyed by the code and the installed packages that it depends on and by what it was made from, so that a
+change of any makes it anew.
 `GEPC_TEST_CACHE` names another place than ``~/.cache/gepc-pipeline-tests``; deleting that is always safe.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pipeline.versions import versions
 from tests.helpers import ROOT
 
 _MOST_KEPT = 3  # versions of one thing
@@ -45,7 +47,9 @@ def kept(name: str, make: Callable[[Path], object], code: Sequence[str], *facts:
 
 
 def _digest(code: Sequence[str], facts: tuple[object, ...]) -> str:
-    hashed = hashlib.sha256(repr(facts).encode())
+    # Not our own version: it changes with every commit, and our code is hashed below.
+    packages = sorted((name, made) for name, made in versions().items() if name != "gepc-pipeline")
+    hashed = hashlib.sha256(repr((facts, packages)).encode())
     for name in sorted(code):
         place = ROOT / name
         files = [p for p in place.rglob("*") if p.suffix in (".py", ".yaml")] if place.is_dir() else [place]

@@ -27,6 +27,7 @@ TINY = {
     },
     "clustering": {"clusters": 3, "bias": True, "temperature": 0, "weight": 0.1, "kmeans_starts": 1},
     "normality": {"components": 2, "every": 1, "form": "logratio"},
+    "scoring": {"by": "sum", "parts": ["clustering", "latent", "poses", "steps", "reach"]},
     "gaussian_mixture": {"components": 1, "principal": 2},
     "mped_rnn": {"input": 4, "prediction": 2, "epochs": 1, "hidden_global": 4, "hidden_local": 4},
     "classifier": {"width": 4, "encoder": [1, 2], "strides": [1, 2], "epochs": 2, "batch_size": 16},

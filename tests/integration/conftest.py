@@ -10,6 +10,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
+from pipeline.versions import versions
 from pipeline.workspace import Workspace
 from tests.helpers.commands import TINY, Cli, add_street_clip
 from tests.helpers.kept import kept
@@ -32,7 +33,7 @@ def truth_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     code = ("anomaly", "pipeline", "pose_extract", "configs", "tests/helpers/commands.py")
     root = tmp_path_factory.mktemp("truth") / "workspace"
-    shutil.copytree(kept("truth-workspace", make, code, TINY) / "workspace", root)
+    shutil.copytree(kept("truth-workspace", make, code, TINY, versions()) / "workspace", root)
     return root
 
 

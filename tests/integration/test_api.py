@@ -71,6 +71,7 @@ def videos(make_video, tmp_path, monkeypatch):
     """A folder to work in, with ``normal/`` and ``video.mp4``; a model of it trains in seconds."""
     import shutil
 
+    from pipeline.api import stream
     from pipeline.extraction import run as extraction
     from pipeline.settings import config as settings
     from tests.helpers.commands import TINY
@@ -83,6 +84,8 @@ def videos(make_video, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(extraction, "chosen_estimator", lambda name: name)
     monkeypatch.setattr(extraction, "create_estimator", Walking)
+    monkeypatch.setattr(stream, "chosen_estimator", lambda name: name)
+    monkeypatch.setattr(stream, "create_estimator", Walking)
     load = settings.load_settings
     tiny = [text.removeprefix("--set=") for text in TINY]
     monkeypatch.setattr(settings, "load_settings", lambda name, texts: load(name, [*tiny, *texts]))
@@ -90,7 +93,7 @@ def videos(make_video, tmp_path, monkeypatch):
 
 def test_the_examples_of_the_documentation_run(videos, capsys):
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(DOCS), "exec"), names)
@@ -98,8 +101,11 @@ def test_the_examples_of_the_documentation_run(videos, capsys):
     assert "2 new, 0 there already" in out
     assert "of 100 frames" in out
     clip = names["clip"]
+    for name in ("report", "learned", "clip", "model", "stream", "pushed"):
+        assert re.fullmatch(r"<\w+.{9,150}>", repr(names[name])), name
     frames, rows = len(clip.time_s), len(clip.tracks)
-    assert frames == 100
+    assert frames == names["known"] == 100
+    assert len(names["table"]) == 100
     for name in ("score", "percentile", "alarm", "people", "track_id"):
         assert getattr(clip, name).shape == (frames,)
     assert clip.row_score.shape == clip.row_percentile.shape == (rows,)

@@ -89,6 +89,7 @@ def test_scores_have_a_row_for_every_frame_in_the_stated_columns(truth_workspace
         "people",
         "track_id",
         "judged",
+        "thing_id",
     ]
     assert [int(r["frame"]) for r in rows] == list(range(192))
     assert all(0 <= float(r["percentile"]) <= 100 and r["alarm"] in "01" for r in rows)
@@ -234,7 +235,7 @@ def test_extract_then_score_reuses_the_tracks_and_writes_the_overlay(
     assert npz.stat().st_mtime_ns == before
     assert out.read_bytes() == scores
     assert "street" not in {e.clip for e in Workspace(root).training_clips()}
-    assert cli("extract", street_video, "--workspace", root, "--json").code == 0
+    assert cli("extract", street_video, "--workspace", root, "--write-json").code == 0
     assert npz.stat().st_mtime_ns == before
     assert "street" in {e.clip for e in Workspace(root).training_clips()}
     assert len(json.loads((root / "tracks" / "street.json").read_text())["time_s"]) == 36
@@ -283,7 +284,7 @@ def test_tracks_are_made_anew_when_content_or_a_setting_that_matters_changes(
 
 @pytest.mark.slow
 def test_extract_killed_at_any_moment_and_restarted_gives_the_same_arrays(street_video, tmp_path):
-    """Five kills at random moments; then the arrays equal those of an unbroken run to the byte."""
+    """Three kills at random moments; then the arrays equal those of an unbroken run to the byte."""
     videos = tmp_path / "videos"
     videos.mkdir()
     for i in range(2):
@@ -302,7 +303,7 @@ def test_extract_killed_at_any_moment_and_restarted_gives_the_same_arrays(street
     assert whole.wait() == 0
     took = time.monotonic() - begin
     rng = np.random.default_rng(int(os.environ.get("GEPC_KILL_SEED", "0")))
-    for moment in rng.uniform(0.1, 0.95, 5) * took:
+    for moment in rng.uniform(0.1, 0.95, 3) * took:
         process = start(tmp_path / "killed")
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
@@ -407,8 +408,8 @@ def test_explanations_have_a_row_for_every_window_of_every_person(truth_workspac
     by = ("--score-by", "reconstruction", "--set", "scoring.frames=online")
     score(cli, truth_workspace, tmp_path / "s.csv", "--explain", table, "--people", people, *by)
     rows = read_csv(table)
-    assert tuple(rows[0]) == WINDOW_COLUMNS
-    assert WINDOW_COLUMNS[:8] == (
+    assert list(rows[0]) == list(WINDOW_COLUMNS)
+    assert tuple(WINDOW_COLUMNS)[:8] == (
         "track_id", "first_frame", "last_frame", "start_s", "end_s", "score", "percentile", "component",
     )  # fmt: skip
     joints = load_scorer(truth_workspace / "model").model.settings.windows.body.joints

@@ -59,6 +59,7 @@ def test_abnormal_behaviour_scores_higher_than_normal_behaviour_from_video_alone
         for path in (outputs.scores, outputs.people, outputs.plot, outputs.overlay):
             assert path.stat().st_size > 0
     assert result.words.stat().st_size > 0
+    assert result.page.stat().st_size > 0
 
 
 @pytest.mark.slow

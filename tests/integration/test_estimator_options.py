@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.extraction import clip as extraction
+from pipeline.extraction import people
 from pipeline.extraction import run as extraction_run
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
@@ -264,7 +265,7 @@ def test_an_estimator_that_fails_leaves_no_thread_no_decoder_and_no_file(street_
     ],
 )
 def test_frames_that_wait_are_few_where_they_are_large(batch_size, frame_size, ahead):
-    assert extraction._frames_ahead(batch_size, frame_size) == ahead
+    assert people._frames_ahead(batch_size, frame_size) == ahead
 
 
 def test_another_package_s_estimator_extracts_and_its_options_are_recorded(

@@ -253,13 +253,18 @@ def test_what_cannot_be_done_is_said(evaluate, options, code, said):
     assert (result.code, said in result.err) == (code, True), result.err
 
 
-def test_masks_that_are_missing_are_listed(evaluate, labelled, tmp_path):
+def test_clips_without_a_mask_are_left_out_and_named(evaluate, labelled, tmp_path):
     (tmp_path / "masks").mkdir()
     source = labelled / "masks" / "01_0001.npy"
     (tmp_path / "masks" / "01_0001.npy").write_bytes(source.read_bytes())
     result = evaluate(masks=tmp_path / "masks")
+    assert result.code == 0
+    assert "3 clips have no mask and are left out: 01_0002, 02_0003, 02_0004" in result.err
+    assert "1 clips, " in result.out
+    (tmp_path / "masks" / "01_0001.npy").rename(tmp_path / "masks" / "other.npy")
+    result = evaluate(masks=tmp_path / "masks")
     assert result.code == 2
-    assert "no mask for 01_0002, 02_0003, 02_0004" in result.err
+    assert "no clip for the masks other" in result.err
 
 
 def test_an_output_folder_that_is_a_file_is_said_before_anything_is_scored(evaluate, tmp_path):

@@ -176,6 +176,23 @@ def test_names_out_of_a_file_stay_inside_the_workspace(tmp_path, cli, clip):
     assert {p.name for p in tmp_path.iterdir()} == {"in", "w"}
 
 
+def test_a_file_may_have_a_name_that_is_not_utf_8(tmp_path, cli):
+    export_clips("coco", [walkers("01_0001", frames=6)], tmp_path)
+    odd = os.fsencode(tmp_path) + b"/b\xff.json"
+    os.rename(tmp_path / "01_0001.json", odd)
+    result = cli("import", "coco", os.fsdecode(odd), *SCENE, "--workspace", tmp_path / "w")
+    assert result.code == 0, result.err
+    assert cli("import", "coco", "x" * 300, *SCENE, "--workspace", tmp_path / "w").code == 2
+
+
+def test_of_a_release_what_is_for_testing_or_abnormal_is_not_trained_on(tmp_path, cli):
+    for folder, clip in (("train", "normal_1"), ("train", "abnormal_2"), ("test", "normal_3")):
+        export_clips("alphapose", [walkers(clip, frames=6)], tmp_path / "pose" / folder)
+    result = cli("import", "alphapose", tmp_path / "pose", *SCENE, "--workspace", tmp_path / "w")
+    assert "2 clips lie in a folder for testing, or are called abnormal" in result.out
+    assert [e.clip for e in Workspace(tmp_path / "w").entries() if e.train] == ["normal_1"]
+
+
 def test_a_workspaces_tracks_go_out_and_come_in_as_they_were(tmp_path, cli, truth_workspace):
     for kind in ("npz", "json"):
         out, w = tmp_path / kind, tmp_path / f"w-{kind}"
@@ -212,6 +229,11 @@ def test_export_takes_the_clips_named_and_converts_joints(tmp_path, cli, truth_w
     ("args", "message"),
     [
         (("alphapose", "out", "--clips", "nothing*"), "nothing*"),
+        (
+            ("csv", "out"),
+            "known: alphapose, openpose, kinetics-skeleton, ntu, mped-rnn, coco, posetrack, gepc, coco-video, p",
+        ),
+        (("chad", "out"), "never writes"),
         (("gepc", "out", "--layout", "results"), "layout"),
         (("chad", "out"), "pickle"),
         (("nosuch", "out"), "unknown format"),

@@ -5,8 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.extraction.run import find_all_sources
+from pipeline.workspace import Workspace
+from pose_extract.errors import UsageError
+from pose_extract.formats.base import export_clips
+from pose_extract.tracks.cache import load_tracks
 from pose_extract.video import VideoWriter
 from tests.helpers.scarecrow import install, install_estimators
+from tests.helpers.two_walkers import walkers
 
 CLUMSY = """
 import os, signal
@@ -42,13 +48,15 @@ def recordings(tmp_path, monkeypatch):
 
 def extract(cli, workspace, folder, jobs, pose="scarecrow"):
     return cli(
-        "extract", folder, "--pose", pose, "--json", "--workspace", workspace, "--jobs", jobs, "--quiet"
+        "extract", folder, "--pose", pose, "--write-json", "--workspace", workspace, "--jobs", jobs, "--quiet"
     )
 
 
-def test_tracks_do_not_depend_on_how_many_are_made_at_a_time(cli, tmp_path, recordings):
+def test_tracks_do_not_depend_on_how_many_are_made_at_a_time(cli, tmp_path, recordings, monkeypatch):
     found = {}
     for jobs in (1, 2):
+        if jobs == 2:  # then only the workers, which this does not reach, load the networks
+            monkeypatch.setattr("pipeline.extraction.run.create_estimator", None)
         workspace = tmp_path / f"by_{jobs}"
         result = extract(cli, workspace, recordings, jobs)
         assert result.code == 4
@@ -78,19 +86,119 @@ def test_a_process_that_dies_twice_costs_its_video_and_no_other(cli, tmp_path, r
 def test_scores_do_not_depend_on_how_many_are_made_at_a_time(cli, tmp_path, recordings, truth_workspace):
     found = {}
     for jobs in (1, 2):
-        out = tmp_path / f"scores_{jobs}"
+        out, page = tmp_path / f"scores_{jobs}", tmp_path / f"page_{jobs}"
         result = cli(
-            "score", recordings, "--out", out, "--people", out, "--events", out, "--model", truth_workspace / "model",
-            "--workspace", tmp_path / f"by_{jobs}", "--set", "pose.estimator=scarecrow", "--jobs", jobs, "--quiet",
+            "score", recordings, "--out", out, "--people", out, "--events", out, "--report", page, "--jobs", jobs,
+            "--model", truth_workspace / "model", "--workspace", tmp_path / f"by_{jobs}",
+            "--set", "pose.estimator=scarecrow", "--quiet",
         )  # fmt: skip
         assert result.code == 4, result.err
-        printed = result.out.replace(f"scores_{jobs}", "")
-        found[jobs] = {path.name: path.read_bytes() for path in out.iterdir()}, printed
-    assert len(found[1][0]) == 3 * 5
+        files = [*out.iterdir(), *(page / "data").glob("*/*")]
+        printed = (
+            result.out.replace(f"scores_{jobs}", "").replace(f"page_{jobs}", "").replace(f"by_{jobs}", "")
+        )
+        named = {f"{path.parent.name.removesuffix(f'_{jobs}')}/{path.name}": path for path in files}
+        found[jobs] = {name: path.read_bytes() for name, path in named.items()}, printed
+        assert len(list(out.iterdir())) == 3 * 5 + 1  # and the events of all
+        assert len(list((page / "data").glob("*/clip.js"))) == 3
     assert found[1] == found[2]
 
 
-def test_a_number_of_jobs_that_is_none_is_refused(cli, tmp_path, recordings):
-    result = extract(cli, tmp_path / "workspace", recordings, 0)
-    assert result.code == 2
-    assert "--jobs: expected a number from 1 to 1024, got 0" in result.err
+def test_a_number_of_jobs_that_is_none_is_refused(cli, tmp_path, recordings, capfd):
+    with pytest.raises(SystemExit, match="2"):
+        extract(cli, tmp_path / "workspace", recordings, 0)
+    assert "argument --jobs: expected a whole number of 1 to 1024, got '0'" in capfd.readouterr().err
+
+
+def test_imports_do_not_depend_on_how_many_files_are_read_at_a_time(cli, tmp_path):
+    folder = tmp_path / "in"
+    for place, seed in (("a", 0), ("b", 1)):  # clips of one name
+        export_clips("alphapose", [walkers("01_0001", seed=seed), walkers(f"02_{place}")], folder / place)
+    (folder / "a" / "03_alphapose_tracked_person.json").write_text("{")
+    found = {}
+    for jobs in (1, 2):
+        workspace = tmp_path / f"by_{jobs}"
+        options = (
+            "--fps",
+            "24",
+            "--frame-size",
+            "640x360",
+            "--workspace",
+            workspace,
+            "--jobs",
+            jobs,
+            "--quiet",
+        )
+        result = cli("import", "alphapose", folder, *options)
+        assert result.code == 11
+        printed = result.out.replace(f"by_{jobs}", "").replace(result.out.splitlines()[0], "")
+        found[jobs] = {path.name: path.read_bytes() for path in (workspace / "tracks").iterdir()}, printed
+    assert len([name for name in found[1][0] if name.endswith(".npz")]) == 4
+    assert found[1] == found[2]
+    again = cli("import", "alphapose", folder, *options)
+    assert "0 clips imported, 4 were there before" in again.out
+    (tmp_path / "bad").mkdir()
+    for name in "xy":
+        (tmp_path / "bad" / f"{name}_alphapose_tracked_person.json").write_text("{")
+    nothing = cli(
+        "import", "alphapose", tmp_path / "bad", *options[:4], "--workspace", tmp_path / "w", "--jobs", 2
+    )
+    assert nothing.code == 11
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_makes_the_same_tracks(cli, tmp_path, recordings):
+    ray = pytest.importorskip("ray")
+    found = {}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        for how in (("--jobs", 1), ("--jobs", 2, "--ray"), ("--ray", "--ray-apart")):
+            workspace = tmp_path / how[-1] if "--ray" in how else tmp_path / "here"
+            result = cli("extract", recordings, "--pose", "scarecrow", "--workspace", workspace, *how)
+            assert result.code == 4, result.err
+            assert "not used: cam2" in result.out
+            assert "3 of 4 videos done (0 were done before)" in result.out
+            tracks = sorted((workspace / "tracks").glob("*.npz"))
+            found[how] = {path.name: path.read_bytes() for path in tracks}
+        by_address = cli(
+            "extract",
+            f"file://{recordings}",
+            "--pose",
+            "scarecrow",
+            "--workspace",
+            tmp_path / "far",
+            "--ray",
+            "--ray-apart",
+        )
+        assert "3 of 4 videos done (0 were done before)" in by_address.out
+        (entry, *_) = Workspace(tmp_path / "far").entries()
+        assert entry.source == f"file://{recordings}/cam0.mp4"
+    finally:
+        ray.shutdown()
+    one, other, apart = found.values()
+    assert len(one) == 3
+    assert one == other == apart
+
+
+def test_videos_by_address_are_extracted_and_known_again_without_being_fetched(
+    cli, tmp_path, recordings, monkeypatch
+):
+    fsspec = pytest.importorskip("fsspec")
+    here = tmp_path / "here"
+    assert extract(cli, here, recordings / "cam0.mp4", 1).code == 0
+    system, far = fsspec.filesystem("memory"), tmp_path / "far"
+    system.pipe("/shop/cam0.mp4", (recordings / "cam0.mp4").read_bytes())
+    try:
+        first = cli("extract", "memory://shop/", "--pose", "scarecrow", "--workspace", far, "--quiet")
+        assert "1 of 1 videos done (0 were done before)" in first.out
+        one, other = (load_tracks(place / "tracks" / "cam0.npz") for place in (here, far))
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+        assert other.provenance["source"] == "memory:///shop/cam0.mp4"
+        monkeypatch.setattr(type(system), "get_file", lambda *_: pytest.fail("fetched again"))
+        with pytest.raises(UsageError, match="only extract and score take addresses"):
+            find_all_sources(["memory://shop/"])
+        again = cli("extract", "memory://shop/*.mp4", "--pose", "scarecrow", "--workspace", far, "--quiet")
+        assert "1 of 1 videos done (1 were done before)" in again.out
+    finally:
+        system.rm("/shop", recursive=True)

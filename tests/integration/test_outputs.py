@@ -3,8 +3,12 @@
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from pose_extract.tracks.cache import load_tracks, save_tracks
 
 
 def digest(folder):
@@ -75,9 +79,48 @@ def test_export_never_writes_over_the_tracks_that_it_reads(cli, workspace):
     assert sorted(os.listdir(workspace)) == ["marks.json", "model", "tracks", "training"]
 
 
+def test_scores_do_not_take_the_place_of_the_video_that_the_tracks_are_of(cli, workspace, tmp_path):
+    video, path = tmp_path / "hall.mp4", tmp_path / "hall.npz"
+    video.write_text("a video")
+    tracks = load_tracks(workspace / "tracks" / "normal_0.npz")
+    arrays = {
+        name: np.array(getattr(tracks, name)) for name in ("time_s", "frame", "track", "keypoints", "boxes")
+    }
+    save_tracks(path, replace(tracks, **arrays, provenance={**tracks.provenance, "source": str(video)}))
+    result = cli("score", "--tracks", path, "--workspace", workspace, "--out", video)
+    assert (result.code, video.read_text()) == (9, "a video")
+
+
+def test_nothing_is_written_into_a_model_or_over_what_the_workspace_keeps(cli, workspace, tmp_path):
+    before = digest(workspace)
+    elsewhere = tmp_path / "a.npz"
+    shutil.copy(workspace / "tracks" / "normal_0.npz", elsewhere)
+    for out in ("marks.json", "model/card.json", "model", "model/new"):
+        result = cli("export", "coco", workspace / out, "--tracks", elsewhere, "--workspace", workspace)
+        assert result.code == 9, result.err
+    assert cli("import", "gepc", elsewhere, "--workspace", workspace / "model").code == 9
+    assert digest(workspace) == before
+
+
 def test_alarms_have_an_exit_code_on_request(cli, workspace, tmp_path):
     common = ("score", "--tracks", workspace / "tracks" / "normal_0.npz", "--workspace", workspace, "--quiet")
     often = (*common, "--out", tmp_path / "scores.csv", "--set=calibration.false_alarm_rate=0.9")
     assert cli(*often, "--exit-code").code == 13
     assert ",1," in (tmp_path / "scores.csv").read_text()
     assert cli(*often).code == 0
+
+
+def test_the_commands_print_what_is_in_no_score_and_what_training_has_not_seen(
+    truth_workspace, cli, tmp_path, caplog
+):
+    tracks = load_tracks(truth_workspace / "tracks" / "normal_0.npz")
+    some = (tracks.track != tracks.track[0]) | (tracks.frame - tracks.frame[0] < 5)  # one is seen too shortly
+    rows = {name: np.array(getattr(tracks, name)[some]) for name in ("frame", "track", "keypoints", "boxes")}
+    path = tmp_path / "odd.npz"
+    save_tracks(path, replace(tracks, **rows, time_s=np.array(tracks.time_s), frame_size=(4000, 360)))
+    for command, source, out in (("score", ("--tracks", path), "scores.csv"), ("report", (path,), "page")):
+        done = cli(command, *source, "--workspace", truth_workspace, "--out", tmp_path / out)
+        assert done.code == 0, done.err
+        assert f"of {some.sum()} people in single frames could not be judged" in done.out
+        assert "its frames are 4000x360 pixels" in caplog.text + done.err
+        caplog.clear()

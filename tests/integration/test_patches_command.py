@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
+from pipeline.adding import add_clip
 from pipeline.cli import main
 from pipeline.patches.budget import FeatureDiskBudget
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
-from pipeline.workspace import Workspace, entry_of
+from pipeline.workspace import Workspace
 from pose_extract.errors import OutputError
 from pose_extract.patches.encoder import PatchEncoder
 from pose_extract.patches.store import open_patches, patches_path, read_header
@@ -27,24 +28,15 @@ SMALL = ("--set=patches.width=4", "--set=patches.epochs=1", "--set=patches.crops
 STREET = StreetSettings(width=320, height=180, seconds=4, people=(4, 5))
 
 
-def add_clip(workspace: Workspace, folder: Path, name: str, seed: int, features: int = 0) -> None:
+def add_rendered(workspace: Workspace, folder: Path, name: str, seed: int, features: int = 0) -> None:
     """A rendered clip with its exact tracks, as if it had been extracted."""
     clip = simulate_clip(name, seed, STREET)
     video = write_clip(clip, folder)
     truth = clip.truth
     estimator = {"name": "truth", **({"features": "maps"} if features else {})}
-    summary = {
-        "frames": truth.frame_count, "rows": len(truth), "tracks": truth.num_tracks, "seconds": 3.0, "coverage": 1.0,
-        "damage": [],
-    }  # fmt: skip
-    provenance = {
-        "source": str(video), "key": name, "train": True, "estimator": estimator, "settings": {}, "summary": summary,
-    }  # fmt: skip
     vectors = np.random.default_rng(seed).normal(3, 1, (len(truth), 17, features)) if features else None
-    save_tracks(
-        workspace.tracks_path(name), dataclasses.replace(truth, provenance=provenance, features=vectors)
-    )
-    workspace.record(entry_of(provenance, name))
+    truth = dataclasses.replace(truth, features=vectors)
+    add_clip(workspace, truth, source=str(video), key=name, estimator=estimator)
 
 
 def train(root: Path, *options: str) -> int:
@@ -57,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("patches")
     root = folder / "workspace"
     for seed in (0, 1):
-        add_clip(Workspace(root), folder / "videos", f"clip{seed}", seed)
+        add_rendered(Workspace(root), folder / "videos", f"clip{seed}", seed)
     assert main(["patches", "--quiet", "--workspace", str(root), *SMALL]) == 0
     assert train(root, "--set=windows.features=pose+patch") == 0
     return root
@@ -121,6 +113,19 @@ def test_disk_use_and_the_encoders_skill_are_told(
     assert "2 clips have patch features (2 made now)" in result.out  # the other's are another encoder's
     again = cli("patches", "--workspace", copy, *SMALL)
     assert "(0 made now)" in again.out
+
+
+def test_features_do_not_depend_on_how_many_clips_are_at_work(made: Path, copy: Path, cli: Cli) -> None:
+    folders = [copy / "tracks" / f"{name}.patches" for name in ("clip0", "clip1")]
+    for folder in folders:
+        shutil.rmtree(folder)
+    result = cli("patches", "--workspace", copy, "--jobs", 2, "--quiet", *SMALL)
+    assert "2 clips have patch features (2 made now)" in result.out
+    for folder in folders:
+        parts = sorted(path for path in folder.iterdir() if path.is_file())
+        assert parts
+        for part in parts:
+            assert part.read_bytes() == (made / "tracks" / folder.name / part.name).read_bytes(), part
 
 
 def test_beyond_the_bound_nothing_is_made(copy: Path, cli: Cli) -> None:
@@ -207,7 +212,7 @@ def test_features_of_other_tracks_are_not_taken(copy: Path, cli: Cli, tmp_path: 
 
 def test_a_video_brings_its_features_when_it_is_scored(copy: Path, cli: Cli, tmp_path: Path) -> None:
     """Tracks from elsewhere and their video: crops are taken with the encoder in the bundle."""
-    add_clip(Workspace(tmp_path / "other"), tmp_path / "videos", "new", 7)
+    add_rendered(Workspace(tmp_path / "other"), tmp_path / "videos", "new", 7)
     tracks = tmp_path / "other" / "tracks" / "new.npz"
     options = ("--workspace", copy, "--out", tmp_path / "s.csv", "--tracks", tracks)
     assert cli("score", *options).code == 7
@@ -245,9 +250,7 @@ def test_imported_poses_say_where_their_videos_are(copy: Path, cli: Cli, tmp_pat
     workspace = Workspace(tmp_path / "imported")
     for name in ("clip0", "clip1"):
         tracks = load_tracks(copy / "tracks" / f"{name}.npz")
-        provenance = {**tracks.provenance, "source": "/poses/of/another/tool.json"}
-        save_tracks(workspace.tracks_path(name), dataclasses.replace(tracks, provenance=provenance))
-        workspace.record(entry_of(provenance, name))
+        add_clip(workspace, tracks, source="/poses/of/another/tool.json")
     result = cli("patches", "--workspace", workspace.root, *SMALL)
     assert result.code == 4
     assert "--videos 'FOLDER/{clip}.mp4'" in result.err
@@ -288,7 +291,7 @@ def test_the_ablation_on_a_data_set_makes_features_out_of_its_videos(copy: Path)
 def test_the_pose_networks_own_features_are_trained_on_and_asked_for(tmp_path: Path, cli: Cli) -> None:
     root = tmp_path / "workspace"
     for seed in (0, 1):
-        add_clip(Workspace(root), tmp_path / "videos", f"clip{seed}", seed, features=6)
+        add_rendered(Workspace(root), tmp_path / "videos", f"clip{seed}", seed, features=6)
     network = ("--set=windows.features=patch", "--set=patches.source=network")
     assert cli("train", "--workspace", root, *TINY, *network).code == 0
     config = (root / "model" / "config.yaml").read_text()

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from anomaly.bundle import load_bundle
+from anomaly.bundle.card import read_card
 from anomaly.training.checkpoint import CHECKPOINT
 
 OPTIONS = (
@@ -33,8 +34,11 @@ OPTIONS = (
 )
 
 
-def command(*before):
-    return [sys.executable, *before, "-m", "pipeline.cli", "train", *OPTIONS]
+SHORT = tuple(option.replace("pretrain_epochs=40", "pretrain_epochs=2") for option in OPTIONS)
+
+
+def command(*before, options=OPTIONS):
+    return [sys.executable, *before, "-m", "pipeline.cli", "train", *options]
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def test_an_interrupted_training_goes_on_when_it_is_started_again(untrained):
 
 @pytest.mark.slow
 def test_processes_that_torchrun_starts_make_one_model(untrained):
-    words = command("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    words = command("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", options=SHORT)
     done = run(words, untrained)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("model is in") == 1
@@ -102,6 +106,7 @@ def test_processes_that_torchrun_starts_make_one_model(untrained):
 def test_fresh_ignores_what_an_earlier_run_left(untrained, cli, caplog):
     (untrained / "training").mkdir()
     (untrained / "training" / CHECKPOINT).write_bytes(b"not a checkpoint")
-    assert cli("train", "--workspace", untrained, "--fresh", *OPTIONS).code == 0
+    assert cli("train", "--workspace", untrained, "--fresh", "--jobs", 1, *SHORT).code == 0
+    assert read_card(untrained / "model")["threads"] == 1
     assert "is damaged" not in caplog.text
     assert not (untrained / "training" / CHECKPOINT).exists()

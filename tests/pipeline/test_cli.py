@@ -46,7 +46,7 @@ def test_variables_set_workspace_and_config(monkeypatch):
     try:
         importlib.reload(defaults)
         assert str(defaults.DEFAULT_WORKSPACE) == "/data/shop"
-        assert defaults.DEFAULT_CONFIG == "paper"
+        assert defaults.config_for(None) == "paper"
         assert defaults.workspace_option(defaults.DEFAULT_WORKSPACE) == ""
     finally:
         monkeypatch.undo()

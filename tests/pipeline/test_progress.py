@@ -1,6 +1,8 @@
 """Progress is plain lines where there is no terminal, with count, rate and remaining time."""
 
+import io
 import re
+import sys
 import time
 
 import numpy as np
@@ -71,3 +73,42 @@ def test_what_comes_before_the_first_unit_is_no_pace(monkeypatch):
     assert "left" not in bar.describe()
     bar.update(11)
     assert "1:29 left" in bar.describe()
+
+
+class Terminal(io.StringIO):
+    """What a terminal shows, as it is written."""
+
+    def isatty(self):
+        return True
+
+
+def test_all_steps_are_one_display(monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.Steps(("extract", "train", "score")) as steps:
+        with steps.at("extract"), stage("extract a[b].mp4", "frames", 20) as bar:
+            bar.advance(10)
+            steps._display.refresh()
+        with stage("more of it", "clips", 2):
+            print("a line for whoever reads standard output")
+        steps.pass_over("train", "the model is there")
+    last = re.split(r"\x1b\[\d*A", re.sub(r"\x1b\[[\d;?]*[a-zKlh]", "", screen.getvalue()))[-1]
+    lines = [line.strip() for line in last.splitlines() if line.strip()]
+    assert [line.split()[:2] for line in lines] == [["1/3", "extract"], ["2/3", "train"], ["3/3", "score"]]
+    assert "extract a[b].mp4: 10/20 frames" in screen.getvalue()
+    assert capsys.readouterr().out.splitlines() == [
+        "1/3 extract", "a line for whoever reads standard output", "2/3 train: the model is there",
+    ]  # fmt: skip
+
+
+def test_without_a_terminal_a_stage_says_of_which_step_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_EVERY_S", 0.0)
+    with (
+        progress.Steps(("extract", "train")) as steps,
+        steps.at("train"),
+        stage("mixture", "steps", 3) as bar,
+    ):
+        bar.advance()
+    assert "2/2 train: mixture: 1/3 steps" in capsys.readouterr().err

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,6 +25,14 @@ from anomaly.baselines.frame_prediction.losses import (
 )
 from anomaly.baselines.frame_prediction.network import PatchDiscriminator, UNet
 from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
+from anomaly.baselines.frames import (
+    Clip,
+    Segments,
+    check_length,
+    frames_of,
+    mean_of_frames,
+    regular_to_anomaly,
+)
 from anomaly.runtime.seeding import seeded
 from pose_extract.errors import ModelError, TrainingError
 
@@ -35,7 +42,7 @@ _SCORING_PIXELS = 1 << 18  # of the frames that are predicted in one go
 
 log = logging.getLogger(__name__)
 
-Clip = NDArray[np.uint8]
+_WHAT = "future-frame prediction"
 
 
 class FramePrediction:
@@ -62,6 +69,11 @@ class FramePrediction:
         self.losses: dict[str, NDArray[np.float64]] = {}
         self._network: UNet | None = None
 
+    @property
+    def fewest_frames(self) -> int:
+        """Frames that a clip must have to be scored."""
+        return self.settings.past + 1
+
     def fit(self, clips: Sequence[Clip]) -> None:
         """Learn from segments drawn at random; each is as likely as another, whatever the length of its clip.
 
@@ -73,7 +85,7 @@ class FramePrediction:
             ModelError: a clip is not made of colour frames.
         """
         settings = self.settings
-        segments = _Segments(clips, settings)
+        segments = Segments(clips, settings.past + 1, settings.size, _WHAT)
         rng = np.random.default_rng(self.seed)
         with seeded(self.seed, self.device):
             network = UNet(settings.past, settings.width, settings.scales, settings.change)
@@ -108,18 +120,15 @@ class FramePrediction:
             ModelError: nothing was learned yet, or the clip is too short or not made of colour frames.
         """
         settings = self.settings
-        quality = self._predict(clip)
+        anomaly = -self._predict(clip)
         if settings.normalise:
-            spread = quality.max() - quality.min()
-            anomaly = 1 - (quality - quality.min()) / spread if spread > 0 else np.zeros(len(quality))
-        else:
-            anomaly = -quality
+            anomaly = regular_to_anomaly(anomaly)
         scored = np.arange(len(clip)) - settings.past
         return anomaly[np.maximum(scored, 0) // settings.score_every]
 
     def score_samples(self, clips: Iterable[Clip]) -> NDArray[np.float64]:
         """(N,) anomaly of clips, the mean over their frames; higher is more abnormal."""
-        return np.array([self.score_frames(clip).mean() for clip in clips], np.float64)
+        return mean_of_frames(self, clips)
 
     @torch.no_grad()
     def _predict(self, clip: Clip) -> NDArray[np.float64]:
@@ -127,17 +136,14 @@ class FramePrediction:
         if self._network is None:
             raise ModelError("future-frame prediction: fit it before it scores")
         settings = self.settings
-        _check(clip)
-        if len(clip) <= settings.past:
-            raise ModelError(
-                f"future-frame prediction: expected clips of at least {settings.past + 1} frames, got {len(clip)}; "
-                "leave shorter ones out"
-            )
+        check_length(clip, self.fewest_frames, _WHAT)
         starts = np.arange(0, len(clip) - settings.past, settings.score_every)
         batch = max(1, _SCORING_PIXELS // settings.size**2)
         found = []
         for chunk in (starts[at : at + batch] for at in range(0, len(starts), batch)):
-            segments = np.stack([_segment(clip, int(start), settings) for start in chunk])
+            segments = np.stack(
+                [frames_of(clip, int(start), settings.past + 1, settings.size) for start in chunk]
+            )
             past, real = _split(_to_range(torch.from_numpy(segments).to(self.device)))
             found.append(psnr(self._network(past), real).cpu().numpy())
         return np.concatenate(found).astype(np.float64)
@@ -188,41 +194,6 @@ class _Trainer:
         return dict(zip(names, torch.stack([losses[name].detach() for name in names]).tolist(), strict=True))
 
 
-class _Segments:
-    """All runs of ``past`` + 1 consecutive frames of the clips."""
-
-    def __init__(self, clips: Sequence[Clip], settings: FramePredictionSettings) -> None:
-        self.clips = clips
-        self.settings = settings
-        counts = []
-        for number in range(len(clips)):
-            _check(clips[number])
-            counts.append(max(len(clips[number]) - settings.past, 0))
-        self.ends = np.cumsum(counts, dtype=np.int64)
-        if not counts or self.ends[-1] == 0:
-            raise TrainingError(
-                f"future-frame prediction: expected normal clips of at least {settings.past + 1} frames, got "
-                f"{len(counts)} clips, none of them that long"
-            )
-
-    def draw(self, rng: np.random.Generator, count: int) -> Clip:
-        """(count, past + 1, size, size, 3) segments, drawn with replacement."""
-        found = []
-        for number in rng.integers(self.ends[-1], size=count):
-            clip = int(np.searchsorted(self.ends, number, side="right"))
-            start = int(number - (self.ends[clip - 1] if clip else 0))
-            found.append(_segment(self.clips[clip], start, self.settings))
-        return np.stack(found)
-
-
-def _segment(clip: Clip, start: int, settings: FramePredictionSettings) -> Clip:
-    """(past + 1, size, size, 3) frames from ``start`` on."""
-    frames, side = clip[start : start + settings.past + 1], settings.size
-    if frames.shape[1:3] == (side, side):
-        return frames
-    return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames])
-
-
 def _to_range(frames: Tensor) -> Tensor:
     """(B, T, 3, H, W) float32 of -1..1 from (B, T, H, W, 3) uint8."""
     return frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1
@@ -231,10 +202,3 @@ def _to_range(frames: Tensor) -> Tensor:
 def _split(frames: Tensor) -> tuple[Tensor, Tensor]:
     """(B, 3 * past, H, W) frames that a prediction is made from, and (B, 3, H, W) the one after them."""
     return frames[:, :-1].flatten(1, 2), frames[:, -1]
-
-
-def _check(clip: Clip) -> None:
-    """Raise ModelError unless it is a clip of colour frames."""
-    if getattr(clip, "ndim", 0) != 4 or clip.shape[3] != 3 or clip.dtype != np.uint8 or 0 in clip.shape[1:]:
-        found = f"{getattr(clip, 'dtype', type(clip).__name__)} {getattr(clip, 'shape', '')}".strip()
-        raise ModelError(f"future-frame prediction: expected clips of shape (F, H, W, 3) uint8, got {found}")

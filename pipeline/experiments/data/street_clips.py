@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,19 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from pipeline.adding import add_clip
 from pipeline.evaluation.labelled import LabelledClips
+from pipeline.experiments.data.frames import FrameCache
 from pipeline.experiments.options import ExperimentOptions
 from pipeline.experiments.running.cells import digest
 from pipeline.synthetic.clips import StreetClip, render_clip, simulate_clip
 from pipeline.synthetic.motion.behaviours import ABNORMAL
 from pipeline.synthetic.street.errors import estimated
 from pipeline.synthetic.street.scene import StreetSettings
-from pipeline.workspace import ClipEntry, Workspace, entry_of
+from pipeline.workspace import Workspace
 from pose_extract.files import writing
 from pose_extract.patches.settings import PatchSettings
-from pose_extract.tracks.cache import load_tracks, save_tracks
+from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 
 _VERSION = 1  # of the clips: raise it when they come out differently
@@ -69,7 +70,7 @@ class StreetClips:
         patches: the features of crops that the clips shall have, of their rendered pictures; None: none.
     """
 
-    name, published = "the synthetic street", False
+    name, published, has_frames = "the synthetic street", False, True  # pictures are drawn
 
     def __init__(
         self, options: ExperimentOptions, folder: Path, patches: PatchSettings | None = None
@@ -126,42 +127,37 @@ class StreetClips:
         with FileLock(folder / ".lock"):
             return workspace, self._filled(workspace, seed)
 
+    def frames(self, seed: int, clip: str, train: bool, cache: FrameCache) -> Path:
+        """As `pipeline.experiments.methods.fine.Clips.frames`."""
+        number = int(clip.removeprefix("clip"))
+        key = f"{clip} of {digest(self.identity(seed))}"
+        return cache.rendered(
+            key, lambda: render_clip(_simulated(seed, number, *self._what(number), self._size))
+        )
+
     def _filled(self, workspace: Workspace, seed: int) -> LabelledClips:
         known = {entry.clip for entry in workspace.entries()}
-        new: list[ClipEntry] = []
         for number in range(self._normal[0]):
             if f"clip{number}" not in known:
-                new.append(_kept(workspace, self._clip(seed, number)[0], train=True))
+                _keep(workspace, self._clip(seed, number)[0], train=True)
         paths, labels = {}, {}
         for number in self.acts:
             tracks, marks = self._clip(seed, number)
             if tracks.clip not in known:
-                new.append(_kept(workspace, tracks, train=False))
+                _keep(workspace, tracks, train=False)
             paths[tracks.clip], labels[tracks.clip] = workspace.tracks_path(tracks.clip), marks.astype(bool)
-        if new:
-            workspace.record(*new)
         if self._patches is not None:
             self._make_patches(workspace, seed, self._patches)
         return LabelledClips(paths, labels, {clip: np.ones(len(mask), bool) for clip, mask in labels.items()})
 
 
-def _kept(workspace: Workspace, tracks: ClipTracks, train: bool) -> ClipEntry:
-    """Put a clip's tracks into the workspace."""
-    summary = {
-        "frames": tracks.frame_count,
-        "rows": len(tracks),
-        "tracks": tracks.num_tracks,
-        "seconds": tracks.frame_count / tracks.fps,
-        "coverage": len(np.unique(tracks.frame)) / tracks.frame_count,
-        "damage": [],
-    }
-    provenance = {
-        "source": f"street/{tracks.clip}",
-        "key": hashlib.sha256(tracks.keypoints.tobytes()).hexdigest(),
-        "train": train,
-        "estimator": {"name": "simulated"},
-        "settings": {},
-        "summary": summary,
-    }
-    save_tracks(workspace.tracks_path(tracks.clip), replace(tracks, provenance=provenance))
-    return entry_of(provenance, tracks.clip)
+def _keep(workspace: Workspace, tracks: ClipTracks, train: bool) -> None:
+    made_of = hashlib.sha256(tracks.keypoints.tobytes()).hexdigest()
+    add_clip(
+        workspace,
+        tracks,
+        source=f"street/{tracks.clip}",
+        key=made_of,
+        estimator={"name": "simulated"},
+        train=train,
+    )

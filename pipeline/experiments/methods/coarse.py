@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.baselines.frames import mean_of_frames
 from anomaly.evaluation.metrics import average_precision, frame_auc
 from anomaly.training.held_out import split_held_out
 from pipeline.experiments.data.action_sets import ActionSet, LabelledClip
 from pipeline.experiments.data.clip_windows import ClipWindows
 from pipeline.experiments.data.frames import FrameCache, FrameClips
 from pipeline.experiments.data.splits import Split
+from pipeline.experiments.methods.frame_methods import frame_size, make_frame_baseline
 from pipeline.experiments.methods.our_model import train_or_load
 from pipeline.experiments.methods.window_methods import Methods
+from pipeline.experiments.options import OF_FRAMES, OURS
 from pipeline.experiments.running.cells import Cell, digest
 from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
 from pose_extract.errors import TrainingError, UsageError
@@ -149,9 +152,15 @@ class Coarse:
         own: dict[str, Any] = {}
         if method in SECTIONS:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
-        if method == "ours":
-            own = {"by": self.settings.scoring.by}
+        if method in OURS:
+            own = self._kind(method)
         return {**self._shaped_by(cell, method), **own, "method": method}
+
+    def _kind(self, method: str) -> dict[str, Any]:
+        """Which of our scores, and what it is the sum of."""
+        scoring = self.settings.scoring
+        by = scoring.by if method == "ours" else "clustering"
+        return {"by": by, "parts": list(scoring.parts) if by == "sum" else []}
 
     def _shaped_by(self, cell: Cell, method: str) -> dict[str, Any]:
         """Scoring's modes mean nothing for whole clips."""
@@ -178,7 +187,7 @@ class Coarse:
         windows = ClipWindows.from_clips(fit, settings.windows)
 
         def model() -> TrainedModel:
-            made_from = self._shaped_by(cell, "ours")
+            made_from = {**self._shaped_by(cell, "ours"), "parts": list(settings.scoring.parts)}
             folder = self.folder / "models" / digest(made_from)[:16]
             return train_or_load(folder, tracks, settings.for_model(), task.seed, self.device, made_from)
 
@@ -217,29 +226,21 @@ class Coarse:
         Raises:
             GepcError: the method cannot be fitted.
         """
-        if method == "frame-prediction":
-            return self._by_frames(shared)
+        if method in OF_FRAMES:
+            return self._by_frames(shared, method)
         score = shared.methods.score(method)
         held_out = shared.held_out.windows
         floor = score(held_out if len(held_out) else shared.methods.windows).min()
         return shared.test.highest(score(shared.test.windows), floor)
 
-    def _by_frames(self, shared: Shared) -> NDArray[np.float64]:
-        """(clips,) mean over each test clip's frames (section 4.2.2); the floor where it is too short to predict."""
-        from anomaly.baselines.frame_prediction.model import FramePrediction
-
-        settings = self.settings.frame_prediction
-        cache = FrameCache(self.folder / "frames", settings.size)
-        baseline = FramePrediction(settings, shared.methods.seed, self.device)
+    def _by_frames(self, shared: Shared, method: str) -> NDArray[np.float64]:
+        """(clips,) mean over each test clip's frames (section 4.2.2); the floor where it is too short to be scored."""
+        cache = FrameCache(self.folder / "frames", frame_size(method, self.settings))
+        baseline = make_frame_baseline(method, self.settings, shared.methods.seed, self.device)
         baseline.fit(_frames(cache, shared.learned))
-
-        def scores(clips: Sequence[LabelledClip]) -> NDArray[np.float64]:
-            frames = _frames(cache, clips)
-            return np.array(
-                [baseline.score_frames(f).mean() if len(f) > settings.past else np.nan for f in frames]
-            )
-
-        tested, spared = scores(shared.tested), scores(shared.spared)
+        tested, spared = (
+            mean_of_frames(baseline, _frames(cache, clips)) for clips in (shared.tested, shared.spared)
+        )
         floor = np.nanmin(spared if not np.isnan(spared).all() else tested)
         return np.where(np.isnan(tested), floor, tested)
 

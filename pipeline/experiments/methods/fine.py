@@ -14,15 +14,17 @@ from anomaly.bundle import load_bundle
 from anomaly.data.windows import Windows, make_windows
 from anomaly.evaluation.figures import Figures, LabelledScores, evaluate
 from anomaly.scoring.model import Model
-from anomaly.scoring.scores import calibrate
 from anomaly.scoring.smoothing import smooth
+from anomaly.training.calibrate import calibrate
 from anomaly.training.held_out import split_held_out
 from pipeline.datasets.dataset import into_workspace, prepare
 from pipeline.evaluation.ablate import evaluated, trained
 from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
 from pipeline.evaluation.labelled import LabelledClips
 from pipeline.experiments.data.frames import FrameCache, FrameClips, load_frames
+from pipeline.experiments.methods.frame_methods import frame_size, make_frame_baseline
 from pipeline.experiments.methods.window_methods import Methods, Score
+from pipeline.experiments.options import OF_FRAMES
 from pipeline.experiments.running.cells import Cell, digest
 from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
 from pipeline.scoring import Scorer
@@ -50,6 +52,15 @@ class Clips(Protocol):
         """The workspace with the clips to train on, and the labelled clips to test on."""
         ...
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether clips have pictures."""
+        ...
+
+    def frames(self, seed: int, clip: str, train: bool, cache: FrameCache) -> Path:
+        """The file of a clip's frames, put into the cache if need be; of one to train on, or to test on."""
+        ...
+
 
 class DatasetClips:
     """A data set's clips, imported into a workspace; the same for every seed.
@@ -62,6 +73,7 @@ class DatasetClips:
     Attributes:
         name: of the data set.
         published: whether it is table 1's.
+        has_frames: whether clips have pictures: the settings say where their videos are.
 
     Raises:
         UsageError: the data set is not where the settings say, or has other labels.
@@ -75,7 +87,9 @@ class DatasetClips:
                 "gepc-pipeline experiment table2"
             )
         self.name, self.published = settings.dataset.name, settings.dataset.label_kind == "shanghaitech"
-        self._workspace = workspace
+        self._workspace, options = workspace, settings.experiment
+        self._videos = options.train_videos or options.videos, options.videos
+        self.has_frames = bool(options.videos)
         self._labelled = into_workspace(prepare(settings.dataset, settings.tracking), workspace, quiet=quiet)
         entries = {entry.clip: entry.key for entry in workspace.entries()}
         self._identity: dict[str, Any] = {
@@ -114,6 +128,12 @@ class DatasetClips:
     def clips(self, seed: int) -> tuple[Workspace, LabelledClips]:
         """As `Clips.clips`."""
         return self._workspace, self._labelled
+
+    def frames(self, seed: int, clip: str, train: bool, cache: FrameCache) -> Path:
+        """As `Clips.frames`."""
+        path = self._workspace.tracks_path(clip) if train else self._labelled.paths[clip]
+        source = Path(load_tracks(path, features=False).provenance["source"])
+        return cache.video(self._videos[0 if train else 1].replace("{clip}", source.stem))
 
 
 @dataclass
@@ -192,7 +212,7 @@ class Fine:
         own: dict[str, Any] = {}
         if method in SECTIONS:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
-        if method == "frame-prediction":
+        if method in OF_FRAMES:
             own["videos"] = [self.settings.experiment.videos, self.settings.experiment.train_videos]
         return {
             "clips": self.clips.identity(cell.seed),
@@ -232,8 +252,8 @@ class Fine:
         if method == "ours":
             own = trained(shared.workspace, settings, shared.seed, self.folder, self.device, quiet=True)
             return flat(evaluated(own, settings, shared.clips, how, self.device, quiet=True))
-        if method == "frame-prediction":
-            return flat({"backtracked": evaluate(self._by_frames(shared))})
+        if method in OF_FRAMES:
+            return flat({"backtracked": evaluate(self._by_frames(shared, method))})
         score = shared.methods.score(method)
         # One kind of score only, so "by" has no say.
         scoring = replace(settings.scoring, by="clustering")
@@ -244,31 +264,16 @@ class Fine:
         curves, _ = score_labelled(scorer, shared.clips, how, method, quiet=True)
         return flat({mode: evaluate(its) for mode, its in curves.items()})
 
-    def _by_frames(self, shared: Shared) -> list[LabelledScores]:
-        """Scores of future-frame prediction, smoothed inside each clip as all others are."""
-        from anomaly.baselines.frame_prediction.model import FramePrediction
-
-        settings, options = self.settings.frame_prediction, self.settings.experiment
-        cache = FrameCache(self.folder.parent / "frames", settings.size)
-
-        def frames_of(clip: str, videos: str) -> Path:
-            source = Path(load_tracks(shared.clips.paths[clip], features=False).provenance["source"])
-            return cache.video(videos.replace("{clip}", source.stem))
-
-        baseline = FramePrediction(settings, shared.seed, self.device)
-        train_videos = options.train_videos or options.videos
-        baseline.fit(
-            FrameClips(
-                [
-                    cache.video(train_videos.replace("{clip}", Path(entry.source).stem))
-                    for entry in shared.workspace.training_clips()
-                ]
-            )
-        )
+    def _by_frames(self, shared: Shared, method: str) -> list[LabelledScores]:
+        """Scores of a method of frames, smoothed inside each clip as all others are."""
+        cache = FrameCache(self.folder.parent / "frames", frame_size(method, self.settings))
+        baseline = make_frame_baseline(method, self.settings, shared.seed, self.device)
+        normal = [entry.clip for entry in shared.workspace.training_clips()]
+        baseline.fit(FrameClips([self.clips.frames(shared.seed, clip, True, cache) for clip in normal]))
         curves = []
         for clip in shared.clips.paths:
             tracks = shared.clips.load(clip)
-            raw = baseline.score_frames(load_frames(frames_of(clip, options.videos)))
+            raw = baseline.score_frames(load_frames(self.clips.frames(shared.seed, clip, False, cache)))
             count = len(shared.clips.abnormal[clip])
             raw = np.pad(
                 raw[:count], (0, max(count - len(raw), 0)), mode="edge"

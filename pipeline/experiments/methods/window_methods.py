@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.data.windows import Windows
+from pipeline.experiments.options import OURS
 from pipeline.experiments.settings import SECTIONS, ExperimentSettings
 from pose_extract.errors import GepcError
 
@@ -46,9 +47,9 @@ class Methods:
         Raises:
             GepcError: it cannot be fitted.
         """
-        if method == "ours":
-            model = self.trained()
-            return lambda windows: model.anomaly(windows, self.settings.scoring.by)
+        if method in OURS:
+            model, by = self.trained(), self.settings.scoring.by if method == "ours" else "clustering"
+            return lambda windows: model.anomaly(windows, by)
         if method.startswith("classifier-"):
             classifier = self._once("classifier", self._classifier)
             return lambda windows: classifier.score_samples(windows, method.removeprefix("classifier-"))

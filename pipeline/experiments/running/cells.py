@@ -147,14 +147,25 @@ class Store:
         return FileLock(self.folder / f".{_slug(cell.name)}-{digest(cell.name)[:8]}.lock")
 
 
-def work(experiment: Experiment, store: Store) -> Iterator[Result]:
+def work(
+    experiment: Experiment,
+    store: Store,
+    cells: Sequence[Cell] | None = None,
+    timeouts: Sequence[float] = (0.0, -1.0),
+) -> Iterator[Result]:
     """Measure what is missing, and yield it; cells that other processes are at come last, when those have let go.
+
+    Args:
+        experiment: what.
+        store: where results are kept.
+        cells: these cells; None: all.
+        timeouts: seconds to wait for other processes, -1 for ever, in one round over the cells after the other.
 
     Raises:
         OutputError: results cannot be written.
     """
-    for timeout in (0.0, -1.0):  # first without waiting for anybody
-        for cell in experiment.cells():
+    for timeout in timeouts:
+        for cell in experiment.cells() if cells is None else cells:
             if store.missing(cell):
                 try:
                     with store.lock(cell).acquire(timeout=timeout):

@@ -1,42 +1,40 @@
-"""Running an experiment: in this process, or in several that share its folder."""
+"""Running an experiment: in this process, or by several workers that share its folder."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
-from pipeline.experiments.running.cells import Experiment, Store, work
+from pipeline.experiments.running.cells import Cell, Experiment, Store, work
 from pipeline.progress import stage
-from pipeline.workers import end_with, share_of_processors
+from pipeline.workers import Cluster, Tell, jobs_for, side_by_side
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
 _TABLES_EVERY_S = 5.0
 
 
 def run(
     experiment: Experiment,
     folder: Path,
-    processes: int = 1,
+    workers: int | Cluster = 1,
     quiet: bool = False,
     finished: Callable[[Store], None] = lambda store: None,
 ) -> Store:
     """Measure every cell that is not there yet.
 
-    Every process computes with one thread, so that the numbers do not depend on how many there are. Another command
-    may work on the same folder at the same time. What failed in an earlier run is tried again.
+    Every worker computes with one thread, so that the numbers do not depend on how many there are. One that dies costs
+    its cell one more try. Another command may work on the same folder at the same time. What failed in an earlier run
+    is tried again.
 
     Args:
-        experiment: what; with more than one process it is pickled.
+        experiment: what; for several workers it is pickled.
         folder: where results are kept, in ``cells``.
-        processes: how many to start.
+        workers: how many processes, or on which cluster, whose machines see the same folders.
         quiet: no progress.
         finished: called with all results after each cell, and in the end.
 
@@ -51,10 +49,12 @@ def run(
     total = len(experiment.cells()) * len(experiment.methods)
     with stage("measure", "results", total, quiet) as progress:
         progress.update(len(store.results()))
-        if processes > 1:
-            for note in _in_processes(experiment, store, processes):
-                progress.update(len(store.results()), note)
-                finished(store)
+        if workers != 1:
+            shown = time.monotonic()
+            for _ in _by_workers(experiment, store, workers, lambda note: progress.advance(1, note)):
+                if time.monotonic() - shown > _TABLES_EVERY_S:
+                    finished(store)
+                    shown = time.monotonic()
         else:
             last = None
             with one_thread(), quiet_training():
@@ -93,49 +93,39 @@ def quiet_training() -> Iterator[None]:
         anomaly.setLevel(before)
 
 
-def _in_processes(experiment: Experiment, store: Store, count: int) -> Iterator[str]:
-    """Yields now and then, until all processes have ended; says where they stand."""
-    context = multiprocessing.get_context("spawn")
-    level = logging.getLogger("pipeline").getEffectiveLevel()
-    workers = [
-        context.Process(target=_worker, args=(experiment, store.folder, level, os.getpid()), daemon=True)
-        for _ in range(count)
-    ]
-    try:
-        with share_of_processors(1):
-            for worker in workers:
-                worker.start()
-        shown = time.monotonic()
-        while any(worker.is_alive() for worker in workers):
-            time.sleep(_LOOK_EVERY_S)
-            if time.monotonic() - shown > _TABLES_EVERY_S:
-                shown = time.monotonic()
-                yield f"{sum(worker.is_alive() for worker in workers)} processes"
-    finally:
-        for worker in workers:
-            if worker.is_alive():
-                worker.terminate()
-        for worker in workers:
-            if worker.pid is not None:
-                worker.join()
-    for worker in workers:
-        if worker.exitcode:
-            logger.error(
-                "a process ended with code %d before it was done; start the same command again",
-                worker.exitcode,
-            )
+def _by_workers(
+    experiment: Experiment, store: Store, workers: int | Cluster, told: Callable[[str], None]
+) -> Iterator[None]:
+    """Yields after each cell; cells that other commands are at come last, when those have let go."""
+    given_up: set[str] = set()
+    for wait in (False, True):
+        cells = [cell for cell in experiment.cells() if cell.name not in given_up and store.missing(cell)]
+        if not cells:
+            return
+        make = partial(_worker, experiment, store.folder, wait)
+        with closing(side_by_side(make, cells, jobs_for(len(cells), workers), told, threads=1)) as every:
+            for done in every:
+                if done.lost:
+                    given_up.add(done.job.name)
+                    logger.error(
+                        "%s: the process that measured it %s, twice; start the same command again",
+                        done.job.name,
+                        done.lost,
+                    )
+                yield
 
 
-def _worker(experiment: Experiment, folder: Path, level: int, parent: int) -> None:
-    """What a process does; it ends with its parent, however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    end_with(parent)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    for name in ("pipeline", "pose_extract", "anomaly"):
-        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else logging.WARNING)
+@contextmanager
+def _worker(experiment: Experiment, folder: Path, wait: bool, tell: Tell) -> Iterator[Callable[[Cell], bool]]:
     from anomaly.runtime.memory import keep_memory
 
     keep_memory()
+    store = Store(folder, experiment)
+
+    def measure(cell: Cell) -> bool:
+        for result in work(experiment, store, [cell], (-1.0 if wait else 0.0,)):
+            tell(f"{result.cell.name}: {result.method}")
+        return True
+
     with one_thread(), quiet_training():
-        for _ in work(experiment, Store(folder, experiment)):
-            pass
+        yield measure

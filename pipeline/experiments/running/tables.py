@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.experiments.running.cells import Result
+from pipeline.experiments.running.differences import CellKey, difference
 from pipeline.versions import versions
 from pose_extract.files import complete_or_absent, write_atomically
 
@@ -26,39 +27,46 @@ class Value:
         deviation: sample standard deviation (n - 1) over seeds; None for a single one.
         published: the paper's, or None.
         missing: how many of the numbers that it should rest on are not there.
+        cells: the numbers that it rests on, by split and seed.
+        interval: ends of the 95 % interval of a difference; None of what is none.
     """
 
     mean: float | None = None
     deviation: float | None = None
     published: float | None = None
     missing: int = 0
+    cells: Mapping[CellKey, float] = field(default_factory=dict, compare=False)
+    interval: tuple[float, float] | None = None
 
     def text(self, form: str = "{:.3f}") -> str:
         """For people: ``0.731 ± 0.012``, with a star where numbers are missing."""
         if self.mean is None:
             return "-"
+        if self.interval is not None:
+            signed = form.replace("{:", "{:+")
+            low, high = (signed.format(end) if math.isfinite(end) else "?" for end in self.interval)
+            return f"{signed.format(self.mean)} [{low}, {high}]" + "*" * bool(self.missing)
         shown = form.format(self.mean)
         if self.deviation is not None:
             shown += f" ± {form.format(self.deviation)}"
         return shown + "*" * bool(self.missing)
 
 
-def spread(
-    by_seed: Mapping[int, Sequence[float]], published: float | None = None, expected: int = 0
-) -> Value:
+def spread(cells: Mapping[CellKey, float], published: float | None = None, expected: int = 0) -> Value:
     """The mean of the seeds' means, with the deviation of these.
 
     Args:
-        by_seed: what each seed has: a number a split.
+        cells: the numbers of each split and seed.
         published: the paper's number.
         expected: how many numbers there should be in all.
     """
-    means = [float(np.mean(values)) for values in by_seed.values() if len(values)]
-    missing = max(expected - sum(map(len, by_seed.values())), 0)
+    seeds = dict.fromkeys(seed for _, seed in cells)
+    means = [float(np.mean([cells[cell] for cell in cells if cell[1] == seed])) for seed in seeds]
+    missing = max(expected - len(cells), 0)
     if not means:
         return Value(published=published, missing=missing)
     deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
-    return Value(float(np.mean(means)), deviation, published, missing)
+    return Value(float(np.mean(means)), deviation, published, missing, dict(cells))
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class Table:
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown, below its name; the best number of each column is bold."""
+    """The table in Markdown, below its name; the best number of each column is bold, if its lead is beyond noise."""
     with_paper = table.published()
     heads = [table.first]
     for name, paper in zip(table.columns, with_paper, strict=True):
@@ -134,9 +142,38 @@ def markdown(table: Table) -> str:
 
 
 def _best(table: Table, column: int) -> float | None:
-    means = [row.values[column].mean for row in table.rows if row.contender]
-    there = [mean for mean in means if mean is not None]
-    return max(there) if len(there) > 1 else None
+    """The highest mean, unless what it is ahead by may be noise; published numbers have none."""
+    values = [row.values[column] for row in table.rows if row.contender]
+    there = [value for value in values if value.mean is not None]
+    if len(there) < 2:
+        return None
+    best = max(there, key=lambda value: value.mean or 0.0)
+    for other in there:
+        if other is not best and (best.cells or other.cells):
+            ahead = difference(best.cells, other.cells)
+            if ahead is None or not ahead.certain:
+                return None
+    return best.mean
+
+
+def differences(table: Table, reference: str) -> list[Table]:
+    """How far a row is ahead of every other one, column by column, with 95 % intervals; [] without such a row."""
+    of = next((row for row in table.rows if row.name == reference), None)
+    rows = []
+    for row in table.rows:
+        found = (
+            [difference(a.cells, b.cells) for a, b in zip(of.values, row.values, strict=True)] if of else []
+        )
+        if row is not of and any(found):
+            values = [Value() if d is None else Value(d.mean, interval=(d.low, d.high)) for d in found]
+            rows.append(Row(row.name, values, False))
+    if not rows:
+        return []
+    heading = (
+        f"How far {reference} is ahead: paired differences over the same splits and seeds, with 95 % intervals that "
+        "count on splits and seeds as drawn from many. One that leaves out 0 is beyond noise."
+    )
+    return [Table(f"{table.name}-differences", heading, "ahead of", table.columns, rows, forms=table.forms)]
 
 
 def write(folder: Path, tables: Sequence[Table], results: Sequence[Result], facts: Mapping[str, Any]) -> None:
@@ -167,12 +204,19 @@ def write(folder: Path, tables: Sequence[Table], results: Sequence[Result], fact
         cells.writerows(lines)
     content = {
         **facts,
-        "tables": [asdict(table) for table in tables],
+        "tables": [_without_cells(asdict(table)) for table in tables],
         "results": lines,
         "versions": versions(),
     }
     text = json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomically(folder / f"{main.name}.json", text.encode())
+
+
+def _without_cells(table: dict[str, Any]) -> dict[str, Any]:
+    """A table without the single numbers, which the results are."""
+    for row in table["rows"]:
+        row["values"] = [{name: v for name, v in value.items() if name != "cells"} for value in row["values"]]
+    return table
 
 
 def _flat(result: Result) -> dict[str, Any]:

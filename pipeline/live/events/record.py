@@ -38,6 +38,25 @@ class EventPerson:
 
 
 @dataclass(frozen=True)
+class EventThing:
+    """One of the things that an event is about.
+
+    Attributes:
+        thing_id: the same is the same thing in this camera, since `watch` was started.
+        kind: what it is, in plain words.
+        box: x1 y1 x2 y2 in pixels of the camera's picture, where it was seen last.
+    """
+
+    thing_id: int
+    kind: str
+    box: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        if len(self.box) != 4 or not all(map(math.isfinite, self.box)):
+            raise ValueError(f"EventThing: expected a box of 4 finite pixels, got {short(self.box)}")
+
+
+@dataclass(frozen=True)
 class LiveEvent:
     """Something that a camera shows, or that happens to a camera: its beginning, news of it, or its end.
 
@@ -52,6 +71,7 @@ class LiveEvent:
         percentile: of that score among held-out normal frames, 0 to 100.
         threshold: the score above which a frame raises the alarm.
         people: whom it is about, the most unusual first.
+        things: what else it is about: what is no person, and unusual there.
         reasons: why, in plain words, the most important first.
         zone: name of the zone that it happens in; None: no zone.
         state: of kind "state", the camera's new one: one of `STATES`.
@@ -75,6 +95,7 @@ class LiveEvent:
     percentile: float | None = None
     threshold: float | None = None
     people: tuple[EventPerson, ...] = ()
+    things: tuple[EventThing, ...] = ()
     reasons: tuple[str, ...] = ()
     zone: str | None = None
     state: str | None = None
@@ -124,6 +145,10 @@ class LiveEvent:
                 }
                 for person in self.people
             ],
+            "things": [
+                {"thing_id": t.thing_id, "kind": t.kind, "box": [round(float(v), 1) for v in t.box]}
+                for t in self.things
+            ],
             "reasons": list(self.reasons),
             "zone": self.zone,
             "state": self.state,
@@ -152,6 +177,9 @@ class LiveEvent:
             fields["people"] = tuple(
                 EventPerson(p["track_id"], None if p["box"] is None else tuple(p["box"]), p["percentile"])
                 for p in fields.get("people", ())
+            )
+            fields["things"] = tuple(
+                EventThing(t["thing_id"], t["kind"], tuple(t["box"])) for t in fields.get("things", ())
             )
             fields["reasons"] = tuple(fields.get("reasons", ()))
             return cls(**fields)

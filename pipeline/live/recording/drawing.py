@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.recording.privacy import blur_people, empty_ground
 from pipeline.live.recording.ring import Moment
-from pipeline.pictures.drawing import draw_people
+from pipeline.pictures.drawing import draw_people, draw_things
 from pose_extract.skeletons import Skeleton
 from pose_extract.skeletons.similarity import box_iou
 from pose_extract.tracks.records import PoseDetections
@@ -43,14 +43,18 @@ def event_picture(
 ) -> bytes:
     """A JPEG of an event: people with skeletons and boxes, the event's people in the colours of their percentiles.
 
+    Things that it is about have boxes with words, whatever privacy asks for.
+
     Args:
-        event: whose people are drawn.
+        event: whose people and things are drawn.
         moment: the frame.
         near: people of the frames just before and after it, who are blurred too.
         privacy: "none", "blur" or "skeletons".
         skeleton: of the people's joints.
     """
     image, _ = _ground(moment, near, privacy)
+    things = np.array([thing.box for thing in event.things], np.float64).reshape(-1, 4)
+    draw_things(image, things, [thing.kind for thing in event.things], np.ones(len(things), bool))
     boxes = np.asarray(moment.people.boxes, np.float64)
     anomalies, ids = np.full(len(boxes), np.nan), np.full(len(boxes), -1)
     for person in event.people:

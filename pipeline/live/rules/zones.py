@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.live.rules.settings import RuleSettings
-from pose_extract.tracks.records import ClipTracks
 
 
 class Zones:
@@ -74,10 +73,6 @@ class Zones:
         watched, least, _ = self.place(boxes, frame_size)
         with np.errstate(invalid="ignore"):
             return watched & (np.asarray(percentiles) >= least)
-
-    def counting_rows(self, tracks: ClipTracks, percentiles: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(M,) which rows of a clip's tracks count, by the percentiles (M,) of their scores."""
-        return self.counting(tracks.boxes, percentiles, tracks.frame_size)
 
 
 def _corners(polygon: tuple[tuple[float, float], ...]) -> NDArray[np.float32]:

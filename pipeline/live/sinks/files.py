@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.live.events.record import LiveEvent
+from pipeline.live.events.schema import event_schema
 from pipeline.live.sinks.base import Message, NotDelivered, Refused
 from pipeline.live.sinks.settings import CsvSettings, JsonLinesSettings
 
-COLUMNS = (
-    "type", "kind", "id", "camera", "start_time", "end_time", "score", "percentile", "threshold", "people",
-    "reasons", "zone", "state", "end_reason", "model_id", "picture", "clip",
-)  # fmt: skip
+COLUMNS = tuple(event_schema()["properties"])
 
 
 class JsonLines:
@@ -76,11 +74,17 @@ class DailyCsv:
 
 
 def csv_row(event: LiveEvent) -> list[Any]:
-    """The cells of an event, by `COLUMNS`; people are ``track_id:percentile:x1 y1 x2 y2``, lists parted by ``; ``."""
+    """The cells of an event, by `COLUMNS`; lists are parted by ``; ``.
+
+    People are ``track_id:percentile:x1 y1 x2 y2``, things ``thing_id:kind:x1 y1 x2 y2``.
+    """
     values = event.to_dict()
     values["people"] = "; ".join(
         f"{p['track_id']}:{'' if p['percentile'] is None else p['percentile']}:{' '.join(map(str, p['box'] or ()))}"
         for p in values["people"]
+    )
+    values["things"] = "; ".join(
+        f"{t['thing_id']}:{t['kind']}:{' '.join(map(str, t['box']))}" for t in values["things"]
     )
     values["reasons"] = "; ".join(values["reasons"])
     return [values[name] for name in COLUMNS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,21 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomaly.data.resampling import LONGEST_STEP_S
 from anomaly.scoring.scores import ClipScores, Counting
+from anomaly.settings.scoring import CAUSES
 from pipeline.events.events import Event
-from pipeline.following import PeopleFollower
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.settings import LiveSettings
+from pipeline.live.watching.followed import FollowedPeople
 from pipeline.live.watching.machine import Alarms, EventMachine
-from pipeline.live.watching.reasons import reasons_of
 from pipeline.live.watching.unlike import UnlikeTraining
-from pipeline.scoring import OnlineScorer, Scorer
+from pipeline.scoring import Scorer
+from pipeline.scoring.reasons import Reason, rarity, reasons_of
 from pose_extract.errors import ModelError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.skeletons import Skeleton, get_skeleton
-from pose_extract.tracking import TrackedPeople
 from pose_extract.tracks.clip_time import usual_rate
 from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 
@@ -127,23 +127,23 @@ class Judge:
         self._fps = 0.0
         self._connection = -1
         self._size = (0, 0)
-        self._follower: PeopleFollower | None = None
-        self._online: OnlineScorer | None = None
+        self._followed: FollowedPeople | None = None
         self._machine: EventMachine | None = None
         self._alarms = Alarms()
         self._unlike = UnlikeTraining(scorer, dict(estimator.identity))
-        self._waiting: deque[float] = deque()  # times of frames whose people are not settled
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._stamps: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
         self._reasons: dict[int, tuple[float, tuple[str, ...]]] = {}
-        self._index = 0
+        self._rarest: dict[
+            str, float
+        ] = {}  # cause -> least share of normal moments that are as unusual in it
         self._look_s = np.inf
         self._next_id = 1
         self._slow = False  # whether too few frames a second can be judged, as was said
 
     def take(self, frame: LiveFrame, found: PoseDetections | None = None) -> Iterator[Told]:
         """Judge the next frame, whose people may be known; yields what is to be told by now."""
-        if self._follower is None:
+        if self._followed is None:
             self._begin(frame, frame.fps or _NO_RATE)
         elif frame.size != self._size:
             yield from self.finish()
@@ -151,40 +151,32 @@ class Judge:
             self._begin(frame, self._fps)
         elif not self._exact and frame.time_s >= self._look_s:
             yield from self._look_at_rate(frame)
-        assert self._follower is not None
+        followed = self._followed
+        assert followed is not None
         self.latest = frame.at
         self._times.append(frame.time_s)
         self._stamps.append((frame.at, frame.arrived_s))
-        picture = Frame(self._index, frame.time_s, frame.image)
-        self._index += 1
-        began_s = time.monotonic()
-        settled, [people] = self._follower.estimate([picture], None if found is None else [found])
-        self.took_s = time.monotonic() - began_s
-        yield from self._settle(settled)
-        self._waiting.append(frame.time_s)
+        for block in followed.take(Frame(followed.frames, frame.time_s, frame.image), found):
+            yield from self._scored(*block)
+        self.people, self.took_s = followed.people, followed.took_s
         self.counts.frames += 1
-        self.people = people
-        yield from self._settle(self._follower.track(picture, people))
 
     def finish(self) -> Iterator[Told]:
         """No frames follow: score those that wait, and end what goes on."""
-        if self._follower is None or self._online is None or self._machine is None:
+        if self._followed is None or self._machine is None:
             return
-        yield from self._settle(self._follower.finish())
-        for block in self._online.finish():
+        for block in self._followed.finish():
             yield from self._scored(*block)
         for step in self._machine.finish():
             yield self._told(step.type, step.event)
-        self._next_id = self._follower.next_id
-        self._follower = self._online = self._machine = None
-        self._waiting.clear()
+        self._next_id = self._followed.next_id
+        self._followed = self._machine = None
 
     def abandon(self) -> None:
         """Forget who is followed and what goes on; the next frame begins anew."""
-        if self._follower is not None:
-            self._next_id = self._follower.next_id
-        self._follower = self._online = self._machine = None
-        self._waiting.clear()
+        if self._followed is not None:
+            self._next_id = self._followed.next_id
+        self._followed = self._machine = None
         self.counts.restarts += 1
 
     @property
@@ -198,14 +190,13 @@ class Judge:
         return self._fps
 
     def _begin(self, frame: LiveFrame, fps: float) -> None:
-        tracking = self.scorer.settings.tracking
         self._fps, self._size = fps, frame.size
-        self._follower = PeopleFollower(self.estimator, tracking, fps, self._size, self._next_id)
-        self._online = OnlineScorer(self.scorer, counting=self._counting)
+        self._followed = FollowedPeople(
+            self.camera, self.scorer, self.estimator, fps, self._size, self._next_id, self._counting
+        )
         self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
         self._alarms = Alarms()
         self._unlike.restart()
-        self._index = 0
         self._look_s = frame.time_s + _FIRST_LOOK_S
 
     def _look_at_rate(self, frame: LiveFrame) -> Iterator[Told]:
@@ -229,26 +220,6 @@ class Judge:
             self._begin(frame, rate)
             self._look_s = frame.time_s + _LATER_LOOKS_S
 
-    def _settle(self, emitted: list[TrackedPeople]) -> Iterator[Told]:
-        """Hand frames whose people are settled on to the score."""
-        for people in emitted:
-            assert self._online is not None
-            for block in self._online.add(self._part(people, self._waiting.popleft())):
-                yield from self._scored(*block)
-
-    def _part(self, people: TrackedPeople, time_s: float) -> ClipTracks:
-        return ClipTracks(
-            clip=self.camera,
-            skeleton=self.estimator.skeleton,
-            fps=self._fps,
-            frame_size=self._size,
-            time_s=np.array([time_s]),
-            frame=np.zeros(len(people.ids), np.int32),
-            track=people.ids,
-            keypoints=people.people.keypoints,
-            boxes=people.people.boxes,
-        )
-
     def _scored(self, begin: int, part: ClipTracks, scores: ClipScores) -> Iterator[Told]:
         assert self._machine is not None
         frames = scores.frames
@@ -261,10 +232,12 @@ class Judge:
             self.on_scores(begin, part, scores)
         if alarm.any():
             self._remember_reasons(scores)
+            self._remember_causes(scores, alarm)
         for step in self._machine.add(begin, part, scores, alarm):
             yield self._told(step.type, step.event)
         if not alarm.any() and not self._machine.is_open:
             self._reasons.clear()
+            self._rarest.clear()
 
     def _release(self) -> float:
         if not self._live.hysteresis:
@@ -279,15 +252,30 @@ class Judge:
             best = own[np.argmax(windows.score[own])]
             score = float(windows.score[best])
             if score > self._reasons.get(track, (-np.inf, ()))[0]:
-                self._reasons[track] = score, reasons_of(self.scorer.model, windows, int(best))
+                why = reasons_of(self.scorer.model, windows, int(best))
+                self._reasons[track] = score, tuple(map(str, why))
         while len(self._reasons) > _MOST_REASONS:
             del self._reasons[min(self._reasons, key=lambda t: self._reasons[t][0])]
+
+    def _remember_causes(self, scores: ClipScores, alarm: NDArray[np.bool_]) -> None:
+        if scores.around is None:
+            return
+        for number in np.unique(scores.frames.cause[alarm]).tolist():
+            share = float(scores.around.p[alarm & (scores.frames.cause == number)].min())
+            self._rarest[CAUSES[number]] = min(share, self._rarest.get(CAUSES[number], 1.0))
+
+    def _about(self, event: Event) -> list[str]:
+        """What it is about beside movement, and how rare that is."""
+        learned, share = self.scorer.model.surroundings, self._rarest.get(event.cause)
+        if not event.about or learned is None or share is None:
+            return [event.about] if event.about else []
+        return [str(Reason(event.about, rarity(100 * (1 - share), learned.looks)))]
 
     def _told(self, kind: str, event: Event) -> Told:
         start, arrived_s = self._stamp(event.start_s)
         end = self._stamp(event.end_s)[0]
         found = [self._reasons.get(track, (0.0, ()))[1] for track in event.culprits]
-        reasons = tuple(dict.fromkeys(reason for each in found for reason in each))
+        reasons = tuple(dict.fromkeys([*self._about(event), *(reason for each in found for reason in each)]))
         return Told(kind, event, start, max(end, start), reasons, self.threshold, arrived_s)
 
     def _stamp(self, time_s: float) -> tuple[datetime, float]:

@@ -77,7 +77,9 @@ class EventMachine:
 
     def _is_news(self, event: Event) -> bool:
         told = self._told
-        return told is not None and (event.score > told.score or event.culprits != told.culprits)
+        return told is not None and (
+            event.score > told.score or (event.culprits, event.things) != (told.culprits, told.things)
+        )
 
     def _over(self, event: Event) -> Iterator[Step]:
         if self._told is None:

@@ -69,5 +69,6 @@ class UnlikeTraining:
             keypoints=keypoints,
             boxes=boxes,
             features=None,
+            things=None,
             provenance=self._provenance,
         )

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.live.capture.feed import LiveFrame
-from pipeline.live.events.record import EventPerson, LiveEvent
+from pipeline.live.events.record import LiveEvent
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.camera import Context, WatchedCamera
+from pipeline.live.watching.involved import people_of, things_of
 from pipeline.live.watching.judge import Told
 from pipeline.live.watching.open_events import OpenEvents
 from pose_extract.tracks.records import Frame, PoseDetections
@@ -279,7 +280,8 @@ class Watcher:
             score=told.event.score,
             percentile=told.event.percentile,
             threshold=told.threshold,
-            people=_people(told),
+            people=people_of(told.event),
+            things=things_of(told.event),
             reasons=told.reasons,
             zone=_zone(camera, told),
             end_reason=reason if told.type == "end" else None,
@@ -320,26 +322,11 @@ class Watcher:
 
 
 def _zone(camera: WatchedCamera, told: Told) -> str | None:
-    """Where the person stands whom an event is about first."""
-    if camera.frame_size is None or not len(told.event.boxes):
+    """Where the person stands, or the thing, that an event is about first."""
+    boxes = told.event.thing_boxes if told.event.things else told.event.boxes
+    if camera.frame_size is None or not len(boxes):
         return None
-    return camera.zones.place(told.event.boxes[:1], camera.frame_size)[2][0]
-
-
-def _people(told: Told) -> tuple[EventPerson, ...]:
-    event = told.event
-    found = []
-    for i, track in enumerate(event.people):
-        if track in event.culprits:
-            box, percentile = event.boxes[i], float(event.people_percentile[i])
-            found.append(
-                EventPerson(
-                    track,
-                    tuple(box.tolist()) if np.isfinite(box).all() else None,
-                    percentile if np.isfinite(percentile) else None,
-                )
-            )
-    return tuple(found)
+    return camera.zones.place(boxes[:1], camera.frame_size)[2][0]
 
 
 def _new_id(camera: str, at: datetime) -> str:

@@ -13,6 +13,7 @@ gepc.Clip = class {
     this.score = gepc.unpack(data.score, Float32Array);
     this.worst = gepc.unpack(data.worst, Int32Array); // the most unusual person of each frame, 0: nobody
     this.culpritShare = data.culprit_share;
+    this.causes = data.causes; // stretches that are about no movement: first frame, stop, cause, who, kind, how rare
     this.notJudged = data.not_judged; // stretches of a second or more: first frame, frame after the last
     this.knotFrames = data.knots.map((knot) => knot[0]);
     this.knotTimes = data.knots.map((knot) => knot[1]);
@@ -137,20 +138,60 @@ gepc.Clip = class {
       peakS: this.time(one.peak),
       score: score[one.peak],
       percentile: gepc.percentile(score[one.peak]),
-      culprits: this.culprits(one, threshold),
-    }));
+      about: this.about(one, threshold),
+    })).map((one) => ({ ...one, culprits: ["movement", "stays"].includes(one.about.cause) ? this.culprits(one, threshold) : new Set() }));
+  }
+
+  alarms(first, stop, threshold) {
+    let count = 0;
+    for (let i = first; i < stop; i++) count += this.score[i] > threshold;
+    return count;
+  }
+
+  // What an event is about, by the rule of pipeline/events/events.py: the cause of most of its alarm frames, in words and
+  // with how rare it is; and its things, that of most frames first.
+  about(event, threshold) {
+    const { causes, about: words, kinds } = gepc.data.report;
+    const frames = [this.alarms(event.start, event.end, threshold), ...causes.slice(1).map(() => 0)];
+    const things = new Map();
+    const found = [];
+    for (const [first, stop, cause, who, kind, share, rarity] of this.causes) {
+      const count = this.alarms(Math.max(first, event.start), Math.min(stop, event.end), threshold);
+      if (!count) continue;
+      frames[0] -= count;
+      frames[cause] += count;
+      found.push({ cause, share, rarity });
+      if (causes[cause] === "things") things.set(who, { id: who, kind, count: count + (things.get(who)?.count ?? 0) });
+    }
+    const cause = frames.indexOf(Math.max(...frames));
+    const listed = [...things.values()].sort((a, b) => b.count - a.count).map((one) => ({ ...one, name: kinds[one.kind] }));
+    const rarest = found.filter((one) => one.cause === cause).reduce((a, b) => (b.share < a.share ? b : a), { share: Infinity });
+    const text = causes[cause] === "things" ? words.kinds[listed[0].kind] : words[causes[cause]];
+    return { cause: causes[cause], text, rarity: rarest.rarity, things: listed };
   }
 
   // Who an event is about beside its most unusual person, as in pipeline/events/events.py; the others are bystanders.
   culprits(event, threshold) {
     const frames = new Map();
+    const ofPeople = this.ofPeople();
     let alarms = 0;
     for (let i = event.start; i < event.end; i++) {
-      if (!(this.score[i] > threshold)) continue;
+      if (!(this.score[i] > threshold) || !ofPeople[i]) continue;
       alarms++;
       frames.set(this.worst[i], (frames.get(this.worst[i]) ?? 0) + 1);
     }
     return new Set([...frames].filter(([track, count]) => track && count > this.culpritShare * alarms).map(([track]) => track));
+  }
+
+  // Whether each frame's score is about somebody, and not about a thing or a crowd.
+  ofPeople() {
+    if (!this.peopled) {
+      this.peopled = new Uint8Array(this.score.length).fill(1);
+      for (const [first, stop, cause] of this.causes) {
+        if (gepc.data.report.causes[cause] !== "stays") this.peopled.fill(0, first, stop);
+      }
+    }
+    return this.peopled;
   }
 
   // ---- why: the most unusual window about the peak, and the people of the whole event
@@ -196,6 +237,13 @@ gepc.Clip = class {
         level: gepc.unpack(data.level, Uint8Array),
         box: gepc.unpack(data.box, Int16Array),
         joints: gepc.unpack(data.joints, Uint8Array),
+        things: data.things && {
+          frame: gepc.unpack(data.things.frame, Uint32Array),
+          start: gepc.unpack(data.things.start, Uint32Array),
+          id: gepc.unpack(data.things.id, Uint32Array),
+          kind: gepc.unpack(data.things.kind, Uint8Array),
+          box: gepc.unpack(data.things.box, Int16Array),
+        },
       });
       this.arrived();
     }, gepc.fail);
@@ -220,6 +268,19 @@ gepc.Clip = class {
       people.set(piece.track[row], { track: piece.track[row], level: piece.level[row], box, joints });
     }
     return people;
+  }
+
+  // Things of a frame, as they were at the look before it.
+  things(frame) {
+    if (!this.poses) return [];
+    const frames = this.poses.samples * this.poses.step; // of a piece
+    const things = this.piece(Math.floor(frame / frames))?.things;
+    const look = things ? gepc.search(things.frame, (frame % frames) + 1) - 1 : -1;
+    const found = [];
+    for (let row = look < 0 ? 0 : things.start[look]; look >= 0 && row < things.start[look + 1]; row++) {
+      found.push({ id: things.id[row], name: gepc.data.report.kinds[things.kind[row]], box: [...things.box.subarray(4 * row, 4 * row + 4)] });
+    }
+    return found;
   }
 
   // People of a frame, between two samples where there are two.

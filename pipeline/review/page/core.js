@@ -89,6 +89,18 @@ const gepc = {
     return (h ? `${h}:${two(m)}` : m) + `:${two(s)}${rest}`;
   },
 
+  // The time of day, and the day if asked for, at a moment of a video; empty where its file does not tell when it was
+  // recorded. By the clock that the file tells it by, whatever the zone of this computer.
+  wall(video, seconds, day = false) {
+    const { at } = video.recorded;
+    if (!at) return "";
+    const moment = new Date(Date.parse(`${at.slice(0, 19)}Z`) + Math.round(1000 * seconds));
+    const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const date = `${moment.getUTCDate()} ${months[moment.getUTCMonth()]} ${moment.getUTCFullYear()} `;
+    const zone = at.slice(19);
+    return (day ? date : "") + moment.toISOString().slice(11, 19) + (zone === "+00:00" ? " UTC" : zone && ` UTC${zone}`);
+  },
+
   length(seconds) {
     if (seconds < 1) return `${seconds.toFixed(1)} s`;
     if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -152,13 +164,20 @@ const gepc = {
     return (gepc.colours[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   },
 
-  // Colours of people as in the overlay video: percentiles of normal people spread evenly, so green reaches far up.
+  // Colours of people, those of the overlay video (pipeline/pictures/drawing.py), which come with the report.
+  heatOf(percentile) {
+    const { at, rgb, unknown } = gepc.data.report.colours;
+    if (percentile == null) return unknown;
+    return [0, 1, 2].map((c) => Math.round(gepc.interpolate(at, rgb.map((one) => one[c]), percentile)));
+  },
+
   heat(percentile) {
-    if (percentile == null) return "rgb(170 170 170)";
-    const at = [0, 60, 85, 95, 100];
-    const rgb = [[60, 190, 80], [120, 205, 70], [245, 210, 40], [250, 130, 20], [235, 40, 40]];
-    const mix = [0, 1, 2].map((c) => Math.round(gepc.interpolate(at, rgb.map((one) => one[c]), percentile)));
-    return `rgb(${mix.join(" ")})`;
+    return `rgb(${gepc.heatOf(percentile).join(" ")})`;
+  },
+
+  // The same of the bytes that poses have.
+  get heats() {
+    return (gepc.everyHeat ??= Array.from({ length: 256 }, (_, level) => gepc.heat(gepc.percentileOf(level))));
   },
 
   // Bytes 1..255 -> percentiles; 0: not scored
@@ -166,4 +185,3 @@ const gepc = {
     return level ? (level - 1) / 2.54 : null;
   },
 };
-gepc.heats = Array.from({ length: 256 }, (_, level) => gepc.heat(gepc.percentileOf(level)));

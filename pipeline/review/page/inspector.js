@@ -3,20 +3,10 @@
 
 gepc.Inspector = class {
   static most = 200; // events in the list at once
-  static parts = {
-    clustering: "the movement itself",
-    reconstruction: "the movement's details",
-    posture: "posture",
-    swing: "how limbs swing",
-    motion: "speed and direction",
-    size: "size in the picture",
-    place: "where",
-    prediction: "how it goes on",
-    pretext: "in what order it goes",
-  };
 
   constructor({ choose, choosePerson }) {
     Object.assign(this, { choose, choosePerson });
+    gepc.roving(gepc.$("events"));
   }
 
   // ---- the list
@@ -29,9 +19,14 @@ gepc.Inspector = class {
     const from = Math.max(0, Math.min(order.length - most, at - most / 2));
     const top = Math.max(...events.map((event) => event.score), gepc.data.report.reference.score.at(-1));
     const low = gepc.data.report.reference.score[0];
-    const rows = order.slice(from, from + most).map((event) => this.row(event, event === selected, verdictOf(event), (event.score - low) / (top - low)));
-    gepc.$("events").replaceChildren(...rows);
-    gepc.$("events-count").textContent = gepc.number(events.length);
+    const rows = order.slice(from, from + most).map((event) => this.row(clip, event, event === selected, verdictOf(event), (event.score - low) / (top - low)));
+    const list = gepc.$("events");
+    const focused = list.contains(document.activeElement);
+    list.replaceChildren(...rows);
+    if (focused) (list.querySelector("[aria-current]") ?? list.querySelector("button"))?.focus({ preventScroll: true });
+    gepc.oneStop(list);
+    const left = clip.video.learned ? 0 : events.filter((event) => !verdictOf(event)).length;
+    gepc.$("events-count").textContent = gepc.number(events.length) + (left && left < events.length ? `, ${gepc.number(left)} left` : "");
     gepc.$("events-note").textContent = !events.length
       ? "No frame of this video is above the threshold for long enough."
       : rows.length < order.length
@@ -41,18 +36,20 @@ gepc.Inspector = class {
     if (current) gepc.scrollWithin(gepc.$("events"), current);
   }
 
-  row(event, chosen, verdict, share) {
+  row(clip, event, chosen, verdict, share) {
     const sign = { right: "✓", false: "✕" }[verdict];
     const bar = gepc.el("span", { class: "bar", "aria-hidden": "true" });
     bar.style.setProperty("--share", share.toFixed(3));
     const button = gepc.el(
       "button",
       { type: "button", "aria-current": chosen ? "true" : null, onclick: () => this.choose(event) },
-      gepc.el("span", { class: "number" }, String(event.number)),
-      gepc.el("span", { class: "when" }, gepc.clock(event.startS, 1), gepc.el("small", {}, ` ${(event.endS - event.startS).toFixed(1)} s`)),
+      gepc.thumbnail(clip.video, event.peak),
+      gepc.el("span", { class: "number" }, gepc.el("span", { class: "sr" }, "event "), String(event.number)),
+      gepc.el("span", { class: "when" }, gepc.clock(event.startS, 1), gepc.el("small", {}, ` ${(event.endS - event.startS).toFixed(1)} s`), gepc.el("small", { class: "wall" }, gepc.wall(clip.video, event.startS - clip.start))),
       bar,
       gepc.el("span", { class: "score" }, gepc.el("span", { class: "sr" }, "score "), event.score.toFixed(2)),
       gepc.el("span", { class: `verdict-sign ${verdict ?? ""}` }, sign ? gepc.el("span", { "aria-hidden": "true" }, sign) : null, verdict ? gepc.el("span", { class: "sr" }, verdict === "right" ? "marked right" : "marked false alarm") : null),
+      event.about.text ? gepc.el("small", { class: "about" }, event.about.text) : null,
     );
     return gepc.el("li", {}, button);
   }
@@ -73,20 +70,31 @@ gepc.Inspector = class {
     }
     const { window: cell, people } = clip.explain(event);
     const higher = event.percentile >= 100 ? ["every", " normal frame."] : [gepc.percent(event.percentile), " of normal frames."];
-    gepc.$("why-lead").replaceChildren("Peak at ", gepc.el("b", {}, gepc.clock(event.peakS, 1)), `, score ${event.score.toFixed(2)}: higher than `, gepc.el("b", {}, higher[0]), higher[1]);
-    const parts = [];
+    const wall = gepc.wall(clip.video, event.peakS - clip.start);
+    gepc.$("why-lead").replaceChildren("Peak at ", gepc.el("b", {}, gepc.clock(event.peakS, 1)), `${wall && ` (${wall})`}, score ${event.score.toFixed(2)}: higher than `, gepc.el("b", {}, higher[0]), higher[1]);
+    const { about } = event;
+    const parts = about.text ? this.what(about) : [];
     if (people.length) {
-      const named = people.filter((one, i) => i === 0 || event.culprits.has(one.track) || one.track === person);
+      const named = people.filter((one, i) => event.culprits.has(one.track) || one.track === person || (i === 0 && about.cause === "movement"));
       const chips = named.slice(0, 8).map((one) => this.chip(one, one.track === person));
-      parts.push(gepc.el("h3", {}, "Who"), gepc.el("div", { class: "chips" }, ...chips));
+      if (chips.length) parts.push(gepc.el("h3", {}, "Who"), gepc.el("div", { class: "chips" }, ...chips));
       const others = people.filter((one) => !named.includes(one)).map((one) => one.track);
       if (others.length) parts.push(gepc.el("p", { class: "hint" }, `Also there: ${others.slice(0, 20).join(", ")}`));
     }
-    if (cell) parts.push(...this.movement(clip, cell));
-    else parts.push(gepc.el("p", { class: "hint" }, "Nobody was seen long enough here to explain it."));
+    const moved = about.cause === "movement";
+    if (cell && moved) parts.push(...this.movement(clip, cell));
+    else if (moved) parts.push(gepc.el("p", { class: "hint" }, "Nobody was seen long enough here to explain it."));
     gepc.$("why").replaceChildren(...parts);
-    this.explained = cell ? { clip, cell } : null;
+    this.explained = cell && moved ? { clip, cell } : null;
     this.drawFigures();
+  }
+
+  // What else than somebody's movement an event is about.
+  what({ text, rarity, things }) {
+    const parts = [gepc.el("h3", {}, "What"), gepc.el("ul", { class: "reasons" }, gepc.el("li", {}, gepc.el("span", {}, text), " ", gepc.el("b", {}, rarity)))];
+    parts.push(gepc.el("p", { class: "hint" }, "So rare it is among the moments of normal video."));
+    if (things.length) parts.push(gepc.el("p", { class: "hint" }, `In the picture: ${things.slice(0, 8).map(({ name, id }) => `${name} ${id}`).join(", ")}`));
+    return parts;
   }
 
   chip(person, chosen) {
@@ -104,12 +112,10 @@ gepc.Inspector = class {
   movement(clip, cell) {
     const words = gepc.data.report.words;
     const parts = [gepc.el("h3", {}, `What person ${cell.track} does`, gepc.el("small", {}, ` ${gepc.clock(clip.time(cell.first), 1)} to ${gepc.clock(clip.time(cell.last), 1)}`))];
+    const reasons = cell.reasons.map(([does, rarity]) => gepc.el("li", {}, gepc.el("span", {}, does), " ", gepc.el("b", {}, rarity)));
+    parts.push(gepc.el("ol", { class: "reasons" }, ...reasons));
+    parts.push(gepc.el("p", { class: "hint" }, "So rare it is among the held-out moments of normal people."));
     parts.push(gepc.el("canvas", { class: "figure", id: "figure-person", role: "img", "aria-label": `Poses of person ${cell.track} at the peak, left to right` }));
-    if (cell.parts.length) {
-      const names = gepc.Inspector.parts;
-      const rows = cell.parts.map(([part, share]) => gepc.el("li", {}, this.meter(share / 100, gepc.el("span", {}, part.split("+").map((name) => names[name] ?? name).join(", ")), gepc.percent(share))));
-      parts.push(gepc.el("h3", {}, "What is unusual about it", gepc.el("small", {}, " share of normal that is less so")), gepc.el("ol", { class: "parts" }, ...rows));
-    }
     parts.push(gepc.el("h3", {}, "Nearest action words"));
     const list = gepc.el("ol", { class: "words" });
     for (const [word, weight] of cell.words.filter(([, weight], i) => i === 0 || weight >= 0.01)) {
@@ -146,11 +152,4 @@ gepc.Inspector = class {
       gepc.figures.draw(canvas, words.poses[canvas.dataset.word - 1], words);
     }
   }
-};
-
-// Scrolls a list to one of its rows, and never the page.
-gepc.scrollWithin = (list, row) => {
-  const [box, own] = [list.getBoundingClientRect(), row.getBoundingClientRect()];
-  if (own.top < box.top) list.scrollTop -= box.top - own.top + 8;
-  else if (own.bottom > box.bottom) list.scrollTop += own.bottom - box.bottom + 8;
 };

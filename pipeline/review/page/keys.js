@@ -7,11 +7,12 @@ gepc.Keys = class {
   constructor(page) {
     this.page = page;
     this.list = [
-      { keys: ["n"], does: "next event", act: () => page.nextEvent(1) },
+      { keys: ["n"], does: "next event, on into the next video", act: () => page.nextEvent(1) },
       { keys: ["p"], does: "previous event", act: () => page.nextEvent(-1) },
+      { keys: ["u"], does: "next event that is not reviewed", act: () => page.nextUnreviewed() },
       { keys: ["r"], does: "mark the event as right", act: () => page.mark("right") },
       { keys: ["f"], does: "mark it as a false alarm", act: () => page.mark("false") },
-      { keys: ["u"], does: "take the mark back", act: () => page.mark(null) },
+      { keys: ["z"], does: "undo the last mark; also Ctrl Z", act: () => page.undo() },
       { keys: [" ", "k"], does: "play or pause", act: () => page.stage.toggle() },
       { keys: ["ArrowLeft", "ArrowRight"], does: "one second back or on; ten with shift", act: (event) => page.stage.seek(page.stage.now + (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 10 : 1)) },
       { keys: [",", "."], does: "one frame back or on", act: (event) => page.stage.step(event.key === "," ? -1 : 1) },
@@ -34,6 +35,11 @@ gepc.Keys = class {
   }
 
   key(event) {
+    const field = event.target.matches?.("textarea, input:not([type=checkbox]):not([type=range])");
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z" && !field && !gepc.$("help").open) {
+      event.preventDefault();
+      return this.page.undo();
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || gepc.$("help").open) return;
     const target = event.target;
     if (target.matches?.("select, textarea, input:not([type=checkbox]):not([type=range])")) return;

@@ -9,6 +9,7 @@ gepc.Marks = class {
     this.videos = report.videos;
     this.stored = true;
     this.marks = [];
+    this.past = []; // what can be undone: the marks before, and what was done
     try {
       const kept = JSON.parse(localStorage.getItem(this.key) ?? "[]");
       const known = new Set(report.videos.map((video) => video.id));
@@ -36,11 +37,27 @@ gepc.Marks = class {
     return this.marks.findLast((mark) => gepc.Marks.within(mark, video, event))?.verdict ?? null;
   }
 
+  remember(did, video = null, peakS = null) {
+    this.past.push({ marks: this.marks, did, video, peakS });
+  }
+
+  // Takes the last change back; returns what it was, or null.
+  undo() {
+    const last = this.past.pop() ?? null;
+    if (last) {
+      this.marks = last.marks;
+      this.keep();
+    }
+    return last;
+  }
+
   set(video, event, verdict) {
+    const did = verdict === "right" ? "marked right" : verdict ? "marked a false alarm" : "mark taken back";
+    this.remember(`event ${event.number} ${did}`, video, event.peakS);
     this.marks = this.marks.filter((mark) => !gepc.Marks.within(mark, video, event));
     const rounded = (value, digits) => Number(value.toFixed(digits));
     if (verdict) {
-      this.marks.push({
+      this.marks.push({ // onto a new list: that of before can be undone to
         id: video.id,
         video: video.name,
         clip: video.clip,
@@ -81,6 +98,7 @@ gepc.Marks = class {
   read(text) {
     const { format, version, marks } = JSON.parse(text);
     if (format !== "gepc-marks" || version !== 1) throw new Error("no marks");
+    this.remember("marks opened");
     let [taken, unknown] = [0, 0];
     for (const mark of marks) {
       const same = this.videos.filter((video) => video.clip === mark.clip);
@@ -92,7 +110,7 @@ gepc.Marks = class {
       }
       const kept = Object.fromEntries(gepc.Marks.columns.map((name) => [name, mark[name]]));
       this.marks = this.marks.filter((old) => !gepc.Marks.within(old, video, { startS: mark.start_s, endS: mark.end_s }));
-      this.marks.push({ id: video.id, ...kept, video: video.name });
+      this.marks = [...this.marks, { id: video.id, ...kept, video: video.name }];
       taken++;
     }
     this.keep();

@@ -10,6 +10,7 @@ gepc.Page = class {
   constructor(report) {
     this.report = report;
     this.marks = new gepc.Marks(report);
+    this.videos = new gepc.Videos(report, this.marks, (video) => this.open(video));
     this.stop = report.usual;
     this.clip = null;
     this.events = [];
@@ -24,7 +25,7 @@ gepc.Page = class {
     this.readPlace();
     this.setStop(this.stop, false);
     this.showMarks();
-    const wanted = report.videos.find((video) => video.id === this.place.get("v")) ?? this.ranked[0];
+    const wanted = report.videos.find((video) => video.id === this.place.get("v")) ?? this.videos.shown[0];
     if (wanted) this.open(wanted, this.place.has("t") ? Number(this.place.get("t")) : null);
     performance.mark("gepc-list");
   }
@@ -52,23 +53,6 @@ gepc.Page = class {
       gepc.$("failed").querySelector("ul").append(...report.failed.map(([name, why]) => gepc.el("li", {}, gepc.el("b", {}, name), " ", why)));
     }
     if (!report.videos.length) gepc.fail(new Error("None of the videos could be used."));
-    const high = Math.max(...report.videos.map((video) => video.score), report.reference.score.at(-1));
-    this.rows = new Map(report.videos.map((video) => [video.id, this.row(video, high)]));
-  }
-
-  // One video in the list; its curve in small, on the same scale for all.
-  row(video, high) {
-    const low = this.report.reference.score[0];
-    const values = gepc.unpack(video.spark, Float32Array);
-    const points = [...values].map((value, i) => `${((i / Math.max(values.length - 1, 1)) * 100).toFixed(1)} ${(19 - 18 * Math.max(0, (value - low) / (high - low))).toFixed(1)}`);
-    const [first, ...rest] = points.length ? points : ["0 19"];
-    const line = [first, ...rest, ...(rest.length ? [] : ["100 19"])].join("L");
-    const spark = gepc.svg("svg", { viewBox: "0 0 100 20", preserveAspectRatio: "none", class: "spark", "aria-hidden": "true" });
-    spark.append(gepc.svg("path", { class: "area", d: `M0 20L${line}L100 20z` }), gepc.svg("path", { class: "line", d: `M${line}` }));
-    const count = gepc.el("span", { class: "badge" });
-    const facts = gepc.el("small", {});
-    const button = gepc.el("button", { type: "button", onclick: () => this.open(video) }, gepc.el("span", { class: "name", title: video.path || video.name }, ...gepc.breakable(video.name)), count, spark, facts);
-    return { video, button, count, facts, item: gepc.el("li", {}, button) };
   }
 
   // ---- threshold
@@ -110,32 +94,17 @@ gepc.Page = class {
   // ---- videos
 
   showVideos() {
-    const { stop } = this;
-    const worst = (video) => video.worst[stop] ?? -Infinity;
-    this.ranked = [...this.report.videos].sort((a, b) => worst(b) - worst(a) || b.score - a.score);
-    const wanted = gepc.$("filter").value.trim().toLowerCase();
-    const shown = this.ranked.filter((video) => video.name.toLowerCase().includes(wanted));
-    for (const video of this.ranked) {
-      const row = this.rows.get(video.id);
-      const count = video.counts[stop];
-      row.count.textContent = count ? gepc.number(count) : "–";
-      row.count.title = gepc.plural(count, "event");
-      row.count.setAttribute("aria-label", gepc.plural(count, "event"));
-      row.count.classList.toggle("some", count > 0);
-      const marks = this.marks.ofVideo(video).length;
-      row.facts.textContent = `${gepc.length(video.seconds)} · ${gepc.plural(video.people, "person", "people")}` + (marks ? ` · ${gepc.plural(marks, "mark")}` : "");
-    }
-    const items = shown.map((video) => this.rows.get(video.id).item);
-    const list = gepc.$("videos");
-    if (items.length !== list.children.length || items.some((item, i) => item !== list.children[i])) list.replaceChildren(...items);
-    this.shown = shown;
+    this.videos.show(this.stop);
+    const [left, all] = this.videos.toReview;
+    const text = !all ? "No events to review" : left ? `${gepc.number(left)} of ${gepc.plural(all, "event")} left to review` : `All ${gepc.plural(all, "event")} reviewed`;
+    gepc.$("left").textContent = text;
+    gepc.$("left-number").textContent = left ? gepc.number(left) : "";
+    gepc.$("unreviewed").disabled = !left;
   }
 
   async open(video, time = null) {
     this.opening = video;
-    for (const row of this.rows.values()) row.button.toggleAttribute("aria-current", row.video === video);
-    for (const row of this.rows.values()) if (row.video === video) row.button.setAttribute("aria-current", "true");
-    gepc.scrollWithin(gepc.$("videos"), this.rows.get(video.id).item);
+    this.videos.choose(video);
     let clip;
     try {
       clip = await gepc.Clip.open(video);
@@ -147,7 +116,12 @@ gepc.Page = class {
     this.clip = clip;
     this.selected = this.person = null;
     gepc.$("video-name").textContent = video.name;
-    gepc.$("video-facts").textContent = `${gepc.clock(video.seconds)} · ${video.size.join(" × ")} · ${Number(video.fps.toFixed(2))} frames/s`;
+    const told = { name: "its name says", metadata: "its metadata say; some cameras write when they stopped" }[video.recorded.told_by] || "its metadata say";
+    const when = [video.recorded.camera, gepc.wall(video, 0, true)].filter(Boolean).join(", ");
+    gepc.$("video-facts").textContent = [when, gepc.clock(video.seconds), video.size.join(" × "), `${Number(video.fps.toFixed(2))} frames/s`].filter(Boolean).join(" · ");
+    gepc.$("video-facts").title = when ? `Recorded as ${told}` : "";
+    const learned = "The model has learned from this video: it is used to it, and its scores say little here.";
+    gepc.$("remarks").replaceChildren(...[...(video.learned ? [learned] : []), ...video.remarks].map((text) => gepc.el("li", {}, text)));
     this.timeline.threshold = this.threshold;
     this.timeline.open(clip);
     this.stage.open(clip);
@@ -164,39 +138,60 @@ gepc.Page = class {
   }
 
   nextVideo(way) {
-    const at = this.shown.indexOf(this.clip?.video);
-    const video = this.shown[(at + way + this.shown.length) % this.shown.length];
+    const { shown } = this.videos;
+    const video = shown[(shown.indexOf(this.clip?.video) + way + shown.length) % shown.length];
     if (video && video !== this.clip?.video) this.open(video).then(() => this.say(`${video.name}: ${gepc.plural(this.events.length, "event")}`));
   }
 
   // ---- events
 
-  choose(event, { closer = true, tell = true } = {}) {
+  choose(event, { closer = true, tell = true, video = false } = {}) {
     this.selected = event;
     this.choosePersonQuietly(null);
     if (closer) this.timeline.lookAt(event);
     this.stage.seek(event.peakS);
     this.showEvents();
-    if (tell) this.say(`Event ${event.number} of ${this.events.length}, ${gepc.clock(event.startS)}, percentile ${gepc.percentileText(event.percentile)}`);
+    const where = video ? `${this.clip.video.name}: ` : "";
+    if (tell) this.say(`${where}Event ${event.number} of ${this.events.length}, ${gepc.clock(event.startS)}, percentile ${gepc.percentileText(event.percentile)}${event.about.text && `: ${event.about.text}`}`);
   }
 
+  // From event to event, and on into the next video that has some; round at the end of the list.
   nextEvent(way) {
-    if (!this.events.length) return this.say("No events in this video at this threshold");
     const now = this.stage.now;
     const at = this.events.indexOf(this.selected);
     const inside = at >= 0 && Math.abs(now - this.selected.peakS) < 0.5;
     const next = inside
-      ? this.events[(at + way + this.events.length) % this.events.length]
+      ? this.events[at + way]
       : way > 0
-        ? (this.events.find((event) => event.peakS > now + 0.01) ?? this.events[0])
-        : (this.events.findLast((event) => event.peakS < now - 0.01) ?? this.events.at(-1));
-    this.choose(next);
+        ? this.events.find((event) => event.peakS > now + 0.01)
+        : this.events.findLast((event) => event.peakS < now - 0.01);
+    if (next) return this.choose(next);
+    const video = this.videos.after(this.clip.video, way, (one) => one.counts[this.stop] > 0);
+    return video ? this.chooseIn(video, () => this.events.at(way > 0 ? 0 : -1)) : this.say("No events at this threshold");
+  }
+
+  // The next event without a mark: of this video as long as it has one.
+  nextUnreviewed() {
+    const { video } = this.clip;
+    const open = video.learned ? [] : this.events.filter((event) => event !== this.selected && !this.marks.verdict(video, event));
+    const next = open.find((event) => event.peakS > this.stage.now + 0.01) ?? open[0];
+    if (next) return this.choose(next);
+    const other = this.videos.after(video, 1, (one) => this.videos.left(one) > 0);
+    if (!other) return this.say("All events are reviewed");
+    return this.chooseIn(other, () => this.events.find((event) => !this.marks.verdict(other, event)));
+  }
+
+  // Chooses an event of a video, which is opened if need be.
+  async chooseIn(video, which) {
+    if (this.clip.video !== video) await this.open(video);
+    const event = this.clip.video === video ? which() : null;
+    if (event) this.choose(event, { video: true });
   }
 
   showEvents() {
     const verdictOf = (event) => this.marks.verdict(this.clip.video, event);
     this.timeline.events = this.events;
-    this.timeline.selected = this.selected;
+    this.timeline.selected = this.stage.event = this.selected;
     this.timeline.draw();
     this.stage.draw();
     this.inspector.list(this.clip, this.events, this.selected, verdictOf);
@@ -221,10 +216,20 @@ gepc.Page = class {
     const same = this.marks.verdict(video, this.selected) === verdict;
     this.marks.set(video, this.selected, same ? null : verdict);
     this.showMarks();
-    this.showVideos();
     this.showEvents();
-    this.say(`Event ${this.selected.number}: ${same || !verdict ? "mark taken back" : verdict === "right" ? "right" : "false alarm"}`);
+    this.say(`Event ${this.selected.number}: ${same ? "mark taken back" : verdict === "right" ? "right" : "false alarm"}; ${gepc.$("left").textContent}`);
     if (!this.marks.stored) gepc.fail(new Error("This browser keeps no data of this page: save the marks before you close it."));
+  }
+
+  // Takes the last mark back, and shows the event that it was of.
+  undo() {
+    const last = this.marks.undo();
+    if (!last) return this.say("Nothing to undo");
+    this.showMarks();
+    this.showEvents();
+    const said = `Undone: ${last.did}`;
+    if (!last.video) return this.say(said);
+    return this.chooseIn(last.video, () => this.events.find((event) => last.peakS >= event.startS && last.peakS < event.endS)).then(() => this.say(said));
   }
 
   async openMarks(input) {
@@ -234,7 +239,6 @@ gepc.Page = class {
     try {
       const { taken, unknown } = this.marks.read(await file.text());
       this.showMarks();
-      this.showVideos();
       if (this.clip) this.showEvents();
       this.say(`${gepc.plural(taken, "mark")} taken` + (unknown ? `, ${gepc.number(unknown)} of videos that are not here` : ""));
     } catch {
@@ -246,6 +250,8 @@ gepc.Page = class {
     const count = this.marks.marks.length;
     gepc.$("marks-count").textContent = count ? gepc.plural(count, "mark") : "No marks yet";
     for (const id of ["save-json", "save-csv"]) gepc.$(id).disabled = !count;
+    gepc.$("undo").disabled = !this.marks.past.length;
+    this.showVideos();
   }
 
   // ---- time
@@ -253,7 +259,8 @@ gepc.Page = class {
   showTime(time) {
     if (!this.clip) return;
     const score = this.clip.score[this.clip.frame(time)];
-    gepc.$("clock").textContent = `${gepc.clock(time, 1)} / ${gepc.clock(this.clip.seconds)}`;
+    const wall = gepc.wall(this.clip.video, time - this.clip.start);
+    gepc.$("clock").replaceChildren(`${gepc.clock(time, 1)} / ${gepc.clock(this.clip.seconds)}`, ...(wall ? [" ", gepc.el("small", {}, wall)] : []));
     gepc.$("level").textContent = score === undefined ? "" : `percentile ${gepc.percentileText(gepc.percentile(score))}`;
     gepc.$("level").classList.toggle("high", score > this.threshold);
     this.timeline.setNow(time, this.stage.playing);
@@ -302,6 +309,8 @@ gepc.Page = class {
     on("zoom-in", "click", () => this.timeline.zoom(0.5));
     on("zoom-out", "click", () => this.timeline.zoom(2));
     on("zoom-all", "click", () => this.timeline.all());
+    on("undo", "click", () => this.undo());
+    on("unreviewed", "click", () => this.nextUnreviewed());
     on("right", "click", () => this.mark("right"));
     on("false", "click", () => this.mark("false"));
     on("save-json", "click", () => this.marks.save("marks.json", "application/json", this.marks.json()));
@@ -309,11 +318,13 @@ gepc.Page = class {
     on("open-marks", "click", () => gepc.$("marks-file").click());
     on("marks-file", "change", (event) => this.openMarks(event.target));
     on("help-open", "click", () => this.keys.help());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      gepc.colours = {};
-      this.timeline.draw();
-      if (this.clip) this.showEvents();
-    });
+    for (const scheme of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(scheme).addEventListener("change", () => {
+        gepc.colours = {};
+        this.timeline.draw();
+        if (this.clip) this.showEvents();
+      });
+    }
     this.keys = new gepc.Keys(this);
   }
 

@@ -1,7 +1,10 @@
 "use strict";
-// The video with its people drawn over it. Without a video (or with one that cannot be played) a clock stands in.
+// The video with its people and things drawn over it. Without a video (or with one that cannot be played) a clock stands in.
 
 gepc.Stage = class {
+  static rare = 242; // the level of the 95th percentile: from here on a box is thicker, whatever its colour
+  static meant = "rgb(235 40 40)"; // a thing, or who stays, that the chosen event is about
+
   constructor(changed) {
     this.changed = changed; // called with the time whenever it changes
     this.video = gepc.$("video");
@@ -9,6 +12,7 @@ gepc.Stage = class {
     this.frameElement = gepc.$("stage");
     this.clip = null;
     this.selected = null; // track id
+    this.event = null; // that is chosen
     this.threshold = Infinity;
     this.timer = null; // of the clock: {from, at}
     this.now = 0;
@@ -17,11 +21,14 @@ gepc.Stage = class {
     this.video.addEventListener("loadedmetadata", () => this.fit());
     this.video.addEventListener("pause", () => this.playable && !this.video.seeking && this.show(this.time()));
     for (const name of ["play", "pause", "ended"]) this.video.addEventListener(name, () => this.showPlaying());
+    this.video.addEventListener("seeking", () => this.frameElement.classList.add("seeking"));
     this.video.addEventListener("seeked", () => {
+      this.frameElement.classList.remove("seeking");
       if (this.clip && Math.abs(this.time() - this.now) > 0.01) this.show(this.time());
     });
     this.frameElement.addEventListener("click", () => this.toggle());
     new ResizeObserver(() => this.draw()).observe(this.frameElement);
+    this.showLegend();
     this.follow();
   }
 
@@ -56,9 +63,10 @@ gepc.Stage = class {
   open(clip) {
     this.pause();
     this.clip = clip;
-    this.selected = null;
+    this.selected = this.event = null;
     this.now = clip.start;
     this.playable = Boolean(clip.video.url);
+    this.frameElement.classList.remove("seeking");
     if (this.playable) {
       this.video.src = clip.video.url;
       this.video.playbackRate = this.rate;
@@ -74,6 +82,7 @@ gepc.Stage = class {
   withoutVideo() {
     if (!this.clip || !this.playable) return;
     this.playable = false;
+    this.frameElement.classList.remove("seeking");
     let where = this.clip.video.url;
     try {
       where = decodeURIComponent(where);
@@ -156,6 +165,22 @@ gepc.Stage = class {
     gepc.$("play-text").textContent = this.playing ? "Pause" : "Play";
   }
 
+  // What the colours of people mean.
+  showLegend() {
+    const { at, rgb, unknown } = gepc.data.report.colours;
+    const bar = gepc.el("span", { class: "scale" });
+    bar.style.backgroundImage = `linear-gradient(to right, ${rgb.map((one) => `rgb(${one.join(" ")})`).join(", ")})`;
+    const ticks = gepc.el("span", { class: "ticks" }, ...at.map((one) => gepc.el("span", {}, String(one))));
+    const grey = gepc.el("span", { class: "dot" });
+    grey.style.backgroundColor = `rgb(${unknown.join(" ")})`;
+    gepc.$("legend").append(
+      gepc.el("span", {}, "above"),
+      gepc.el("span", { class: "scale-ticks" }, bar, ticks),
+      gepc.el("span", {}, "% of normal people"),
+      gepc.el("span", { class: "not-judged" }, grey, " not judged"),
+    );
+  }
+
   // ---- drawing
 
   show(time) {
@@ -174,14 +199,40 @@ gepc.Stage = class {
     if (!gepc.$("skeletons").checked) return;
     const [width, height] = this.clip.video.size;
     const [sx, sy] = [this.canvas.clientWidth / width, this.canvas.clientHeight / height];
+    const { event } = this;
+    const about = event && frame >= event.start && frame < event.end ? event.about : null;
+    const things = this.clip.things(frame).map((thing) => ({ ...thing, meant: Boolean(about?.things.some((one) => one.id === thing.id)) }));
+    things.sort((a, b) => a.meant - b.meant);
+    for (const thing of things) this.drawThing(context, thing, sx, sy);
     const people = this.clip.people(frame);
     people.sort((a, b) => (a.track === this.selected) - (b.track === this.selected) || a.level - b.level);
-    for (const person of people) this.drawPerson(context, person, sx, sy);
+    const staying = (track) => about?.cause === "stays" && event.culprits.has(track);
+    for (const person of people) this.drawPerson(context, person, sx, sy, staying(person.track));
   }
 
-  drawPerson(context, person, sx, sy) {
+  // Thin and faint, unless the chosen event is about it.
+  drawThing(context, { id, name, box, meant }, sx, sy) {
+    const [x1, y1, x2, y2] = box.map((value, i) => value * (i % 2 ? sy : sx));
+    context.globalAlpha = meant ? 1 : 0.55;
+    for (const [ink, width] of meant ? [["rgb(12 14 18 / 85%)", 5], [gepc.Stage.meant, 3]] : [["rgb(190 190 190)", 1]]) {
+      context.strokeStyle = ink;
+      context.lineWidth = width;
+      context.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    }
+    context.font = `${meant ? 600 : 400} 11px system-ui, sans-serif`;
+    const label = `${name} ${id}`;
+    const [left, top] = [Math.max(0, x1 - 0.5), Math.max(0, y1 - 15)];
+    context.fillStyle = meant ? "rgb(200 24 24)" : "rgb(12 14 18)";
+    context.fillRect(left, top, context.measureText(label).width + 8, 15);
+    context.globalAlpha = 1;
+    context.fillStyle = meant ? "#fff" : "rgb(210 210 210)";
+    context.fillText(label, left + 4, top + 11.5);
+  }
+
+  drawPerson(context, person, sx, sy, stays) {
     const skeleton = gepc.data.report.skeletons[this.clip.video.skeleton];
     const colour = gepc.heats[person.level];
+    const dark = "rgb(12 14 18 / 85%)"; // an outline: visible on any background
     const chosen = person.track === this.selected;
     const [x1, y1, x2, y2] = person.box.map((value, i) => value * (i % 2 ? sy : sx));
     const thick = Math.max(1.25, Math.min(4, (y2 - y1) / 60));
@@ -199,21 +250,26 @@ gepc.Stage = class {
     }
     context.globalAlpha = this.selected !== null && !chosen ? 0.35 : 1;
     context.lineCap = context.lineJoin = "round";
-    context.strokeStyle = "rgb(0 0 0 / 45%)"; // visible on any background
-    context.lineWidth = 1.6 * thick;
-    context.stroke(path);
-    context.strokeStyle = context.fillStyle = colour;
-    context.lineWidth = thick;
-    context.stroke(path);
-    context.fill(dots);
-    context.lineWidth = chosen ? 2.5 : 1;
-    context.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    const boxed = chosen || stays ? 3 : person.level > gepc.Stage.rare ? 2 : 1;
+    for (const [ink, more] of [[dark, 2], [stays ? gepc.Stage.meant : colour, 0]]) {
+      context.strokeStyle = context.fillStyle = ink;
+      context.lineWidth = boxed + more;
+      context.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    }
+    for (const [ink, more] of [[dark, 2.5], [colour, 0]]) {
+      context.strokeStyle = context.fillStyle = ink;
+      context.lineWidth = thick + more;
+      context.stroke(path);
+      if (more) context.stroke(dots);
+      context.fill(dots);
+    }
     const label = String(person.track);
     context.font = "600 11px system-ui, sans-serif";
     const wide = context.measureText(label).width + 8;
     const top = Math.max(0, y1 - 15);
     context.fillRect(x1 - 0.5, top, wide, 15);
-    context.fillStyle = "#101418";
+    const [red, green, blue] = gepc.heatOf(gepc.percentileOf(person.level));
+    context.fillStyle = 0.3 * red + 0.59 * green + 0.11 * blue < 110 ? "#fff" : "#101418";
     context.fillText(label, x1 + 3.5, top + 11.5);
     context.globalAlpha = 1;
   }

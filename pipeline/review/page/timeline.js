@@ -15,6 +15,7 @@ gepc.Timeline = class extends gepc.Plot {
     this.selected = this.person = null;
     this.view = [clip.start, clip.start + clip.seconds];
     this.now = clip.start;
+    this.tip.hidden = true; // it told of the video before
     this.curve.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
   }
 
@@ -33,6 +34,7 @@ gepc.Timeline = class extends gepc.Plot {
     const span = Math.min(Math.max(to - from, Math.min(1, this.clip.seconds)), this.clip.seconds);
     const first = Math.max(start, Math.min(end - span, from));
     this.view = [first, first + span];
+    this.tip.hidden = true;
     this.draw();
   }
 
@@ -121,7 +123,8 @@ gepc.Timeline = class extends gepc.Plot {
     const next = this.timeAt(x + 1);
     const [first, stop] = [this.clip.frame(time), this.clip.frame(next)];
     const score = this.clip.extremes(first, Math.max(stop, first + 1))[1];
-    this.tip.textContent = `${gepc.clock(time, 1)}   percentile ${gepc.percentileText(gepc.percentile(score))}   score ${score.toFixed(2)}`;
+    const wall = gepc.wall(this.clip.video, time - this.clip.start);
+    this.tip.textContent = `${gepc.clock(time, 1)}${wall && `   ${wall}`}   percentile ${gepc.percentileText(gepc.percentile(score))}   score ${score.toFixed(2)}`;
     this.tip.hidden = false;
     const room = this.curve.clientWidth - this.tip.offsetWidth - 4;
     this.tip.style.transform = `translateX(${Math.max(0, Math.min(room, x + 10))}px)`;

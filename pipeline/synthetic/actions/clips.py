@@ -22,7 +22,6 @@ from pipeline.synthetic.street.plan import Person, Visit, random_body
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.synthetic.street.truth import Sight, look_at
 from pose_extract.checking import expect_between
-from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks
 
 FAR = 11.0  # metres from the camera to the middle of a person's path
@@ -116,8 +115,7 @@ class ActionSettings:
     height: int = 360
 
     def __post_init__(self) -> None:
-        if self.dimensions not in (2, 3):
-            raise ConfigError(f"actions.dimensions: expected 2 or 3, got {self.dimensions}")
+        expect_between("actions", self, 2, 3, "dimensions")
         expect_between("actions", self, 1, 100_000, "clips")
         expect_between("actions", self, 2, 10_000, "performers")
         expect_between("actions", self, 0.01, 0.99, "train_share")

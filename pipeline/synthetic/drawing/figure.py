@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.synthetic.drawing.bicycle import draw_bicycle
 from pipeline.synthetic.drawing.clothes import Colour, random_look, tone
 from pipeline.synthetic.drawing.costume import costume_at
+from pipeline.synthetic.drawing.shadow import cast_shadow
 from pipeline.synthetic.drawing.strokes import CIRCLE, fill, hull, line
 from pipeline.synthetic.motion.body import INDEX as J
 from pipeline.synthetic.motion.body import Array
@@ -44,6 +44,7 @@ class Figure:
         self.sight = sight
         self.camera = camera
         self.person = sight.person
+        self.first = sight.person.first
         self.look = look = random_look(sight.person.visit.look)
         self.cloth = {
             "shoes": look.shoes,
@@ -85,18 +86,7 @@ class Figure:
         ground = self.person.joints[row, :, :2]
         low, high = ground.min(axis=0), ground.max(axis=0)
         middle, half = (low + high) / 2, np.minimum((high - low) / 2 + 0.10, 0.9)
-        rim = np.concatenate([middle + CIRCLE * half, np.zeros((len(CIRCLE), 1))], axis=1)
-        outline, _ = self.camera.project(rim)
-        corner = np.maximum(np.floor(outline.min(axis=0)).astype(int) - 3, 0)
-        end = np.ceil(outline.max(axis=0)).astype(int) + 4
-        patch = image[corner[1] : max(end[1], 0), corner[0] : max(end[0], 0)]
-        if not patch.size:
-            return
-        dark = patch.copy()
-        centre = outline.mean(axis=0)
-        for share in (1.0, 0.75):
-            fill(dark, centre + (outline - centre) * share - corner, tone((70, 68, 66), 1.5 - share))
-        patch[:] = cv2.addWeighted(patch, 0.62, dark, 0.38, 0)
+        cast_shadow(image, middle + CIRCLE * half, self.camera)
 
     def _trunk(self, image: NDArray[np.uint8], row: int, girth: float) -> None:
         """Trousers' seat, shirt and neck; the front has a collar and a row of buttons, the back has not."""

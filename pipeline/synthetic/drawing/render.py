@@ -1,4 +1,4 @@
-"""Pictures of a clip: the street, shadows, people with the nearer over the farther, and the camera's noise."""
+"""Pictures of a clip: the street, shadows, people and things, nearer ones over farther ones, and the camera's noise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.synthetic.drawing.figure import Figure
+from pipeline.synthetic.drawing.thing_figure import ThingFigure
 from pipeline.synthetic.street.scene import Camera, StreetSettings, background
 from pipeline.synthetic.street.truth import Sight
+from pipeline.synthetic.things.thing import ThingSight
 
 _SPARE = 64  # pixels by which the bank of noise is larger than the picture
 
@@ -22,13 +24,23 @@ class Renderer:
         settings: of the street.
         seed: of the camera's noise and the light.
         sights: whom to draw.
+        things: what else.
     """
 
-    def __init__(self, settings: StreetSettings, seed: int, sights: Sequence[Sight]) -> None:
+    def __init__(
+        self,
+        settings: StreetSettings,
+        seed: int,
+        sights: Sequence[Sight],
+        things: Sequence[ThingSight] = (),
+    ) -> None:
         self.camera = Camera(settings)
         light = np.random.default_rng((seed, 2)).uniform(0.9, 1.08)
         self.empty = np.clip(background(settings) * light, 0, 255).astype(np.uint8)
-        self.figures = [Figure(sight, self.camera) for sight in sights]
+        self.figures: list[Figure | ThingFigure] = [
+            *(Figure(sight, self.camera) for sight in sights),
+            *(ThingFigure(sight, self.camera) for sight in things),
+        ]
         self.rng = np.random.default_rng((seed, 3))
         # A bank of noise, read at a new place for each frame: far cheaper than drawing it anew, and as good to look at.
         shape = (settings.height + _SPARE, settings.width + _SPARE, 3)
@@ -41,7 +53,7 @@ class Renderer:
         image = self.empty.copy()
         there: list[tuple[float, int, int]] = []
         for i, figure in enumerate(self.figures):
-            row = frame - figure.person.first
+            row = frame - figure.first
             if 0 <= row < len(figure.sight.drawn) and figure.sight.drawn[row]:
                 there.append((-float(figure.sight.distance[row]), i, row))
         for _, i, row in there:

@@ -10,6 +10,7 @@ from pipeline.synthetic.motion.body import SIDES, Array, Body, Pose, reach, rota
 from pipeline.synthetic.motion.gait import Gait, Moment, arms_in, hang_arms, legs_to, walk_like
 
 CRANK = (0.12, 0.30, 0.165)  # metres: pedal axle ahead of the saddle, above the ground, length of the crank
+DECK = 0.11  # metres above the ground on which a skater stands
 HANDLEBAR = (0.62, 0.23, 1.02)  # metres: ahead of the saddle, to each side, above the ground
 
 RUN = Gait(duty=0.36, hip=0.92, bob=0.02, foot_lift=0.30, toe_off=1.1, arms=0.75, elbow=1.25, twist=0.18,
@@ -234,6 +235,19 @@ def panicking(m: Moment) -> Pose:
     )
     head = rotation(0.5 * np.sin(0.8 * beat), -0.1 + 0.2 * np.sin(0.6 * beat))
     return replace(pose, chest=chest, head=head, **arms)
+
+
+def gliding(m: Moment) -> Pose:
+    """On a skateboard: across the way, knees bent, looking ahead."""
+    style = m.style
+    parts = plant_feet(m, 0.9 + 0.02 * style.wobble(m.t, 15), feet=2.6)
+    chest = rotation(
+        0.5 * style.side + 0.1 * style.wobble(m.t, 0), 0.14 + style.lean, 0.05 * style.wobble(m.t, 2)
+    )
+    head = rotation(1.15 * style.side + 0.1 * style.wobble(m.t, 3), 0.1)
+    flex = 0.1 + 0.15 * pair(style.wobble(m.t, 7), style.wobble(m.t, 8))
+    arms = arms_in(chest, flex, 0.45 + 0.1 * style.arms + 0 * flex, 0.5 + 0 * flex, 0.2 + 0 * flex)
+    return Pose(**parts, chest=chest, head=head, **arms, **on_ground(m, DECK))
 
 
 def saddle_height(body: Body) -> float:

@@ -41,6 +41,7 @@ class Behaviour:
         partners: how many people do it together, facing each other.
         bicycle: whether a bicycle is drawn under the person.
         costume: whether a large striped box is drawn around their trunk.
+        scenario: whether it only belongs to a scenario (`pipeline.synthetic.things`), and is no anomaly by itself.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Behaviour:
     partners: int = 1
     bicycle: bool = False
     costume: bool = False
+    scenario: bool = False
 
     def move(self, t: Array, seconds: float, body: Body, style: Style) -> Drive:
         """Path over the ground at times ``t`` (T,) seconds since it began."""
@@ -129,6 +131,25 @@ def _panicking(t: Array, seconds: float, speed: float, body: Body, style: Style)
     return Drive(forward, np.zeros_like(t), turn, 0.9 + 0.4 * forward)
 
 
+def _fleeing(t: Array, seconds: float, speed: float, body: Body, style: Style) -> Drive:
+    """Turn round by `flight_turn`, and run from then on."""
+    share = np.clip(t / 0.6, 0, 1)
+    turn = flight_turn(style) / 0.6 * (1 - np.cos(2 * np.pi * share)) * (share < 1)
+    forward = speed * np.clip(0.3 + t / 0.9, 0.3, 1)
+    return Drive(forward, np.zeros_like(t), turn, stride_rate(forward, body, style))
+
+
+def flight_turn(style: Style) -> float:
+    """Radians by which this person turns to the left before they flee."""
+    return float(style.rng(21).uniform(-np.pi, np.pi))
+
+
+def _gliding(t: Array, seconds: float, speed: float, body: Body, style: Style) -> Drive:
+    """To the preferred side, on a board."""
+    zero = np.zeros_like(t)
+    return Drive(zero, zero + style.side * speed, 0.1 * style.wobble(0.5 * t, 11), zero)
+
+
 def _gait(gait: Gait) -> Callable[[Moment], Pose]:
     return lambda moment: walk_like(moment, gait)
 
@@ -154,10 +175,12 @@ _ALL = (
     Behaviour("skipping", True, acts.skipping, (1.7, 2.4), (2.0, 3.5), _cadence(1.15)),
     Behaviour("limping", True, acts.limping, (0.55, 0.9), (2.5, 4.5), _cadence(0.72)),
     Behaviour("costumed", True, _gait(WALK), (0.9, 1.6), (2.0, 6.0), whole=True, costume=True),
+    Behaviour("fleeing", True, acts.running, (2.9, 4.2), (3.0, 5.0), _fleeing, scenario=True),
+    Behaviour("gliding", True, acts.gliding, (2.4, 4.0), (3.0, 6.0), _gliding, whole=True, scenario=True),
 )
 
 BEHAVIOURS: dict[str, Behaviour] = {b.name: b for b in _ALL}
 NORMAL = tuple(b.name for b in _ALL if not b.abnormal)
 # What only a look at the person shows: their joints move as everybody's. Not part of the usual abnormal behaviours.
 APPEARANCE = tuple(b.name for b in _ALL if b.costume)
-ABNORMAL = tuple(b.name for b in _ALL if b.abnormal and b.name not in APPEARANCE)
+ABNORMAL = tuple(b.name for b in _ALL if b.abnormal and not b.costume and not b.scenario)

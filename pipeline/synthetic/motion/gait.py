@@ -19,7 +19,8 @@ class Style:
         arms, bounce, sway, width: amplitude of the arm swing, bob, side-to-side motion and step width, medium 1.
         lean, stoop: radians of trunk and head forward.
         elbow: radians of elbow bend when walking.
-        carry: how each arm (left, right) is held: 0 swinging, 1 in a pocket, 2 holding a bag, 3 at the ear.
+        carry: how each arm (left, right) is held: 0 swinging, 1 in a pocket, 2 holding a bag, 3 at the ear, 4 on a
+            handle in front.
         side: 1 or -1, the preferred side.
         seed: of the events inside a behaviour.
         waves: (16, 3) frequencies, phases and weights of the small involuntary motions.
@@ -217,6 +218,8 @@ def hang_arms(
         elif how == 3:
             flex[:, i] = 0.45 + 0.05 * m.style.wobble(m.t, 9)
             bend[:, i], abduct[:, i], twist[:, i] = 2.5, 0.6, -0.15
+        elif how == 4:
+            flex[:, i], bend[:, i], abduct[:, i] = 0.3 + 0.05 * flex[:, i], 0.6, 0.1
     return arms_in(chest, flex, abduct, bend, twist)
 
 

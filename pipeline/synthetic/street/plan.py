@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +143,7 @@ def _heading(rng: np.random.Generator) -> float:
     return float(rng.uniform(-np.pi, np.pi))
 
 
-def _spot(rng: np.random.Generator, settings: StreetSettings, margin: float) -> tuple[float, float]:
+def random_spot(rng: np.random.Generator, settings: StreetSettings, margin: float) -> tuple[float, float]:
     """A place on the ground that the camera sees, ``margin`` as a share of the half width kept free."""
     y = rng.uniform(settings.near, settings.far)
     x = rng.uniform(-1, 1) * (1 - margin) * 0.5 * y / settings.focal
@@ -179,7 +179,7 @@ def plan_visits(
     )
     starts = tuple(float(b) for b in begins[: len(parts) - 1]) if len(parts) > 1 else ()
     at = middle if act != "falling" else middle - seconds[index] / 2
-    (x, y), heading = _spot(rng, settings, 0.3), _heading(rng)
+    (x, y), heading = random_spot(rng, settings, 0.3), _heading(rng)
     visits = []
     gap = float(rng.uniform(0.78, 0.95)) if act == "fighting" else float(rng.uniform(0.85, 1.2))
     for i in range(kind.partners):
@@ -211,7 +211,7 @@ def seen(person: Person, camera: Camera, settings: StreetSettings) -> NDArray[np
     return inside & (middle[:, 1] > 0) & (middle[:, 1] < settings.height)
 
 
-def _clearance(
+def clearance(
     new: Sequence[Person], others: Sequence[Person], camera: Camera, settings: StreetSettings
 ) -> float:
     """Least distance in metres on the ground between the new people and others while both are in the picture."""
@@ -228,19 +228,23 @@ def _clearance(
     return least
 
 
-def _place(
+def place_people(
     rng: np.random.Generator,
     settings: StreetSettings,
     act: str,
     middle: float,
     length: float | None,
     others: Sequence[Person],
+    apart: float = APART,
+    changed: Callable[[Visit], Visit] = lambda visit: visit,
 ) -> list[Person]:
-    """People who do ``act``, where they are in the picture while they do and bump into nobody, if that can be."""
+    """People who do ``act``, where they are in the picture while they do and come to nobody nearer than ``apart``
+    metres, if that can be; ``changed`` is what becomes of a visit that was drawn."""
     camera = Camera(settings)
     best: tuple[float, list[Person]] | None = None
     for _ in range(TRIES):
-        people = [carry_out(v, settings) for v in plan_visits(rng, settings, act, middle, length)]
+        visits = plan_visits(rng, settings, act, middle, length)
+        people = [carry_out(changed(visit), settings) for visit in visits]
         busy = [p.part == p.visit.parts.index(act) for p in people]
         whole = BEHAVIOURS[act].whole or act == "walking"
         shares = [
@@ -249,7 +253,7 @@ def _place(
         ]
         depths = [p.path[seen(p, camera, settings), 1] for p in people]
         depth = min(float(d.min(initial=99.0)) for d in depths)
-        good = min(1.0, _clearance(people, others, camera, settings) / APART) + min(shares)
+        good = min(1.0, clearance(people, others, camera, settings) / apart) + min(shares)
         good += min(1.0, depth / (0.85 * settings.near))
         good -= sum(float(d.max(initial=0.0)) > WALL - 0.8 for d in depths)
         if best is None or good > best[0]:
@@ -270,7 +274,7 @@ def cast(rng: np.random.Generator, settings: StreetSettings, abnormal: Sequence[
         for i in range(events):
             middle = slot * (i + 0.5 + float(rng.uniform(-0.12, 0.12)))
             act = abnormal[i % len(abnormal)]
-            people += _place(rng, settings, act, middle, slot * float(rng.uniform(0.28, 0.44)), people)
+            people += place_people(rng, settings, act, middle, slot * float(rng.uniform(0.28, 0.44)), people)
     camera = Camera(settings)
     slots = int(rng.integers(settings.people[0], settings.people[1] + 1)) - (1 if abnormal else 0)
     acts = ("walking", "standing", "talking", "stopping", "turning")
@@ -282,7 +286,7 @@ def cast(rng: np.random.Generator, settings: StreetSettings, abnormal: Sequence[
             if slots < BEHAVIOURS[act].partners:
                 continue
             middle = now + float(rng.uniform(2.0, 4.0))
-            new = _place(rng, settings, act, middle, None, people)
+            new = place_people(rng, settings, act, middle, None, people)
             people += new
             width = max(width, len(new))
             frames = np.concatenate([p.first + np.flatnonzero(seen(p, camera, settings)) for p in new])

@@ -85,6 +85,10 @@ class BlazePoseEstimator(PoseEstimator):
         )
         self._followed = FollowedRegions(fps, _SURE)
 
+    def rhythm(self, fps: float) -> int:
+        """After how many frames HOG looks again, and the detector has seen all of the picture."""
+        return 4 * max(1, round(self.settings.search_interval_s * fps))
+
     def close(self) -> None:
         """End the worker threads."""
         self._networks.close()
@@ -122,7 +126,7 @@ class BlazePoseEstimator(PoseEstimator):
         clock = self._lap("proposals", clock)
         new = self._settle(pyramid, regions, turn, old)
         new = new.select(self._is_new_person(new))
-        self._lap("network", clock)
+        clock = self._lap("network", clock)
 
         found = Landmarks.join([old, new])
         boxes, keypoints = bodies.boxes_of(found.points, size), bodies.to_coco(found.points)
@@ -137,7 +141,11 @@ class BlazePoseEstimator(PoseEstimator):
         shown = scores >= self.settings.min_score
         chosen = keep[shown]
         features = None if found.heat is None else self._joints(found.heat[chosen])
-        return PoseDetections(boxes[chosen], self._joints(found.points[chosen]), scores[shown], features)
+        uncovered = self._proposals.uncovered(found.points[keep])
+        self._lap("proposals", clock)
+        return PoseDetections(
+            boxes[chosen], self._joints(found.points[chosen]), scores[shown], features, uncovered=uncovered
+        )
 
     def _joints(self, points: NDArray[Any]) -> NDArray[Any]:
         """The network's points (R, 39, ...) as those of the estimator's skeleton (R, V, ...)."""

@@ -6,6 +6,8 @@ of them covers is lost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from pose_extract.estimators.blazepose.bodies import boxes_of, erase_body
 from pose_extract.estimators.blazepose.networks import Networks
 from pose_extract.estimators.crops import Pyramid, boxes_to_regions, distinct
 from pose_extract.estimators.motion import MotionProposals
+from pose_extract.tracks.records import Uncovered
 
 FloatArray = NDArray[np.float32]
 CROP_SCALE = 1.4
@@ -93,12 +96,7 @@ class Proposals:
             the regions, and (R,) whether the person there might be lying.
         """
         frame = self._seen - 1
-
-        def erase(mask: NDArray[np.uint8], shrink: float) -> None:
-            for points in people:
-                erase_body(mask, points, shrink)
-
-        moving = self._motion.boxes(erase)
+        moving = self._motion.boxes(_eraser(people))
         extent = moving[:, 2:] - moving[:, :2]
         found, lying = [boxes_to_regions(moving, CROP_SCALE)], [extent[:, 0] > 0.7 * extent[:, 1]]
         untried = distinct(found[0], np.concatenate(self._tried))
@@ -119,12 +117,26 @@ class Proposals:
         chosen = distinct(regions, boxes_to_regions(known, CROP_SCALE))
         return regions[chosen], turn[chosen]
 
+    def uncovered(self, people: FloatArray) -> Uncovered:
+        """What differs from the background and is none of ``people`` (P, 39, 3)."""
+        return self._motion.uncovered(_eraser(people))
+
     def _due_tiles(self, frame: int) -> FloatArray:
         """The tiles whose turn it is in this frame."""
         if frame == 0:
             return self._tiles
         first, last = int(frame * self._tiles_a_frame), int((frame + 1) * self._tiles_a_frame)
         return self._tiles[np.arange(first, last) % len(self._tiles)]
+
+
+def _eraser(people: FloatArray) -> Callable[[NDArray[np.uint8], float], None]:
+    """What clears people (P, 39, 3) from a mask whose size is a share of the frame's."""
+
+    def erase(mask: NDArray[np.uint8], shrink: float) -> None:
+        for points in people:
+            erase_body(mask, points, shrink)
+
+    return erase
 
 
 def tiles(frame_size: tuple[int, int], smallest: float, most: int = 200) -> FloatArray:

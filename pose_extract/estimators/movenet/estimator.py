@@ -20,13 +20,14 @@ from pose_extract.estimators.doubles import suppress, unaccounted
 from pose_extract.estimators.following import FollowedRegions
 from pose_extract.estimators.motion import MotionProposals
 from pose_extract.estimators.movenet import bodies
-from pose_extract.estimators.movenet.networks import PERSON, THINGS, Networks
+from pose_extract.estimators.movenet.networks import PERSON, Networks
 from pose_extract.estimators.movenet.settings import MoveNetSettings
 from pose_extract.estimators.movenet.weights import CONVERTER, FILES, ensure_weights
 from pose_extract.estimators.vanished import find_vanished, unseen
 from pose_extract.skeletons import COCO17
 from pose_extract.skeletons.similarity import box_iou
 from pose_extract.tracks.records import Frame, Objects, PoseDetections
+from pose_extract.tracks.things import KINDS
 
 FloatArray = NDArray[np.float32]
 
@@ -84,12 +85,18 @@ class MoveNetEstimator(PoseEstimator):
         self._vanished = np.zeros((0, 4), np.float32)  # boxes of people who are here, joints not seen
         self._motion = MotionProposals(frame_size, fps, self.settings.min_height, _BACKGROUND)
         self._followed = FollowedRegions(fps, _SURE, by_age=True)
-        self._detect_every = max(1, round(self.settings.detector_interval_s * fps))
-        self._search_every = self._detect_every * max(
-            1, round(self.settings.search_interval_s * fps / self._detect_every)
-        )
+        self._detect_every = self._frames_a_look(fps)
+        self._search_every = self.rhythm(fps)
         # What moved in the last frames, and was tried, is not tried again at once.
         self._tried = [np.zeros((0, 4), np.float32)] * max(1, round(_RETRY_S * fps / self._detect_every))
+
+    def rhythm(self, fps: float) -> int:
+        """After how many frames the detector looks closely again."""
+        detect_every = self._frames_a_look(fps)
+        return detect_every * max(1, round(self.settings.search_interval_s * fps / detect_every))
+
+    def _frames_a_look(self, fps: float) -> int:
+        return max(1, round(self.settings.detector_interval_s * fps))
 
     def close(self) -> None:
         """End the worker threads."""
@@ -121,8 +128,7 @@ class MoveNetEstimator(PoseEstimator):
         found = detected()
         things = None
         if frame % self._detect_every == 0:
-            if self.settings.objects:
-                things = found.select(np.isin(found.classes, list(THINGS)))
+            things = found.select(np.isin(found.classes, list(KINDS)))
             found = found.join(self._detect_vanished(image, frame // self._detect_every))
         people = found.select(found.classes == PERSON)
         clock = self._lap("detector", clock)
@@ -148,11 +154,12 @@ class MoveNetEstimator(PoseEstimator):
         scores = self._followed.update(known, following, boxes, quality, bodies.score_of(quality))
         erase = self._eraser(keypoints)
         self._vanished = find_vanished(self._followed, self._motion, erase, boxes)
-        self._motion.learn_places(erase, np.concatenate([boxes, self._vanished]))
+        uncovered = self._motion.uncovered(erase)
+        self._motion.learn_places(uncovered.mask, np.concatenate([boxes, self._vanished]))
         shown = scores >= self.settings.min_score
         self._lap("choice", clock)
         seen = PoseDetections(boxes[shown], bodies.confidences(keypoints[shown]), scores[shown])
-        seen = replace(seen, objects=things)
+        seen = replace(seen, objects=things, uncovered=uncovered)
         return seen.join(unseen(self._vanished, COCO17.num_joints, self.settings.min_score))
 
     def _regions(self, boxes: FloatArray, people: Objects, before: FloatArray) -> FloatArray:

@@ -23,12 +23,6 @@ SIDES = {"lightning": 192, "thunder": 256}
 
 CLASSES = 80
 PERSON = 0
-THINGS = {
-    1: "bicycle", 2: "car", 3: "motorcycle", 5: "bus", 7: "truck", 16: "dog", 24: "backpack", 28: "suitcase",
-    32: "sports ball", 36: "skateboard",
-}  # fmt: skip
-"""Classes other than people that are kept where they are asked for."""
-
 _STRIDES = (8, 16, 32)
 _BINS = 11  # of a distance's distribution
 _SAME_OBJECT = 0.6  # overlap of two boxes of a class from which the worse one goes

@@ -22,8 +22,6 @@ class MoveNetSettings:
         detector_side: longer side of the detector's input in pixels; larger finds smaller people and costs more.
         detector_interval_s: the detector runs once in so many seconds of video.
         search_interval_s: once in so many seconds it looks closely enough for the smallest people.
-        objects: whether the bicycles, cars and other things that the detector sees (`networks.THINGS`) are kept in the
-            cache too.
         threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
     """
 
@@ -35,7 +33,6 @@ class MoveNetSettings:
     detector_side: int = 416
     detector_interval_s: float = 0.1
     search_interval_s: float = 2.0
-    objects: bool = False
     threads: int = 0
 
     def __post_init__(self) -> None:

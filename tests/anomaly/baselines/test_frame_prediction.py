@@ -7,7 +7,9 @@ from anomaly.baselines.frame_prediction.flow import optical_flow, warp
 from anomaly.baselines.frame_prediction.model import FramePrediction
 from anomaly.baselines.frame_prediction.network import PatchDiscriminator, UNet
 from anomaly.baselines.frame_prediction.settings import FramePredictionSettings
+from anomaly.baselines.frames import Segments
 from pose_extract.errors import ConfigError, ModelError, TrainingError
+from tests.helpers.moving_squares import RIGHT, square
 
 SMALL = {
     "size": 32,
@@ -38,23 +40,6 @@ def texture(height, width, seed=0):
         return torch.from_numpy(np.clip(grey, -1, 1))[None, None].repeat(1, 3, 1, 1)
 
     return at
-
-
-def square(velocity, seed, frames=12, size=32, appears=0):
-    """(F, size, size, 3) uint8: a textured square that moves over a textured ground, round and round."""
-    side = 9
-    ground = np.random.default_rng(99).integers(60, 120, (size // 4, size // 4, 3), dtype=np.uint8)
-    patch = np.random.default_rng(98).integers(130, 255, (3, 3, 3), dtype=np.uint8).repeat(3, 0).repeat(3, 1)
-    x, y = np.random.default_rng(seed).integers(0, size - side, 2)
-    clip = np.broadcast_to(ground.repeat(4, 0).repeat(4, 1), (frames, size, size, 3)).copy()
-    for frame in range(appears, frames):
-        left = (x + velocity[0] * frame) % (size - side)
-        top = (y + velocity[1] * frame) % (size - side)
-        clip[frame, top : top + side, left : left + side] = patch
-    return clip
-
-
-RIGHT = (1, 0)
 
 
 @pytest.fixture(scope="module")
@@ -334,15 +319,12 @@ def test_only_the_frames_that_are_drawn_are_read():
 
 
 def test_every_segment_is_as_likely_as_another():
-    from anomaly.baselines.frame_prediction.model import _Segments
-
     def numbered(first, count):  # the grey level is the frame's number
         return np.broadcast_to(
             np.arange(first, first + count, dtype=np.uint8)[:, None, None, None], (count, 32, 32, 3)
         )
 
-    settings = FramePredictionSettings(**SMALL)
-    segments = _Segments([numbered(0, 5), numbered(10, 3), numbered(20, 7)], settings)
+    segments = Segments([numbered(0, 5), numbered(10, 3), numbered(20, 7)], 5, 32, "a test")
     drawn = segments.draw(np.random.default_rng(0), 4000)[:, :, 0, 0, 0]
     assert (np.diff(drawn, axis=1) == 1).all()
     starts, counts = np.unique(drawn[:, 0], return_counts=True)

@@ -119,7 +119,7 @@ def test_a_write_that_fails_leaves_the_old_bundle(bundle, trained, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = read_card(bundle)
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(OutputError, match="No space"):
         save_bundle(trained, bundle, {"other": 1})
     assert read_card(bundle) == before

@@ -14,14 +14,13 @@ from anomaly.scoring.scores import (
     ClipScores,
     Earlier,
     FrameScores,
-    _thinned,
-    calibrate,
     clip_score,
     context_s,
     score_clip,
 )
 from anomaly.scoring.torch_model import TrainedModel
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, TRANSFORMS, ScoringSettings
+from anomaly.training.calibrate import _thinned, calibrate
 from anomaly.training.train import train_model
 from pose_extract.errors import ConfigError, ModelError
 from pose_extract.skeletons import get_skeleton
@@ -339,7 +338,8 @@ def frames_of(score, people=None, track_id=None, first=0):
         np.arange(first, first + count, dtype=np.int32), np.arange(first, first + count) / 10, np.array(score, float),
         np.array(score, float) * 10, np.array(score) > 1,
         np.array(people if people is not None else [1] * count, np.int32),
-        np.array(track_id if track_id is not None else [1] * count, np.int32),
+        np.array(track_id if track_id is not None else [1] * count, np.int32), np.zeros(count, np.int8),
+        np.zeros(count, np.int32),
     )  # fmt: skip
 
 
@@ -413,9 +413,10 @@ def test_who_does_not_count_is_as_if_nobody_had_been_scored(trained):
     clip = walkers.clip(seed=23, people=3, kinds=("walk", "jump", "walk"))
     asked = []
 
-    def but_the_jumper(tracks, percentiles):
+    def but_the_jumper(boxes, percentiles, frame_size):
         asked.append(percentiles)
-        return tracks.track != 2
+        np.testing.assert_array_equal(boxes, clip.boxes)
+        return clip.track != 2
 
     found = score_clip(trained, clip, counting=but_the_jumper)
     everybody = score_clip(trained, clip)
@@ -427,7 +428,7 @@ def test_who_does_not_count_is_as_if_nobody_had_been_scored(trained):
     assert set(found.frames.track_id) <= {1, 3}
     assert 2 in everybody.frames.track_id
     assert (found.frames.people == 3).all()
-    nobody = score_clip(trained, clip, counting=lambda tracks, _: np.zeros(len(tracks), bool))
+    nobody = score_clip(trained, clip, counting=lambda boxes, *_: np.zeros(len(boxes), bool))
     assert (nobody.frames.track_id == NOBODY).all()
     assert not nobody.frames.judged.any()
 

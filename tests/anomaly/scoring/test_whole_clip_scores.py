@@ -5,13 +5,18 @@ import math
 import numpy as np
 import pytest
 
+from anomaly.bundle import load_bundle, save_bundle
+from anomaly.bundle.card import ENCODER
+from anomaly.bundle.files import write_bundle
+from anomaly.bundle.onnx_export import export_onnx
 from anomaly.data.windows import make_windows
 from anomaly.scoring.frame_scores import row_scores
 from anomaly.scoring.scores import clip_score, context_s, score_clip
 from anomaly.settings import ScoringSettings
+from anomaly.settings.densities import NEIGHBOURHOODS
 from anomaly.training.held_out import split_held_out
 from anomaly.training.train import train_model
-from pose_extract.errors import TrainingError
+from pose_extract.errors import ModelError, TrainingError
 from tests.helpers import walkers
 
 
@@ -22,6 +27,7 @@ def clip_model():
 
     settings = {name: dict(section) for name, section in walkers.TINY.items()}
     settings["windows"] |= {"extent": "clip", "frames": 24}
+    settings["scoring"] = {**settings.get("scoring", {}), "parts": ["clustering", *NEIGHBOURHOODS]}
     clips = [walkers.clip(f"walk{i}", seed=i, frames=60) for i in range(12)]
     return train_model(clips, settings_from_dict(settings), seed=0)
 
@@ -86,10 +92,69 @@ def test_the_command_scores_a_whole_clip_at_once_whatever_its_length(clip_model)
     from pose_extract.tracks.settings import CleaningSettings
 
     clip = walkers.clip(seed=31, people=2, frames=90)
-    settings = Settings(scoring=clip_model.settings.scoring, cleaning=CleaningSettings())
+    own = clip_model.settings
+    settings = Settings(windows=own.windows, scoring=own.scoring, cleaning=CleaningSettings())
     parts = list(score_chunks(Scorer(clip_model, settings), clip, chunk_frames=20))
     assert [begin for begin, _, _ in parts] == [0]
     whole = score_clip(clip_model, clean_tracks(clip, CleaningSettings()))
     np.testing.assert_array_equal(parts[0][2].frames.score, whole.frames.score)
     assert parts[0][2].windows.first_frame.tolist() == [0, 0]
     assert parts[0][2].windows.last_frame.tolist() == [89, 89]
+
+
+def test_somebody_unlike_all_normal_clips_scores_higher_in_every_part(clip_model):
+    calm, odd = (walkers.clip(seed=200, kinds=(kind,), people=1, frames=60) for kind in ("walk", "jump"))
+    own = {
+        name: clip_model.parts(clip_model.windows_of(clip))[:, 0]
+        for name, clip in (("calm", calm), ("odd", odd))
+    }
+    assert (own["odd"][1:] > own["calm"][1:]).all()
+    assert clip_score(clip_model, odd, ScoringSettings(by="sum")) > clip_score(
+        clip_model, calm, ScoringSettings(by="sum")
+    )
+    tails = clip_model.calibration.tails
+    learned = clip_model.facts["windows"]
+    assert tails.sizes[1:] == [learned] * 4  # each among the others; of the clusters, the held-out ones alone
+    assert tails.sizes[0] < learned
+
+
+def test_a_bundle_and_an_exported_one_give_the_same_sum(clip_model, tmp_path):
+    clip, by = walkers.clip(seed=31, people=2, kinds=("walk", "jump"), frames=60), ScoringSettings(by="sum")
+    expected = score_clip(clip_model, clip, by)
+    save_bundle(clip_model, tmp_path / "model")
+    kept = score_clip(load_bundle(tmp_path / "model"), clip, by)
+    np.testing.assert_array_equal(kept.windows.parts, expected.windows.parts)
+    write_bundle(clip_model, tmp_path / "onnx", None, ENCODER, lambda path: export_onnx(clip_model, path))
+    exported = score_clip(load_bundle(tmp_path / "onnx"), clip, by)
+    np.testing.assert_allclose(exported.windows.parts, expected.windows.parts, rtol=1e-3, atol=2e-3)
+    with np.load(tmp_path / "model" / "normality.npz") as file:
+        arrays = dict(file)
+    arrays["poses_spread"][3] = 0.0
+    np.savez_compressed(tmp_path / "model" / "normality.npz", **arrays)
+    with pytest.raises(ModelError, match="poses: a spread is not positive"):
+        load_bundle(tmp_path / "model")
+
+
+def couple(seed, together):
+    """Two who walk at the same pace, together or each their own way: one of them alone shows nothing of it."""
+    rng = np.random.default_rng(seed)
+    one = walkers.person(np.arange(48) / 24, rng, "walk", rng.uniform(0.9, 1.6))
+    other = one.copy()
+    if not together:
+        other[..., 0] = 2 * one[0, :, 0].mean() - one[..., 0]
+    other[..., 0] += 40
+    other[..., :2] += rng.normal(0, 0.6, other[..., :2].shape)
+    both = [one, other] if rng.random() < 0.5 else [other, one]
+    return walkers.from_array(np.stack(both, axis=1), name=f"couple{seed}")
+
+
+def test_what_two_people_do_together_is_seen_in_one_window(tiny):
+    settings = tiny(
+        windows={"extent": "clip", "frames": 12, "people": 2, "scale": "body"},
+        scoring={"parts": ["clustering", *NEIGHBOURHOODS], "by": "sum"},
+    )
+    model = train_model([couple(i, True) for i in range(40)], settings, seed=0)
+    usual, unusual = (
+        [clip_score(model, couple(100 + i, which)) for i in range(10)] for which in (True, False)
+    )
+    assert min(unusual) > max(usual)

@@ -85,7 +85,7 @@ def test_every_config_is_sound():
 
 def test_the_settings_refuse_what_cannot_be():
     for section, message in (
-        ({"abnormal": 2}, "expected 0 or 1"),
+        ({"abnormal": 2}, "abnormal: expected a number 0 to 1"),
         ({"label_kind": "mask"}, "did you mean 'masks'"),
         ({"test": "*"}, "dataset.labels: expected the file"),
         ({"tolerance": -1}, "dataset.tolerance: expected a number 0 to 1000000000"),
@@ -197,6 +197,29 @@ def test_ubnormal_trains_on_normal_clips_alone(tmp_path):
         names[0]: [],
         names[1]: [(3, 7)],
     }
+
+
+def test_ubnormals_lists_divide_poses_that_lie_in_one_folder(tmp_path):
+    names = [f"{kind}_scene_{n}_scenario_1" for kind in ("normal", "abnormal") for n in (1, 2, 3)]
+    export_clips("alphapose", map(walk, names), tmp_path / "pose")
+    (tmp_path / "scripts").mkdir()
+    for split, n in (("training", 1), ("validation", 2), ("test", 3)):
+        for kind in ("normal", "abnormal"):
+            path = tmp_path / "scripts" / f"{kind}_{split}_video_names.txt"
+            path.write_text(f"{kind}_scene_{n}_scenario_1")
+    annotations = tmp_path / "Scene3" / f"{names[5]}_annotations"
+    annotations.mkdir(parents=True)
+    (annotations / f"{names[5]}_tracks.txt").write_text("1,3,6\n")
+    changes = {
+        "train": "pose/normal_*.json", "train_list": "scripts/normal_training_video_names.txt", "labels": ".",
+        "test": "pose/*.json", "test_list": "scripts/*_test_video_names.txt", "frame_size": "[1080, 720]",
+    }  # fmt: skip
+    given = [f"dataset.{key}={value}" for key, value in changes.items()]
+    dataset = prepare(settings_of("ubnormal", tmp_path, *given))
+    assert list(map(clip_of, dataset.train)) == ["normal_scene_1_scenario_1"]
+    assert sorted(map(clip_of, dataset.test)) == ["abnormal_scene_3_scenario_1", "normal_scene_3_scenario_1"]
+    with pytest.raises(UsageError, match=r"test_list .*none\.txt"):
+        prepare(settings_of("ubnormal", tmp_path, *given, "dataset.test_list=none.txt"))
 
 
 def test_lengths_that_neither_poses_nor_labels_tell_can_be_listed(tmp_path):

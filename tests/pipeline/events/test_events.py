@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.events.settings import EventSettings
 from pose_extract.errors import ConfigError
 from pose_extract.tracks.records import ClipTracks, cut_frames
 from tests.helpers.events import find_events
+from tests.helpers.things import clip_things, things
 
 FPS = 10.0
 
@@ -39,6 +41,7 @@ def clip(score, people=((1, 0, None),), time_s=None):
     frames = FrameScores(
         np.arange(len(score), dtype=np.int32), time_s, score, 10 * score, score > 1,
         np.bincount(frame, minlength=len(score)).astype(np.int32), np.zeros(len(score), np.int32),
+        np.zeros(len(score), np.int8), np.zeros(len(score), np.int32),
     )  # fmt: skip
     return tracks, SimpleNamespace(frames=frames, row_score=row_score, row_percentile=10 * row_score)
 
@@ -257,3 +260,65 @@ def test_events_of_parts_are_those_of_the_whole(gap):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match="events"):
         EventSettings(**wrong)
+
+
+def with_things(score, cause, thing=None, who=None, **at):
+    """A clip whose frames' scores are about these causes, with things at frames: ``f4=things(2)``."""
+    tracks, scores = clip(score)
+    none = np.zeros(len(score), np.int32)
+    frames = replace(
+        scores.frames,
+        cause=np.asarray(cause, np.int8),
+        thing_id=none if thing is None else np.asarray(thing, np.int32),
+        track_id=none + 1 if who is None else np.asarray(who, np.int32),
+    )
+    seen = clip_things(len(score), 1, **at)
+    return replace(tracks, things=seen), SimpleNamespace(**{**vars(scores), "frames": frames})
+
+
+def a_car(x):
+    return things(2, ids=[5], boxes=[[x, 0, x + 9, 5]])
+
+
+def test_an_event_is_about_what_most_of_its_alarm_frames_are_about():
+    score, cause, thing = [0, 2, 3, 5, 3, 2, 0], [0, 0, 1, 1, 1, 0, 0], [0, 0, 5, 5, 5, 0, 0]
+    tracks, scores = with_things(score, cause, thing, f2=a_car(10), f3=a_car(20), f4=a_car(30))
+    [event] = find_events(tracks, scores)
+    assert (event.cause, event.things, event.thing_kinds) == ("things", (5,), (2,))
+    assert event.about == "car, unusual here"
+    assert event.culprits == ()
+    assert event.people == (1,)
+    assert event.thing_boxes.tolist() == [[20, 0, 29, 5]]  # at the peak, not where it was last
+    tracks, scores = with_things(score, [0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 5, 5, 0, 0], f3=a_car(20))
+    [event] = find_events(tracks, scores)
+    assert (event.cause, event.about, event.culprits) == ("movement", "", (1,))
+    assert event.things == (5,)  # what it is about in a part of it is told all the same
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_box_at_the_peak_is_told_however_the_clip_is_cut(size):
+    score, thing = [0, 2, 5, 3, 2, 2, 0], [0, 5, 5, 5, 5, 5, 0]
+    at = {f"f{i}": a_car(10 * i) for i in range(1, 6)}
+    tracks, scores = with_things(score, [0, 1, 1, 1, 1, 1, 0], thing, **at)
+    finder, found = EventFinder(tracks.fps), []
+    for begin in range(0, 7, size):
+        end = min(begin + size, 7)
+        frames = FrameScores(**{k: v[begin:end] for k, v in vars(scores.frames).items()})
+        own = {"row_score": scores.row_score[begin:end], "row_percentile": scores.row_percentile[begin:end]}
+        found += finder.add(begin, cut_frames(tracks, begin, end), SimpleNamespace(frames=frames, **own))
+    [event] = found + finder.finish()
+    assert event.thing_boxes.tolist() == [[20, 0, 29, 5]]
+
+
+def test_who_stays_is_the_culprit_and_nobody_is_of_a_crowd():
+    people = ((1, 0, None), (2, 0, [0.0, 0.5, 0.5, 0.5, 0.0]))
+    tracks, scores = clip([0, 2, 3, 2, 0], people)
+    for cause, culprits, about in (
+        (2, (2,), "somebody stays unusually long here"),
+        (3, (), "many move as they usually do not here"),
+    ):
+        frames = replace(
+            scores.frames, cause=np.array([0, 1, 1, 1, 0], np.int8) * cause, track_id=np.full(5, 2, np.int32)
+        )
+        [event] = find_events(tracks, SimpleNamespace(**{**vars(scores), "frames": frames}))
+        assert (event.culprits, event.about) == (culprits, about)

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from pipeline.events.files import (
     vtt_time,
     write_events,
 )
+from pipeline.events.schema import clip_events_schema
 from pipeline.events.settings import EventSettings
 from pipeline.pictures.event_pictures import write_event_pictures
 from pose_extract.errors import UsageError
@@ -70,6 +73,24 @@ def test_json_of_no_events_is_json():
     assert json.loads(events_json(listed()))["events"] == []
 
 
+def test_json_has_the_published_form():
+    schema = clip_events_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema)
+    unscored = event(50, 60, 55, people=(), boxes=(), score=np.inf)
+    car = replace(
+        event(30, 40, 33),
+        cause="things",
+        things=(3,),
+        thing_kinds=(2,),
+        thing_boxes=np.array([[1.0, 2, 3, 4]]),
+    )
+    data = json.loads(events_json(listed(event(10, 20, 12), car, unscored)))
+    check.validate(data)
+    for wrong in ({"cause": "luck"}, {"more": 1}, {"peak_frame": None}):
+        assert not check.is_valid({**data, "events": [{**data["events"][0], **wrong}]})
+
+
 def test_numbers_that_json_does_not_know_become_null():
     text = events_json(listed(event(0, 9, 3, score=np.inf)))
     assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["events"][0]["score"] is None
@@ -78,7 +99,7 @@ def test_numbers_that_json_does_not_know_become_null():
 def test_csv_has_a_row_an_event():
     text = events_csv(listed(event(10, 20, 12), event(50, 60, 55, people=(), boxes=()), clip='a,"b'))
     first, second = csv.DictReader(io.StringIO(text))
-    assert tuple(first) == COLUMNS
+    assert list(first) == list(COLUMNS)
     assert (first["clip"], first["event"], first["start_s"], first["peak_frame"]) == (
         'a,"b',
         "1",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.events.events import Event
-from pipeline.pictures.drawing import anomaly_colour
-from pipeline.pictures.event_pictures import read_peaks
+from pipeline.pictures.drawing import ALARM, anomaly_colour
+from pipeline.pictures.event_pictures import peak_picture, read_peaks
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoSettings, find_sources
 from tests.helpers.videos import KEYED, grey
@@ -53,3 +55,26 @@ def test_events_of_a_resampled_reading_are_found_by_their_times(make_video):
     peak = event(20, 1.0, fps=5.0)
     [picture] = read_peaks(source, nobody(40, fps=5.0), [peak], 1, 160, VideoSettings(fps=5.0)).values()
     assert min(abs(picture.mean() - grey(n)) for n in range(98, 103)) < 4
+
+
+def test_things_that_an_event_is_about_have_boxes_and_it_says_so():
+    grey_picture = np.full((120, 160, 3), 128, np.uint8)
+    plain = event(30, 1.0)
+    box = np.array([[160.0, 120.0, 280.0, 220.0]])
+    about = replace(plain, cause="things", things=(4,), thing_kinds=(2,), thing_boxes=box)
+    picture = peak_picture(grey_picture, about, (320, 240), 160).astype(int)
+    red = np.abs(picture - ALARM).max(axis=2) < 10
+    rows, columns = np.nonzero(red[62:])  # below its word
+    assert (columns.min(), columns.max()) == pytest.approx((80, 140), abs=3)
+    assert rows.max() + 62 == pytest.approx(110, abs=3)
+    assert red[:30, :80].sum() > 100  # "Car, unusual here"
+    assert (peak_picture(grey_picture, plain, (320, 240), 160) == 128).all()
+
+
+def test_who_stays_is_in_the_colour_of_the_alarm_however_they_move():
+    grey_picture = np.full((120, 160, 3), 128, np.uint8)
+    usual = replace(event(30, 1.0, (40, 40, 80, 110)), people_percentile=np.array([10.0]), cause="stays")
+    for culprits, found in (((1,), True), ((), False)):
+        picture = peak_picture(grey_picture, replace(usual, culprits=culprits), (160, 120), 160)
+        red = np.abs(picture.astype(int) - ALARM).max(axis=2) < 10
+        assert red[60:115].any() == found

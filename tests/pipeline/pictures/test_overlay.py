@@ -5,18 +5,29 @@ import threading
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
+from pipeline.events.events import Event
 from pipeline.events.timeline import ScoredTimeline
-from pipeline.pictures.drawing import anomaly_colour, draw_people, level, text_width, write_text
-from pipeline.pictures.overlay import OverlaySettings, write_overlay
+from pipeline.pictures.drawing import (
+    ALARM,
+    SCALE_AT,
+    anomaly_colour,
+    draw_people,
+    level,
+    text_width,
+    write_text,
+)
+from pipeline.pictures.overlay import OverlayArtist, OverlaySettings, write_overlay
 from pose_extract.errors import ConfigError, OutputError, VideoError
 from pose_extract.skeletons import COCO17
-from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks, Frame
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough
 from tests.helpers.processes import own_children
+from tests.helpers.things import clip_things, things
 from tests.helpers.videos import KEYED, X264, run_ffmpeg
 
 GREY = 128
@@ -48,16 +59,48 @@ def amount(image, colour):
     return int(np.sum(np.abs(image.astype(int) - colour).max(axis=2) < 12))
 
 
-def test_colours_go_from_green_over_yellow_to_red():
-    def hue(anomaly):
-        blue, green, red = anomaly_colour(anomaly)
-        assert blue < max(green, red)
-        return np.arctan2(red, green)
+def test_colours_go_from_blue_over_pale_yellow_to_red():
+    redder = [anomaly_colour(anomaly)[2] - anomaly_colour(anomaly)[0] for anomaly in np.linspace(0, 1, 41)]
+    assert redder[0] < -100  # blue
+    assert anomaly_colour(0.5)[0] > 200 > anomaly_colour(0.5)[2]  # half of all normal people are above it
+    assert min(anomaly_colour(0.85)) > 150
+    assert anomaly_colour(1.0)[2] > 200 > 60 > max(anomaly_colour(1.0)[:2])
 
-    hues = [hue(anomaly) for anomaly in np.linspace(0, 1, 41)]
-    assert np.all(np.diff(hues) > -1e-6)
-    assert hues[0] < 0.5 < 0.7 < hue(0.85) < 1.1 < 1.3 < hues[-1]
-    assert hue(0.5) < 0.6  # half of all normal people are above 0.5: they look normal
+
+# How colours look to whom one kind of cone is missing, in linear light (Machado, Oliveira, Fernandes, 2009).
+MISSING = {
+    "none": np.eye(3),
+    "red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "blue": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_who_cannot_tell_some_colours_apart_tells_usual_from_rare(missing):
+    def lab(anomalies):
+        rgb = np.array([anomaly_colour(anomaly)[::-1] for anomaly in anomalies]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        seen = np.clip(linear @ np.array(MISSING[missing]).T, 0, 1)
+        shown = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+        return cv2.cvtColor(shown[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+
+    usual, rare = lab(np.linspace(0, 0.6, 13)), lab(np.linspace(0.95, 1, 6))
+    assert np.linalg.norm(usual[:, None] - rare, axis=2).min() > 60  # 2.3 is just noticeable
+    steps = lab(SCALE_AT)
+    assert np.linalg.norm(np.diff(steps, axis=0), axis=1).min() > 15
 
 
 def test_a_person_without_a_score_is_grey():
@@ -515,3 +558,34 @@ def test_an_error_on_the_way_leaves_neither_a_file_nor_a_process(grey_video, tmp
     assert list(tmp_path.iterdir()) == []
     assert own_children() == []
     assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+
+
+def test_things_are_drawn_and_red_while_the_event_is_about_them():
+    kinds = things(2, 0, boxes=np.array([[10, 40, 60, 90], [100, 40, 130, 110]]), still_s=np.array([0, 42]))
+    none = np.zeros(0, np.int32)
+    tracks = ClipTracks(
+        "clip", "coco17", 10.0, (160, 120), np.arange(4) / 10, none, none, np.zeros((0, 17, 3), np.float32),
+        np.zeros((0, 4), np.float32), things=clip_things(4, 1, f0=kinds, f1=kinds, f2=kinds),
+    )  # fmt: skip
+
+    def event(frame, cause, **values):
+        return Event(
+            frame, frame + 1, frame / 10, frame / 10 + 0.1, frame, frame / 10, 1.0, 99.9, (2,),
+            np.array([10.0]), np.full((1, 4), np.nan), cause=cause, **values,
+        )  # fmt: skip
+
+    car = {"things": (1,), "thing_kinds": (2,), "thing_boxes": np.zeros((1, 4))}
+    events = (event(1, "things", **car), event(2, "stays", culprits=(2,)))
+    zeros = np.zeros(4)
+    timeline = ScoredTimeline(
+        tracks.time_s, zeros, zeros, zeros > 0, 1.0, row_percentile=zeros[:0], events=events
+    )
+    artist = OverlayArtist(tracks, (320, 240), timeline, OverlaySettings(panel=0))
+    red, drawn = [], []
+    for index in range(4):
+        frame = Frame(index, index / 10, np.full((240, 320, 3), GREY, np.uint8))
+        picture = artist.draw(frame)[1][70:]  # below what is written
+        red.append((amount(picture[:, :160], ALARM) > 100, amount(picture[:, 160:], ALARM) > 100))
+        drawn.append(bool(touched(picture).any()))
+    assert red == [(False, False), (True, False), (False, True), (False, False)]
+    assert drawn == [True, True, True, False]  # nothing is there at the last look

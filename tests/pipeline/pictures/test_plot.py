@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -72,6 +73,23 @@ def test_alarms_are_shaded_over_their_time_and_nowhere_else(tmp_path):
     shade = picture.pixels[y[0], list(x)]
     reddish = (shade[:, 0] - shade[:, 2]) > 15
     assert reddish.tolist() == [False, False, True, True, True, False, False]
+
+
+def test_a_hole_in_the_clips_time_stays_empty(tmp_path):
+    time_s = np.append(np.arange(250) / 25, 30 + np.arange(250) / 25)
+    picture = Picture(tmp_path, time_s, np.full(500, 6.0))
+    assert [picture.near(t, 6.0, CURVE) for t in (5, 20, 35)] == [True, False, True]
+    x, y = zip(*(picture.at(t, 5.5) for t in (5, 20, 35)), strict=True)
+    shade = picture.pixels[y[0], list(x)]
+    assert ((shade[:, 0] - shade[:, 2]) > 15).tolist() == [True, False, True]
+    assert "alarm in 100.0% of 0:20" in picture.axes.get_title(loc="right")
+
+
+def test_where_nobody_could_be_judged_there_is_no_curve(tmp_path):
+    time_s, judged = np.arange(500) / 25, np.ones(500, bool)
+    judged[200:300] = False
+    picture = Picture(tmp_path, time_s, np.full(500, 4.0), judged=judged)
+    assert [picture.near(t, 4.0, CURVE) for t in (4, 10, 16)] == [True, False, True]
 
 
 def test_the_threshold_stands_at_its_score(tmp_path):
@@ -151,6 +169,17 @@ def test_each_peak_has_its_thumbnail_with_its_number_and_time(tmp_path):
     assert found[1] < found[2]
     titles = [axes.get_title() for axes in picture.figure.axes]
     assert "1   0:05.0" in titles
+    assert "2   0:23.5 · person 7" in titles
+
+
+def test_a_thumbnail_says_what_its_event_is_about(tmp_path):
+    time_s, score = wave()
+    peaks = [replace(event(5.0, 7.0), cause="flow"), event(23.5, 6.9)]
+    shown = {number: np.full((90, 160, 3), 200, np.uint8) for number in (1, 2)}
+    picture = Picture(tmp_path, time_s, score, events=peaks, thumbnails=shown)
+    assert "many move as they usually do not\nhere" in picture.texts()
+    titles = [axes.get_title() for axes in picture.figure.axes]
+    assert "1   0:05.0" in titles  # nobody is named of a crowd
     assert "2   0:23.5 · person 7" in titles
 
 

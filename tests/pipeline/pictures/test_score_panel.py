@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.pictures.drawing import anomaly_colour, level
-from pipeline.pictures.score_panel import ALARM, ScorePanel, clock_text
+from pipeline.pictures.score_panel import _CALM, _SHADE, ALARM, ScorePanel, clock_text
 
 WIDTH, HEIGHT = 640, 80
 NOW = (240, 240, 240)
@@ -49,6 +49,24 @@ def test_the_bar_is_as_high_as_the_level_of_the_score(value):
     height = y2 - chart(strip)[1]
     filled = near(image[:, x1 + 1], anomaly_colour(value)).sum()
     assert filled == pytest.approx(1 + float(level(value)) * (height - 1), abs=1)
+
+
+def test_nothing_is_drawn_through_a_hole_in_the_clips_time():
+    time_s = np.append(np.arange(50) / 10, 25 + np.arange(50) / 10)
+    strip = ScorePanel(WIDTH, HEIGHT, time_s, np.full(100, 0.99), np.ones(100, bool))
+    image = strip.draw(99)
+    x1, y1, x2, y2 = chart(strip)
+    at = x1 + ((x2 - x1 - 1) * np.array([2.0, 15.0, 28.0]) / time_s[-1]).astype(int)
+    red = [near(image[y1:y2, x], anomaly_colour(0.99), 40).any() for x in at]
+    shaded = [near(image[y2 - 3, x], _SHADE, 60).any() for x in at]
+    assert (red, shaded) == ([True, False, True], [True, False, True])
+
+
+def test_where_nobody_could_be_judged_it_is_not_called_normal():
+    images = [panel([value] * 5).draw(3) for value in (np.nan, 0.5)]
+    x1, y1, x2, y2 = panel([0.5] * 5)._words
+    green = [near(image[y1:y2, x1:x2], _CALM).any() for image in images]
+    assert green == [False, True]
 
 
 def test_without_a_score_there_is_no_bar_and_no_curve():

@@ -164,7 +164,11 @@ def place(monkeypatch, tmp_path):
         half = len(clip.score) // 2
         for part in (clip.score[:half], clip.score[half:]):
             none = np.zeros(len(part), np.int32)
-            yield 0, clip, SimpleNamespace(frames=FrameScores(none, part, part, part, part > 0, none, none))
+            yield (
+                0,
+                clip,
+                SimpleNamespace(frames=FrameScores(none, part, part, part, part > 0, none, none, none, none)),
+            )
 
     def clip(path):
         score = SCORES[path.stem]

@@ -13,7 +13,7 @@ from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from anomaly.scoring.smoothing import smooth
 from anomaly.settings import FRAME_MODES, SCORE_KINDS, ScoringSettings
 from pipeline.events.settings import EventSettings
-from pipeline.review.thresholds import Thresholds, spans
+from pipeline.review.thresholds import NEVER, Thresholds, spans
 from pose_extract.tracks.records import ClipTracks
 from tests.helpers.events import find_events
 
@@ -27,7 +27,15 @@ def clip_of(time_s, alarm, fps, score=None):
     )  # fmt: skip
     score = np.asarray(alarm, float) if score is None else score
     frames = FrameScores(
-        np.arange(len(alarm), dtype=np.int32), time_s, score, score, np.asarray(alarm), no_ids, no_ids
+        np.arange(len(alarm), dtype=np.int32),
+        time_s,
+        score,
+        score,
+        np.asarray(alarm),
+        no_ids,
+        no_ids,
+        no_ids.astype(np.int8),
+        no_ids,
     )
     windows = WindowScores(None, none, none, none.astype(int), none.astype(int))
     return tracks, ClipScores("c", frames, none, none, windows)
@@ -96,13 +104,18 @@ def test_a_clip_has_its_events_at_every_stop_and_the_worst_of_them():
     thresholds = made_thresholds([np.linspace(0, 1, 1000)], rate=0.1)
     score = np.zeros(500, np.float32)
     score[100:110], score[300:310] = 0.95, 7.0
-    counts, worst = thresholds.count(np.arange(500) / 25, 25.0, score)
+    counts, worst, peaks = thresholds.count(np.arange(500) / 25, 25.0, score)
     own = thresholds.usual
     assert (counts[own], worst[own]) == (2, 7.0)
     assert counts == sorted(counts, reverse=True)
     first_above = int(np.searchsorted(thresholds.stops, 7.0))
     assert counts[first_above:] == [0] * (len(counts) - first_above)
     assert worst[-1] is None
+    assert peaks.frame.tolist() == [100, 300]
+    assert peaks.last.tolist() == [
+        int(np.searchsorted(thresholds.stops, np.float32(s))) - 1 for s in (0.95, 7.0)
+    ]
+    assert peaks.join.tolist() == [NEVER, NEVER]
 
 
 @pytest.mark.parametrize("mode", FRAME_MODES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.review.clip import highest, time_knots
-from pipeline.review.files import packed, plain_text, script
+from pipeline.review.files import NewPage, check_folder, packed, plain_text, script
 from pipeline.review.playable import browser_plays, provide_video, relative_url
 from pipeline.review.poses import PoseFiles, levels
-from pipeline.review.write import check_folder
 from pose_extract.errors import OutputError
 from pose_extract.tracks.clip_time import film_cuts
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.video import VideoReader, VideoSource
 from pose_extract.video.ffmpeg import encoders, find_ffmpeg, probe
+from tests.helpers.things import clip_things, things
 from tests.helpers.videos import X264, run_ffmpeg
 
 NASTY = "<img src=x onerror=alert(1)>\"'&</script><!-- \u2028 \udcff"
@@ -170,6 +171,27 @@ def test_poses_do_not_depend_on_the_parts_that_the_clip_comes_in(tmp_path):
         assert path.read_bytes() == (tmp_path / "parts/clip" / path.name).read_bytes()
 
 
+def test_things_are_kept_as_of_each_look_and_people_who_stay_are_none(tmp_path):
+    car = things(2, 0, ids=[4, 1], boxes=[[10.4, 20, 30, 41], [0, 0, 5, 5]])
+    tracks = replace(made_tracks(frames=1100), things=clip_things(1100, 3, f6=car, f600=car))
+    percentile = np.zeros(len(tracks))
+    poses = write_poses(tmp_path, tracks, percentile)
+    found = {}
+    for number in poses.describe()["pieces"]:
+        things_of = data_of((tmp_path / f"clip/poses-{number}.js").read_bytes())[1]["things"]
+        if things_of is not None:
+            start, looks = array(things_of["start"], "<u4"), array(things_of["frame"], "<u4")
+            assert len(start) == len(looks) + 1
+            rows = [(int(f) + 500 * number, slice(*start[i : i + 2])) for i, f in enumerate(looks)]
+            ids, boxes = array(things_of["id"], "<u4"), array(things_of["box"], "<i2").reshape(-1, 4)
+            found |= {f: (ids[own].tolist(), boxes[own].tolist()) for f, own in rows if own.start < own.stop}
+    assert found == {f: ([4], [[10, 20, 30, 41]]) for f in (6, 600)}
+    parts = write_poses(tmp_path / "parts", tracks, percentile, 500)
+    for path in sorted((tmp_path / "clip").iterdir()):
+        assert path.read_bytes() == (tmp_path / "parts/clip" / path.name).read_bytes()
+    assert parts.bytes == poses.bytes
+
+
 def test_levels_are_percentiles_in_bytes():
     assert levels(np.array([np.nan, 0.0, 50.0, 100.0])).tolist() == [0, 1, 128, 255]
     assert packed([1.5, -2.0], "f4") == base64.b64encode(np.array([1.5, -2.0], "<f4").tobytes()).decode()
@@ -280,3 +302,12 @@ def test_the_film_of_a_clip_with_holes_goes_on_without_them(tmp_path):
     film = [frame.time_s for frame in VideoReader(tmp_path / "page" / made.url)]
     assert made.how == "transcoded"
     np.testing.assert_allclose(film, np.arange(20) / 10, atol=0.01)
+
+
+def test_what_was_begun_and_failed_is_not_left_in_the_page(tmp_path):
+    with NewPage.begun(tmp_path / "page") as page:
+        names = [page.folder_for("key") for _ in range(3)]
+        assert names == ["key", "key-2", "key-3"]
+        page.keep(["key-2"])
+        assert [path.name for path in page.data.iterdir()] == ["key-2"]
+    assert not list((tmp_path / "page").iterdir())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomaly.settings import WindowSettings
-from pipeline.scoring.familiarity import Coverage, Seen, strange, strange_clips, too_slow
+from pipeline.scoring.familiarity import Coverage, Seen, left_out, strange, strange_clips, too_slow
 from pose_extract.tracks.cache import save_tracks
 from pose_extract.video.scene import sketch_to_text
 from tests.helpers.two_walkers import walkers
@@ -90,6 +90,20 @@ def test_people_who_cannot_be_judged_are_counted():
     much.add(np.r_[np.full(30, 99.5), np.full(70, 50.0)])
     assert "30% of the people are above the 99th percentile" in much.remarks()[0]
     assert Coverage().remarks() == []
+
+
+def test_what_is_in_no_score_is_said_with_its_count():
+    tracks, coverage, judged = clip(fps=25.0, time_s=np.arange(60) / 25), Coverage(), np.ones(60, bool)
+    coverage.add(np.full(100, 50.0))
+    assert left_out(tracks, coverage, judged) == []
+    coverage.add(np.full(18, np.nan))
+    (text,) = left_out(tracks, coverage, judged)
+    assert text == "18 of 118 people in single frames could not be judged"
+    judged[:10] = False
+    report = {"poses": 144, "kept": 118, "left_out": {"without joints": 26}}
+    texts = left_out(replace(tracks, provenance={"summary": {"report": report}}), coverage, judged)
+    assert texts[0].startswith("its file: 144 poses read, 26 left out, 26 without joints")
+    assert texts[1].endswith("; for 0.4 s nobody who is there")
 
 
 def test_a_model_knows_the_scenes_that_it_was_trained_on_once_each():

@@ -49,7 +49,9 @@ def run(lying, known=NOBODY, left=False):
         else:
             followed.update(np.zeros(0, int), NOBODY, NOBODY, np.zeros(0), np.zeros(0))
         boxes = find_vanished(followed, motion, erase_nothing, known)
-        motion.learn_places(erase_nothing, np.concatenate([known, boxes, STANDING[: 20 <= step < 30]]))
+        motion.learn_places(
+            motion.without(erase_nothing), np.concatenate([known, boxes, STANDING[: 20 <= step < 30]])
+        )
         if step >= 30:
             found.append(boxes)
     return found

@@ -73,6 +73,7 @@ def test_one_clip_goes_into_a_file_and_two_do_not(tmp_path):
     assert read_one("coco", tmp_path / "people.json").clip == "people"
     with pytest.raises(UsageError, match="folder"):
         export_clips("coco", [clip, clip], tmp_path / "two.json")
+    assert not (tmp_path / "two.json").exists()
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"gepc", "chad"}))

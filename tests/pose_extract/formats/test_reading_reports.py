@@ -12,6 +12,7 @@ from pose_extract.formats.identities import believed
 from pose_extract.formats.picture_names import read_names
 from pose_extract.formats.report import ReadReport
 from tests.helpers.format_cases import read
+from tests.helpers.pose_layouts import LAYOUTS, Person
 
 PEOPLE, FRAMES = 3, 48  # 144 poses, as in the case that was found
 
@@ -258,3 +259,73 @@ def test_errors_show_whole_words_and_no_more_than_fits(tmp_path):
     assert "'entrance'" in str(error)
     (error,) = load(tmp_path, [{"image_id": "x" * 100_000, "keypoints": pose(0, 0)}])
     assert len(str(error)) < 500
+
+
+def a_set(tmp_path, images, annotations):
+    (tmp_path / "set.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return list(read("coco", tmp_path))
+
+
+def a_picture(number, name, **more):
+    return {"id": number, "file_name": name, "width": 640, "height": 360, **more}
+
+
+def test_annotations_without_joints_and_crowds_are_counted(tmp_path):
+    boxes = [
+        {"image_id": 1, "keypoints": []},
+        {"image_id": 1},
+        {"image_id": 1, "keypoints": pose(0, 1), "iscrowd": 1},
+    ]
+    [clip] = a_set(tmp_path, [a_picture(1, "0.jpg")], [{"image_id": 1, "keypoints": pose(0, 0)}, *boxes])
+    report = counted([clip])
+    assert (report.poses, report.kept) == (4, 1)
+    assert report.left_out == {"without joints": 2, "crowds": 1}
+
+
+def test_faces_and_hands_without_a_body_are_counted(tmp_path):
+    body = [*pose(0, 0), *[0.0] * 24]
+    for f in range(6):
+        people = [{"pose_keypoints_2d": body}, {"pose_keypoints_2d": [], "face_keypoints_2d": [1, 2, 0.5]}]
+        (tmp_path / f"a_{f:012d}_keypoints.json").write_text(json.dumps({"people": people}))
+    report = counted(list(read("openpose", tmp_path)))
+    assert (report.poses, report.left_out) == (12, {"without joints": 6})
+
+
+def test_stills_of_one_name_in_two_folders_are_two_clips(tmp_path):
+    names = ["a/x/1.jpg", "a/x/2.jpg", "b/x/1.jpg", "b/x/2.jpg"]
+    images = [a_picture(i, name, width=640 - i) for i, name in enumerate(names)]
+    clips = a_set(tmp_path, images, [{"image_id": i, "keypoints": pose(0, 0)} for i in range(4)])
+    assert len({clip.clip for clip in clips}) == 4
+    assert counted(clips).kept == 4
+
+
+def test_frames_of_a_data_set_are_counted_by_the_number_that_varies(tmp_path):
+    images = [a_picture(i, f"hall/{i:06d}_640x480.jpg") for i in range(20)]
+    people = [{"image_id": i, "track_id": 1, "keypoints": pose(i, 0)} for i in range(20)]
+    [clip] = a_set(tmp_path, images, people)
+    assert (clip.clip, clip.frame_count, clip.frame.tolist()) == ("hall", 20, list(range(20)))
+
+
+def test_two_pictures_of_one_id_are_an_error(tmp_path):
+    (error,) = a_set(tmp_path, [a_picture(1, "0.jpg"), a_picture(1, "1.jpg")], [])
+    assert "the id 1 is that of another image" in str(error)
+
+
+def test_results_among_mmposes_predictions_are_an_error(tmp_path):
+    content = [
+        {"frame_id": 0, "instances": instances(0)},
+        {"image_id": 1, "keypoints": pose(1, 0), "score": 1.0},
+    ]
+    (error,) = load(tmp_path, content, "coco")
+    assert "found both" in str(error)
+
+
+def test_bodies_of_one_id_in_a_frame_are_followed_in_space(tmp_path):
+    people = [Person(f, p, 7) for f in range(12) for p in range(2)]
+    LAYOUTS["ntu"].write(tmp_path, people, 12, "")
+    [clip] = read("ntu", tmp_path)
+    report = counted([clip])
+    assert (report.kept, report.ids_made, clip.num_tracks) == (24, 24, 2)
+    assert clip.keypoints.shape == (24, 25, 4)
+    joint = clip.keypoints[clip.track == clip.track[0]][:, 0, 0]
+    np.testing.assert_allclose(np.diff(joint), 0.02, atol=1e-5)

@@ -11,8 +11,9 @@ import pytest
 
 from pose_extract.errors import CacheError, OutputError
 from pose_extract.files import write_atomically
-from pose_extract.tracks.cache import TracksWriter, load_header, load_objects, load_tracks, save_tracks
-from pose_extract.tracks.records import ClipTracks, Objects, PoseDetections, cut_frames
+from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
+from pose_extract.tracks.records import ClipTracks, PoseDetections, cut_frames
+from tests.helpers.things import things
 
 
 def some_tracks(rows: int = 6, frames: int = 5) -> ClipTracks:
@@ -122,33 +123,30 @@ def test_features_of_another_shape_or_precision_are_damage(tmp_path):
             load_tracks(tmp_path / "b.npz")
 
 
-def things(*classes):
-    """So many things of these of COCO's classes."""
-    boxes = np.arange(4 * len(classes), dtype=np.float32).reshape(-1, 4)
-    return Objects(boxes, np.linspace(0.9, 0.5, len(classes), dtype=np.float32), np.array(classes, np.int64))
-
-
-def test_things_seen_beside_the_people_are_kept_and_where_nobody_looked_is_told_from_where_there_was_nothing(
+def test_things_beside_the_people_are_kept_and_where_nobody_looked_is_told_from_where_there_was_nothing(
     tmp_path,
 ):
     tracks = some_tracks()
     with TracksWriter(tmp_path / "a.npz") as writer:
         writer.add_part(tracks)
-        writer.add_objects(0, things(2, 1))
-        writer.add_objects(2, things())
-        writer.add_objects(4, things(16))
+        writer.add_things(0, things(2, 1))
+        writer.add_things(2, things())
+        writer.add_things(4, things(16))
         writer.finish_like(tracks)
-    assert_same(load_tracks(tmp_path / "a.npz"), tracks)
-    found = load_objects(tmp_path / "a.npz")
-    assert found.at(0).classes.tolist() == [2, 1]
-    assert found.at(1) is None
+    read = load_tracks(tmp_path / "a.npz")
+    assert_same(read, tracks)
+    found = read.things
+    assert found.looked.tolist() == [0, 2, 4]
+    assert found.at(0).kinds.tolist() == found.at(1).kinds.tolist() == [2, 1]  # a look stands until the next
     assert len(found.at(2)) == 0
     np.testing.assert_array_equal(found.at(4).boxes, things(16).boxes)
+    save_tracks(tmp_path / "b.npz", read)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_tracks_without_things_have_none(tmp_path):
     save_tracks(tmp_path / "a.npz", some_tracks())
-    assert load_objects(tmp_path / "a.npz") is None
+    assert load_tracks(tmp_path / "a.npz").things is None
 
 
 @pytest.mark.parametrize(("dimensions", "bytes_a_row"), [(0, 228), (64, 2404)])
@@ -403,17 +401,23 @@ def test_a_member_without_its_local_header_is_damage(tmp_path):
             read(tmp_path / "a.npz")
 
 
-def test_arrays_of_things_that_do_not_fit_together_are_damage_and_people_can_still_be_read(tmp_path):
+@pytest.mark.parametrize(
+    ("member", "wrong", "said"),
+    [
+        ("things_quality", np.ones(3, np.float32), "expected quality of shape"),
+        ("things_looked", np.array([5], np.int32), "in order of frames that were looked at"),
+        ("things_boxes", np.full((2, 4), np.nan, np.float32), "expected boxes that are finite"),
+    ],
+)
+def test_arrays_of_things_that_do_not_fit_together_are_damage(tmp_path, member, wrong, said):
     with TracksWriter(tmp_path / "a.npz") as writer:
         writer.add_part(TRACKS)
-        two = Objects(np.ones((2, 4), np.float32), np.ones(2, np.float32), np.array([3, 4]))
-        writer.add_objects(1, two)
+        writer.add_things(1, things(3, 7))
         writer.finish_like(TRACKS)
-    assert load_objects(tmp_path / "a.npz").objects.classes.tolist() == [3, 4]
-    with_member(tmp_path / "a.npz", "objects_scores", npy(np.ones(3, np.float32)))
-    with pytest.raises(CacheError, match="arrays of its objects are of different lengths"):
-        load_objects(tmp_path / "a.npz")
-    assert_same(load_tracks(tmp_path / "a.npz"), TRACKS)
+    assert load_tracks(tmp_path / "a.npz").things.things.kinds.tolist() == [3, 7]
+    with_member(tmp_path / "a.npz", member, npy(wrong))
+    with pytest.raises(CacheError, match=said):
+        load_tracks(tmp_path / "a.npz")
 
 
 def test_a_frame_without_people_adds_a_time_and_no_row(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.evaluation.intervals import frame_seconds
+from anomaly.evaluation.event_metrics import count_events
+from anomaly.evaluation.intervals import frame_seconds, stretches_of
 from anomaly.scoring.smoothing import smooth
 from pose_extract.tracks.cleaning import clean_tracks
 from pose_extract.tracks.clip_time import (
@@ -196,6 +197,17 @@ def test_a_stated_rate_counts_unless_frames_come_at_another_one():
     assert clip_rate(np.zeros(1), 25.0) == 25.0
     assert longest_step(25.0) == 1.0
     assert longest_step(1.0) == 2.5
+
+
+def test_alarms_end_at_a_hole_in_plots_figures_and_labels():
+    time_s = np.array([0.0, 0.1, 0.2, 600.2, 600.3, 600.4])
+    on = np.array([False, True, True, True, True, False])
+    np.testing.assert_allclose(stretches_of(on, time_s, 10.0), [(0.1, 0.3), (600.2, 600.4)])
+    np.testing.assert_allclose(stretches_of(on, time_s), [(0.1, 0.3), (600.2, 600.4)])
+    assert stretches_of(~on & on, time_s).shape == (0, 2)
+    counts = count_events(time_s, on, on, fps=10.0)
+    assert (counts.events, counts.found, counts.matched, counts.delays_s.tolist()) == (2, 2, 2, [0.0, 0.0])
+    assert count_events(time_s, on, ~on & on, fps=10.0).false_alarms == 2
 
 
 def test_the_cuts_of_a_film_are_where_its_stretches_begin_in_it_and_in_the_clip():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +11,10 @@ import psutil
 import pytest
 
 from pose_extract.errors import VideoError
+from pose_extract.tracks.clip_time import holes
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough, sound_start
+from pose_extract.video.sources import image_places
 from tests.helpers.processes import own_children
 from tests.helpers.videos import (
     KEYED,
@@ -96,6 +99,19 @@ def test_a_set_frame_rate_repeats_and_leaves_out_frames(make_video):
     assert shown(levels) == [n // 2 for n in range(50)]
     with VideoReader(path, VideoSettings(fps=50)) as reader:
         assert (reader.info.fps, reader.info.frame_count) == (50, 50)
+
+
+@pytest.mark.parametrize(
+    ("tag", "created"),
+    [
+        ("creation_time=2024-05-12T06:15:00.250Z", "2024-05-12T06:15:00+00:00"),
+        ("creation_time=1970-01-01T00:00:00Z", None),  # a clock that was never set
+        ("title=2024-05-12T06:15:00Z", None),
+    ],
+)
+def test_info_tells_when_the_file_says_that_it_was_recorded(make_video, tag, created):
+    told = VideoReader(make_video("told.mp4", *X264, "-metadata", tag)).info.metadata
+    assert (told.created, told.device) == (created, "")
 
 
 def test_info_tells_rate_size_length_and_sound(make_video):
@@ -219,6 +235,36 @@ def test_reading_to_the_end_leaves_no_process(make_video):
     assert own_children() == []
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts", "a.avi"])
+def test_a_span_has_the_pictures_and_times_of_the_whole_video(ten_seconds, name):
+    with VideoReader(ten_seconds / name) as reader:
+        whole = [(frame.time_s, frame.image.tobytes()) for frame in reader]
+        np.testing.assert_allclose(reader.frame_times(), [time_s for time_s, _ in whole], atol=1e-9)
+        for start_s, stop_s in ((0.0, 0.5), (5.51, 6.0), (9.5, np.inf)):
+            found = list(reader.frames(start_s, stop_s))
+            assert [frame.index for frame in found] == list(range(len(found)))
+            wanted = [frame for frame in whole if start_s <= frame[0] < stop_s]
+            assert [(frame.time_s, frame.image.tobytes()) for frame in found] == wanted
+        assert not reader.damage
+
+
+def test_a_span_is_read_where_the_container_leads_behind_its_beginning(tmp_path):
+    path = tmp_path / "one_key.mp4"  # a single key frame: all has to be decoded
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=9", *X264, "-g", "1000", path)
+    with VideoReader(path, VideoSettings(fps=10)) as reader:
+        whole = [(frame.time_s, frame.image.tobytes()) for frame in reader]
+        found = [(frame.time_s, frame.image.tobytes()) for frame in reader.frames(8.0)]
+        assert found == [frame for frame in whole if frame[0] >= 8.0]
+        np.testing.assert_allclose(reader.frame_times(), [time_s for time_s, _ in whole], atol=1e-9)
+
+
+def test_times_are_not_told_of_recordings_joined_end_to_end(ten_seconds, tmp_path):
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes((ten_seconds / "a.ts").read_bytes() * 2)
+    with VideoReader(joined) as reader:
+        assert reader.frame_times() is None
+
+
 def test_leaving_early_ends_the_decoder_at_once(ten_seconds):
     with VideoReader(ten_seconds / "a.mp4") as reader:
         for frame in reader:
@@ -318,6 +364,39 @@ def test_images_come_in_the_order_of_their_numbers(tmp_path):
         frames = list(reader)
     assert [float(frame.image.mean()) for frame in frames] == [grey(n) for n in range(4)]
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(4) / 24)
+
+
+def test_numbers_that_are_missing_among_images_are_time_that_is_said(tmp_path):
+    numbers = [*range(100, 130), *range(190, 220)]
+    folder = numbered_images(tmp_path / "shot", [f"{n}.png" for n in numbers])
+    times, _, damages = read(folder, fps=10)
+    np.testing.assert_allclose(times, (np.array(numbers) - 100) / 10)
+    assert holes(np.array(times), 10.0) == [(2.9, 9.0)]
+    info = VideoReader(folder, VideoSettings(fps=10)).info
+    assert (info.frame_count, info.duration_s) == (60, 12.0)
+    (damage,) = damages
+    assert (damage.time_s, damage.message) == (
+        9.0,
+        "60 numbers are missing before 190.png; that time has no images",
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{n}" for n in (1, 2, 10, 11)],
+        [f"12{m:02}{s:02}" for m in range(3) for s in range(60)],
+        [f"{n}_{n % 7}x{n % 3}" for n in range(60)],
+    ],
+)
+def test_names_that_do_not_count_evenly_tell_no_time(names):
+    assert image_places([Path(f"{name}.png") for name in names]) == list(range(len(names)))
+
+
+def test_images_of_every_fifth_frame_follow_one_another():
+    images = [Path(f"clip7_{n:05}.jpg") for n in range(0, 500, 5)]
+    assert image_places(images) == list(range(100))
+    assert image_places([*images[:50], *images[60:]]) == [*range(50), *range(60, 100)]
 
 
 def test_images_take_their_rate_from_the_settings_and_are_scaled(tmp_path):

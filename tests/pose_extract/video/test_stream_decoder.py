@@ -3,53 +3,24 @@
 import os
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-import cv2
 import numpy as np
 import pytest
 
 from pose_extract.video.stream_decoder import StreamDecoder
 from pose_extract.video.streams import StreamSource, live_source
+from tests.helpers.camera import camera
 from tests.helpers.videos import run_ffmpeg
 
 
 @pytest.fixture
 def served():
     """Serves MJPEG as cameras do: the pictures that a test gives, and then nothing, with the line held open."""
-    servers = []
-
-    def serve(pictures, pause_s=0.02):
-        done = threading.Event()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-                self.end_headers()
-                for picture in pictures:
-                    data = cv2.imencode(".jpg", picture)[1].tobytes()
-                    self.wfile.write(
-                        b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
-                        % (len(data), data)
-                    )
-                    time.sleep(pause_s)
-                done.wait(20)
-
-            def log_message(self, *_):
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append((server, done))
-        return live_source(f"http://user:secret@127.0.0.1:{server.server_address[1]}/video.mjpg")
-
-    yield serve
-    for server, done in servers:
-        done.set()
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as cameras:
+        yield lambda pictures, pause_s=0.02: live_source(cameras.enter_context(camera(pictures, pause_s)))
 
 
 class Silent(SimpleHTTPRequestHandler):

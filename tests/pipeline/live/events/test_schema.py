@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.live.events.record import END_REASONS, STATES, EventPerson, LiveEvent
+from pipeline.live.events.record import END_REASONS, STATES, EventPerson, EventThing, LiveEvent
 from pipeline.live.events.schema import event_schema
 
 CHECK = jsonschema.Draft202012Validator(event_schema(), format_checker=jsonschema.FormatChecker())
@@ -22,6 +22,8 @@ def events(draw: st.DrawFn) -> LiveEvent:
     type_ = draw(st.sampled_from(["new", "update", "end"]))
     box = st.none() | st.tuples(*[st.floats(-10, 4000)] * 4)
     people = st.lists(st.builds(EventPerson, st.integers(0, 10**6), box, PERCENTILE), max_size=3)
+    corners = st.tuples(*[st.floats(-10, 4000)] * 4)
+    things = st.lists(st.builds(EventThing, st.integers(0, 10**6), st.text(max_size=9), corners), max_size=2)
     return LiveEvent(
         type_,
         kind,
@@ -33,6 +35,7 @@ def events(draw: st.DrawFn) -> LiveEvent:
         percentile=draw(PERCENTILE),
         threshold=draw(NUMBER),
         people=tuple(draw(people)),
+        things=tuple(draw(things)),
         reasons=tuple(draw(st.lists(st.text(max_size=9), max_size=2))),
         zone=draw(WORDS),
         state=draw(st.sampled_from(STATES)) if kind == "state" else None,
@@ -54,6 +57,9 @@ def test_the_schema_is_one_and_names_every_field():
     assert list(event_schema()["properties"]) == [field.name for field in dataclasses.fields(LiveEvent)]
     assert list(event_schema()["properties"]["people"]["items"]["properties"]) == [
         field.name for field in dataclasses.fields(EventPerson)
+    ]
+    assert list(event_schema()["properties"]["things"]["items"]["properties"]) == [
+        field.name for field in dataclasses.fields(EventThing)
     ]
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.live.events.record import EventPerson, LiveEvent
+from pipeline.live.events.record import EventPerson, EventThing, LiveEvent
 from pipeline.live.recording.recorder import Recorder
 from pipeline.live.recording.settings import RecordingSettings
 from pose_extract.checking import build
@@ -218,3 +218,15 @@ def test_an_id_of_any_signs_stays_within_its_folder(tmp_path):
 def test_settings_out_of_range_are_told(values, said):
     with pytest.raises(ConfigError, match=said):
         build(RecordingSettings, values)
+
+
+@pytest.mark.parametrize("privacy", ["none", "skeletons"])
+def test_a_picture_shows_the_things_that_an_event_is_about(tmp_path, privacy):
+    recorder = recorder_in(tmp_path, privacy=privacy)
+    watch(recorder, 0, 6)
+    about = replace(EVENT, people=(), things=(EventThing(3, "car", (180.0, 150.0, 300.0, 220.0)),))
+    image = cv2.imread(drawn(recorder, about, at(4.02))).astype(int)
+    red = (image[..., 2] > 180) & (image[..., 0] < 90) & (image[..., 1] < 90)
+    rows, columns = np.nonzero(red[155:])
+    assert (columns.min(), columns.max()) == pytest.approx((180, 300), abs=4)
+    assert rows.max() + 155 == pytest.approx(220, abs=4)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.live.events.record import LiveEvent
+from pipeline.live.events.record import EventThing, LiveEvent
 from pipeline.live.sinks.base import Message, NotDelivered
 from pipeline.live.sinks.files import COLUMNS, DailyCsv, JsonLines
 from pipeline.live.sinks.settings import CsvSettings, JsonLinesSettings
@@ -82,6 +82,13 @@ def test_a_table_a_day_by_the_day_of_the_beginning(tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["people"] == "7:99.95:10.0 20.0 60.0 180.0"
     assert rows[1]["end_time"].startswith("2026-11-30T00:00:58")
+
+
+def test_things_are_a_cell_too(tmp_path):
+    about = (EventThing(3, "car", (1.0, 2.0, 30.5, 40.0)), EventThing(9, "dog", (5.0, 6.0, 7.0, 8.0)))
+    DailyCsv(CsvSettings(str(tmp_path))).deliver(Message.of(event(1, things=about)))
+    with open(next(tmp_path.iterdir()), newline="") as file:
+        assert next(csv.DictReader(file))["things"] == "3:car:1.0 2.0 30.5 40.0; 9:dog:5.0 6.0 7.0 8.0"
 
 
 def test_a_cell_with_signs_of_csv_comes_back(tmp_path):

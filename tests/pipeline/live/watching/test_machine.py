@@ -22,7 +22,7 @@ def block(begin, alarm, score):
         "door", "coco17", FPS, (64, 48), time_s, frame, ones, np.ones((count, 17, 3), np.float32),
         np.tile(np.array([[1, 2, 3, 4]], np.float32), (count, 1)),
     )  # fmt: skip
-    frames = FrameScores(frame, time_s, score, score, alarm, ones, ones)
+    frames = FrameScores(frame, time_s, score, score, alarm, ones, ones, 0 * ones, 0 * ones)
     return begin, tracks, ClipScores("door", frames, score, score, None), alarm
 
 

@@ -1,0 +1,1 @@
+"""Latent space autoregression (Abati, Porrello, Calderara and Cucchiara, CVPR 2019)."""

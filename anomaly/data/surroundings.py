@@ -1,0 +1,237 @@
+"""Describe what is around people, look by look: things, who stays where, and how a crowd moves.
+
+Each is a set of observations, points with numbers: a thing's kind, size, speed and place; a stay's place and length;
+of each person in a crowd the place, the speed, the direction and how many others are near. No pixel is needed: they
+come from `ClipTracks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.settings.scoring import FLOW, STAYS, THINGS
+from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import GONE, LEFT, PERSON, UNKNOWN
+
+FloatArray = NDArray[np.float64]
+
+FEWEST_IN_A_CROWD = 3
+_LEAST_QUALITY = 0.4  # of a thing that counts
+_STEP_S = 0.5  # over which people's speed is measured
+_NEAR = 2.5  # statures within which somebody is near
+_STILL = 0.1  # statures a second: what is slower stands
+_GROUPS = {
+    1: 0, 2: 1, 3: 1, 5: 1, 7: 1, 16: 2, 24: 3, 26: 3, 28: 3, 32: 4, 36: 5, UNKNOWN: 6, LEFT: 7, GONE: 8,
+}  # fmt: skip
+"""Kind -> what counts as alike: all vehicles, all bags."""
+
+_MOST_KINDS = 256
+
+# What the numbers of an observation are, and how far apart two of them are in which one is hardly like the other.
+NUMBERS: dict[str, dict[str, float]] = {
+    THINGS: {
+        "size": 0.4, "aspect": 0.6, "speed": 0.6, "x": 0.25, "y": 0.25, "still": 0.6, "age": 0.5, "alone": 0.6,
+        "quality": 0.2,
+    },
+    STAYS: {"x": 0.06, "y": 0.08, "still": 1.0},
+    FLOW: {"x": 0.12, "y": 0.12, "speed": 0.3, "ahead": 0.4, "aside": 0.4, "near": 0.35, "people": 0.35},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The K observations of one part.
+
+    Attributes:
+        look: (K,) place of each one's look among those of the clip.
+        who: (K,) id of the thing, or track id of the person.
+        foot: (K,) how far down the box ends, in heights of the frame.
+        kind: (K,) what a thing counts as; of a stay 1 at the look before its end; else 0.
+        numbers: (K, D) those of `NUMBERS`; sizes and speeds in heights of the frame, before any logarithm.
+        sure: (K,) 0..1, how surely it is there.
+    """
+
+    look: NDArray[np.int64]
+    who: NDArray[np.int32]
+    foot: FloatArray
+    kind: NDArray[np.int64]
+    numbers: FloatArray
+    sure: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.look)
+
+    def select(self, index: Any) -> Observations:
+        """The rows that ``index`` (any NumPy index) picks."""
+        return Observations(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class ClipObservations:
+    """The observations of a clip, or of a stretch of one.
+
+    Attributes:
+        frame: (L,) frame of each look.
+        time_s: (L,) its time.
+        parts: part -> its observations.
+        people: (R, 2) foot and height of people's boxes, in heights of the frame, to tell how tall people are there.
+    """
+
+    frame: NDArray[np.int32]
+    time_s: FloatArray
+    parts: dict[str, Observations]
+    people: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def observe(tracks: ClipTracks, parts: Sequence[str]) -> ClipObservations:
+    """The observations of a clip in which things were looked for.
+
+    Raises:
+        ValueError: they were not.
+    """
+    things = tracks.things
+    if things is None:
+        raise ValueError("observe: expected a clip in which things were looked for")
+    looked = things.looked
+    made = {THINGS: _things, STAYS: _stays, FLOW: _flow}
+    height = float(tracks.frame_size[1])
+    seen = np.isin(tracks.frame, looked)
+    people = np.stack([tracks.boxes[seen, 3], tracks.boxes[seen, 3] - tracks.boxes[seen, 1]], axis=1) / height
+    return ClipObservations(
+        looked, tracks.time_s[looked], {part: made[part](tracks) for part in parts}, people.astype(np.float64)
+    )
+
+
+def _things(tracks: ClipTracks) -> Observations:
+    assert tracks.things is not None
+    found, size = tracks.things.things, np.array(tracks.frame_size, np.float64)
+    rows = np.flatnonzero((found.kinds != PERSON) & (found.quality >= _LEAST_QUALITY))
+    found, height = found.select(rows), size[1]
+    boxes = found.boxes.astype(np.float64)
+    extent = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0) / height
+    groups = np.full(_MOST_KINDS, _GROUPS[UNKNOWN])
+    for kind, group in _GROUPS.items():
+        groups[kind] = group
+    numbers = np.column_stack(
+        [
+            np.sqrt(extent.prod(axis=1)),
+            np.log(extent[:, 0] / extent[:, 1]),
+            np.linalg.norm(found.velocity, axis=1) / height,
+            (boxes[:, 0] + boxes[:, 2]) / 2 / size[0],
+            boxes[:, 3] / height,
+            found.still_s,
+            found.age_s,
+            found.person == 0,
+            found.quality,
+        ]
+    )
+    look = np.searchsorted(tracks.things.looked, tracks.things.frame[rows])
+    return Observations(
+        look, found.ids, boxes[:, 3] / height, groups[found.kinds], numbers, found.quality.astype(np.float64)
+    )
+
+
+def _stays(tracks: ClipTracks) -> Observations:
+    assert tracks.things is not None
+    every, (width, height) = tracks.things, tracks.frame_size
+    rows = np.flatnonzero(every.things.kinds == PERSON)
+    found, frame = every.things.select(rows), every.frame[rows]
+    boxes = found.boxes.astype(np.float64)
+    middle, foot = (boxes[:, 0] + boxes[:, 2]) / 2 / width, boxes[:, 3] / height
+    look = np.searchsorted(every.looked, frame)
+    # A stay ends where the person goes on, or is lost; not where the clip ends.
+    order = np.lexsort((look, found.ids))
+    goes_on = (np.diff(found.ids[order]) == 0) & (np.diff(found.still_s[order]) > 0)
+    ends = np.zeros(len(rows), np.int64)
+    ends[order[: len(rows)][np.append(~goes_on, True)[: len(rows)]]] = 1
+    ends[tracks.time_s[frame] > tracks.time_s[-1] - 2 * _STEP_S] = 0
+    numbers = np.column_stack([middle, foot, found.still_s])
+    return Observations(look, found.ids, foot, ends, numbers, np.ones(len(rows)))
+
+
+def _flow(tracks: ClipTracks) -> Observations:
+    """Of everybody in a crowd: where, how fast, which way, and how many are near and there at all."""
+    assert tracks.things is not None
+    width, height = tracks.frame_size
+    place = np.column_stack([(tracks.boxes[:, 0] + tracks.boxes[:, 2]) / 2, tracks.boxes[:, 3]]) / height
+    tall = np.maximum(tracks.boxes[:, 3] - tracks.boxes[:, 1], 1.0) / height
+    velocity, known = _velocities(tracks, place)
+    rows: list[tuple[Any, ...]] = []
+    for look, frame in enumerate(tracks.things.looked.tolist()):
+        here = np.arange(*np.searchsorted(tracks.frame, [frame, frame + 1]))
+        moving = here[known[here]]
+        if len(here) < FEWEST_IN_A_CROWD or not len(moving):
+            continue
+        away = np.linalg.norm(place[moving, None] - place[None, here], axis=2)
+        near = (away < _NEAR * tall[moving, None]).sum(1) - 1
+        for row, count in zip(moving.tolist(), near.tolist(), strict=True):
+            rows.append((look, tracks.track[row], place[row, 1], place[row, 0] * height / width, place[row, 1],
+                         np.linalg.norm(velocity[row]), *velocity[row], count, len(here)))  # fmt: skip
+    table = np.array(rows, np.float64).reshape(-1, 10)
+    which, who = table[:, 0].astype(np.int64), table[:, 1].astype(np.int32)
+    kind, sure = np.zeros(len(table), np.int64), np.ones(len(table))
+    return Observations(which, who, table[:, 2], kind, table[:, 3:], sure)
+
+
+def _velocities(tracks: ClipTracks, place: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """(M, 2) what each row's person has moved a second, by where they are (M, 2); (M,) whether that is known."""
+    velocity, known = np.zeros((len(tracks), 2)), np.zeros(len(tracks), bool)
+    if not len(tracks):
+        return velocity, known
+    order = np.lexsort((tracks.frame, tracks.track))
+    at, place = tracks.time_s[tracks.frame[order]], place[order]
+    # One axis for everybody: each track's times in a span of its own.
+    span = float(tracks.time_s[-1] - tracks.time_s[0] + 10 * _STEP_S)
+    axis = np.unique(tracks.track[order], return_inverse=True)[1] * span + at - at.min()
+    before = np.searchsorted(axis, axis - _STEP_S - 1e-6)
+    step_s = axis - axis[before]
+    known[order] = moved = (step_s > _STEP_S / 2) & (step_s <= 2 * _STEP_S)
+    velocity[order[moved]] = (place[moved] - place[before[moved]]) / step_s[moved, None]
+    return velocity, known
+
+
+def described(part: str, observations: Observations, stature: FloatArray) -> FloatArray:
+    """(K, D) numbers of observations, where a difference means the same: logarithms of sizes, speeds and times.
+
+    Args:
+        part: whose observations they are.
+        observations: these.
+        stature: (K,) how tall people are where each one is, in heights of the frame.
+    """
+    out = observations.numbers.copy()
+    column = dict(zip(NUMBERS[part], out.T, strict=True))  # what is changed here is changed in `out`
+    if "size" in column:
+        column["size"][:] = np.log(column["size"] / stature)
+    if "ahead" in column:
+        # Of those who stand, the way says nothing; of the others, how fast they go is said already.
+        fast = np.maximum(np.hypot(column["ahead"], column["aside"]), 3 * _STILL * stature)
+        column["ahead"][:] /= fast
+        column["aside"][:] /= fast
+    if "speed" in column:
+        column["speed"][:] = np.log(column["speed"] / stature + _STILL)
+    if part != STAYS:
+        for name in {"still", "age", "near", "people"} & column.keys():
+            column[name][:] = np.log1p(column[name])
+    return out
+
+
+def joined(clips: Sequence[ClipObservations], part: str) -> Observations:
+    """The observations of a part of several clips; looks count on from clip to clip."""
+    starts = np.cumsum([0, *(len(clip) for clip in clips)])[:-1]
+    every = [clip.parts[part] for clip in clips]
+    columns: dict[str, Any] = {
+        f.name: np.concatenate([getattr(observations, f.name) for observations in every])
+        for f in fields(Observations)
+    }
+    look = np.concatenate(
+        [observations.look + start for observations, start in zip(every, starts, strict=True)]
+    )
+    return Observations(**columns | {"look": look})

@@ -1,0 +1,1 @@
+"""Find and follow what is not a person."""

@@ -1,0 +1,320 @@
+"""Follow things over time: what they are, how they move, how long they stay, and with whom."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from trackers import BaseIoU
+
+from pose_extract.skeletons.similarity import box_containment, box_iou
+from pose_extract.things.finder import Sighting
+from pose_extract.things.settings import ThingSettings
+from pose_extract.tracking.association import PoseAssociator
+from pose_extract.tracks.things import GONE, LEFT, PERSON, THING_TYPES, UNKNOWN, Things
+
+_COAST_S = 0.8  # for which a thing that is not seen is waited for
+_FEWEST_LOOKS = 3  # at which a thing was seen, before it is one
+_REACH = 0.6  # statures that a thing may be off where it is expected
+_LEAST_LIKE = 0.12
+_STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
+_SETTLED_S = 2.0  # in one place, after which something is left there, or gone from there
+_PROVEN_S = 0.5
+_MISSED_S = 0.4  # for which a thing that is not seen is taken to be there,
+_HELD_S = 2.0  # if it had stayed in one place,
+_HIDDEN_S = 60.0  # and for which it may be hidden and come back
+_MOST_THINGS = 64
+_FIRST_S = 1.0  # of a stretch: who is there then may have stood there for long
+_AROUND_PLACE = 0.3  # of a person's height, where their shadow and clothes reach
+_MOST_PLACES, _SAME_PLACE, _OF_A_PLACE = 64, 0.5, 0.5
+_PLACE = 0.35  # of a thing's longer side, within which it has not left its place
+_PLACE_OF_A_PERSON = 0.5  # of a person's box's height
+_BESIDE, _ALIKE = 0.35, 0.6  # statures between, statures a second of difference: moves with somebody
+_TURN_S = 0.5  # half-life of what is remembered of its course
+_NO_OUTLINE, _CLEAR_OUTLINE = 0.1, 0.6  # how much stronger edges are along it, in units of those around
+_WITH = 0.5  # share of the last looks at which it moved with somebody
+_STAYS = 1.4  # what is seen in one place for long, is there
+_NAMED = 0.5  # sum of the detector's scores from which it has named a thing
+_FORGET, _SURE = 0.9, 1.3  # by look, of the names that a detector gives; its best scores are about 0.8
+_FIRST_SURE = 1.5  # times as sure as is asked for something without a name has to be once, to be a thing
+_GOES = 1.0  # statures from where it was first seen, after which something is sure to move
+_FILLED = 0.3  # share of its box that a whole thing fills at least
+
+
+class _NearBoxes(BaseIoU):
+    """Similarity of boxes by middles and sizes: what is small and fast never overlaps with where it was."""
+
+    def __init__(self) -> None:
+        # These are what `PoseAssociator` sets; a thing has no pose and no clothes.
+        self.track_memories: Any = list
+        self.time_s, self.stature = 0.0, 1.0
+        self.keypoints = self.colours = self.allowed = self.alone = np.zeros(0)
+
+    def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
+        sizes = [np.maximum(b[:, 2:] - b[:, :2], 1.0) for b in (boxes_1, boxes_2)]
+        middles = [(b[:, :2] + b[:, 2:]) / 2 for b in (boxes_1, boxes_2)]
+        off = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
+        reach = 0.35 * np.linalg.norm(sizes[0], axis=1)[:, None] + _REACH * self.stature
+        ratio = np.abs(np.log(sizes[0][:, None] / sizes[1][None])).sum(2)
+        likeness = np.exp(-np.square(off / reach) - 0.5 * ratio)
+        self.allowed = np.ones(likeness.shape, bool)
+        return np.asarray(likeness, np.float64)
+
+
+@dataclass
+class _Course:
+    """Where something has been: its middle, velocity (px/s), since when it is where it is, and how far it went."""
+
+    time_s: float
+    middle: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    anchor: NDArray[np.float64]
+    since_s: float
+    net: NDArray[np.float64]
+    begun: NDArray[np.float64]
+    path: float = 0.0
+    far: float = 0.0
+
+    @classmethod
+    def begin(cls, time_s: float, middle: NDArray[np.float64]) -> _Course:
+        return cls(time_s, middle, np.zeros(2), middle, time_s, np.zeros(2), middle)
+
+    def update(self, time_s: float, middle: NDArray[np.float64], place: float) -> None:
+        """Go on to a new middle; within ``place`` pixels it has not left where it is."""
+        step_s = max(time_s - self.time_s, 1e-3)
+        step, keep = middle - self.middle, 0.5 ** (step_s / _TURN_S)
+        self.velocity = keep * self.velocity + (1 - keep) * step / step_s
+        self.net, self.path = keep * self.net + step, keep * self.path + float(np.linalg.norm(step))
+        self.time_s, self.middle = time_s, middle
+        self.far = max(self.far, float(np.linalg.norm(middle - self.begun)))
+        if np.linalg.norm(middle - self.anchor) > place:
+            self.anchor, self.since_s = middle, time_s
+
+    @property
+    def still_s(self) -> float:
+        return self.time_s - self.since_s
+
+    def straight(self, noise: float) -> float:
+        """0..1, how much of its way, beyond steps of ``noise`` pixels, led on: leaves go to and fro."""
+        return float((np.linalg.norm(self.net) + noise) / (self.path + noise))
+
+
+@dataclass
+class _Thing:
+    """One thing's course and what was seen of it."""
+
+    number: int
+    course: _Course
+    began_s: float
+    size: NDArray[np.float64]
+    box: NDArray[np.float64]
+    looks: int = 0
+    solid: float = 0.0
+    outline: float = 0.0
+    before: float = 0.0
+    kinds: dict[int, float] = field(default_factory=dict)
+    beside: dict[int, float] = field(default_factory=dict)
+
+
+class ThingFollower:
+    """Gives the things of one stretch of a clip ids; memory does not grow with its length.
+
+    Args:
+        settings: see `ThingSettings`.
+        fps: frames a second of the clip.
+        first_id: the lowest id that may be given.
+    """
+
+    def __init__(self, settings: ThingSettings, fps: float, first_id: int = 1) -> None:
+        self._settings, self.next_id = settings, first_id
+        looks = min(fps, 1 / max(settings.interval_s, 1e-6))  # a second
+        self._like = _NearBoxes()
+        coast_s = max(_COAST_S, 3 / looks)
+        self._associator = PoseAssociator(self._like, looks, coast_s, _LEAST_LIKE, _STRAIGHT_ON)
+        self._things: dict[int, _Thing] = {}
+        self._people: dict[int, _Course] = {}
+        self.holes: list[NDArray[np.float64]] = []  # where somebody who was background has left, of this look
+        self._stood: deque[NDArray[np.float64]] = deque(maxlen=_MOST_PLACES)  # where people were background
+        self._began_s: float | None = None
+        self._time_s = -np.inf
+        self._looks_s = looks
+
+    def update(
+        self, time_s: float, seen: Sighting, ids: NDArray[np.int32], people: NDArray[np.float32]
+    ) -> Things:
+        """Take in what was seen at a look.
+
+        Args:
+            time_s: of the frame.
+            seen: what was seen in it.
+            ids: (P,) track ids of its people.
+            people: (P, 4) their boxes.
+
+        Returns:
+            The frame's things that are surely such, and the people who stay in one place.
+        """
+        time_s = max(time_s, self._time_s + 0.1 / self._looks_s)
+        self._time_s = time_s
+        self._like.stature = seen.stature
+        boxes = seen.boxes.astype(np.float64)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1.0)
+        none = np.zeros((len(boxes), 1, 3))
+        keys = self._associator.update(boxes, none, np.zeros((len(boxes), 0)), time_s)
+        self._follow_people(time_s, ids, people.astype(np.float64))
+        rows = []
+        self.holes = []
+        for row, key in enumerate(keys.tolist()):
+            thing = self._see(key, time_s, boxes[row], seen, row)
+            self._accompany(thing, boxes[row], seen.stature, ids, people)
+            if thing.before > thing.outline and self._is_left_by_a_person(boxes[row]):
+                if thing.course.still_s >= _PROVEN_S and thing.looks >= _FEWEST_LOOKS:
+                    self.holes.append(boxes[row])
+            elif thing.looks >= _FEWEST_LOOKS:
+                rows.append(self._row(thing, boxes[row], seen.stature))
+        rows += [self._held(thing, seen.stature) for thing in self._things.values() if self._holds(thing)]
+        rows += [self._stay(i, box) for i, box in zip(ids.tolist(), people, strict=True) if self._stays(i)]
+        kept = sorted(self._things.items(), key=lambda item: -item[1].course.time_s)[:_MOST_THINGS]
+        self._things = {k: t for k, t in kept if time_s - t.course.time_s <= self._memory_s(t)}
+        found = _things_of(rows)
+        return found.select((found.quality >= self._settings.min_quality) & (found.ids > 0))
+
+    def named_boxes(self) -> NDArray[np.float64]:
+        """(K, 4) where things are that a detector has named lately."""
+        since_s, every = self._time_s - _HELD_S, self._things.values()
+        named = [t.box for t in every if sum(t.kinds.values()) > _NAMED and t.course.time_s >= since_s]
+        return np.array(named, np.float64).reshape(-1, 4)
+
+    def _follow_people(self, time_s: float, ids: NDArray[np.int32], boxes: NDArray[np.float64]) -> None:
+        self._began_s = time_s if self._began_s is None else self._began_s
+        for i, box in zip(ids.tolist(), boxes, strict=True):
+            middle = (box[:2] + box[2:]) / 2
+            course = self._people.setdefault(i, _Course.begin(time_s, middle))
+            course.update(time_s, middle, _PLACE_OF_A_PERSON * (box[3] - box[1]))
+            # Who stood there from the beginning, or long, is background: the place differs when they have gone.
+            if time_s - self._began_s < _FIRST_S or course.still_s >= _SETTLED_S:
+                place = box + _AROUND_PLACE * (box[3] - box[1]) * np.array([-1, -1, 1, 1])
+                if box_iou(place[None], np.array([*self._stood]).reshape(-1, 4)).max(initial=0) < _SAME_PLACE:
+                    self._stood.append(place)
+        # Who is lost for a moment, behind a post or another person, goes on staying.
+        self._people = {i: c for i, c in self._people.items() if time_s - c.time_s <= 5.0}
+
+    def _see(self, key: int, time_s: float, box: NDArray[np.float64], seen: Sighting, row: int) -> _Thing:
+        middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        thing = self._things.get(key)
+        if thing is None:
+            thing = self._found_again(key, time_s, box)
+        if thing is None:
+            thing = self._things[key] = _Thing(0, _Course.begin(time_s, middle), time_s, size, box)
+        thing.box = box
+        thing.looks += 1
+        share = max(0.15, 1 / thing.looks)
+        thing.size = thing.size + share * (size - thing.size)
+        thing.solid += share * (float(seen.solid[row]) - thing.solid)
+        thing.outline += share * (float(seen.outline[row]) - thing.outline)
+        thing.before += share * (float(seen.before[row]) - thing.before)
+        thing.kinds = {k: _FORGET * v for k, v in thing.kinds.items()}
+        kind = int(seen.kinds[row])
+        if kind != UNKNOWN:
+            thing.kinds[kind] = thing.kinds.get(kind, 0.0) + float(seen.solid[row])
+        thing.course.update(time_s, middle, _PLACE * float(thing.size.max()))
+        return thing
+
+    def _found_again(self, key: int, time_s: float, box: NDArray[np.float64]) -> _Thing | None:
+        """A thing that had stayed in this place, was hidden or not found for a while, and goes on now."""
+        for old, thing in self._things.items():
+            stayed = time_s > thing.course.time_s and thing.course.still_s >= _PROVEN_S
+            if stayed and box_iou(box[None], thing.box[None])[0, 0] > _SAME_PLACE:
+                del self._things[old]
+                self._things[key] = thing
+                return thing
+        return None
+
+    def _memory_s(self, thing: _Thing) -> float:
+        return _HIDDEN_S if thing.course.still_s >= _PROVEN_S and thing.number else 2 * _COAST_S
+
+    def _holds(self, thing: _Thing) -> bool:
+        """Whether a thing that is not seen at this look is taken to be there."""
+        with_somebody = max(thing.beside.values(), default=0.0) > _WITH  # a part of them, more likely
+        if not thing.number or with_somebody:
+            return False
+        lost_s = self._time_s - thing.course.time_s
+        return 0 < lost_s <= (_HELD_S if thing.course.still_s >= _SETTLED_S else _MISSED_S)
+
+    def _held(self, thing: _Thing, stature: float) -> tuple[Any, ...]:
+        course, box = thing.course, thing.box
+        if course.still_s < _SETTLED_S:
+            box = box + np.tile(course.velocity * (self._time_s - course.time_s), 2)
+        return self._row(thing, box, stature)
+
+    def _is_left_by_a_person(self, box: NDArray[np.float64]) -> bool:
+        places = np.array([*self._stood]).reshape(-1, 4)
+        return bool(box_containment(box[None], places).sum() > _OF_A_PLACE)
+
+    def _accompany(
+        self,
+        thing: _Thing,
+        box: NDArray[np.float64],
+        stature: float,
+        ids: NDArray[np.int32],
+        people: NDArray[np.float32],
+    ) -> None:
+        """Note who is beside it and moves as it does."""
+        thing.beside = {i: 0.85 * v for i, v in thing.beside.items() if v > 0.05}
+        for i, other in zip(ids.tolist(), people, strict=True):
+            gap = np.maximum(np.maximum(box[:2] - other[2:], other[:2] - box[2:]), 0.0)
+            difference = np.linalg.norm(thing.course.velocity - self._people[i].velocity)
+            if np.linalg.norm(gap) < _BESIDE * stature and difference < _ALIKE * stature:
+                thing.beside[i] = thing.beside.get(i, 0.0) + 0.15
+
+    def _row(self, thing: _Thing, box: NDArray[np.float64], stature: float) -> tuple[Any, ...]:
+        course = thing.course
+        age_s = course.time_s - thing.began_s
+        proven = min(1.0, age_s / _PROVEN_S) * min(1.0, thing.looks / max(1.0, age_s * self._looks_s))
+        steady = 1.0 if course.still_s > 1.0 else course.straight(0.05 * stature)
+        named = max(thing.kinds.items(), key=lambda item: item[1], default=(UNKNOWN, 0.0))
+        if named[1] > _NAMED:  # the mean score of the looks at which it was named, by how many these are
+            so_far = (1 - _FORGET) / (1 - _FORGET**thing.looks)
+            quality = min(1.0, _SURE * sum(thing.kinds.values()) * so_far) * proven
+            kind, quality = named[0], min(1.0, quality * (_STAYS if course.still_s >= _SETTLED_S else 1.0))
+        else:
+            # With an object, an outline comes or goes; a shadow and a change of the light have none of their own.
+            kind, edges = UNKNOWN, abs(thing.outline - thing.before)
+            if course.still_s >= _SETTLED_S:
+                kind = LEFT if thing.outline >= thing.before else GONE
+            clear = float(np.clip((edges - _NO_OUTLINE) / (_CLEAR_OUTLINE - _NO_OUTLINE), 0, 1))
+            # What moves goes somewhere; what trembles in its place does not.
+            went = min(1.0, course.far / (_GOES * stature)) if kind == UNKNOWN else 1.0
+            quality = min(1.0, thing.solid / _FILLED) * proven * steady * clear * went
+        # A detector knows what it names; little of what else differs from the background is a thing.
+        enough = self._settings.min_quality * (1.0 if named[1] > _NAMED else _FIRST_SURE)
+        if not thing.number and quality >= enough:
+            thing.number, self.next_id = self.next_id, self.next_id + 1
+        person = max(thing.beside.items(), key=lambda item: item[1], default=(0, 0.0))
+        return (
+            thing.number,
+            kind,
+            box,
+            course.velocity,
+            age_s,
+            course.still_s,
+            quality,
+            person[0] if person[1] > _WITH else 0,
+        )
+
+    def _stays(self, i: int) -> bool:
+        return self._people[i].still_s >= self._settings.stays_s
+
+    def _stay(self, i: int, box: NDArray[np.float32]) -> tuple[Any, ...]:
+        course = self._people[i]
+        return i, PERSON, box, course.velocity, course.still_s, course.still_s, 1.0, i
+
+
+def _things_of(rows: list[tuple[Any, ...]]) -> Things:
+    """Of rows with what `Things` has, in its order."""
+    if not rows:
+        return Things.empty()
+    columns = zip(THING_TYPES.items(), zip(*rows, strict=True), strict=True)
+    return Things(**{name: np.array(column, kind) for (name, kind), column in columns})

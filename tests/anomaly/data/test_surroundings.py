@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from anomaly.data.surroundings import NUMBERS, described, joined, observe
+from anomaly.settings.scoring import FLOW, STAYS, THINGS
+from pose_extract.tracks.records import ClipTracks
+from tests.helpers.things import clip_things, things
+
+FPS, SIZE = 10.0, (400, 200)
+EVERY = (THINGS, STAYS, FLOW)
+
+
+def crowd(frames=40, people=4, speed=50.0, seen=None):
+    """People side by side who walk to the right at ``speed`` pixels a second."""
+    frame = np.repeat(np.arange(frames, dtype=np.int32), people)
+    who = np.tile(np.arange(people), frames)
+    x = 20.0 + 30 * who + speed * frame / FPS
+    boxes = np.stack([x, np.full(len(x), 100.0), x + 20, np.full(len(x), 150.0)], axis=1).astype(np.float32)
+    keypoints = np.zeros((len(frame), 17, 3), np.float32)
+    return ClipTracks(
+        "a", "coco17", FPS, SIZE, np.arange(frames) / FPS, frame, (who + 1).astype(np.int32), keypoints, boxes,
+        things=clip_things(frames) if seen is None else seen,
+    )  # fmt: skip
+
+
+def number(observations, part, name):
+    return observations.parts[part].numbers[:, list(NUMBERS[part]).index(name)]
+
+
+def test_a_crowd_has_places_speeds_ways_and_numbers():
+    observations = observe(crowd(), EVERY)
+    late = observations.parts[FLOW].look > 5
+    assert set(number(observations, FLOW, "people")[late]) == {4}
+    assert number(observations, FLOW, "speed")[late] == pytest.approx(50 / 200)
+    assert number(observations, FLOW, "ahead")[late] == pytest.approx(50 / 200)
+    assert number(observations, FLOW, "aside")[late] == pytest.approx(0, abs=1e-6)
+    assert set(number(observations, FLOW, "near")[late]) == {3}  # 2.5 statures are 125 pixels
+
+
+def test_two_people_are_no_crowd():
+    assert not len(observe(crowd(people=2), EVERY).parts[FLOW])
+
+
+def test_speed_needs_half_a_second_and_is_the_same_for_a_part_of_the_clip():
+    from pose_extract.tracks.records import cut_frames
+
+    tracks = crowd(speed=30.0)
+    assert observe(tracks, EVERY).parts[FLOW].look.min() >= 2
+    whole, part = observe(tracks, (FLOW,)), observe(cut_frames(tracks, 10, 40), (FLOW,))
+    a, b = whole.parts[FLOW], part.parts[FLOW]
+    later = np.isin(whole.frame[a.look], part.frame[b.look] + 10)
+    np.testing.assert_allclose(a.numbers[later], b.numbers, atol=1e-6)
+
+
+def test_things_and_stays_are_told_apart_and_what_is_doubtful_does_not_count():
+    seen = clip_things(
+        40,
+        f4=things(2, 0, 200, quality=[0.9, 1, 0.9], person=[0, 2, 1]),
+        f6=things(200, quality=[0.1]),
+    )
+    observations = observe(crowd(seen=seen), EVERY)
+    assert len(observations.parts[THINGS]) == 2
+    assert number(observations, THINGS, "alone").tolist() == [1, 0]
+    assert observations.parts[THINGS].kind[0] != observations.parts[THINGS].kind[1]
+    assert observations.parts[STAYS].who.tolist() == [2]
+
+
+def test_a_stay_ends_where_the_person_goes_on_and_not_where_the_clip_does():
+    stays = {f"f{f}": things(0, ids=[7], still_s=[4 + f / FPS]) for f in range(0, 20, 2)}
+    ends = observe(crowd(seen=clip_things(40, **stays)), EVERY).parts[STAYS].kind
+    assert ends.tolist() == [0] * 9 + [1]
+    to_the_end = {f"f{f}": things(0, ids=[7], still_s=[4 + f / FPS]) for f in range(0, 40, 2)}
+    assert not observe(crowd(seen=clip_things(40, **to_the_end)), EVERY).parts[STAYS].kind.any()
+
+
+def test_numbers_are_measured_in_statures():
+    seen = clip_things(40, f4=things(2, boxes=[[0, 0, 100, 100]], velocity=[[50, 0]]))
+    observations = observe(crowd(seen=seen), (THINGS,)).parts[THINGS]
+    near, far = (described(THINGS, observations, np.array([stature]))[0] for stature in (0.5, 0.25))
+    names = list(NUMBERS[THINGS])
+    assert near[names.index("size")] == pytest.approx(0)
+    assert far[names.index("size")] == pytest.approx(np.log(2))
+    assert far[names.index("speed")] > near[names.index("speed")]
+
+
+def test_looks_count_on_from_clip_to_clip():
+    seen = clip_things(10, f2=things(2))
+    one = observe(crowd(10, seen=seen), (THINGS,))
+    assert joined([one, one], THINGS).look.tolist() == [1, 6]
+
+
+def test_a_clip_without_looks_has_no_marks():
+    tracks = crowd()
+    bare = ClipTracks(**{**vars(tracks), "things": None})
+    with pytest.raises(ValueError, match="in which things were looked for"):
+        observe(bare, EVERY)

@@ -1,0 +1,147 @@
+"""Jobs done side by side: by processes that may die, fail, or be asked to end."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+
+import psutil
+import pytest
+
+from pipeline.workers import jobs_for, shared_count, side_by_side
+from pose_extract.devices import PROCESSORS, processors
+from pose_extract.errors import MemoryShortError, VideoError
+from tests.helpers import ROOT
+from tests.helpers.processes import own_children
+from tests.helpers.working import done, dying, refusing
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@contextmanager
+def squaring(count, folder, tell):
+    """Squares numbers; what it is told by files in ``folder`` may kill it."""
+    logging.getLogger("pipeline").warning("a worker begins")
+
+    def work(job):
+        with count.get_lock():
+            count.value += 1
+        if job < 0:
+            raise VideoError(f"{job} is below zero")
+        fatal = folder / str(job)
+        if fatal.exists():
+            if fatal.read_text() == "once":
+                fatal.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        tell(job)
+        return job * job, processors()
+
+    yield work
+
+
+def test_every_job_is_done_once_and_what_workers_say_is_heard(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv(PROCESSORS, "4")
+    count, told = shared_count(2), []
+    found = done(partial(squaring, count, tmp_path), range(5), 2, told=told.append)
+    assert {job: one.result for job, one in found.items()} == {
+        n: (n * n, 2) for n in range(5)
+    }  # 4 processors, 2 each
+    assert count.value == 5
+    assert sorted(told) == list(range(5))
+    assert 1 <= caplog.messages.count("a worker begins") <= 2  # the first may have done all by then
+    assert os.environ[PROCESSORS] == "4"
+    assert own_children() == []
+
+
+def test_a_worker_that_dies_costs_its_job_one_more_try_and_then_the_job(tmp_path, caplog):
+    (tmp_path / "1").write_text("once")
+    (tmp_path / "2").write_text("always")
+    count = shared_count(2)
+    found = done(partial(squaring, count, tmp_path), range(4), 2)
+    assert [found[n].result and found[n].result[0] for n in range(4)] == [0, 1, None, 9]
+    assert "killed by signal 9" in found[2].lost
+    assert found[1].lost == ""
+    assert count.value == 6
+    assert sum("tried once more" in text for text in caplog.messages) == 2
+
+
+def test_what_the_work_raises_ends_all(tmp_path):
+    with pytest.raises(VideoError, match="-1 is below zero"):
+        done(partial(squaring, shared_count(2), tmp_path), [0, -1, 2, 3], 2)
+    assert own_children() == []
+
+
+def test_what_a_worker_cannot_load_is_the_caller_s_error():
+    with pytest.raises(VideoError, match="no networks"):
+        done(refusing, [1, 2], 2)
+
+
+def test_workers_that_die_before_they_begin_are_no_endless_loop():
+    with pytest.raises(MemoryShortError, match="before they can begin"):
+        done(dying, [1, 2, 3], 2)
+
+
+def test_leaving_early_ends_the_workers(tmp_path):
+    found = side_by_side(partial(squaring, shared_count(2), tmp_path), range(50), 2)
+    next(found)
+    found.close()
+    assert own_children() == []
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "expected"), [(8, 3, 3), (2, 5, 2), (0, None, 1), (1, None, 1), (9, 1, 1)]
+)
+def test_no_more_workers_than_jobs(count, asked, expected):
+    assert jobs_for(count, asked) == expected
+
+
+def test_the_machine_s_cores_are_the_default(monkeypatch):
+    monkeypatch.setenv(PROCESSORS, "3")
+    monkeypatch.setattr("pipeline.workers.sharing._free_memory", lambda: 64 << 30)
+    assert jobs_for(100) == 3
+    monkeypatch.setattr("pipeline.workers.sharing._free_memory", lambda: 2 << 30)
+    assert jobs_for(100) == 2
+    monkeypatch.setattr("pipeline.workers.sharing._free_memory", lambda: 0)
+    assert jobs_for(100) == 1
+
+
+SLEEPERS = """
+import sys, time
+from contextlib import contextmanager
+from pipeline.workers import side_by_side
+
+@contextmanager
+def sleeping(tell):
+    def work(job):
+        print("begun", flush=True)
+        time.sleep(600)
+    yield work
+
+if __name__ == "__main__":
+    list(side_by_side(sleeping, [1, 2], 2))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path, number):
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    own = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "sleepers.py"], cwd=tmp_path, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    for _ in range(2):
+        assert process.stdout.readline() == b"begun\n"
+    workers = own_children(psutil.Process(process.pid))
+    assert len(workers) >= 2
+    process.send_signal(number)
+    begun = time.monotonic()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    assert time.monotonic() - begun < 20

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+from pose_extract.things.finder import Sighting
+from pose_extract.things.follower import ThingFollower
+from pose_extract.things.settings import ThingSettings
+from pose_extract.tracks.things import GONE, LEFT, PERSON, UNKNOWN, Things
+
+LOOKS = 10.0  # a second
+NOBODY = (np.zeros(0, np.int32), np.zeros((0, 4), np.float32))
+
+
+def sighting(*things, stature=100.0):
+    """Things, each a box and, if they are not the usual ones, its kind, how solid it is, its outline now and before."""
+    full = [(*each, *(UNKNOWN, 0.9, 2.0, 0.2)[len(each) - 1 :]) for each in things]
+    boxes = np.array([each[0] for each in full], np.float32).reshape(-1, 4)
+    kinds = np.array([each[1] for each in full], np.uint8)
+    rest = (np.array([each[i] for each in full], np.float32) for i in (2, 3, 4))
+    return Sighting(boxes, kinds, *rest, stature)
+
+
+def box(x, y=100.0, w=40.0, h=30.0):
+    return x, y, x + w, y + h
+
+
+def follow(looks, people=None, settings=None):
+    """What is said at each look; ``looks(i)`` gives its things, ``people(i)`` ids and boxes."""
+    follower = ThingFollower(settings or ThingSettings(), LOOKS)
+    count = 60
+    return [
+        follower.update(i / LOOKS, sighting(*looks(i)), *(people(i) if people else NOBODY))
+        for i in range(count)
+    ]
+
+
+def test_what_moves_on_has_one_id_a_speed_and_an_age():
+    found = follow(lambda i: [(box(10 + 8 * i),)])
+    assert [len(each) for each in found[:2]] == [0, 0]  # not before it was seen three times
+    last = found[-1]
+    assert last.ids.tolist() == [1]
+    assert last.kinds.tolist() == [UNKNOWN]
+    assert last.velocity[0] == pytest.approx([80, 0], abs=5)
+    assert last.age_s[0] == pytest.approx(5.9)
+    assert last.still_s[0] < 0.5
+    assert last.quality[0] > 0.9
+    assert last.person.tolist() == [0]
+
+
+def test_small_fast_things_that_never_overlap_are_one():
+    ids = np.concatenate([each.ids for each in follow(lambda i: [(box(10 + 30 * i, w=12, h=12),)])])
+    assert set(ids.tolist()) == {1}
+
+
+def test_the_detectors_name_lasts_over_looks_without_one():
+    found = follow(lambda i: [(box(10 + 8 * i), 1 if i % 3 else UNKNOWN, 0.7)])
+    assert found[-1].kinds.tolist() == [1]
+    assert found[-1].quality[0] > 0.4
+
+
+def test_what_stays_where_nothing_was_is_left_behind_and_where_something_was_it_has_gone():
+    left = follow(lambda i: [(box(100), UNKNOWN, 0.9, 2.0, 0.2)])
+    gone = follow(lambda i: [(box(100), UNKNOWN, 0.9, 0.2, 2.0)])
+    assert (left[-1].kinds.tolist(), gone[-1].kinds.tolist()) == ([LEFT], [GONE])
+    assert left[-1].still_s[0] == pytest.approx(5.9)
+    assert not any(len(each) for each in left[:20])  # not before two seconds
+    assert left[21].kinds.tolist() == [LEFT]
+
+
+def test_a_shadow_has_no_outline_and_leaves_go_to_and_fro():
+    shadow = follow(lambda i: [(box(10 + 8 * i), UNKNOWN, 0.9, 1.0, 1.0)])
+    assert not len(shadow[-1])
+    rng = np.random.default_rng(0)
+    leaves = follow(lambda i: [(box(200 + rng.uniform(-25, 25), 100 + rng.uniform(-25, 25), 30, 30),)])
+    assert (
+        not len(Things.concatenate(leaves[20:]).ids) or Things.concatenate(leaves[20:]).quality.mean() < 0.6
+    )
+
+
+def test_what_trembles_in_its_place_goes_nowhere_and_is_nothing_and_a_name_is_believed_at_once():
+    def tremble(i):
+        return box(100 + 30 * (i % 2))
+
+    assert not any(len(each) for each in follow(lambda i: [(tremble(i),)])[:20])
+    named = follow(lambda i: [(tremble(i), 32, 0.6)])
+    assert named[10].kinds.tolist() == [32]
+
+
+def test_what_has_no_name_has_to_be_surer_once():
+    faint = follow(
+        lambda i: [(box(10 + 8 * i), UNKNOWN, 0.12, 2.0, 0.2)]
+    )  # a quality of 0.4: more than is asked for
+    assert not any(len(each) for each in faint)
+    later = follow(lambda i: [(box(10 + 8 * i), UNKNOWN, 0.12 if i % 40 > 9 else 0.2, 2.0, 0.2)])
+    assert 0.3 < later[-1].quality[0] < 0.45
+
+
+def test_the_place_of_somebody_who_stood_there_from_the_beginning_is_nothing():
+    stood = np.array([[90, 60, 150, 160]], np.float32)
+
+    def people(i):
+        return (np.array([1], np.int32), stood + (0 if i < 10 else 30 * (i - 10)))
+
+    found = follow(lambda i: [(box(100, 80, 40, 70), UNKNOWN, 0.9, 0.2, 2.0)] if i > 15 else [], people)
+    assert UNKNOWN not in found[-1].kinds
+    assert GONE not in found[-1].kinds
+
+
+def test_whom_a_thing_moves_with_is_told():
+    def people(i):
+        return np.array([7, 9], np.int32), np.array(
+            [(8 * i, 60, 8 * i + 30, 160), (300, 60, 330, 160)], np.float32
+        )
+
+    found = follow(lambda i: [(box(40 + 8 * i),)], people)
+    assert found[-1].person[0] == 7
+
+
+def test_somebody_who_stays_is_told_with_the_time_and_their_own_id():
+    def people(i):
+        x = 100 if i < 55 else 400
+        return np.array([3], np.int32), np.array([(x, 60, x + 30, 160)], np.float32)
+
+    found = follow(lambda i: [], people, ThingSettings(stays_s=2.0))
+    assert not len(found[19])
+    assert (found[50].kinds.tolist(), found[50].ids.tolist(), found[50].person.tolist()) == (
+        [PERSON],
+        [3],
+        [3],
+    )
+    assert found[50].still_s[0] == pytest.approx(5.0)
+    assert not len(found[-1])
+
+
+def test_what_stays_is_found_again_after_it_was_hidden_and_meanwhile_taken_to_be_there_for_a_while():
+    found = follow(lambda i: [(box(100),)] if i < 30 or i >= 55 else [])
+    assert found[40].ids.tolist() == [1]
+    assert not len(found[53])
+    assert found[-1].ids.tolist() == [1]
+    assert found[-1].still_s[0] > 5
+
+
+def test_ids_go_on_from_where_an_earlier_stretch_ended():
+    follower = ThingFollower(ThingSettings(), LOOKS, first_id=5)
+    for i in range(9):
+        last = follower.update(i / LOOKS, sighting((box(10 + 8 * i),)), *NOBODY)
+    assert last.ids.tolist() == [5]
+    assert follower.next_id == 6
