@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         for part, title in _PARTS:
             done = subprocess.run(
                 [sys.executable, "-c", _CHILD, part, str(folder), scratch],
-                check=True, capture_output=True, text=True,
+                check=True, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             results[part] = found = json.loads(done.stdout.splitlines()[-1])
             print(
