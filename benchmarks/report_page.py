@@ -26,7 +26,8 @@ from anomaly.scoring.model import Model
 from anomaly.scoring.scores import ClipScores, FrameScores, WindowScores
 from anomaly.settings import ModelSettings
 from benchmarks.helpers.command import option_parser
-from pipeline.review.write import Report, ReportClip, write_report
+from pipeline.review.files import NewPage
+from pipeline.review.write import PageWriter, Report, ReportClip
 from pipeline.scoring import Scorer
 from pipeline.settings import Settings
 from pose_extract.tracks.records import ClipTracks, cut_frames
@@ -113,8 +114,9 @@ def write(folder: Path, clips: int, frames: int, people: int) -> tuple[Report, f
         for n in range(clips)
     )
     start = time.monotonic()
-    with patch("pipeline.review.write.score_chunks", made_up_parts):
-        report = write_report(folder, source, Scorer(MadeUpModel(), Settings()), quiet=True)
+    with patch("pipeline.review.write.score_chunks", made_up_parts), NewPage.begun(folder) as page:
+        writer = PageWriter(page, Scorer(MadeUpModel(), Settings()))
+        report = writer.finish([writer.add(clip, quiet=True) for clip in source])
     return report, time.monotonic() - start
 
 

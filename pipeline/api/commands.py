@@ -239,15 +239,22 @@ def report(
         OutputError: the folder holds something else.
     """
     from pipeline.api.pages import make_page
-    from pipeline.scoring import load_scorer
+    from pipeline.scoring import NamedModel
     from pipeline.workspace import Workspace
 
     place = Workspace(Path(workspace))
     with shown_to(progress) as quiet:
-        scorer = load_scorer(
-            place.model if model is None else builtin_model(os.fspath(model)), overrides, device
+        return make_page(
+            _texts(sources),
+            Path(out),
+            place,
+            NamedModel(
+                place.model if model is None else builtin_model(os.fspath(model)), tuple(overrides), device
+            ),
+            title=title,
+            videos=videos,
+            quiet=quiet,
         )
-        return make_page(_texts(sources), Path(out), place, scorer, title=title, videos=videos, quiet=quiet)
 
 
 def export(

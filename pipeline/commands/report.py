@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     from pipeline.api.pages import make_page
     from pipeline.progress import format_duration
-    from pipeline.scoring import load_scorer
+    from pipeline.scoring import NamedModel
     from pipeline.workspace import Workspace
     from pose_extract.errors import raise_any
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         args.sources,
         args.out,
         workspace,
-        load_scorer(args.model or workspace.model, args.set, args.device),
+        NamedModel(args.model or workspace.model, tuple(args.set), args.device),
         title=args.title,
         videos=args.videos,
         jobs=jobs_from(args),

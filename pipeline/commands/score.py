@@ -140,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.commands.scored import Scoring
     from pipeline.outputs import Outputs
     from pipeline.review.files import NewPage
+    from pipeline.scoring import NamedModel
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
     from pose_extract.places import check_outputs
@@ -176,12 +177,14 @@ def run(args: argparse.Namespace) -> int:
         args.thumbnails,
         args.event_clips,
     )
-    inputs = _inputs(args, workspace, args.model or workspace.model)
+    overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
+    model = NamedModel(args.model or workspace.model, tuple(overrides), args.device)
+    inputs = _inputs(args, workspace, model.folder)
     if args.tracks is not None or (len(args.source) == 1 and Path(args.source[0]).is_file()):
         outputs.check(inputs)  # before anything is worked out; of several videos each one's names
     if args.report is not None:
         check_outputs([("report", args.report)], inputs)
-    scoring = Scoring(args, outputs, inputs)
+    scoring = Scoring(args, model, outputs, inputs)
     scorer = scoring.scorer
     with nullcontext() if args.report is None else NewPage.begun(args.report) as scoring.page:
         if args.tracks is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.outputs import Outputs
     from pipeline.review.files import NewPage
     from pipeline.review.write import PageClip, PageWriter
-    from pipeline.scoring import Scorer
+    from pipeline.scoring import NamedModel, Scorer
     from pipeline.scoring.chunks import TakesChunks
     from pipeline.workspace import ClipEntry
     from pose_extract.tracks.records import ClipTracks
@@ -53,6 +53,7 @@ class Scoring:
 
     Attributes:
         args: the command's.
+        model: what scores.
         outputs: what to write; of several videos, folders.
         inputs: what must not be overwritten, see `score`.
         page: the review page that is begun; None: there is none.
@@ -60,20 +61,16 @@ class Scoring:
     """
 
     args: argparse.Namespace
+    model: NamedModel
     outputs: Outputs
     inputs: list[tuple[str, Path | None]]
     page: NewPage | None = None
     several: bool = False
 
-    @cached_property
+    @property
     def scorer(self) -> Scorer:
-        """The model that the options name."""
-        from pipeline.scoring import load_scorer
-        from pipeline.workspace import Workspace
-
-        args = self.args
-        overrides = [*args.set, *([f"scoring.by={args.score_by}"] if args.score_by else [])]
-        return load_scorer(args.model or Workspace(args.workspace).model, overrides, args.device)
+        """The model, opened."""
+        return self.model.scorer
 
     @cached_property
     def writer(self) -> PageWriter | None:
@@ -106,7 +103,7 @@ class Scoring:
         return replace(scored[0], page=page)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("scorer", "writer")}
+        return {name: value for name, value in self.__dict__.items() if name != "writer"}
 
 
 def _labelled(

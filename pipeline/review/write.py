@@ -74,7 +74,7 @@ class PageClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What `write_report` wrote.
+    """A page that is written.
 
     Attributes:
         page: the HTML file.
@@ -187,36 +187,6 @@ class PageWriter:
         size += write_page(page.folder, page.data)
         listed = tuple((row.clip.title, row.data, row.video) for row in rows)
         return Report(page.folder / "index.html", listed, size, tuple(failed))
-
-
-def write_report(
-    folder: Path,
-    clips: Iterable[ReportClip],
-    scorer: Scorer,
-    *,
-    title: str = "",
-    videos: str = "link",
-    failed: Sequence[tuple[str, GepcError]] = (),
-    quiet: bool = False,
-) -> Report:
-    """Score clips and write the page; an earlier report in the folder is replaced when the new one is complete.
-
-    Args:
-        folder: of the page; made if need be.
-        clips: one after another; one is in memory at a time.
-        scorer: the model and how it scores.
-        title: of the page.
-        videos: "link", "copy" or "none": see `provide_video`.
-        failed: name and error of each video that could not be used; may grow while ``clips`` is read.
-        quiet: no progress.
-
-    Raises:
-        OutputError: the folder holds something else, or cannot be written.
-        ModelError: the model is not calibrated.
-    """
-    with NewPage.begun(folder, videos) as page:
-        writer = PageWriter(page, scorer)
-        return writer.finish([writer.add(clip, quiet=quiet) for clip in clips], title, failed)
 
 
 def _without_arrays(clip: ReportClip) -> ReportClip:

@@ -6,7 +6,9 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -184,6 +186,29 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             "(scoring.*). Alarms follow calibration.false_alarm_rate"
         )
     return scorer
+
+
+@dataclass
+class NamedModel:
+    """A model by its name, opened when it is first needed; another process, to which this is sent, opens it anew.
+
+    Attributes:
+        folder: the bundle.
+        overrides: see `load_scorer`.
+        device: see `load_scorer`.
+    """
+
+    folder: Path
+    overrides: tuple[str, ...] = ()
+    device: str = "auto"
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The model, opened."""
+        return load_scorer(self.folder, self.overrides, self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "scorer"}
 
 
 def _device_for(name: str) -> str:

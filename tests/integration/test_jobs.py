@@ -102,6 +102,19 @@ def test_scores_do_not_depend_on_how_many_are_made_at_a_time(cli, tmp_path, reco
         assert len(list(out.iterdir())) == 3 * 5 + 1  # and the events of all
         assert len(list((page / "data").glob("*/clip.js"))) == 3
     assert found[1] == found[2]
+    for jobs in (1, 2):  # and `report` makes the same page
+        again = tmp_path / f"report_{jobs}"
+        result = cli(
+            "report", recordings, "--out", again, "--jobs", jobs, "--model", truth_workspace / "model",
+            "--workspace", tmp_path / "by_2", "--set", "pose.estimator=scarecrow", "--quiet",
+        )  # fmt: skip
+        assert result.code == 4, result.err
+        assert "not used: cam2" in result.out
+        files = {
+            f"{path.parent.name}/{path.name}": path.read_bytes() for path in (again / "data").glob("*/*")
+        }
+        assert len(files) > 3
+        assert files.items() <= found[1][0].items()
 
 
 def test_a_number_of_jobs_that_is_none_is_refused(cli, tmp_path, recordings, capfd):

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.review.files import NewPage
 from pipeline.review.marks import read_marks
 from pipeline.review.thresholds import spans
-from pipeline.review.write import ReportClip, write_report
+from pipeline.review.write import PageWriter, ReportClip
 from pipeline.scoring import load_scorer, score_chunks
 from pipeline.synthetic.clips import simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
@@ -48,6 +49,12 @@ DRAWN = """() => {
 }"""
 
 
+def write(folder, clips, scorer, videos="link", title=""):
+    with NewPage.begun(folder, videos) as page:
+        writer = PageWriter(page, scorer)
+        return writer.finish([writer.add(clip, quiet=True) for clip in clips], title)
+
+
 @pytest.fixture(scope="module")
 def report(truth_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of four clips of the street: one with a video of a wicked name, one that lost its video, one without, and
@@ -70,7 +77,7 @@ def report(truth_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> P
             source = VideoSource(path, "video", name)
         key = min(scorer.learned) if name == "learned" else name
         clips.append(ReportClip(ClipTracks(**{**vars(tracks), "provenance": {"key": key}}), source))
-    written = write_report(folder / "page", clips, scorer, title="Tuesday <i>", quiet=True)
+    written = write(folder / "page", clips, scorer, title="Tuesday <i>")
     (folder / "videos" / "lost.mp4").unlink()
     assert len(written.clips) == 4
     return folder / "page"
@@ -540,7 +547,7 @@ def test_of_a_sum_the_reasons_are_told_in_words_with_their_rarity(tab, report, t
     video = VideoSource(report.parent / "videos" / NASTY, "video", "falling")
     clip = ReportClip(ClipTracks(**{**vars(tracks), "provenance": {"key": "falling"}}), video)
     scorer = load_scorer(truth_workspace / "model", ["scoring.by=sum", "scoring.tail=linear"])
-    write_report(tmp_path / "page", [clip], scorer, videos="none", quiet=True)
+    write(tmp_path / "page", [clip], scorer, videos="none")
     for picture in (tmp_path / "page/data").rglob("*.jpg"):  # skeletons, and nothing of the colourful video
         assert np.ptp(cv2.imread(str(picture)).astype(int), axis=2).max() < 40
     tab.go(tmp_path / "page")
