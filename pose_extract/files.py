@@ -31,7 +31,6 @@ except ImportError:  # Windows: no locks there, and nothing is cleared
 
 _ENDING = ".gepc-part"
 _NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
-_SCRATCH = "gepc-"
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -164,10 +163,8 @@ def folder_beside(path: Path) -> Iterator[Path]:
 def scratch_folder() -> Iterator[Path]:
     """A folder among the system's temporary ones, gone at the end; those that killed runs left are cleared first."""
     place = Path(tempfile.gettempdir())
-    for entry in _listed(place):
-        if entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False):
-            _remove_if_left(entry)
-    with _locked_folder(place, _SCRATCH, "") as folder:
+    clear_left(place)
+    with _locked_folder(place, ".scratch.", _ENDING) as folder:
         yield folder
 
 
@@ -249,7 +246,7 @@ def _clear(folder: str) -> None:
 
 
 def clear_left(folder: Path) -> None:
-    """Remove the half-written files that killed runs left in a folder; those that somebody writes stay."""
+    """Remove the half-written files and folders that killed runs left in a folder; those in somebody's hand stay."""
     for entry in _listed(folder):
         if entry.name.startswith(".") and entry.name.endswith(_ENDING):
             _remove_if_left(entry)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pose_extract.files import (
     _clear,
     complete_or_absent,
     place_beside,
+    scratch_folder,
     swap_folders,
     write_atomically,
 )
@@ -185,4 +187,24 @@ sys.exit(main(["info", "--workspace", sys.argv[1]]))
     assert child.returncode == code
     assert len(errors.splitlines()) == 1
     assert "what was finished is kept" in errors
-    assert [p.name for p in tmp_path.rglob("*") if p.is_file() or p.name.startswith("gepc-")] == []
+    assert list(scratch.iterdir()) == []
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_scratch_folder_clears_what_killed_runs_left_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = "import os\nfrom pose_extract.files import scratch_folder\nwith scratch_folder(): os._exit(1)"
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    (left,) = tmp_path.iterdir()
+    kept = [
+        tmp_path / name for name in ("gepc-workspace", "gepc-watch", "gepc-", ".scratch", "notes.gepc-part")
+    ]
+    for folder in kept:  # of the user, or of another program
+        folder.mkdir()
+        (folder / "a").write_text("a")
+    with scratch_folder() as other, scratch_folder() as own:
+        assert own != other
+        assert other.is_dir()
+        assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    assert all((folder / "a").read_text() == "a" for folder in kept)
