@@ -6,7 +6,6 @@ people; from time to time, and on the first frame, the person detector and HOG l
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.devices import processors
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.estimators.blazepose import bodies
 from pose_extract.estimators.blazepose.networks import (
@@ -73,7 +73,7 @@ class BlazePoseEstimator(PoseEstimator):
         self.identity = {"name": self.name, "version": _VERSION, **shaping, **hashes}
         self.timings = {"proposals": 0.0, "network": 0.0}
         self.feature_channels = HEAT_MAPS if self.settings.features else 0
-        threads = self.settings.threads or min(2, os.cpu_count() or 1)
+        threads = self.settings.threads or min(2, processors())
         self._networks = Networks(paths, threads, heat=bool(self.settings.features))
         self.start(25.0, (640, 480))
 

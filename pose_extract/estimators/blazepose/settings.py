@@ -17,7 +17,7 @@ class BlazePoseSettings:
         min_score: people with a lower score are dropped, 0..1.
         max_people: at most so many people a frame, the best ones.
         search_interval_s: the whole frame is searched for people who stand still once in so many seconds of video.
-        threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
+        threads: worker threads; 0: two, or one where this process has a single processor. No effect on the result.
         skeleton: joints of a person, "coco17" or "blazepose33", the network's own with hands, feet and mouth.
         features: "heatmaps" keeps with each joint what all 39 heat maps of the landmark network say at its place; ""
             keeps nothing. Joints and tracks are the same either way.

@@ -6,7 +6,6 @@ them, propose new people: the detector sees who stands still, motion who is too 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.devices import processors
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.estimators.crops import Pyramid, boxes_to_regions, distinct
 from pose_extract.estimators.doubles import suppress, unaccounted
@@ -76,7 +76,7 @@ class MoveNetEstimator(PoseEstimator):
         hashes = {f"weights.{key}": file.sha256 for key, file in FILES.items()}
         self.identity = {"name": self.name, "version": _VERSION, "converter": CONVERTER, **shaping, **hashes}
         self.timings = {"motion": 0.0, "network": 0.0, "detector": 0.0, "choice": 0.0}
-        self._networks = Networks(paths, self.settings.threads or min(2, os.cpu_count() or 1))
+        self._networks = Networks(paths, self.settings.threads or min(2, processors()))
         self.start(25.0, (640, 480))
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:

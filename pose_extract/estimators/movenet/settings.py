@@ -22,7 +22,7 @@ class MoveNetSettings:
         detector_side: longer side of the detector's input in pixels; larger finds smaller people and costs more.
         detector_interval_s: the detector runs once in so many seconds of video.
         search_interval_s: once in so many seconds it looks closely enough for the smallest people.
-        threads: worker threads; 0: two, or one where there is a single core. No effect on the result.
+        threads: worker threads; 0: two, or one where this process has a single processor. No effect on the result.
     """
 
     joints: str = "lightning"
