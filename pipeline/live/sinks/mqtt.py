@@ -1,4 +1,4 @@
-"""Events published to an MQTT broker, with the topics that home automation expects; docs/live.md lists them."""
+"""Events published to an MQTT broker, with the topics that home automation expects; docs/alarms.md lists them."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class WebhookSettings:
 
 @dataclass(frozen=True)
 class MqttSettings:
-    """Events published to an MQTT broker; docs/live.md has the topics.
+    """Events published to an MQTT broker; docs/alarms.md has the topics.
 
     Attributes:
         host: of the broker.

@@ -1,4 +1,4 @@
-"""The examples of docs/live.md are settings that `watch` takes."""
+"""The examples of docs/live.md and docs/alarms.md are settings that `watch` takes."""
 
 import re
 
@@ -10,7 +10,7 @@ from pipeline.live.status.figures import CameraFigures
 from pose_extract.checking import build
 from tests.helpers import ROOT
 
-PAGE = (ROOT / "docs" / "live.md").read_text()
+PAGE = "".join((ROOT / "docs" / name).read_text() for name in ("live.md", "alarms.md"))
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
