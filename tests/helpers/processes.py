@@ -15,6 +15,12 @@ def own_children(process: psutil.Process | None = None) -> list[psutil.Process]:
     return [child for child in found if not any(name in " ".join(command(child)) for name in _TRACKERS)]
 
 
+def decoder() -> psutil.Process:
+    """The one decoder that this process has at work."""
+    (found,) = (child for child in own_children() if any("ffmpeg" in word for word in command(child)))
+    return found
+
+
 def command(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()

@@ -159,7 +159,7 @@ def test_folders_change_places_at_once(tmp_path):
 )
 def test_a_command_that_is_told_to_end_clears_what_it_began(tmp_path, sent, code):
     program = """
-import sys, time
+import signal, sys, time
 from argparse import Namespace
 from pathlib import Path
 import pipeline.commands.info as info
@@ -170,6 +170,8 @@ def run(args):
         print("open", flush=True)
         time.sleep(60)
 info.run = run
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(["info", "--workspace", sys.argv[1]]))
 """
     scratch = tmp_path / "scratch"

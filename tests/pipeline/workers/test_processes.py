@@ -110,7 +110,7 @@ def test_the_machine_s_cores_are_the_default(monkeypatch):
 
 
 SLEEPERS = """
-import sys, time
+import signal, sys, time
 from contextlib import contextmanager
 from pipeline.workers import side_by_side
 
@@ -122,6 +122,7 @@ def sleeping(tell):
     yield work
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     list(side_by_side(sleeping, [1, 2], 2))
 """
 

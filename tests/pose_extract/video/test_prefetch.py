@@ -11,7 +11,7 @@ import pytest
 from pose_extract.errors import VideoError
 from pose_extract.video import VideoReader
 from pose_extract.video.prefetch import prefetch
-from tests.helpers.processes import own_children
+from tests.helpers.processes import decoder, own_children
 from tests.helpers.videos import X264
 
 
@@ -270,7 +270,7 @@ def test_a_decoder_that_is_killed_is_an_error_after_the_frames_before_it(make_vi
             assert frame.index == got
             got += 1
             if got == 10:
-                own_children()[0].kill()
+                decoder().kill()
     assert 10 <= got < 200
 
 

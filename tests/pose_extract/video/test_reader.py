@@ -15,7 +15,7 @@ from pose_extract.tracks.clip_time import holes
 from pose_extract.video import VideoReader, VideoSettings
 from pose_extract.video.ffmpeg import find_ffmpeg, passthrough, sound_start
 from pose_extract.video.sources import image_places
-from tests.helpers.processes import own_children
+from tests.helpers.processes import decoder, own_children
 from tests.helpers.videos import (
     KEYED,
     X264,
@@ -305,7 +305,7 @@ def test_a_killed_decoder_is_an_error_and_not_the_end_of_the_video(tmp_path):
     with VideoReader(path) as reader, pytest.raises(VideoError, match="was killed"):
         for frame in reader:
             if frame.index == 2:
-                own_children()[0].kill()
+                decoder().kill()
     assert own_children() == []
 
 
