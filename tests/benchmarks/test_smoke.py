@@ -41,7 +41,7 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     "forms": ("", ["--print", "--quick", "--seeds", "1"], ""),
     "live_street": ("", ["--quick", "--streets", "0", "--set", *TINY_SET[:-3]], "watch_finds_what_score_finds"),
     "memory": ("", ["--windows", "2000", "--part", "kmeans"], "memory_kmeans_gib"),
-    "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1"], "score_ratio"),
+    "model": ("", ["--batch", "8", "--repeat", "1", "--threads", "1", "--steps", "1"], "score_ratio"),
     "normal_clips": (
         DATA, ["--frames", "120", "--clips", "pedestrians_480x360.avi", *TINY[:-3]],
         "normal_clips_false_events",
@@ -70,7 +70,6 @@ SMOKE: dict[str, tuple[str, list[str], str]] = {
     ),
     "pedestrians": (DATA, ["--frames", "101"], "pedestrians_recall"),
     "pose_batches": (EXTRA, ["--quick", "--poses", "rtmpose-t"], "rtmpose_t_batch_speedup"),
-    "real_clip": (DATA, ["--frames", "100", "--score-frames", "20", "--out", "{tmp}", "--set", *TINY_SET], ""),
     "real": (
         DATA, ["--quick", "--final", "--seeds", "0", "--clips", "2", "--set", *TINY_SET[:-3]], "hr_avenue_micro_auc",
     ),

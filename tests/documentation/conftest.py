@@ -16,5 +16,4 @@ def walking(tmp_path_factory):
         patch.syspath_prepend(folder / "site")
         patch.setenv("PYTHONPATH", str(folder / "site"))  # for processes of several videos at a time
         patch.setenv("GEPC_CONFIG", str(folder / "walking.yaml"))
-        patch.setenv("GEPC_PROCESSORS", "1")  # processes would each load what this one has
         yield patch

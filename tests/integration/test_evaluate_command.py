@@ -286,7 +286,7 @@ def test_poses_of_hr_avenue_come_to_the_figures_that_they_came_to(cli, tmp_path)
     workspace = ("--workspace", tmp_path / "workspace", "--quiet")
     assert cli("import", "gepc", tmp_path / "train", *workspace).code == 0
     short = ("training.pretrain_epochs=2", "training.finetune_epochs=1", "windows.train_stride=12",
-             "windows.score_stride=4", "densities.predictor_epochs=10", "densities.pretext_epochs=5")  # fmt: skip
+             "windows.score_stride=4", "densities.predictor_epochs=3", "densities.pretext_epochs=1")  # fmt: skip
     assert cli("train", *(f"--set={setting}" for setting in short), *workspace).code == 0
     result = cli(
         "evaluate", "--tracks", tmp_path / "test", "--masks", tmp_path / "masks.npz",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -242,30 +239,6 @@ def test_extract_train_score_use_one_estimator_without_being_told(cli, small, st
     assert table["people"].max() >= 1
     assert load_tracks(root / "tracks" / "other.npz").provenance["estimator"]["name"] == "openmmlab"
     assert arrays(root, "other") == before
-
-
-@pytest.mark.slow
-def test_extract_killed_and_restarted_gives_the_same_arrays(cli, small, street, tmp_path):
-    command = ["extract", street, *small, "--workspace"]
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", *map(str, command), str(killed)],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not list(killed.glob("tracks/*.npz")):  # the first clip is done, the second is at work
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "tracks" / "v2.npz").exists()
-    for root in (killed, whole):
-        assert cli(*command, root).code == 0
-    for clip in ("v1", "v2"):
-        assert arrays(killed, clip) == arrays(whole, clip)
-    assert not list((killed / "tracks").glob("*.partial"))
 
 
 @pytest.mark.slow
