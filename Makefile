@@ -73,4 +73,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf build demo gepc-workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -127,10 +127,13 @@ class Model:
 
         Returns:
             (N,) anomaly score, higher being more abnormal; and (P, N) what "sum" is made of, P being 0 of other kinds.
+            A part of the network that counts nothing in the sum is not asked: it says nothing, minus infinity.
         """
         if by == "sum":
             tails = self.fitted_calibration.tails
-            parts = self.parts(windows)
+            weights = zip(self.settings.scoring.parts, tails.weights, strict=True)
+            unasked = [part for part, weight in weights if part in NETWORK_PARTS and not weight]
+            parts = self.parts(windows, {part: np.full(len(windows), -np.inf) for part in unasked})
             return tails.sum(parts), parts
         scores = np.concatenate([np.zeros(0), *(self.anomaly_of(x, by) for x in windows.batches(_BATCH))])
         return scores, np.zeros((0, len(windows)))

@@ -18,6 +18,7 @@ _RIDGE = (
 )
 _TINY = 1e-6  # of the variance, so that two parts that say the same have a discriminant
 _PRIOR = 20  # stretches' worth of belief in equal weights
+_LEAST = 0.1  # of the mean weight: what would count less counts nothing, and need not be worked out
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def learned_weights(normal: NDArray[np.float64], injected: NDArray[np.float64]) 
         np.concatenate([half.T, pull]),
         np.concatenate([np.linalg.solve(half, shift), pull @ np.full(parts, equal)]),
     )
+    weight = np.where(weight < _LEAST * weight.mean(), 0, weight)
     return PartWeights(weight / weight.mean(), normal.mean(axis=0), injected.mean(axis=0))
 
 

@@ -70,15 +70,18 @@ def write_windows(table: Any, model: Model, begin: int, scores: WindowScores) ->
 def strongest_parts(
     model: Model, scores: WindowScores, which: NDArray[np.integer]
 ) -> list[list[tuple[str, float]]]:
-    """Of each of some windows, the parts of a score by "sum" that say most, and the share of normal windows below."""
+    """Of each of some windows, the parts that count in a "sum" and say most, and the share of normal windows below."""
     if not len(scores.parts):
         return [[] for _ in which]
-    names, shares = (
-        model.settings.scoring.parts,
-        model.fitted_calibration.tails.percentiles(scores.parts[:, which]),
-    )
+    names, parts = model.settings.scoring.parts, scores.parts[:, which]
+    tails = model.fitted_calibration.tails
+    shares, told = tails.percentiles(parts), ~np.isneginf(parts) & (tails.weights > 0)[:, None]
+    shares[~told] = -1
     order = np.argsort(-shares, axis=0, kind="stable")[:TOP]
-    return [[(names[part], float(shares[part, n])) for part in order[:, n]] for n in range(len(which))]
+    return [
+        [(names[part], float(shares[part, n])) for part in order[:, n] if told[part, n]]
+        for n in range(len(which))
+    ]
 
 
 def _columns(parts: list[tuple[str, float]]) -> tuple[str, ...]:

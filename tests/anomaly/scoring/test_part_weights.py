@@ -112,3 +112,10 @@ def test_weights_do_not_depend_on_the_unit_of_the_scores(scale):
         learned_weights(normal, changed).weight,
         rtol=1e-6,
     )
+
+
+def test_what_would_count_next_to_nothing_counts_nothing():
+    normal, changed = said([1.0, 1.0, 0.02], [0.4, 0.4, 2.0])
+    weights = learned_weights(normal, changed).weight
+    assert weights[2] == 0
+    assert weights.mean() == pytest.approx(1)

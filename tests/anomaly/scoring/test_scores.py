@@ -328,6 +328,27 @@ def test_a_camera_that_training_has_not_seen_does_not_score_low_by_construction(
     assert 0.75 < middle["07_9"] / middle["01_9"] < 1.33, middle
 
 
+def test_a_network_that_counts_nothing_in_a_sum_is_not_asked_and_the_sum_is_the_same(tiny, monkeypatch):
+    clips = [walkers.clip(f"0_{i}", seed=i, people=8, frames=90) for i in range(4)]
+    settings = tiny(
+        training={"pretrain_epochs": 1, "finetune_epochs": 1},
+        scoring={"by": "sum", "parts": ["clustering", "motion"], "weights": "equal"},
+        densities={"components": 2, "folds": 2},
+    )
+    model = train_model(clips, settings, seed=0)
+    calibration = model.fitted_calibration
+    model = dataclasses.replace(
+        model, calibration=dataclasses.replace(calibration, weights=np.array([0.0, 2.0]))
+    )
+    windows = model.windows_of(clips[0])
+    asked = model.fitted_calibration.tails.sum(model.parts(windows))
+    monkeypatch.setattr(type(model), "assign", lambda *_: pytest.fail("the network was asked"))
+    found, parts = model.score_windows(windows, "sum")
+    np.testing.assert_array_equal(found, asked)
+    assert np.isneginf(parts[0]).all()
+    assert np.isfinite(parts[1]).all()
+
+
 # ---- small things by hand
 
 

@@ -49,6 +49,14 @@ def test_reasons_are_the_rare_parts_the_rarest_first():
     ]
 
 
+def test_a_part_that_counts_nothing_is_no_reason():
+    model, scores = made([1000, 998, 10])
+    model.fitted_calibration.tails.weights[:] = [0, 1.5, 1.5]
+    assert list(map(str, reasons_of(model, scores, 0))) == [
+        "moves at a speed or in a direction that is rare for that size, 1 in 500"
+    ]
+
+
 def test_where_no_part_is_rare_the_whole_score_is_told():
     model, scores = made([10, 20, 30])
     assert list(map(str, reasons_of(model, scores, 0))) == ["moves in a way that is rare, 1 in 200"]
