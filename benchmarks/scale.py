@@ -1,12 +1,14 @@
 """Many videos on many cores: how much faster, what a clip costs, and whether a growing list of clips stays as quick.
 
-    python -m benchmarks.scale [--part jobs|overhead|list|training ...] [--jobs 2] [--clips 8] [--seconds 4]
+    python -m benchmarks.scale [--part jobs|overhead|list|training|scoring ...] [--jobs 2] [--clips 8] [--seconds 4]
         [--many 2000] [--epochs 3] [--ray]
 
 jobs: extraction of short clips of the street by so many processes and by one, in turn. overhead: as many clips of one
 picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of clips that
 grows to five times --many, the last tenth against the first. training: an epoch of the network by one thread, by so
-many threads, and by so many processes of one thread that torchrun starts. --ray: as many workers of a Ray cluster on
+many threads, and by so many processes of one thread that torchrun starts. scoring: frames and poses of tracks that are
+there that one core scores in a second, and how many times as fast that is as to ask every part of the score about every
+window. --ray: as many workers of a Ray cluster on
 this machine, which runs already, as well.
 """
 
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from benchmarks.helpers.command import option_parser, range_of_pairs, ratio_of_p
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
+from pipeline.synthetic.street.errors import estimated
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workers import Cluster, Jobs
 from pipeline.workspace import ClipEntry, Workspace
@@ -188,7 +192,52 @@ def training(args: argparse.Namespace, scratch: Path) -> None:
         print(f"scale_training_{name} = {ratio:.2f}   ({between}; {args.jobs} on {os.cpu_count()} cores)")
 
 
-PARTS = {"jobs": by_jobs, "overhead": overhead, "list": growing_list, "training": training}
+def scoring(args: argparse.Namespace, scratch: Path) -> None:
+    """Print how fast tracks that are there are scored by one core, in processor time."""
+    import torch
+
+    from anomaly.training.train import train_model
+    from pipeline.scoring import Scorer, score_chunks
+
+    torch.set_num_threads(1)
+    # Crowds, so that it is people that take the time, and every one of them with an estimator's errors.
+    street = StreetSettings(seconds=5 * args.seconds, people=(4, 6))
+    clips = [estimated(simulate_clip(f"c{n}", 900 + n, street).truth, n) for n in range(args.clips)]
+    settings = load_settings("default", args.set)
+    model = train_model(clips, settings.for_model(), seed=0)
+    calibration, windows = model.fitted_calibration, model.settings.windows
+    everything = replace(
+        model,
+        settings=replace(model.settings, windows=replace(windows, score_stride=1)),
+        calibration=replace(calibration, weights=np.maximum(calibration.weights, 1e-9)),
+    )
+    forms = {"default": Scorer(model, settings), "every window, every part": Scorer(everything, settings)}
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    frames, poses = sum(clip.frame_count for clip in clips), sum(map(len, clips))
+    for _ in range(args.runs):
+        for name, scorer in forms.items():
+            begun = time.process_time()
+            for clip in clips:
+                for _ in score_chunks(scorer, clip):
+                    pass
+            times[name].append(time.process_time() - begun)
+            print(f"{name}: {frames} frames, {poses} poses in {times[name][-1]:.1f} s of one core")
+    seconds = min(times["default"])
+    print(f"scale_scoring_frames_per_second = {frames / seconds:.0f}")
+    print(f"scale_scoring_poses_per_second = {poses / seconds:.0f}")
+    ratio, between = (
+        f(times["every window, every part"], times["default"]) for f in (ratio_of_pairs, range_of_pairs)
+    )
+    print(f"scale_scoring_speedup = {ratio:.2f}   ({between})")
+
+
+PARTS = {
+    "jobs": by_jobs,
+    "overhead": overhead,
+    "list": growing_list,
+    "training": training,
+    "scoring": scoring,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,8 +1,10 @@
 """Weigh the parts of the score by how well they tell what nobody does from normal video that they have not learned.
 
 No label is needed: abnormal motions are put into held-out normal tracks (`anomaly.training.injected`). Fisher's linear
-discriminant then says what each part is worth beside the others, for this video and this estimator of poses. Parts
-that find some unseen people or clips much more unusual than others count less, and so do parts that say the same.
+discriminant then says what each part is worth beside the others, for this video and this estimator of poses. Its
+spread is that of the changed people: minus log tail probabilities of normal ones spread alike by every part, since
+that is what a tail probability is. So parts that see some changes and miss others count less, and so do parts that say
+the same.
 """
 
 from __future__ import annotations
@@ -13,9 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_STRETCHES = 12  # of either kind, that weights can rest on
-_RIDGE = (
-    0.1  # how strongly weights are drawn towards equal ones, in the mean variance, of any number of stretches
-)
 _TINY = 1e-6  # of the variance, so that two parts that say the same have a discriminant
 _PRIOR = 20  # stretches' worth of belief in equal weights
 _LEAST = 0.1  # of the mean weight: what would count less counts nothing, and need not be worked out
@@ -73,11 +72,11 @@ def learned_weights(normal: NDArray[np.float64], injected: NDArray[np.float64]) 
         return PartWeights.equal(parts)
     normal, injected = _filled(normal), _filled(injected)
     shift = injected.mean(axis=0) - normal.mean(axis=0)
-    within = np.atleast_2d(np.cov(normal.T) + np.cov(injected.T))
+    within = np.atleast_2d(np.cov(injected.T))
     if shift.sum() <= 0 or not np.trace(within) > 0:
         return PartWeights.equal(parts)
     equal = shift.sum() / (within.sum() + _TINY * np.trace(within))  # the best of all equal weights
-    pull = np.sqrt((_RIDGE + _PRIOR / fewest) * np.trace(within) / parts) * np.eye(parts)
+    pull = np.sqrt(_PRIOR / fewest * np.trace(within) / parts) * np.eye(parts)
     half = np.linalg.cholesky(within + _TINY * np.trace(within) * np.eye(parts))
     # With S = half half', the weights w >= 0 nearest to S^-1 shift in the measure of S, that is the least
     # |half' w - half^-1 shift|, and not far from the equal ones.
