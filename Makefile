@@ -44,8 +44,10 @@ check: install
 	$(BIN)/codespell .
 	$(BIN)/mypy
 
-# The documentation site, in build/site: open build/site/index.html. A warning is an error.
+# The pages that are made from the code, and the documentation site, in build/site: open build/site/index.html. A
+# warning is an error.
 docs: install
+	$(BIN)/python -m documentation.site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # The pictures of README and docs, from the demo. Needs Chromium; look at them.

@@ -1,7 +1,8 @@
-"""Fill pages of the site in while mkdocs builds it (a hook of `mkdocs.yml`).
+"""Fill pages in with what is made from the code, and take part while mkdocs builds the site (a hook of `mkdocs.yml`).
 
-A line ``<!-- generated: NAME -->`` in a page is replaced by what `GENERATED` makes of the code. Files of the
-repository's root that are pages of the site too are taken from there.
+What follows a line ``<!-- generated: NAME -->`` in a page, up to ``<!-- end -->``, is what `GENERATED` makes of the
+code. ``python -m documentation.site`` writes it into the pages, but for what is `ONLY_IN_SITE`, which is filled in when
+that is built. Files of the repository's root that are pages of the site too are taken from there.
 """
 
 from __future__ import annotations
@@ -47,12 +48,32 @@ FROM_ROOT = {
     "CHANGELOG.md": "changelog.md",
 }
 _ROOT = Path(__file__).resolve().parents[1]
-_MARK = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
+ONLY_IN_SITE = ("settings", "commands", "event", "clip-events", "api")  # long, or of use with its search only
+_MARK = re.compile(r"^<!-- generated: ([\w-]+) -->$(?:.*?^<!-- end -->$)?", re.MULTILINE | re.DOTALL)
 
 
 def filled(markdown: str) -> str:
-    """A page with every part of it that is made from the code."""
+    """A page of the site, with every part of it that is made from the code."""
+    markdown = re.sub(
+        r"^<!-- in the repository only -->\n.*?^<!-- end -->\n", "", markdown, flags=re.M | re.S
+    )
     return _MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
+
+
+def written(markdown: str) -> str:
+    """A page as it lies in the repository: with what is made from the code between its marks."""
+
+    def part(mark: re.Match[str]) -> str:
+        if mark[1] in ONLY_IN_SITE:
+            return mark[0]
+        return f"<!-- generated: {mark[1]} -->\n{GENERATED[mark[1]]().rstrip()}\n<!-- end -->"
+
+    return _MARK.sub(part, markdown)
+
+
+def pages_with_marks() -> list[Path]:
+    """The pages that have parts made from the code."""
+    return [page for page in sorted((_ROOT / "docs").rglob("*.md")) if _MARK.search(page.read_text())]
 
 
 def moved(markdown: str) -> str:
@@ -94,3 +115,8 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def on_startup(command: str, dirty: bool) -> None:
     """Keep what libraries say about themselves out of a strict build."""
     logging.getLogger("griffe").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    for page in pages_with_marks():
+        page.write_text(written(page.read_text()))

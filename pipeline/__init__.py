@@ -6,7 +6,12 @@ docs/api.md. Nothing else is imported before one of them is asked for. ``pipelin
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds. Libraries read this when
+# they are loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from pipeline.api.clips import ScoredClip

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from pipeline.commands.exit_codes import CLOSED, DEFECT, INTERRUPTED
 from pipeline.processes import Ended, ending_by_signals
@@ -47,15 +47,21 @@ Finds unusual human behaviour in videos: raw videos in, an anomaly score for eve
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says which command or option may have been meant."""
+    """Says in a line what is wrong, and which command or option may have been meant."""
+
+    words: ClassVar[Sequence[str]] = ()  # of the command line
 
     def error(self, message: str) -> NoReturn:
         known = [*COMMANDS, *self._option_string_actions]
+        if "are required" in message:  # the reason may be a mistyped option
+            options = (word.partition("=")[0] for word in self.words if word.startswith("--"))
+            mistyped = [word for word in options if not any(name.startswith(word) for name in known)]
+            message = f"unrecognized arguments: {mistyped[0]}" if mistyped else message
         wrong = re.findall(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
         near = difflib.get_close_matches("".join(wrong[0]).partition("=")[0], known, 1) if wrong else []
         if near:
             message = f"{message.partition(' (choose from')[0]}; did you mean {near[0]}?"
-        super().error(message)
+        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help shows how)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -100,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = build_parser()
+    _Parser.words = sys.argv[1:] if argv is None else [str(word) for word in argv]
     args, unknown = parser.parse_known_args(argv)
     if args.print_completion:
         import shtab
@@ -113,8 +120,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     settle_config(args)
     if unknown:
         own.error(f"unrecognized arguments: {' '.join(unknown)}")
-    # Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # names may have bytes that are no text
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 DEFAULT_WORKSPACE = Path(os.environ.get("GEPC_WORKSPACE") or "gepc-workspace")
@@ -24,4 +25,4 @@ def config_for(workspace: Path | None) -> str:
 
 def workspace_option(workspace: Path) -> str:
     """The option that names a workspace, with a space before it; empty for the default one."""
-    return "" if workspace == DEFAULT_WORKSPACE else f" --workspace {workspace}"
+    return "" if workspace == DEFAULT_WORKSPACE else f" --workspace {shlex.quote(str(workspace))}"

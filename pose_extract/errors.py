@@ -118,7 +118,7 @@ def raise_any(errors: Sequence[GepcError], of: int, what: str) -> None:
     if errors and of == 1:
         raise errors[0]
     if errors:
-        raise type(errors[0])(f"{len(errors)} of {of} {what} could not be used; the first: {errors[0]}")
+        raise type(errors[0])(f"{len(errors)} of {of} {what} could not be used")
 
 
 def is_memory_short(error: BaseException) -> bool:

@@ -155,7 +155,8 @@ def find_bundle(folder: Path) -> Path:
         return previous  # the writer was killed between its two renames
     if not folder.is_dir():
         raise ModelError(
-            f"no model in {folder}: train one first (gepc-pipeline train), or name another folder"
+            f"no model in {folder}: train one first (gepc-pipeline train), or name another with --model; "
+            "--model builtin:walkers gives a first, rough result"
         )
     return folder
 

@@ -16,7 +16,8 @@ def smooth(
     """Gaussian-weighted mean of the values of **one** clip around each frame.
 
     Weights follow the frames' times, so that a variable frame rate and a slice of a clip are smoothed alike. At the
-    ends of the clip the weights of the frames that exist are used, and at a hole in the clip's time as well.
+    ends of the clip the weights of the frames that exist are used, and at a hole in the clip's time as well. Means are
+    rounded to nine decimals, so that those of equal values are equal.
 
     Args:
         values: (F,) finite values.
@@ -42,4 +43,4 @@ def smooth(
         if not causal:
             total[:-step] += w * values[step:]
             weight[:-step] += w
-    return total / weight
+    return np.round(total / weight, 9)

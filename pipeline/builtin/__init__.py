@@ -25,9 +25,18 @@ def builtin_model(name: str | Path) -> Path:
     return Path(__file__).resolve().parent / own
 
 
+def builtin_name(folder: Path) -> str:
+    """What names a model on the command line: ``builtin:NAME`` or its folder."""
+    return PREFIX + folder.name if _is_builtin(folder) else str(folder)
+
+
+def _is_builtin(folder: Path) -> bool:
+    return folder.resolve().parent == Path(__file__).resolve().parent
+
+
 def worth_of(folder: Path) -> str:
     """What a built-in model is worth, in a sentence for who scores with it; empty of any other model."""
-    if folder.resolve().parent != Path(__file__).resolve().parent:
+    if not _is_builtin(folder):
         return ""
     import json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from pipeline.commands.options import add_config, add_workspace
 
@@ -58,8 +59,6 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     import dataclasses
 
-    import yaml
-
     from pipeline.settings import load_settings
     from pose_extract.checking import plain
     from pose_extract.errors import UsageError
@@ -71,7 +70,7 @@ def _show(args: argparse.Namespace) -> int:
     shown = {name: found[name] for name in args.what or found}
     settings = plain(shown)
     print(f"# {args.config}")
-    print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), end="")
+    print(_as_yaml(settings))
     args.result.update(config=args.config, settings=settings)
     return 0
 
@@ -82,6 +81,12 @@ def _set(args: argparse.Namespace) -> int:
 
     path = workspace_config(args.workspace)
     kept = keep_config(path, args.base, [*args.what, *args.set], args.clear)
-    print(f"{path}: {kept}" if kept else f"{path} is gone: the defaults are in force")
+    print(f"# {path}\n{_as_yaml(kept)}" if kept else f"{path} is gone: the defaults are in force")
     args.result.update(path=str(path), settings=kept)
     return 0
+
+
+def _as_yaml(settings: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip("\n")

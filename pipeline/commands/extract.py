@@ -12,9 +12,11 @@ from pipeline.commands.options import (
     add_jobs,
     add_pose,
     add_workspace,
+    counted,
     failures,
     jobs_from,
     pose_overrides,
+    say_next,
 )
 from pipeline.defaults import workspace_option
 
@@ -118,8 +120,8 @@ def run(args: argparse.Namespace) -> int:
         seconds=report.seconds,
     )
     print(
-        f"{len(done)} of {len(sources)} videos done ({len(report.reused)} were done before): "
-        f"{sum(e.frames for e in done)} frames, {sum(e.tracks for e in done)} tracks, "
+        f"{len(done)} of {counted(len(sources), 'video')} done ({len(report.reused)} done before): "
+        f"{sum(e.frames for e in done)} frames, {counted(sum(e.tracks for e in done), 'track')}, "
         f"{format_duration(sum(e.seconds for e in done))} of video in {format_duration(report.seconds)}"
     )
     print(f"tracks are in {workspace.tracks}")
@@ -129,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     for name, error in report.failed:
         print(f"not used: {name}: {error}")
     if report.made or report.reused:
-        print(f"next: gepc-pipeline train{_workspace_option(args)}")
+        say_next(args, f"train{workspace_option(args.workspace)}")
     raise_any(errors, len(sources), "videos")
     return 0
 
@@ -168,13 +170,9 @@ def _live(args: argparse.Namespace, settings: Settings) -> int:
     frames = sum(entry.frames for entry in done)
     args.result.update(made=[entry.clip for entry in done], frames=frames, dropped=extraction.dropped)
     print(
-        f"{len(done)} clips of {format_duration(sum(e.seconds for e in done))}: {frames} frames, "
-        f"{sum(e.tracks for e in done)} tracks; {extraction.dropped} frames were dropped for newer ones"
+        f"{counted(len(done), 'clip')}, {format_duration(sum(e.seconds for e in done))} in all: {frames} frames, "
+        f"{counted(sum(e.tracks for e in done), 'track')}; {extraction.dropped} frames were dropped for newer ones"
     )
     print(f"tracks are in {workspace.tracks}")
-    print(f"next: gepc-pipeline train{_workspace_option(args)}")
+    say_next(args, f"train{workspace_option(args.workspace)}")
     return 0
-
-
-def _workspace_option(args: argparse.Namespace) -> str:
-    return workspace_option(args.workspace)

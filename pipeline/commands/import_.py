@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_config, add_jobs, add_workspace
+from pipeline.commands.options import add_config, add_jobs, add_workspace, counted
 from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ def run(args: argparse.Namespace) -> int:
         tracks=workspace.tracks,
     )
     print(
-        f"{len(made)} clips imported, {len(reused)} were there before: "
+        f"{counted(len(made), 'clip')} imported, {len(reused)} were there before: "
         f"{sum(e.frames for e in done)} frames, {sum(e.rows for e in done)} poses, "
-        f"{sum(e.tracks for e in done)} tracks in {format_duration(sum(r.seconds for r in reports))}"
+        f"{counted(sum(e.tracks for e in done), 'track')} in {format_duration(sum(r.seconds for r in reports))}"
     )
     for line in ReadReport.total(entry.report for entry in done).lines() if done else ():
         print(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_workspace
+from pipeline.commands.options import add_workspace, counted
 
 if TYPE_CHECKING:
     from pipeline.workspace import ClipEntry
@@ -102,9 +102,10 @@ def _about(card: dict[str, Any], entries: list[ClipEntry]) -> list[str]:
     learned = [entry for entry in entries if clips.get(entry.clip, {}).get("key") == entry.key]
     length = f" ({format_duration(sum(e.seconds for e in learned))})" if len(learned) == len(clips) else ""
     made_by = (card.get("versions") or {}).get("gepc-pipeline", "of unknown version")
+    people = counted(sum(its.get("tracks", 0) for its in clips.values()), "person", "people")
     lines = [
-        f"trained by gepc-pipeline {made_by} on {len(clips)} clips{length}, "
-        f"{sum(its.get('tracks', 0) for its in clips.values())} people; seed {card.get('seed', 'unknown')}"
+        f"trained by gepc-pipeline {made_by} on {counted(len(clips), 'clip')}{length}, "
+        f"{people}; seed {card.get('seed', 'unknown')}"
     ]
     weights = {part: its.get("weight") for part, its in (facts.get("parts") or {}).items()}
     if weights:
@@ -115,7 +116,5 @@ def _about(card: dict[str, Any], entries: list[ClipEntry]) -> list[str]:
     new = [entry.clip for entry in entries if entry.train and entry not in learned]
     if new:
         more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-        lines.append(
-            f"it has not learned from {', '.join(new[:3])}{more}, which are there to train on: train again"
-        )
+        lines.append(f"there is more to learn from, train again: {', '.join(new[:3])}{more}")
     return lines

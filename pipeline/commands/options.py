@@ -149,6 +149,17 @@ def add_device(parser: argparse.ArgumentParser, default: str | None, help: str) 
     )
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 clip``, ``3 clips``; ``many`` of words that do not end with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def say_next(args: argparse.Namespace, command: str) -> None:
+    """Say which command comes next, unless `gepc-pipeline run` goes on by itself."""
+    if getattr(args, "says_next", True):
+        print(f"next: gepc-pipeline {command}")
+
+
 def failures(failed: Iterable[tuple[str, Exception]]) -> list[dict[str, str]]:
     """What could not be used, as ``--json`` tells it."""
     return [{"name": name, "error": str(error)} for name, error in failed]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_device, add_workspace
+from pipeline.commands.options import add_device, add_workspace, counted
 
 if TYPE_CHECKING:
     from pipeline.workspace import Workspace
@@ -108,9 +108,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     apply(result, workspace, model)
     print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset")
+    print(
+        "scores, pages and videos from now on have it; those that are there keep theirs until they are made again"
+    )
     if args.learn:
         made = learn_false_alarms(scorer, workspace, marks, args.tracks)
-        print(f"{len(made)} new training clips of false alarms")
+        print(f"{counted(len(made), 'new training clip')} of false alarms")
         print("next: gepc-pipeline train, then gepc-pipeline recalibrate")
     return 0
 
@@ -141,5 +144,5 @@ def _reset(workspace: Workspace, model: Path, learned: bool) -> int:
         print(f"the marks are in {kept}")
     if learned:
         removed = forget_false_alarms(workspace)
-        print(f"{len(removed)} clips of false alarms are removed; train again to learn without them")
+        print(f"{counted(len(removed), 'clip')} of false alarms removed; train again to learn without them")
     return 0

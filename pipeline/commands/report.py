@@ -11,6 +11,7 @@ from pipeline.commands.options import (
     add_model,
     add_set,
     add_workspace,
+    counted,
     failures,
     jobs_from,
 )
@@ -85,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
     )
     for title, data, video in report.clips[:10]:
         length = format_duration(data.duration_s)
-        print(f"{title}: {length}, {data.people} people, highest score {data.score:.3f}; video {video.how}")
+        people = counted(data.people, "person", "people")
+        print(f"{title}: {length}, {people}, highest score {data.score:.3f}; video {video.how}")
         for text in data.left_out:
             print(f"  {text}")
     if len(report.clips) > 10:

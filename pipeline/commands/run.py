@@ -19,7 +19,7 @@ example:
 It is the same as these, one after the other, and goes on where it was cut off; what is done is not done again:
   gepc-pipeline extract normal/
   gepc-pipeline train
-  gepc-pipeline score new/ --out review/scores --events review/scores --report review/page"""
+  gepc-pipeline score new/ --out review/scores --events review/scores --report review"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     with writing(args.out):  # before hours of training
         args.out.mkdir(parents=True, exist_ok=True)
-    check_folder(args.out / "page")
+    check_folder(args.out)
     workspace = Workspace(args.workspace, not args.no_wait)
     shared = ["--workspace", str(args.workspace)]
     if args.no_wait:
@@ -90,7 +90,7 @@ def _outputs(new: str, out: Path) -> list[str]:
     from pipeline.events.files import SUFFIXES
     from pipeline.extraction.run import find_all_sources, is_several
 
-    folder, page = out / "scores", ["--report", str(out / "page")]
+    folder, page = out / "scores", ["--report", str(out)]
     sources = find_all_sources([new])
     if is_several(new, sources):
         return ["--out", str(folder), "--events", str(folder), *page]
@@ -105,5 +105,5 @@ def _command(name: str, words: list[str], result: dict[str, Any]) -> None:
     parser.add_argument("--quiet", action="store_true")
     command.add_arguments(parser)
     args = parser.parse_args(words)
-    args.result = result
+    args.result, args.says_next = result, False
     command.run(args)

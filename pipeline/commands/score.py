@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.builtin import builtin_name
 from pipeline.commands.exit_codes import ALARMS_FOUND
 from pipeline.commands.options import (
     add_device,
@@ -18,6 +19,7 @@ from pipeline.commands.options import (
     add_workspace,
     failures,
     jobs_from,
+    say_next,
 )
 from pipeline.defaults import workspace_option
 
@@ -226,13 +228,15 @@ def _one_source(names: list[str]) -> VideoSource:
 def _score_videos(args: argparse.Namespace, scoring: Scoring, workspace: Workspace) -> int:
     from pipeline.events.files import events_csv
     from pipeline.extraction.run import extract_all, find_all_sources, is_several
-    from pose_extract.errors import raise_any
+    from pose_extract.errors import UsageError, raise_any
     from pose_extract.files import write_atomically
     from pose_extract.places import is_standard_output
 
     sources = find_all_sources(args.source, elsewhere=True)
     several = scoring.several = len(args.source) > 1 or is_several(args.source[0], sources)
     outputs = scoring.outputs
+    if several and args.out.suffix.lower() == ".csv" and not args.out.is_dir():
+        raise UsageError(f"--out {args.out}: of several videos, expected the name of a folder")
     scored: list[Scored] = []
 
     def ended(source: VideoSource, outcome: ClipOutcome) -> None:
@@ -259,7 +263,8 @@ def _score_videos(args: argparse.Namespace, scoring: Scoring, workspace: Workspa
     shown = scoring.page is not None or any(is_standard_output(path) for _, path in outputs.files())
     if scored and not shown:
         names = " ".join(shlex.quote(name) for name in args.source)
-        print(f"next: gepc-pipeline report {names} --out review{workspace_option(args.workspace)}")
+        model = "" if args.model is None else f" --model {shlex.quote(builtin_name(args.model))}"
+        say_next(args, f"report {names} --out review{workspace_option(args.workspace)}{model}")
     for name, error in report.failed if several else ():
         print(f"not used: {name}: {error}")
     raise_any([error for _, error in report.failed], len(sources), "videos")

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.commands.options import counted
+
 if TYPE_CHECKING:
     from pipeline.events.files import EventList
     from pipeline.outputs import Outputs
@@ -148,7 +150,8 @@ def _written(
         if judged
         else "nobody could be judged, so no alarm says anything"
     )
-    lines = [f"{tracks.clip}: {tracks.frame_count} frames, {tracks.num_tracks} people; {alarms}"]
+    people = counted(tracks.num_tracks, "person", "people")
+    lines = [f"{tracks.clip}: {tracks.frame_count} frames, {people}; {alarms}"]
     lines += [*(f"  {text}" for text in timeline.left_out), *events_text(timeline.events)]
     lines += [f"  {name}: {path}" for name, path in outputs.files()]
     for name, folder in (("thumbnails", outputs.thumbnails), ("event clips", outputs.event_clips)):

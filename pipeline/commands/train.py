@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.commands.options import add_config, add_device, add_workspace, whole_number
+from pipeline.commands.options import add_config, add_device, add_workspace, say_next, whole_number
 from pipeline.defaults import workspace_option
 
 HELP = "learn what is normal from the extracted videos"
@@ -62,5 +62,5 @@ def run(args: argparse.Namespace) -> int:
     option = workspace_option(args.workspace)
     if workspace.marks.is_file():
         print(f"your marks can set this model's alarm threshold: gepc-pipeline recalibrate{option}")
-    print(f"next: gepc-pipeline score video.mp4 --out scores.csv{option}")
+    say_next(args, f"score video.mp4 --out scores.csv{option}")
     return 0

@@ -98,7 +98,7 @@ class ModelEvaluation:
     Attributes:
         folder: the model.
         identity: what it is: hash of its card, seed, versions that trained it.
-        settings: of scoring and calibration, in use.
+        settings: of scoring and calibration, in use; and what alarms follow in each mode.
         curves: "backtracked" or "online" -> scores of each clip.
         figures: mode -> figures over all clips.
         intervals: mode -> 95 % intervals of AUCs over clips, as `auc_intervals` returns them.
@@ -158,7 +158,11 @@ def evaluate_model(
     return ModelEvaluation(
         folder,
         _identity(folder, card),
-        {"scoring": asdict(scoring), "calibration": asdict(scorer.settings.calibration)},
+        {
+            "scoring": asdict(scoring),
+            "calibration": asdict(scorer.settings.calibration),
+            "alarms_follow": {m: scorer.threshold_from(replace(scoring, frames=m)) for m in curves},
+        },
         curves,
         {mode: evaluate(scored) for mode, scored in curves.items()},
         {mode: auc_intervals(scored) for mode, scored in curves.items()},

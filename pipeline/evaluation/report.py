@@ -119,6 +119,21 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     )
 
 
+def _thresholds(evaluation: Evaluation) -> str:
+    """What the first model's alarms follow; where it is not the same in all modes, in each."""
+    settings = evaluation.models[0].settings
+    calibration, follow = settings["calibration"], settings["alarms_follow"]
+    said = {
+        "marks": "the one that your marks have set",
+        "alarms_per_day": f"the one of {calibration['alarms_per_day']} alarms a day",
+        "false_alarm_rate": "the score that "
+        f"{calibration['false_alarm_rate']:.1%} of the held-out normal training frames exceed",
+    }
+    if len(set(follow.values())) == 1:
+        return said[next(iter(follow.values()))]
+    return ", ".join(f"{mode}: {said[what]}" for mode, what in follow.items())
+
+
 def print_report(evaluation: Evaluation) -> None:
     """The tables, for a terminal of 80 columns."""
     from rich.console import Console
@@ -135,13 +150,11 @@ def print_report(evaluation: Evaluation) -> None:
     )
     if evaluation.settings.protocol == "current":
         console.print(Text(f"{first.events} events, {first.normal_hours:.2f} hours of normal video"))
-        rate = evaluation.models[0].settings["calibration"]["false_alarm_rate"]
         console.print(
             Text(
                 "an event is a run of abnormal frames, detected if any of them raises the alarm; a false alarm is a "
-                "run of frames with the alarm and no event; the alarm's threshold is the score that "
-                f"{rate:.1%} of the held-out normal training frames exceed. Backtracked scores know the "
-                "future: live video has the alarms and times of online"
+                f"run of frames with the alarm and no event; the alarm's threshold is {_thresholds(evaluation)}. "
+                "Backtracked scores know the future: live video has the alarms and times of online"
             )
         )
     models = evaluation.models

@@ -186,7 +186,7 @@ def recalibrate(
             "give up some right alarms with --keep-right 0.9"
         )
     lines.append(
-        f"cost: alarm in {100 - after:.2f} % of held-out normal frames (without marks {100 - before:.2f} %); "
+        f"then: alarm in {100 - after:.2f} % of held-out normal frames (without marks {100 - before:.2f} %); "
         f"{events[1]} events in the marked videos (without marks {events[0]})"
     )
     if changed and choice.threshold > start:

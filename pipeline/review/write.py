@@ -14,6 +14,7 @@ import numpy as np
 
 from anomaly.evaluation.event_metrics import FEWEST_S
 from anomaly.settings.scoring import CAUSES, THINGS
+from pipeline.builtin import worth_of
 from pipeline.events.events import in_words
 from pipeline.pictures.drawing import SCALE_AT, UNKNOWN, anomaly_colour
 from pipeline.progress import stage
@@ -235,6 +236,7 @@ def _describe(
         "id": identity.hexdigest()[:16],
         "title": title
         or (f"Review of {len(rows)} videos" if len(rows) != 1 else f"Review of {rows[0].clip.title}"),
+        "worth": worth_of(scorer.folder) if scorer.folder is not None else "",
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "program": versions().get("gepc-pipeline", ""),
         "scoring": asdict(settings.scoring),

@@ -45,8 +45,8 @@ class Reason:
 
     Attributes:
         does: what the person does, in plain words: "goes where people rarely go".
-        rarity: "1 in 500": one in 500 of the held-out windows of normal people is as unusual in this; "not 1 in 432":
-            none of 432 is.
+        rarity: "1 in 500": one in 500 of the held-out windows of normal people is as unusual in this; "rarer
+            than 1 in 432": none of 432 is.
     """
 
     does: str
@@ -82,7 +82,7 @@ def rarity(percentile: float, normal: int) -> str:
     """
     as_high = round(normal * (1 - percentile / 100))
     if as_high < 1:
-        return f"not 1 in {normal:,}"
+        return f"rarer than 1 in {normal:,}"
     return f"1 in {float(f'{normal / as_high:.2g}'):,.0f}"
 
 

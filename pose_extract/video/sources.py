@@ -30,6 +30,7 @@ VIDEO_SUFFIXES = frozenset((
 ))
 """Endings that make a file in a folder a video. A file that is named itself may have any ending."""
 # fmt: on
+_KNOWN = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".ts")  # those that an error names
 
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """Endings of the numbered images that together make a clip."""
@@ -120,7 +121,8 @@ def find_sources(source: str | Path) -> list[VideoSource]:
         if not found:
             raise VideoError(
                 f"{path} holds no video: looked, in its folders too, for files ending in "
-                f"{', '.join(sorted(VIDEO_SUFFIXES))} and for folders of numbered images"
+                f"{', '.join(_KNOWN)} and {len(VIDEO_SUFFIXES) - len(_KNOWN)} other endings, and for folders of "
+                "numbered images"
             )
         return with_unique_names(found, path)
     if os.path.lexists(path):

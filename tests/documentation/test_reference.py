@@ -23,7 +23,7 @@ from documentation.formats import (
 )
 from documentation.markdown import code
 from documentation.settings import config_settings, sections, watch_settings
-from documentation.site import GENERATED, filled, moved, on_page_markdown
+from documentation.site import GENERATED, filled, moved, on_page_markdown, pages_with_marks, written
 from pipeline.cli import COMMANDS, build_parser
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.live.settings import WatchSettings
@@ -196,3 +196,10 @@ def test_all_that_the_api_returns_is_in_the_reference():
 
 
 OURS = {cls for path in sources() for cls in re.findall(r"^class (\w+)", sources()[path].read_text(), re.M)}
+
+
+@pytest.mark.parametrize("page", pages_with_marks(), ids=lambda page: page.stem)
+def test_a_page_holds_what_is_made_from_the_code(page):
+    text = page.read_text()
+    assert written(text) == text, "make docs writes it anew"
+    assert "<!--" not in filled(text)

@@ -71,7 +71,7 @@ def test_one_command_ends_with_scores_and_the_page_and_does_nothing_twice(cli, v
     scores = videos / "review" / "scores"
     names = ["d.csv", "d.events.csv", "d.events.json", "d.events.vtt", "events.csv"]
     assert sorted(path.name for path in scores.iterdir()) == names
-    assert (videos / "review" / "page" / "index.html").is_file()
+    assert (videos / "review" / "index.html").is_file()
     model = videos / "workspace" / "model" / "card.json"
     trained, before = model.stat().st_mtime_ns, (scores / "d.csv").read_bytes()
     assert json.loads(model.read_text())["poses_of"] == ["replay"]
@@ -104,8 +104,8 @@ def test_nothing_is_trained_where_no_normal_video_can_be_used(cli, videos):
 
 def test_a_place_that_cannot_take_the_page_is_said_before_anything_is_done(cli, tmp_path):
     (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder" / "page").mkdir(parents=True)
-    (tmp_path / "folder" / "page" / "index.html").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "index.html").write_text("mine")
     for place in ("file", "folder"):
         result = cli("run", tmp_path, tmp_path, "--out", tmp_path / place, "--workspace", tmp_path / "w")
         assert (result.code, result.out) == (9, "")

@@ -41,6 +41,8 @@ gepc.Page = class {
     const seconds = report.videos.reduce((sum, video) => sum + video.seconds, 0);
     document.title = report.title;
     gepc.$("title").textContent = report.title;
+    gepc.$("worth").textContent = report.worth;
+    gepc.$("worth").hidden = !report.worth;
     gepc.$("subtitle").textContent = `${gepc.plural(report.videos.length, "video")}, ${gepc.length(seconds)} · scored ${report.made.slice(0, 10)}`;
     document.body.classList.toggle("single", report.videos.length < 2 && !report.failed.length);
     gepc.$("videos-count").textContent = gepc.number(report.videos.length);

@@ -41,7 +41,7 @@ def test_a_stretch_is_told_with_the_thing_its_kind_and_how_rare_it_is():
     assert causes_of(SCORER, 100, tracks, scores) == [
         [101, 102, 1, 5, 201, 0.004, "1 in 250"],  # nobody had named it yet
         [102, 104, 1, 5, 2, 0.002, "1 in 500"],
-        [104, 106, 2, 7, 0, 1e-5, "not 1 in 1,000"],
+        [104, 106, 2, 7, 0, 1e-5, "rarer than 1 in 1,000"],
         [107, 108, 3, 0, 0, 0.002, "1 in 500"],
     ]
 

@@ -33,8 +33,8 @@ def made(scores, parts=PARTS):
         (7, 1000, "1 in 140"),
         (3, 100_000, "1 in 33,000"),
         (50, 1000, "1 in 20"),
-        (0, 432, "not 1 in 432"),
-        (0, 36_512, "not 1 in 36,512"),
+        (0, 432, "rarer than 1 in 432"),
+        (0, 36_512, "rarer than 1 in 36,512"),
     ],
 )
 def test_a_rarity_is_a_count_and_claims_no_more_than_was_seen(as_high, normal, told):
@@ -44,7 +44,7 @@ def test_a_rarity_is_a_count_and_claims_no_more_than_was_seen(as_high, normal, t
 def test_reasons_are_the_rare_parts_the_rarest_first():
     model, scores = made([10, 998, 1000])
     assert list(map(str, reasons_of(model, scores, 0))) == [
-        "goes where people rarely go, not 1 in 1,000",
+        "goes where people rarely go, rarer than 1 in 1,000",
         "moves at a speed or in a direction that is rare for that size, 1 in 500",
     ]
 
