@@ -16,8 +16,8 @@ def smooth(
     """Gaussian-weighted mean of the values of **one** clip around each frame.
 
     Weights follow the frames' times, so that a variable frame rate and a slice of a clip are smoothed alike. At the
-    ends of the clip the weights of the frames that exist are used, and at a hole in the clip's time as well. Means are
-    rounded to nine decimals, so that those of equal values are equal.
+    ends of the clip the weights of the frames that exist are used, and at a hole in the clip's time as well.
+    The mean of equal values is that value, to the bit: it is a value and the mean of what others differ from it.
 
     Args:
         values: (F,) finite values.
@@ -32,15 +32,16 @@ def smooth(
     farthest = int(
         (np.searchsorted(time_s, time_s + reach, side="right") - np.arange(len(time_s))).max()
     )  # frames that lie within reach at the densest place
-    total = values.astype(np.float64).copy()
+    values = values.astype(np.float64)
+    total = np.zeros(len(values))
     weight = np.ones(len(values))
     for step in range(1, min(farthest, len(values))):
         apart = time_s[step:] - time_s[:-step]
         near = (apart <= reach) & (stretch[step:] == stretch[:-step])
         w = np.where(near, np.exp(-0.5 * (apart / sigma_s) ** 2), 0.0)
-        total[step:] += w * values[:-step]
+        total[step:] += w * (values[:-step] - values[step:])
         weight[step:] += w
         if not causal:
-            total[:-step] += w * values[step:]
+            total[:-step] += w * (values[step:] - values[:-step])
             weight[:-step] += w
-    return np.round(total / weight, 9)
+    return values + total / weight

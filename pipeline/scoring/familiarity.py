@@ -235,8 +235,8 @@ def left_out(tracks: ClipTracks, coverage: Coverage, judged: NDArray[np.bool_]) 
     if missing := coverage.people - coverage.scored:
         seconds = float(frame_seconds(tracks.time_s, tracks.fps)[~judged].sum())
         found.append(
-            f"{missing / coverage.people:.1%} of what was seen of people is too brief or too unclear to judge"
-            + (f"; for {seconds:.1f} s that is so of everybody in the picture" if seconds else "")
+            f"{missing} of {coverage.people} sightings (a person in a frame) were too brief or unclear to judge"
+            + (f"; for {seconds:.1f} s those of everybody in view" if seconds else "")
         )
     return found
 

@@ -121,6 +121,8 @@ def test_the_commands_print_what_is_in_no_score_and_what_training_has_not_seen(
     for command, source, out in (("score", ("--tracks", path), "scores.csv"), ("report", (path,), "page")):
         done = cli(command, *source, "--workspace", truth_workspace, "--out", tmp_path / out)
         assert done.code == 0, done.err
-        assert f"of {some.sum()} people in single frames could not be judged" in done.out
+        assert (
+            f"of {some.sum()} sightings (a person in a frame) were too brief or unclear to judge" in done.out
+        )
         assert "its frames are 4000x360 pixels" in caplog.text + done.err
         caplog.clear()

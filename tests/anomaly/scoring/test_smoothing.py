@@ -63,3 +63,12 @@ def test_nothing_is_smoothed_across_a_hole_in_the_clip_s_time():
     time_s = np.concatenate([np.arange(20) / 10, 30 + np.arange(20) / 10])
     values = np.repeat([0.0, 1.0], 20)
     np.testing.assert_array_equal(smooth(values, time_s, 20.0), values)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_of_equal_values_it_is_that_value_to_the_bit(causal):
+    time_s = np.cumsum(np.random.default_rng(0).choice([0.02, 0.04, 0.1], size=60))
+    values = np.full(60, 1.981443)
+    values[:3] = 7.1
+    smoothed = smooth(values, time_s, 0.1, causal)
+    assert (smoothed[30:] == 1.981443).all()

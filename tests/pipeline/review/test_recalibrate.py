@@ -207,7 +207,7 @@ def test_the_threshold_goes_where_the_marks_want_it_and_the_model_s_facts_say_wh
     assert "right alarms: 1 of 2 stay alarms" in text
     assert "not so: street 4.50 s to 4.80 s (right)" in text
     assert "false alarms: 1 of 1 are quiet now" in text
-    assert "cost: alarm in 0.00 % of held-out normal frames (without marks 10.00 %); 1 events" in text
+    assert "then: alarm in 0.00 % of held-out normal frames (without marks 10.00 %); 1 events" in text
     assert "whatever scores in between no longer raises an alarm" in text
     assert "cannot tell them apart" not in text
 
@@ -225,7 +225,7 @@ def test_a_missed_event_lowers_the_threshold_and_says_what_that_costs(place):
     result = recalibrate(made, workspace, [mark("right", 20, 30)])
     assert result.marked.score == pytest.approx(29 - 0.01 * 24.5, abs=0.02)  # 24.5: between the quartiles
     assert not any("in between" in line for line in result.lines)
-    assert any(line.startswith("cost: alarm in 42.00 %") for line in result.lines)
+    assert any(line.startswith("then: alarm in 42.00 %") for line in result.lines)
 
 
 def test_what_a_threshold_cannot_part_is_said(place):

@@ -98,12 +98,12 @@ def test_what_is_in_no_score_is_said_with_its_count():
     assert left_out(tracks, coverage, judged) == []
     coverage.add(np.full(18, np.nan))
     (text,) = left_out(tracks, coverage, judged)
-    assert text == "18 of 118 people in single frames could not be judged"
+    assert text == "18 of 118 sightings (a person in a frame) were too brief or unclear to judge"
     judged[:10] = False
     report = {"poses": 144, "kept": 118, "left_out": {"without joints": 26}}
     texts = left_out(replace(tracks, provenance={"summary": {"report": report}}), coverage, judged)
     assert texts[0].startswith("its file: 144 poses read, 26 left out, 26 without joints")
-    assert texts[1].endswith("; for 0.4 s nobody who is there")
+    assert texts[1].endswith("; for 0.4 s those of everybody in view")
 
 
 def test_a_model_knows_the_scenes_that_it_was_trained_on_once_each():
