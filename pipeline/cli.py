@@ -172,7 +172,12 @@ def _done(args: argparse.Namespace) -> int:
             args, error, f"ended by {error.signal.name}; what was finished is kept", 128 + error.signal
         )
     except KeyboardInterrupt as error:
-        return _fail(args, error, "interrupted; what was finished is kept", INTERRUPTED)
+        return _fail(
+            args,
+            error,
+            "interrupted; what was finished is kept, the same command goes on from there",
+            INTERRUPTED,
+        )
     except BrokenPipeError:
         return _pipe_closed()
     except Exception as error:

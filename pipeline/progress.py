@@ -283,7 +283,7 @@ class Steps:
         """Show a stage of the step that is at work."""
         label = self._label(self._now)
         if self._display is None:
-            yield from _plain(f"{label}: {title}", unit, total)
+            yield from _plain(label if title == self._now else f"{label}: {title}", unit, total)
         else:
             yield _Bar(self._display, self._tasks[self._now], title, unit, total, label)
 

@@ -140,6 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score; exit code 4 if some videos could not be used, `ALARMS_FOUND` where that is asked for."""
     from pipeline.commands.scored import Scoring
+    from pipeline.extraction.run import find_all_sources
     from pipeline.outputs import Outputs
     from pipeline.review.files import NewPage
     from pipeline.scoring import NamedModel
@@ -187,10 +188,11 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         check_outputs([("report", args.report)], inputs)
     scoring = Scoring(args, model, outputs, inputs)
+    sources = find_all_sources(args.source, elsewhere=True) if args.tracks is None else []
     scorer = scoring.scorer
     with nullcontext() if args.report is None else NewPage.begun(args.report) as scoring.page:
         if args.tracks is None:
-            return _score_videos(args, scoring, workspace)
+            return _score_videos(args, scoring, workspace, sources)
         source = _one_source(args.source) if both else None
         tracks = scorer.load(args.tracks, None if source is None else str(source.path), args.quiet)
         scored = scoring.clip(tracks, outputs, source)
@@ -225,14 +227,15 @@ def _one_source(names: list[str]) -> VideoSource:
     return sources[0]
 
 
-def _score_videos(args: argparse.Namespace, scoring: Scoring, workspace: Workspace) -> int:
+def _score_videos(
+    args: argparse.Namespace, scoring: Scoring, workspace: Workspace, sources: list[VideoSource]
+) -> int:
     from pipeline.events.files import events_csv
-    from pipeline.extraction.run import extract_all, find_all_sources, is_several
+    from pipeline.extraction.run import extract_all, is_several
     from pose_extract.errors import UsageError, raise_any
     from pose_extract.files import write_atomically
     from pose_extract.places import is_standard_output
 
-    sources = find_all_sources(args.source, elsewhere=True)
     several = scoring.several = len(args.source) > 1 or is_several(args.source[0], sources)
     outputs = scoring.outputs
     if several and args.out.suffix.lower() == ".csv" and not args.out.is_dir():

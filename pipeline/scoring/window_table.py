@@ -22,7 +22,8 @@ _BY_PLACE = {
 }
 WINDOW_COLUMNS = {
     "track_id": "the person; every window of a person has a row",
-    "first_frame": "first frame of the window",
+    "first_frame": "first frame of the window; windows are made at a rate of their own, so in a video of few frames a "
+    "second two may begin with the same",
     "last_frame": "its last frame",
     "start_s": "when it begins, in seconds",
     "end_s": "when it ends",
