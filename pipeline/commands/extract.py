@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         seconds=report.seconds,
     )
     print(
-        f"{len(done)} of {counted(len(sources), 'video')} done ({len(report.reused)} done before): "
+        f"{len(done)} of {len(sources)} videos done ({len(report.reused)} were done before): "
         f"{sum(e.frames for e in done)} frames, {counted(sum(e.tracks for e in done), 'track')}, "
         f"{format_duration(sum(e.seconds for e in done))} of video in {format_duration(report.seconds)}"
     )
