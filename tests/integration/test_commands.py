@@ -69,7 +69,7 @@ def test_train_says_what_it_learned_and_what_comes_next(truth_workspace, cli, tm
     workspace = Workspace(shutil.copytree(truth_workspace, tmp_path / "more"))
     add_street_clip(workspace, simulate_clip("normal_3", 3, StreetSettings(seconds=1)))
     shown = " ".join(cli("info", "--workspace", workspace.root).out.split())
-    assert "it has not learned from normal_3, which are there to train on: train again" in shown
+    assert "there is more to learn from, train again: normal_3" in shown
 
 
 def test_scores_have_a_row_for_every_frame_in_the_stated_columns(truth_workspace, cli, tmp_path):

@@ -61,7 +61,7 @@ def test_other_options_make_a_clip_anew_in_place_of_the_old_one(tmp_path, cli):
     w = tmp_path / "w"
     cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w)
     result = cli("import", "alphapose", tmp_path / "in", *SCENE[:1], 30, *SCENE[2:], "--workspace", w)
-    assert "1 clips imported" in result.out
+    assert "1 clip imported" in result.out
     (entry,) = Workspace(w).entries()
     assert load_tracks(w / "tracks" / f"{entry.clip}.npz").fps == 30
 
@@ -84,7 +84,7 @@ def test_of_several_paths_the_good_ones_are_imported(tmp_path, cli):
     paths = tmp_path / "missing", tmp_path / "empty", tmp_path / "in"
     result = cli("import", "alphapose", *paths, *SCENE, "--workspace", tmp_path / "w")
     assert result.code == 11
-    assert "1 clips imported" in result.out
+    assert "1 clip imported" in result.out
     assert result.out.count("not used:") == 2
 
 
@@ -114,7 +114,7 @@ def test_what_is_damaged_is_left_out_and_tried_again(tmp_path, cli):
     broken.write_bytes(whole)
     mended = cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w)
     assert mended.code == 0
-    assert "1 clips imported, 2 were there before" in mended.out
+    assert "1 clip imported, 2 were there before" in mended.out
 
 
 def test_a_damaged_piece_of_a_clip_is_told_in_the_clips_own_entry(tmp_path, cli):
@@ -388,7 +388,7 @@ def test_a_damaged_tracks_file_in_the_workspace_is_imported_again(tmp_path, cli)
     w = tmp_path / "w"
     cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w)
     (w / "tracks" / "01_0001.npz").write_bytes(b"gone")
-    assert "1 clips imported" in cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w).out
+    assert "1 clip imported" in cli("import", "alphapose", tmp_path / "in", *SCENE, "--workspace", w).out
     assert load_tracks(w / "tracks" / "01_0001.npz").frame_count == 3
     shutil.rmtree(w / "tracks" / "01_0001.npz", ignore_errors=True)
 

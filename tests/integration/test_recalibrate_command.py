@@ -172,7 +172,7 @@ def test_learned_false_alarms_are_normal_training_clips(workspace, peaks, cli, t
     marks = write(tmp_path / "m.json", mark(score, "false", *high))
     result = cli("recalibrate", "--workspace", workspace.root, "--marks", marks, "--learn")
     assert result.code == 0
-    assert "1 new training clips" in result.out
+    assert "1 new training clip of" in result.out
     [entry] = [e for e in workspace.training_clips() if "-normal-" in e.clip]
     part = load_tracks(workspace.tracks_path(entry.clip))
     assert high[1] - high[0] < part.frame_count <= high[1] - high[0] + 2 * 12  # half a second around it
@@ -185,7 +185,7 @@ def test_learned_false_alarms_are_normal_training_clips(workspace, peaks, cli, t
     assert "from 4 clips" in trained.out
     assert "gepc-pipeline recalibrate" in trained.out  # the new model does not have the threshold yet
     result = cli("recalibrate", "--workspace", workspace.root, "--reset", "--learn")
-    assert "1 clips of false alarms are removed" in result.out
+    assert "1 clip of false alarms removed" in result.out
     assert "-normal-" not in cli("info", "--workspace", workspace.root).out
     assert len(workspace.training_clips()) == 3
     assert not workspace.tracks_path(entry.clip).exists()
