@@ -85,7 +85,7 @@ def test_marks_move_the_threshold_and_reset_brings_it_back(workspace, peaks, cli
     result = cli("recalibrate", "--workspace", workspace.root, "--marks", marks)
     assert result.code == 0
     assert "false alarms: 2 of 2 are quiet now" in result.out
-    assert "cost: alarm in" in result.out
+    assert "then: alarm in" in result.out
     assert not alarms(cli, workspace, tmp_path).any()
 
     marks = write(tmp_path / "m.json", mark(score, "right", *high))  # the later mark of an event counts

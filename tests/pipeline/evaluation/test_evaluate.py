@@ -155,7 +155,11 @@ def made_up_model(folder, seed, clips, modes=("backtracked", "online"), alarms=T
     return ModelEvaluation(
         Path(folder),
         {"card_sha256": "0" * 64},
-        {"scoring": {"frames": "backtracked"}, "calibration": {"false_alarm_rate": 0.05}},
+        {
+            "scoring": {"frames": "backtracked"},
+            "calibration": {"false_alarm_rate": 0.05, "alarms_per_day": None},
+            "alarms_follow": {"backtracked": "marks", "online": "false_alarm_rate"},
+        },
         curves,
         {m: evaluate(c) for m, c in curves.items()},
         {m: auc_intervals(c) for m, c in curves.items()},
@@ -186,6 +190,7 @@ def test_tables_fit_into_80_columns_with_every_heading(capsys, count):
         "false alarms an hour",
         "the 20 with the lowest AUC",
         "a false alarm is",
+        "threshold is backtracked: the one that your marks have set, online: the score that 5.0% of the held-out",
     ):
         assert text in " ".join(out.split())
     assert ("±" in out) == (count > 1)
