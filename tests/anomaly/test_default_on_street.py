@@ -25,10 +25,10 @@ STREET = StreetSettings(seconds=12.0, people=(2, 4), scene=77)
 ACTS = ("running", "falling", "fighting", "crawling", "jumping")  # the five that are found well
 OTHERS = tuple(act for act in ABNORMAL if act not in ACTS)
 # Frame AUC that each act's clip and two normal ones have at least, and all clips together: what the default gave with
-# seed 0, less 0.03. Another seed of training gives 0.01 less or more. Limping is nearly walking.
+# seed 0, less 0.03. Another seed of training gives 0.01 less or more, of limping, which is nearly walking, 0.06.
 FLOORS = {
     "running": 0.94, "cycling": 0.94, "jumping": 0.95, "falling": 0.955, "fighting": 0.93, "crouching": 0.915,
-    "crawling": 0.96, "panicking": 0.935, "skipping": 0.895, "limping": 0.6, "all": 0.885,
+    "crawling": 0.96, "panicking": 0.935, "skipping": 0.895, "limping": 0.555, "all": 0.885,
 }  # fmt: skip
 
 
