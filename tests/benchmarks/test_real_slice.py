@@ -8,7 +8,10 @@ from benchmarks.real_slice import DATA, measured, measured_with_holes, slice_of,
 
 # Another machine's rounding gives other floats; the same seed on one machine gives the same figures.
 LOSS = 0.02  # of an AUC
-OFF = 0.1  # of a weight, whose mean is 1, and as a share of a level
+OFF = 0.1  # as a share of a level
+WEIGHT_OFF = (
+    0.2  # of a weight, whose mean is 1; a part that counts half loses more, the least of them excepted
+)
 
 
 @pytest.mark.slow
@@ -36,5 +39,5 @@ def test_no_part_of_the_score_finds_less_in_real_poses_than_it_did(name):
 def worse(key, value, was):
     """Whether a figure has got worse, or, of what can only be other, other."""
     if key.endswith(", weight"):
-        return abs(value - was) > OFF
+        return abs(value - was) > WEIGHT_OFF
     return abs(value - was) > OFF * was if key.endswith(", level") else value < was - LOSS
