@@ -1,8 +1,7 @@
 """Describe what is around people, look by look: things, who stays where, and how a crowd moves.
 
-Each is a set of observations, points with numbers: a thing's kind, size, speed and place; a stay's place and length;
-of each person in a crowd the place, the speed, the direction and how many others are near. No pixel is needed: they
-come from `ClipTracks`.
+Each is a set of observations, points with numbers: a thing's kind, size, speed and place; a stay's place and length; a
+crowd's pace. No pixel is needed: they come from `ClipTracks`.
 """
 
 from __future__ import annotations
@@ -22,9 +21,15 @@ FloatArray = NDArray[np.float64]
 
 FEWEST_IN_A_CROWD = 3
 _LEAST_QUALITY = 0.4  # of a thing that counts
-_STEP_S = 0.5  # over which people's speed is measured
-_NEAR = 2.5  # statures within which somebody is near
+_STEP_S = 0.25  # over which people's speed is measured
+_FLOW_S = 1.0  # a flow is what goes on for so long
+_FASTEST = 0.75  # share of a crowd that is slower than its pace
+_WALK = 0.7  # statures a second, of people who walk in a picture, towards the camera or across it
+_WALKERS = 6  # so many of them are taken to go along with each crowd: of few people a pace says little
 _STILL = 0.1  # statures a second: what is slower stands
+_AT_THE_END_S = 1.0  # before a clip ends: who stays then may go on
+AROUND_S = _FLOW_S + 2 * _STEP_S + 0.1
+"""Seconds before a look that what is observed at it depends on."""
 _GROUPS = {
     1: 0, 2: 1, 3: 1, 5: 1, 7: 1, 16: 2, 24: 3, 26: 3, 28: 3, 32: 4, 36: 5, UNKNOWN: 6, LEFT: 7, GONE: 8,
 }  # fmt: skip
@@ -39,7 +44,7 @@ NUMBERS: dict[str, dict[str, float]] = {
         "quality": 0.2,
     },
     STAYS: {"x": 0.06, "y": 0.08, "still": 1.0},
-    FLOW: {"x": 0.12, "y": 0.12, "speed": 0.3, "ahead": 0.4, "aside": 0.4, "near": 0.35, "people": 0.35},
+    FLOW: {"pace": 0.15},
 }  # fmt: skip
 
 
@@ -49,7 +54,7 @@ class Observations:
 
     Attributes:
         look: (K,) place of each one's look among those of the clip.
-        who: (K,) id of the thing, or track id of the person.
+        who: (K,) id of the thing, or track id of the person; 0 of a crowd.
         foot: (K,) how far down the box ends, in heights of the frame.
         kind: (K,) what a thing counts as; of a stay 1 at the look before its end; else 0.
         numbers: (K, D) those of `NUMBERS`; sizes and speeds in heights of the frame, before any logarithm.
@@ -152,33 +157,41 @@ def _stays(tracks: ClipTracks) -> Observations:
     goes_on = (np.diff(found.ids[order]) == 0) & (np.diff(found.still_s[order]) > 0)
     ends = np.zeros(len(rows), np.int64)
     ends[order[: len(rows)][np.append(~goes_on, True)[: len(rows)]]] = 1
-    ends[tracks.time_s[frame] > tracks.time_s[-1] - 2 * _STEP_S] = 0
+    ends[tracks.time_s[frame] > tracks.time_s[-1] - _AT_THE_END_S] = 0
     numbers = np.column_stack([middle, foot, found.still_s])
     return Observations(look, found.ids, foot, ends, numbers, np.ones(len(rows)))
 
 
 def _flow(tracks: ClipTracks) -> Observations:
-    """Of everybody in a crowd: where, how fast, which way, and how many are near and there at all."""
+    """Of a crowd, at each look: how fast it goes, the mean of the last second.
+
+    Its pace is the logarithm of the speed, in own statures a second, that a quarter of its people exceed, drawn towards
+    that of people who walk: the more, the fewer people they are. How many there are says nothing else, since a crowd
+    that walks is no flight, however large it is.
+    """
     assert tracks.things is not None
-    width, height = tracks.frame_size
+    height = tracks.frame_size[1]
     place = np.column_stack([(tracks.boxes[:, 0] + tracks.boxes[:, 2]) / 2, tracks.boxes[:, 3]]) / height
     tall = np.maximum(tracks.boxes[:, 3] - tracks.boxes[:, 1], 1.0) / height
     velocity, known = _velocities(tracks, place)
-    rows: list[tuple[Any, ...]] = []
+    speed = np.linalg.norm(velocity, axis=1) / tall
+    rows: list[tuple[float, ...]] = []
     for look, frame in enumerate(tracks.things.looked.tolist()):
         here = np.arange(*np.searchsorted(tracks.frame, [frame, frame + 1]))
         moving = here[known[here]]
-        if len(here) < FEWEST_IN_A_CROWD or not len(moving):
-            continue
-        away = np.linalg.norm(place[moving, None] - place[None, here], axis=2)
-        near = (away < _NEAR * tall[moving, None]).sum(1) - 1
-        for row, count in zip(moving.tolist(), near.tolist(), strict=True):
-            rows.append((look, tracks.track[row], place[row, 1], place[row, 0] * height / width, place[row, 1],
-                         np.linalg.norm(velocity[row]), *velocity[row], count, len(here)))  # fmt: skip
-    table = np.array(rows, np.float64).reshape(-1, 10)
-    which, who = table[:, 0].astype(np.int64), table[:, 1].astype(np.int32)
-    kind, sure = np.zeros(len(table), np.int64), np.ones(len(table))
-    return Observations(which, who, table[:, 2], kind, table[:, 3:], sure)
+        if len(moving) >= FEWEST_IN_A_CROWD:
+            pace = np.log(np.quantile(speed[moving], _FASTEST) + _STILL)
+            share = len(moving) / (len(moving) + _WALKERS)
+            drawn = share * pace + (1 - share) * np.log(_WALK + _STILL)
+            rows.append((look, place[moving, 1].mean(), float(drawn)))
+    look_of, foot, pace_of = np.array(rows, np.float64).reshape(-1, 3).T
+    which = look_of.astype(np.int64)
+    at = tracks.time_s[tracks.things.looked[which]]
+    since, until = np.searchsorted(at, at - _FLOW_S), np.arange(1, len(at) + 1)
+    total = np.append(0.0, np.cumsum(pace_of))
+    numbers = (total[until] - total[since])[:, None] / (until - since)[:, None]
+    none = np.zeros(len(which), np.int64)
+    return Observations(which, none.astype(np.int32), foot, none, numbers, np.ones(len(which)))
 
 
 def _velocities(tracks: ClipTracks, place: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -210,15 +223,10 @@ def described(part: str, observations: Observations, stature: FloatArray) -> Flo
     column = dict(zip(NUMBERS[part], out.T, strict=True))  # what is changed here is changed in `out`
     if "size" in column:
         column["size"][:] = np.log(column["size"] / stature)
-    if "ahead" in column:
-        # Of those who stand, the way says nothing; of the others, how fast they go is said already.
-        fast = np.maximum(np.hypot(column["ahead"], column["aside"]), 3 * _STILL * stature)
-        column["ahead"][:] /= fast
-        column["aside"][:] /= fast
     if "speed" in column:
         column["speed"][:] = np.log(column["speed"] / stature + _STILL)
     if part != STAYS:
-        for name in {"still", "age", "near", "people"} & column.keys():
+        for name in {"still", "age"} & column.keys():
             column[name][:] = np.log1p(column[name])
     return out
 

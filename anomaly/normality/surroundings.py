@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.data.surroundings import FEWEST_IN_A_CROWD, NUMBERS, ClipObservations, described, joined
+from anomaly.data.surroundings import NUMBERS, ClipObservations, described, joined
 from anomaly.normality.intensity import CELLS, Intensity, StayTimes, learn_usual
 from anomaly.settings import DensitySettings
 from anomaly.settings.scoring import FLOW, STAYS, SURROUNDINGS, THINGS
@@ -168,7 +168,7 @@ class FittedSurroundings:
     def worst(
         self, part: str, clip: ClipObservations, camera: str, fold: NDArray[np.int64] | None = None
     ) -> tuple[FloatArray, NDArray[np.int32]]:
-        """The highest anomaly of each look (L,), of a crowd the mean, minus infinity without any; and whose it is."""
+        """The highest anomaly of each look (L,), minus infinity without any; and whose it is."""
         observations = clip.parts[part]
         known = {name for name, _ in self.fits}
         like = camera if camera in known else _ALL
@@ -185,10 +185,6 @@ class FittedSurroundings:
         # What may be nothing at all says so much less.
         anomaly = total / np.maximum(count, 1) * observations.sure
         out, who = np.full(len(clip), -np.inf), np.zeros(len(clip), np.int32)
-        if part == FLOW:
-            people = np.bincount(observations.look, minlength=len(clip))
-            mean = np.bincount(observations.look, anomaly, len(clip)) / np.maximum(people, 1)
-            return np.where(people >= FEWEST_IN_A_CROWD, mean, -np.inf), who
         np.maximum.at(out, observations.look, anomaly)
         decides = np.flatnonzero(anomaly == out[observations.look])[::-1]
         who[observations.look[decides]] = observations.who[decides]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.data.surroundings import AROUND_S
 from anomaly.scoring.frame_scores import nearest_frame
 from anomaly.scoring.scores import ClipScores, Counting, Earlier, WindowScores, score_clip
 from anomaly.scoring.smoothing import REACH_SIGMAS
@@ -122,9 +123,12 @@ class OnlineScorer:
         none = np.zeros(len(windows))
         found = WindowScores(windows, anomaly, none, none.astype(np.int64), none.astype(np.int64), parts)
         part = cut_frames(chunk, first - low, stop - low)
-        around = model.surroundings_of(_counted(chunk, self._counting)) if scoring.by == "sum" else None
-        if around is not None:
-            around = around.cut(first - low, stop - low)
+        around = None
+        if scoring.by == "sum" and model.surroundings is not None:
+            since = int(np.searchsorted(known.time_s, start_s - AROUND_S))
+            seen = cut_frames(cleaned, since - base, ahead - base)
+            around = model.surroundings_of(_counted(seen, self._counting))
+            around = None if around is None else around.cut(first - since, stop - since)
         rate = self._scorer.rate_for(scoring)
         scores = score_clip(model, part, scoring, rate, found, self._earlier, self._counting, around)
         self._earlier = self._earlier.then(
@@ -140,7 +144,10 @@ class OnlineScorer:
 
     def _cleaned_s(self, fps: float) -> float:
         """Seconds before a block that its cleaned rows depend on."""
-        return self._windows_s(fps) + (self._scorer.settings.cleaning.context_frames(fps) + 1) / fps
+        return (
+            max(self._windows_s(fps), AROUND_S)
+            + (self._scorer.settings.cleaning.context_frames(fps) + 1) / fps
+        )
 
     def _forget(self, known: ClipTracks) -> None:
         """Drop the frames that no later block depends on."""

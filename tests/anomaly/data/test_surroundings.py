@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from anomaly.data.surroundings import NUMBERS, described, joined, observe
+from anomaly.data.surroundings import AROUND_S, NUMBERS, described, joined, observe
 from anomaly.settings.scoring import FLOW, STAYS, THINGS
-from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.records import ClipTracks, cut_frames
 from tests.helpers.things import clip_things, things
 
 FPS, SIZE = 10.0, (400, 200)
@@ -27,29 +29,48 @@ def number(observations, part, name):
     return observations.parts[part].numbers[:, list(NUMBERS[part]).index(name)]
 
 
-def test_a_crowd_has_places_speeds_ways_and_numbers():
+def test_a_crowd_has_a_pace_that_says_more_the_more_people_there_are():
     observations = observe(crowd(), EVERY)
-    late = observations.parts[FLOW].look > 5
-    assert set(number(observations, FLOW, "people")[late]) == {4}
-    assert number(observations, FLOW, "speed")[late] == pytest.approx(50 / 200)
-    assert number(observations, FLOW, "ahead")[late] == pytest.approx(50 / 200)
-    assert number(observations, FLOW, "aside")[late] == pytest.approx(0, abs=1e-6)
-    assert set(number(observations, FLOW, "near")[late]) == {3}  # 2.5 statures are 125 pixels
+    late = observations.parts[FLOW].look > 8  # a second and more
+    assert late.sum() > 5
+    walk, own = np.log(0.7 + 0.1), np.log(50 / 50 + 0.1)  # statures a second
+    assert number(observations, FLOW, "pace")[late] == pytest.approx(0.4 * own + 0.6 * walk, abs=1e-5)
+    more = number(observe(crowd(people=6), EVERY), FLOW, "pace")[-1]
+    assert more == pytest.approx((own + walk) / 2, abs=1e-5)
+    assert not observations.parts[FLOW].who.any()
+
+
+def test_a_pace_is_that_of_the_fastest_quarter_over_the_last_second():
+    tracks = crowd(people=8)
+    slow = tracks.track <= 5
+    boxes = tracks.boxes.copy()
+    boxes[slow, ::2] = boxes[np.flatnonzero(slow) % 8][:, ::2]  # they stand; three of eight go on
+    stands = dataclasses.replace(tracks, boxes=boxes)
+    assert number(observe(stands, (FLOW,)), FLOW, "pace")[-1] == pytest.approx(
+        number(observe(tracks, (FLOW,)), FLOW, "pace")[-1], abs=1e-6
+    )
+    stopped = tracks.boxes[30 * 8 + tracks.track - 1]
+    halts = dataclasses.replace(tracks, boxes=np.where(tracks.frame[:, None] > 30, stopped, tracks.boxes))
+    pace = number(observe(halts, (FLOW,)), FLOW, "pace")
+    assert (np.diff(pace[-4:]) < 0).all()  # not at once
+    assert pace[-1] > np.log(0.1)
 
 
 def test_two_people_are_no_crowd():
     assert not len(observe(crowd(people=2), EVERY).parts[FLOW])
 
 
-def test_speed_needs_half_a_second_and_is_the_same_for_a_part_of_the_clip():
-    from pose_extract.tracks.records import cut_frames
-
+def test_what_is_observed_is_the_same_for_a_part_of_the_clip_with_what_it_depends_on():
     tracks = crowd(speed=30.0)
-    assert observe(tracks, EVERY).parts[FLOW].look.min() >= 2
+    speeds = np.random.default_rng(0).uniform(0.5, 2.0, len(tracks)).astype(np.float32)[:, None]
+    tracks = dataclasses.replace(tracks, boxes=tracks.boxes + speeds)
+    assert observe(tracks, EVERY).parts[FLOW].look.min() >= 1
     whole, part = observe(tracks, (FLOW,)), observe(cut_frames(tracks, 10, 40), (FLOW,))
     a, b = whole.parts[FLOW], part.parts[FLOW]
-    later = np.isin(whole.frame[a.look], part.frame[b.look] + 10)
-    np.testing.assert_allclose(a.numbers[later], b.numbers, atol=1e-6)
+    settled = part.frame[b.look] >= AROUND_S * FPS
+    assert settled.sum() > 3
+    later = np.isin(whole.frame[a.look], part.frame[b.look[settled]] + 10)
+    np.testing.assert_allclose(a.numbers[later], b.numbers[settled], atol=1e-6)
 
 
 def test_things_and_stays_are_told_apart_and_what_is_doubtful_does_not_count():
