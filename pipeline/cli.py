@@ -14,7 +14,7 @@ from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 from pipeline.commands.exit_codes import CLOSED, DEFECT, INTERRUPTED
 from pipeline.processes import Ended, ending_by_signals
@@ -49,12 +49,14 @@ Finds unusual human behaviour in videos: raw videos in, an anomaly score for eve
 class _Parser(argparse.ArgumentParser):
     """Says in a line what is wrong, and which command or option may have been meant."""
 
-    words: ClassVar[Sequence[str]] = ()  # of the command line
+    def parse_known_args(self, args=None, namespace=None):
+        self._words = sys.argv[1:] if args is None else [str(word) for word in args]
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         known = [*COMMANDS, *self._option_string_actions]
         if "are required" in message:  # the reason may be a mistyped option
-            options = (word.partition("=")[0] for word in self.words if word.startswith("--"))
+            options = (word.partition("=")[0] for word in self._words if word.startswith("--"))
             mistyped = [word for word in options if not any(name.startswith(word) for name in known)]
             message = f"unrecognized arguments: {mistyped[0]}" if mistyped else message
         wrong = re.findall(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
@@ -106,7 +108,6 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = build_parser()
-    _Parser.words = sys.argv[1:] if argv is None else [str(word) for word in argv]
     args, unknown = parser.parse_known_args(argv)
     if args.print_completion:
         import shtab

@@ -19,7 +19,7 @@ from pose_extract.tracks.things import GONE, LEFT, PERSON, UNKNOWN
 
 FloatArray = NDArray[np.float64]
 
-FEWEST_IN_A_CROWD = 3
+_FEWEST_IN_A_CROWD = 3
 _LEAST_QUALITY = 0.4  # of a thing that counts
 _STEP_S = 0.25  # over which people's speed is measured
 _FLOW_S = 1.0  # a flow is what goes on for so long
@@ -179,7 +179,7 @@ def _flow(tracks: ClipTracks) -> Observations:
     for look, frame in enumerate(tracks.things.looked.tolist()):
         here = np.arange(*np.searchsorted(tracks.frame, [frame, frame + 1]))
         moving = here[known[here]]
-        if len(moving) >= FEWEST_IN_A_CROWD:
+        if len(moving) >= _FEWEST_IN_A_CROWD:
             pace = np.log(np.quantile(speed[moving], _FASTEST) + _STILL)
             share = len(moving) / (len(moving) + _WALKERS)
             drawn = share * pace + (1 - share) * np.log(_WALK + _STILL)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.extraction.run import ExtractReport
     from pipeline.review.write import Report
     from pipeline.training import TrainReport
+    from pipeline.workspace import Workspace
 
 PathLike = str | os.PathLike[str]
 
@@ -138,7 +139,7 @@ def score(
     from pose_extract.errors import UsageError
 
     place = Workspace(Path(workspace))
-    scorer = load_scorer(place.model if model is None else builtin_model(os.fspath(model)), overrides, device)
+    scorer = load_scorer(_model_folder(place, model), overrides, device)
     path, video = Path(source), None
     with shown_to(progress) as quiet:
         if path.suffix != ".npz":
@@ -248,9 +249,7 @@ def report(
             _texts(sources),
             Path(out),
             place,
-            NamedModel(
-                place.model if model is None else builtin_model(os.fspath(model)), tuple(overrides), device
-            ),
+            NamedModel(_model_folder(place, model), tuple(overrides), device),
             title=title,
             videos=videos,
             quiet=quiet,
@@ -292,7 +291,7 @@ def export(
     paths = find_tracks(place, [Path(path) for path in tracks], clips)
     if kind not in ("parquet", "coco-video"):
         return export_all(kind, paths, Path(out), **options)
-    folder = place.model if model is None else builtin_model(os.fspath(model))
+    folder = _model_folder(place, model)
     scorer = load_scorer(folder, device=device) if model is not None or folder.is_dir() else None
     if kind == "parquet":
         from pipeline.io.export_parquet import export_parquet
@@ -301,6 +300,10 @@ def export(
     from pipeline.io.export_scores import export_coco_video
 
     return export_coco_video(paths, Path(out), scorer, **options)
+
+
+def _model_folder(place: Workspace, model: PathLike | None) -> Path:
+    return place.model if model is None else builtin_model(os.fspath(model))
 
 
 def _texts(names: PathLike | Iterable[PathLike]) -> list[str]:

@@ -60,7 +60,8 @@ def make_page(
 
     with NewPage.begun(out, videos) as page:
         adding = _Adding(page, workspace, model, quiet)
-        clips += [adding.writer.add(ReportClip(model.scorer.load(file)), quiet=quiet) for file in files]
+        writer = adding.writer  # before hours of extraction: the model may not do
+        clips += [writer.add(ReportClip(model.scorer.load(file)), quiet=quiet) for file in files]
         if found:
             how = model.scorer.settings
             done = extract_all(
@@ -69,7 +70,7 @@ def make_page(
             failed += done.failed
         if len(failed) == len(sources) == len(found) == 1:
             raise failed[0][1]
-        return adding.writer.finish(clips, title, failed)
+        return writer.finish(clips, title, failed)
 
 
 @dataclass

@@ -31,7 +31,7 @@ from anomaly.settings import FRAME_MODES, ScoringSettings
 from pipeline.evaluation.labelled import LabelledClips
 from pipeline.events.events import spans
 from pipeline.progress import stage
-from pipeline.scoring import Scorer, load_scorer, score_chunks
+from pipeline.scoring import NamedModel, Scorer, score_chunks
 from pipeline.workers import Jobs, Tell, jobs_for, side_by_side
 from pose_extract.checking import expect_one_of
 from pose_extract.errors import ConfigError, MemoryShortError, UsageError
@@ -150,10 +150,10 @@ def evaluate_model(
         ModelError: as `load_scorer`, as do ConfigError and UsageError.
     """
     settings = settings or EvaluationSettings()
-    opened = partial(load_scorer, folder, overrides, device)
-    scorer, card = opened(), read_card(folder)
+    model = NamedModel(folder, tuple(overrides), device)
+    scorer, card = model.scorer, read_card(folder)
     _warn_of_training_clips(card, clips)
-    curves, scoring = score_labelled(scorer, clips, settings, f"score with {folder}", quiet, jobs, opened)
+    curves, scoring = score_labelled(scorer, clips, settings, f"score with {folder}", quiet, jobs, model)
     scene_of = {clip: settings.scene_of(clip) for clip in clips.paths}
     return ModelEvaluation(
         folder,
@@ -181,7 +181,7 @@ def score_labelled(
     title: str,
     quiet: bool = False,
     jobs: Jobs = 1,
-    opened: Callable[[], Scorer] | None = None,
+    model: NamedModel | None = None,
 ) -> tuple[dict[str, list[LabelledScores]], ScoringSettings]:
     """Score every clip as `evaluate_model` does.
 
@@ -192,7 +192,7 @@ def score_labelled(
         title: of the progress.
         quiet: no progress.
         jobs: how many clips at once; None: what the machine carries, if there is enough to do.
-        opened: opens the model in another process; None: there is none.
+        model: what another process opens; None: there is none.
 
     Returns:
         Mode -> scores of each clip; and how they were scored.
@@ -204,12 +204,12 @@ def score_labelled(
     else:
         scorings = [replace(scoring, frames=mode) for mode in FRAME_MODES]
     enough = len(clips.paths) if jobs is not None else min(len(clips.paths), clips.frames // _WORTH_A_PROCESS)
-    workers = 1 if opened is None else jobs_for(enough, jobs)
+    workers = 1 if model is None else jobs_for(enough, jobs)
     with stage(title, "frames", clips.frames * len(scorings), quiet) as progress:
-        if opened is None or workers == 1:
+        if model is None or workers == 1:
             found = {clip: _curves(scorer, clips, scorings, progress.advance, clip) for clip in clips.paths}
         else:
-            make = partial(_worker, opened, clips, scorings)
+            make = partial(_worker, model, clips, scorings)
             found = {}
             for done in side_by_side(make, list(clips.paths), workers, progress.advance):
                 if done.result is None:
@@ -229,9 +229,9 @@ Curves = dict[str, LabelledScores]
 
 @contextmanager
 def _worker(
-    opened: Callable[[], Scorer], clips: LabelledClips, scorings: Sequence[ScoringSettings], tell: Tell
+    model: NamedModel, clips: LabelledClips, scorings: Sequence[ScoringSettings], tell: Tell
 ) -> Iterator[Callable[[str], Curves]]:
-    yield partial(_curves, opened(), clips, scorings, tell)
+    yield partial(_curves, model.scorer, clips, scorings, tell)
 
 
 def _curves(

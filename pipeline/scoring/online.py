@@ -144,10 +144,9 @@ class OnlineScorer:
 
     def _cleaned_s(self, fps: float) -> float:
         """Seconds before a block that its cleaned rows depend on."""
-        return (
-            max(self._windows_s(fps), AROUND_S)
-            + (self._scorer.settings.cleaning.context_frames(fps) + 1) / fps
-        )
+        around = 0.0 if self._scorer.model.surroundings is None else AROUND_S
+        context = (self._scorer.settings.cleaning.context_frames(fps) + 1) / fps
+        return max(self._windows_s(fps), around) + context
 
     def _forget(self, known: ClipTracks) -> None:
         """Drop the frames that no later block depends on."""

@@ -76,8 +76,8 @@ def strongest_parts(
         return [[] for _ in which]
     names, parts = model.settings.scoring.parts, scores.parts[:, which]
     tails = model.fitted_calibration.tails
-    shares, told = tails.percentiles(parts), ~np.isneginf(parts) & (tails.weights > 0)[:, None]
-    shares[~told] = -1
+    told = ~np.isneginf(parts) & (tails.weights > 0)[:, None]
+    shares = np.where(told, tails.percentiles(parts), -1.0)
     order = np.argsort(-shares, axis=0, kind="stable")[:TOP]
     return [
         [(names[part], float(shares[part, n])) for part in order[:, n] if told[part, n]]
