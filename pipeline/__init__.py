@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-# Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds. Libraries read this when
-# they are loaded.
+# Threads that wait shall sleep: on a busy machine, spinning ones stall each other for seconds. GNU's, which PyTorch
+# brings, spin for some microseconds first: a training step has thousands of short waits, and is half as fast again so.
+# Libraries read these when they are loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from pipeline.api.clips import ScoredClip

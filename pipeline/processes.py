@@ -27,12 +27,12 @@ _NAMES = ("SIGTERM", "SIGHUP")  # a container or service that is stopped; a term
 
 
 @contextmanager
-def locked(path: Path, busy: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, busy: str = "", *, shared: bool = False, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file, which is made if need be.
 
     Args:
         path: the file.
-        busy: what to say while another process holds it.
+        busy: what to say while another process holds it; "" says nothing, of what is held for an instant.
         shared: beside others who share it.
         wait: until it is free; else `BusyError`.
     """
@@ -69,7 +69,8 @@ def locked_part(path: Path, names: Sequence[str], busy: str, wait: bool = True) 
 def _say(busy: str, wait: bool) -> None:
     if not wait:
         raise BusyError(f"{busy}; wait for it (leave --no-wait out), or use another --workspace")
-    logger.warning("%s; waiting for it", busy)
+    if busy:
+        logger.warning("%s; waiting for it", busy)
 
 
 @contextmanager

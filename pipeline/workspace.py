@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,14 +153,12 @@ class Workspace:
 
     def record(self, *finished: ClipEntry) -> None:
         """Put finished clips into the manifest."""
-        with locked(self.tracks / ".manifest.lock", self._busy("writing the list of clips of")):
-            entries = self._read()
-            entries.update((entry.clip, entry) for entry in finished)
-            self._write(entries)
+        with locked(self.tracks / ".manifest.lock"):
+            self._write(self._read(finished))
 
     def remove(self, *clips: ClipEntry) -> None:
         """Take clips out: their tracks first, so that a list that is rebuilt does not bring them back."""
-        with locked(self.tracks / ".manifest.lock", self._busy("writing the list of clips of")):
+        with locked(self.tracks / ".manifest.lock"):
             for entry in clips:
                 self.tracks_path(entry.clip).unlink(missing_ok=True)
             gone = {entry.clip for entry in clips}
@@ -174,8 +172,9 @@ class Workspace:
             return ()
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self) -> dict[str, ClipEntry]:
-        entries = self._read_manifest()
+    def _read(self, finished: Sequence[ClipEntry] = ()) -> dict[str, ClipEntry]:
+        """The entries that the manifest has, those that are to be put into it, and of any other tracks."""
+        entries = self._read_manifest() | {entry.clip: entry for entry in finished}
         for path in self.tracks.glob("*.npz"):  # finished, but the process was killed before it said so
             if path.stem not in entries:
                 try:
@@ -221,7 +220,7 @@ class ClipIndex:
     """The clips of a workspace as one run knows them; what it costs a clip does not grow with their number.
 
     The list is read when another process has written it, and new clips are put into it now and then, both for a
-    twentieth of the time at most: a clip's own file says all of it, so the list may be behind.
+    hundredth of the time at most: a clip's own file says all of it, so the list may be behind.
 
     Args:
         workspace: whose.
@@ -318,7 +317,7 @@ def _other_name(name: str, key: str) -> str:
 def _after(begun: float) -> float:
     """When what has been done since ``begun`` may be done again."""
     now = time.monotonic()
-    return now + 20 * (now - begun)
+    return now + 100 * (now - begun)
 
 
 def entry_of(provenance: dict[str, Any], clip: str) -> ClipEntry:

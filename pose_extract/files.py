@@ -43,6 +43,13 @@ def writing(path: Path, into_model: bool = False) -> Iterator[None]:
     """
     if not into_model:
         spare_models(path)
+    with refusal_explained(path):
+        yield
+
+
+@contextmanager
+def refusal_explained(path: Path) -> Iterator[None]:
+    """`writing` for one piece after another of a file whose place has been looked at."""
     try:
         yield
     except BrokenPipeError:

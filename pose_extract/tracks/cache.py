@@ -14,6 +14,7 @@ import struct
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from pose_extract.errors import CacheError
-from pose_extract.files import folder_beside, open_input, plain_name, writing
+from pose_extract.files import open_input, place_beside, plain_name, refusal_explained, writing
 from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.faults import fault_of
 from pose_extract.tracks.header import check_header
@@ -48,6 +49,7 @@ _TYPES: dict[str, Any] = {**_MEMBERS, **_THINGS}
 _HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
+_IN_MEMORY = 1 << 20  # bytes of a member
 
 
 class TracksWriter:
@@ -56,18 +58,18 @@ class TracksWriter:
     Used as a context manager: leaving it without `finish` leaves nothing behind.
 
     Args:
-        path: the ``.npz`` to make. Rows wait in a temporary folder beside it until then.
+        path: the ``.npz`` to make. Rows wait in memory, or beside it in files without a name, until then.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._place = ExitStack()
-        self._files: dict[str, IO[bytes]] = {}
+        self._files: dict[str, SpooledTemporaryFile[bytes]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def __enter__(self) -> TracksWriter:
         with writing(self.path):
-            self._folder = self._place.enter_context(folder_beside(self.path))
+            self._partial, self._put = self._place.enter_context(place_beside(self.path))
         return self
 
     def __exit__(
@@ -126,9 +128,9 @@ class TracksWriter:
             self._append(f"things_{name}", getattr(found.things, name).astype(kind, copy=False))
 
     def _append(self, name: str, rows: NDArray[Any]) -> None:
-        with writing(self.path):
+        with refusal_explained(self.path):
             if name not in self._files:
-                self._files[name] = open(self._folder / name, "w+b")  # noqa: SIM115, closed by __exit__
+                self._files[name] = SpooledTemporaryFile(_IN_MEMORY, dir=str(self._partial.parent))  # noqa: SIM115, closed by __exit__
                 self._shapes[name] = (0, *rows.shape[1:])
             self._files[name].write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
         self._shapes[name] = (self._shapes[name][0] + len(rows), *self._shapes[name][1:])
@@ -137,8 +139,9 @@ class TracksWriter:
         """The times of all frames counted so far, (F,)."""
         if "time_s" not in self._files:
             return np.zeros(0)
-        self._files["time_s"].flush()
-        return np.fromfile(self._folder / "time_s", np.float64)
+        file = self._files["time_s"]
+        file.seek(0)
+        return np.frombuffer(file.read(), np.float64)
 
     @property
     def rows(self) -> int:
@@ -183,18 +186,18 @@ class TracksWriter:
             "keypoints": (0, num_joints, 3),
             "boxes": (0, 4),
         }
-        target = self._folder / "tracks.npz"
-        with writing(self.path):
-            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        with refusal_explained(self.path), open(self._partial, "wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
                 _write_member(archive, "header", (len(text),), np.dtype(np.uint8), text)
                 for name, dtype in _TYPES.items():
                     shape = self._shapes.get(name, no_rows.get(name))
                     if shape is not None:
                         _write_member(archive, name, shape, np.dtype(dtype), self._files.get(name))
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(target, os.path.realpath(self.path))
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            self._put()
 
 
 def _half(features: NDArray[Any]) -> NDArray[np.float16]:

@@ -11,6 +11,7 @@ import pytest
 
 from pose_extract.errors import CacheError, OutputError
 from pose_extract.files import write_atomically
+from pose_extract.tracks import cache
 from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks, save_tracks
 from pose_extract.tracks.records import ClipTracks, PoseDetections, cut_frames
 from tests.helpers.things import things
@@ -198,18 +199,38 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_said_plainly(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "SpooledTemporaryFile", lambda *_, **__: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(OutputError, match="disk is full"), TracksWriter(tmp_path / "a.npz") as writer:
+        for _ in range(5000):
+            writer.add_frame(0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_disk_that_is_full_in_the_end_is_said_plainly(tmp_path, monkeypatch):
     real_open = open
 
     def full(name, mode="r", *args, **kwargs):
-        return real_open("/dev/full" if "w" in mode else name, mode.replace("+", ""), *args, **kwargs)
+        return real_open("/dev/full" if "w" in mode else name, mode, *args, **kwargs)
 
-    with pytest.raises(OutputError, match="disk is full"), TracksWriter(tmp_path / "a.npz") as writer:
-        monkeypatch.setattr("builtins.open", full)
-        for _ in range(5000):
-            writer.add_frame(0.0)
+    path = tmp_path / "a.npz"
+    save_tracks(path, some_tracks())
+    old = path.read_bytes()
+    monkeypatch.setattr("builtins.open", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        save_tracks(path, some_tracks())
     monkeypatch.undo()
-    assert list(tmp_path.iterdir()) == []
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_too_much_for_memory_waits_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_IN_MEMORY", 100)
+    save_tracks(tmp_path / "small.npz", some_tracks())
+    monkeypatch.undo()
+    save_tracks(tmp_path / "large.npz", some_tracks())
+    assert (tmp_path / "small.npz").read_bytes() == (tmp_path / "large.npz").read_bytes()
 
 
 def test_write_atomically_makes_missing_folders(tmp_path):
