@@ -1,15 +1,16 @@
 """Many videos on many cores: how much faster, what a clip costs, and whether a growing list of clips stays as quick.
 
-    python -m benchmarks.scale [--part jobs|overhead|list|training|scoring ...] [--jobs 2] [--clips 8] [--seconds 4]
+    python -m benchmarks.scale [--part jobs|overhead|list|training|scoring ...] [--jobs 2] [--clips 8] [--seconds 10]
         [--many 2000] [--epochs 3] [--ray]
 
-jobs: extraction of short clips of the street by so many processes and by one, in turn. overhead: as many clips of one
-picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of clips that
-grows to five times --many, the last tenth against the first. training: an epoch of the network by one thread, by so
-many threads, and by so many processes of one thread that torchrun starts. scoring: frames and poses of tracks that are
-there that one core scores in a second, and how many times as fast that is as to ask every part of the score about every
-window. --ray: as many workers of a Ray cluster on
-this machine, which runs already, as well.
+jobs: extraction of short clips of the street by so many processes, by one, and by one that has a single core, in turn
+(one alone uses several cores too: it decodes beside the estimator, whose networks have two threads). overhead: as many
+clips of one picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of
+clips that grows to five times --many, the last tenth against the first. training: an epoch of the network by one
+thread, by so many threads, and by so many processes of one thread that torchrun starts; all of training by one
+processor and by so many. scoring: frames and poses of tracks that are there that one core scores in a second, and how
+many times as fast that is as to ask every part of the score about every window. --ray: as many workers of a Ray cluster
+on this machine, which runs already, as well.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +40,7 @@ from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.errors import estimated
 from pipeline.synthetic.street.scene import StreetSettings
 from pipeline.workers import Cluster, Jobs
+from pipeline.workers.processes import share_of_processors
 from pipeline.workspace import ClipEntry, Workspace
 
 SLEEP_S = 0.05
@@ -70,7 +74,7 @@ def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
         write_clip(simulate_clip(f"street_{number}", 300 + number, street), videos)
     sources = find_all_sources([str(videos)])
     settings = load_settings("default", args.set)
-    forms: dict[str, Jobs] = {"1": 1, "jobs": args.jobs}
+    forms: dict[str, Jobs] = {"core": 1, "1": 1, "jobs": args.jobs}
     if args.ray:
         forms["ray"] = Cluster(workers=args.jobs)
     times: dict[str, list[float]] = {name: [] for name in forms}
@@ -78,7 +82,8 @@ def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
         tracks = {}
         for jobs, spent in times.items():
             workspace = Workspace(scratch / f"by_{jobs}_{run}")
-            report = extract_all(sources, workspace, settings, quiet=True, jobs=forms[jobs])
+            with on_one_core() if jobs == "core" else nullcontext():
+                report = extract_all(sources, workspace, settings, quiet=True, jobs=forms[jobs])
             spent.append(report.seconds)
             paths = [workspace.tracks_path(entry.clip) for entry in report.made]
             tracks[jobs] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
@@ -87,11 +92,23 @@ def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
                 f"{jobs}: {frames} frames in {report.seconds:.1f} s, {frames / report.seconds:.1f} a second"
             )
         assert len({tuple(found) for found in tracks.values()}) == 1, "tracks depend on --jobs"
-    ratio, between = (f(times["1"], times["jobs"]) for f in (ratio_of_pairs, range_of_pairs))
-    print(f"scale_jobs_speedup = {ratio:.2f}   ({between}; {args.jobs} processes on {os.cpu_count()} cores)")
+    for name, key in (("1", "scale_jobs_speedup"), ("core", "scale_jobs_speedup_over_one_core")):
+        ratio, between = (f(times[name], times["jobs"]) for f in (ratio_of_pairs, range_of_pairs))
+        print(f"{key} = {ratio:.2f}   ({between}; {args.jobs} processes on {os.cpu_count()} cores)")
     if args.ray:
         ratio, between = (f(times["ray"], times["jobs"]) for f in (ratio_of_pairs, range_of_pairs))
         print(f"scale_ray_time_ratio = {ratio:.2f}   ({between}; of Ray's time to that of as many processes)")
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Let this process, and what it starts, have one core within the block."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def install_sleeper(site: Path) -> None:
@@ -151,44 +168,52 @@ def growing_list(args: argparse.Namespace, scratch: Path) -> None:
     print(f"scale_list_last_ms = {last:.2f}")
 
 
-def epoch(args: argparse.Namespace) -> None:
-    """Print as JSON how many windows there are, the seconds of the fastest epoch after the first, and its loss."""
+def learn(args: argparse.Namespace) -> None:
+    """Print as JSON how many windows there are, and seconds: of all of training, or of the fastest later epoch."""
     from anomaly.runtime import distributed
-    from anomaly.training.train import fit_network
+    from anomaly.training.train import fit_network, fit_normality_and_calibrate
 
     clips = [simulate_clip(f"c{n}", 800 + n, StreetSettings(seconds=20)).truth for n in range(args.clips)]
-    overrides = [f"training.pretrain_epochs={args.epochs}", "training.finetune_epochs=0"]
-    ended: list[tuple[float, float]] = []
+    whole = args.learn == "whole"
+    overrides = [] if whole else [f"training.pretrain_epochs={args.epochs}", "training.finetune_epochs=0"]
+    ended: list[float] = []
 
     def progress(stage: str, done: int, total: int, facts: dict[str, Any]) -> None:
         if stage == "pretrain":
-            ended.append((time.perf_counter(), facts["loss_rec"]))
+            ended.append(time.perf_counter())
 
     with distributed.joined("cpu") as device:
+        begun = time.perf_counter()
         learned = fit_network(clips, load_settings("default", overrides).for_model(), 0, device, progress)
-        seconds = min(b[0] - a[0] for a, b in pairwise(ended))
+        if whole:
+            fit_normality_and_calibrate(learned)
+        seconds = time.perf_counter() - begun if whole else min(b - a for a, b in pairwise(ended))
         if distributed.is_main():
-            print(json.dumps({"windows": len(learned.windows), "seconds": seconds, "loss": ended[-1][1]}))
+            print(json.dumps({"windows": len(learned.windows), "seconds": seconds}))
 
 
 def training(args: argparse.Namespace, scratch: Path) -> None:
-    """Print how many times as fast the network learns with several threads, and with several processes."""
-    work = ["-m", "benchmarks.scale", "--epoch", "--clips", str(args.clips), "--epochs", str(args.epochs)]
+    """Print how many times as fast several threads, processes and processors learn."""
+    work = ["-m", "benchmarks.scale", "--clips", str(args.clips), "--epochs", str(args.epochs), "--learn"]
     together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={args.jobs}"]
-    forms = {"one": (1, work), "threads": (args.jobs, work), "processes": (1, [*together, *work])}
+    forms = {
+        "one": (1, [*work, "epoch"]),
+        "threads": (args.jobs, [*work, "epoch"]),
+        "processes": (1, [*together, *work, "epoch"]),
+        "whole, one": (1, [*work, "whole"]),
+        "whole": (args.jobs, [*work, "whole"]),
+    }
     times: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(args.runs):
-        for name, (threads, command) in forms.items():
-            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-            run = [sys.executable, "-W", "ignore", *command]
-            done = subprocess.run(run, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        for name, (processors, command) in forms.items():
+            with share_of_processors(processors):
+                run = [sys.executable, "-W", "ignore", *command]
+                done = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(done.stdout.strip().splitlines()[-1])
             times[name].append(found["seconds"])
-            print(
-                f"{name}: {found['windows']} windows, {found['seconds']:.1f} s an epoch, loss {found['loss']:.6f}"
-            )
-    for name in ("threads", "processes"):
-        ratio, between = (f(times["one"], times[name]) for f in (ratio_of_pairs, range_of_pairs))
+            print(f"{name}: {found['windows']} windows, {found['seconds']:.1f} s")
+    for name, one in (("threads", "one"), ("processes", "one"), ("whole", "whole, one")):
+        ratio, between = (f(times[one], times[name]) for f in (ratio_of_pairs, range_of_pairs))
         print(f"scale_training_{name} = {ratio:.2f}   ({between}; {args.jobs} on {os.cpu_count()} cores)")
 
 
@@ -201,7 +226,7 @@ def scoring(args: argparse.Namespace, scratch: Path) -> None:
 
     torch.set_num_threads(1)
     # Crowds, so that it is people that take the time, and every one of them with an estimator's errors.
-    street = StreetSettings(seconds=5 * args.seconds, people=(4, 6))
+    street = StreetSettings(seconds=2 * args.seconds, people=(4, 6))
     clips = [estimated(simulate_clip(f"c{n}", 900 + n, street).truth, n) for n in range(args.clips)]
     settings = load_settings("default", args.set)
     model = train_model(clips, settings.for_model(), seed=0)
@@ -246,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--clips", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each clip")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each clip")
     parser.add_argument("--runs", type=int, default=3, help="pairs of them")
     parser.add_argument(
         "--epochs", type=int, default=3, help="of training, of which the fastest after the first counts"
@@ -254,10 +279,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--set", nargs="*", default=[], metavar="A.B=C", help="of the extraction")
     parser.add_argument("--ray", action="store_true")
-    parser.add_argument("--epoch", action="store_true", help=argparse.SUPPRESS)  # what `training` starts
+    parser.add_argument(
+        "--learn", choices=("epoch", "whole"), help=argparse.SUPPRESS
+    )  # what `training` starts
     args = parser.parse_args(arguments)
-    if args.epoch:
-        epoch(args)
+    if args.learn:
+        learn(args)
         return 0
     with tempfile.TemporaryDirectory() as site:
         install_sleeper(Path(site))

@@ -58,7 +58,7 @@ class Progress:
         now = time.monotonic()
         elapsed = now - self._start
         rate = self.done / elapsed if elapsed > 0 else 0.0
-        count = f"{self.done:.0f}" + (f"/{self.total:.0f}" if self.total else "")
+        count = f"{int(self.done)}" + (f"/{self.total:.0f}" if self.total else "")
         speed = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{1 / rate:.1f} s each" if rate else "starting"
         text = f"{self.title}: {count} {self.unit}, {speed}"
         first, before = self._first or (now, self.done)  # what comes before the first unit is no pace
@@ -72,17 +72,21 @@ class _Silent(Progress):
     pass
 
 
+Note = tuple[str, float, float]
+"""What a stage in a process of its own tells: its title, units done since it last told, share of it that is done."""
+
+
 class Told(Progress):
-    """Of a stage in a process of its own: tells how many units are done since it last told, now and then.
+    """Of a stage in a process of its own: tells how far it is, now and then.
 
     Args:
         title: what is going on.
         unit: what is counted, in the plural.
         total: how many there are, if known.
-        tell: called with a number of units.
+        tell: called with a `Note`.
     """
 
-    def __init__(self, title: str, unit: str, total: float | None, tell: Callable[[float], object]) -> None:
+    def __init__(self, title: str, unit: str, total: float | None, tell: Callable[[Note], object]) -> None:
         super().__init__(title, unit, total)
         self._tell, self._told, self._next = tell, 0.0, 0.0
 
@@ -91,7 +95,7 @@ class Told(Progress):
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _TELL_EVERY_S
-            self._tell(done - self._told)
+            self._tell((self.title, done - self._told, min(done / self.total, 1.0) if self.total else 0.0))
             self._told = done
 
 

@@ -209,9 +209,8 @@ class ExtractionRun:
 
     def make_piece(self, of: PieceOf) -> dict[str, float]:
         """Find the people of a piece of a video, beside other processes; returns the seconds that each stage took."""
-        name = f"{of.source.name}, piece {of.piece.number + 1}"
         held = self.workspace.holding(f"{of.key} {of.piece.number}")
-        with self.workspace.adding_clips(), held, self.show(name, of.piece.frames) as progress:
+        with self.workspace.adding_clips(), held, self.show(of.name, of.piece.frames) as progress:
             try:
                 self.work.make(of, progress)
             except Exception as error:  # of the video: met again when the pieces are joined, and said then

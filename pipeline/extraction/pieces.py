@@ -66,6 +66,11 @@ class PieceOf(NamedTuple):
     key: str
     piece: Piece
 
+    @property
+    def name(self) -> str:
+        """What it is called where its progress is shown."""
+        return f"{self.source.name}, piece {self.piece.number + 1}"
+
 
 class Found(NamedTuple):
     """What was found in a clip.
