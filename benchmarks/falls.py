@@ -27,7 +27,11 @@ from pose_extract.tracks.cleaning import clean_tracks
 
 def measure(videos: list[Path], falls: dict[str, float], settings: Settings, scratch: Path) -> None:
     workspace = Workspace(scratch)
+    """Print how often nobody is found, clip by clip and in all."""
     totals = {"falls": np.zeros(3, int), "daily": np.zeros(3, int)}
+    print(
+        "### Frames with nobody\n| clip | frames | nobody | nobody's joints | tracks too many |\n|---|---|---|---|---|"
+    )
     more = 0
     for video in videos:
         report = extract_all(find_all_sources([str(video)]), workspace, settings, quiet=True)
@@ -40,18 +44,16 @@ def measure(videos: list[Path], falls: dict[str, float], settings: Settings, scr
         start = falls.get(video.stem)
         counted = tracks.time_s >= (start or 0.0)
         counts = np.array([(~found & counted).sum(), (~seen & counted).sum(), counted.sum()])
-        print(f"  {video.stem}: {_told(counts)}, {others} tracks too many", flush=True)
+        print(f"| {video.stem} | {counts[2]} | {counts[0]} | {counts[1]} | {others} |", flush=True)
         totals["daily" if start is None else "falls"] += counts
         more += others
-    for name, counts in totals.items():
-        if counts[2]:
-            print(f"{name}_share_with_nobody = {counts[0] / counts[2]:.4f}   ({_told(counts)})")
+    print()
+    for name, (empty, unseen, frames) in totals.items():
+        if frames:
+            print(
+                f"{name}_share_with_nobody = {empty / frames:.4f}\n{name}_share_unseen = {unseen / frames:.4f}"
+            )
     print(f"falls_tracks_too_many = {more}")
-
-
-def _told(counts: np.ndarray) -> str:
-    empty, unseen, frames = counts.tolist()
-    return f"nobody in {empty} of {frames} frames, nobody's joints in {unseen}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -103,18 +103,18 @@ def broker_and_listener(port: int) -> list[str]:
 
 
 def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int, int, int, bool]]:
-    """Rows of sink, received, lost, twice, in order; prints the delays of the sink that is well."""
+    """Rows of sink, received, lost, twice, in order; prints how long it took."""
     well = Well()
     receivers = {
-        "webhook 500": Receiver(_FIRST_PORT, 500),
-        "webhook hangs": Receiver(_FIRST_PORT + 1, "hang"),
+        "webhook that answered 500": Receiver(_FIRST_PORT, 500),
+        "webhook that hung": Receiver(_FIRST_PORT + 1, "hang"),
     }
-    ports = {"webhook 500": 0, "webhook hangs": 1, "webhook refuses": 2}
+    ports = {"webhook that answered 500": 0, "webhook that hung": 1, "webhook that refused": 2}
     values: dict[str, dict[str, Any]] = {
         name: {"webhook": {"url": f"http://127.0.0.1:{_FIRST_PORT + port}/"}} for name, port in ports.items()
     }
-    values["broker down"] = {"mqtt": {"host": "127.0.0.1", "port": _FIRST_PORT + 3}}
-    values["well"] = {"jsonl": {}}
+    values["broker that was down"] = {"mqtt": {"host": "127.0.0.1", "port": _FIRST_PORT + 3}}
+    values["a sink that was well"] = {"jsonl": {}}
     sinks = {name: build(SinkSettings, {**each, "retry_most_s": 10.0}) for name, each in values.items()}
 
     def make(settings: SinkSettings, cameras: Sequence[str]) -> Sink:
@@ -133,25 +133,23 @@ def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int
     failures = {name: figures.failures for name, figures in dispatcher.figures().items()}
     for receiver in receivers.values():
         receiver.trouble = None
-    receivers["webhook refuses"] = Receiver(_FIRST_PORT + 2, None)
+    receivers["webhook that refused"] = Receiver(_FIRST_PORT + 2, None)
     came = {
         **{name: r.ids for name, r in receivers.items()},
-        "broker down": broker_and_listener(_FIRST_PORT + 3),
+        "broker that was down": broker_and_listener(_FIRST_PORT + 3),
     }
     back = time.perf_counter()
     while any(len(set(ids)) < len(sent) for ids in came.values()) and time.perf_counter() < back + 120:
         time.sleep(0.1)
     waited = time.perf_counter() - back
-    print(f"{len(sent)} events in {minutes:g} minutes; all had arrived {waited:.1f} s after the trouble")
     print(f"attempts that failed meanwhile: {failures}")
+    print(f"sinks_events = {len(sent)}\nsinks_caught_up_s = {waited:.1f}")
     delays = np.array([well.came[name] - begin for name, begin in sent.items() if name in well.came]) * 1000
-    for what, times in (
-        ("send() takes", np.array(calls) * 1000),
-        ("the sink that is well has it after", delays),
-    ):
+    for what, times in (("send", np.array(calls) * 1000), ("well", delays)):
         p50, p95 = np.percentile(times, [50, 95])
-        print(f"{what}: p50 {p50:.2f} ms, p95 {p95:.2f} ms, longest {times.max():.2f} ms")
-    came["well"] = list(well.came)
+        print(f"sinks_{what}_p50_ms = {p50:.2f}\nsinks_{what}_p95_ms = {p95:.2f}")
+        print(f"sinks_{what}_most_ms = {times.max():.2f}")
+    came["a sink that was well"] = list(well.came)
     dispatcher.close(5)
     order = list(sent)
     return [
@@ -176,9 +174,9 @@ def main() -> None:
     logging.getLogger("pipeline").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(args.minutes, args.every, Path(folder))
-    print(f"{'sink':18}{'received':>10}{'lost':>6}{'twice':>7}  in order")
+    print("### What arrived\n| sink | received | lost | twice | in order |\n|---|---|---|---|---|")
     for name, received, lost, twice, ordered in rows:
-        print(f"{name:18}{received:>10}{lost:>6}{twice:>7}  {ordered}")
+        print(f"| {name} | {received} | {lost} | {twice} | {'yes' if ordered else 'no'} |")
 
 
 if __name__ == "__main__":
