@@ -19,7 +19,7 @@ def row_scores(
     A whole clip's window says the same of every row of its person, or of its two people.
     """
     out = np.full(len(tracks), np.nan)
-    if not len(windows):
+    if not len(windows) or not len(tracks):  # online, a window may end just before somebody has left
         return out
     if windows.whole:
         together = windows.partner > 0

@@ -8,6 +8,7 @@ import pytest
 from anomaly.data.windows import View, Windows
 from anomaly.scoring.frame_scores import NOBODY, frame_scores, nearest_frame, row_scores
 from anomaly.settings import FRAME_MODES, WindowSettings
+from pose_extract.tracks.records import cut_frames
 from tests.helpers import walkers
 
 
@@ -124,6 +125,12 @@ def test_without_windows_nobody_has_a_score(mode):
     rows = row_scores(windows([]), np.zeros(0), clip, mode)
     assert rows.shape == (10,)
     assert np.isnan(rows).all()
+
+
+@pytest.mark.parametrize("mode", ["backtracked", "online"])
+def test_without_people_there_are_no_scores_though_a_window_ends_before(mode):
+    clip = cut_frames(walkers.clip(people=1, frames=20), 0, 0)
+    assert row_scores(windows([0]), np.ones(1), clip, mode).shape == (0,)
 
 
 def test_a_whole_clip_s_window_says_the_same_of_every_row_of_its_one_or_two_people():

@@ -49,6 +49,23 @@ def test_however_frames_come_in_scores_are_the_same_to_the_bit(scorer, fps, size
     assert len(np.unique(whole["score"])) > 50
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_everybody_may_leave_at_any_moment(scorer, stride):
+    model = scorer.model
+    windows = dataclasses.replace(model.settings.windows, score_stride=stride)
+    model = dataclasses.replace(model, settings=dataclasses.replace(model.settings, windows=windows))
+    clip = walkers.clip(frames=100, people=2, seed=83)
+    for last in range(40, 60):
+        rows = np.flatnonzero(clip.frame <= last)
+        own = {name: getattr(clip, name)[rows] for name in ("frame", "track", "keypoints", "boxes")}
+        found = joined(
+            list(score_chunks(dataclasses.replace(scorer, model=model), dataclasses.replace(clip, **own)))
+        )
+        assert len(found["score"]) == 100
+        assert len(found["row_score"]) == len(rows)
+        assert np.isfinite(found["row_score"][-2:]).all()
+
+
 def test_every_frame_comes_once_and_in_order(scorer):
     clip = walkers.clip(frames=131, people=2, seed=81)
     found = in_pieces(scorer, clip, 4)
