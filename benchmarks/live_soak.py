@@ -53,7 +53,7 @@ from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 _SAMPLE_S = 20.0
 _SETTLED = 0.25  # of the run, after which memory shall not grow
 _SIZE = (640, 360)
-_START = datetime(2026, 3, 28, 12, 0).astimezone()  # the night in which Europe's clocks go forward is near
+_START = datetime(2026, 3, 28, 20, 0).astimezone()  # of the night in which Europe's clocks go forward
 
 
 class Known(PoseEstimator):
@@ -135,7 +135,8 @@ def soak(
     """Watch so many seconds of video; prints and returns what was left behind."""
     shown = StreetSettings(seconds=20) if pose else StreetSettings(seconds=600, people=(1, 2))
     street = simulate_clip("street", 4, shown, abnormal=("running",))
-    scorer = load_scorer(model, ["scoring.frames=online", *pose_overrides(pose)], "cpu")
+    asked = ["scoring.frames=online", "calibration.false_alarm_rate=0.001", *pose_overrides(pose)]
+    scorer = load_scorer(model, asked, "cpu")
     estimators = Estimators()
     estimator = Known(street.truth) if pose is None else estimators.estimator(scorer.settings)
     arrivals, live = threading.Condition(), LiveSettings(moved_below=0)

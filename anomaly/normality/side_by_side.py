@@ -10,9 +10,7 @@ from pose_extract.devices import processors
 
 T = TypeVar("T")
 
-_WORTH = (
-    15_000  # rows that all estimators together learn from, in some ten seconds; processes take five to start
-)
+_WORTH = 15_000  # rows that all estimators together learn from; of fewer, processes take longer to start
 
 
 def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, processes: int = 0) -> list[T]:

@@ -46,19 +46,31 @@ class Mailbox:
 
     Args:
         arrivals: told of every frame; all cameras share it.
-        drop: whether the newest wins.
+        drops: whether the newest wins.
+
+    Attributes:
+        drops: the same.
+        every: of a camera, only every so many-th frame is let in; the others are dropped and counted.
+        came: frames that were put.
+        dropped: of them, those that nobody will take.
+        taken: those that were taken.
     """
 
-    def __init__(self, arrivals: threading.Condition, drop: bool) -> None:
-        self._arrivals, self._drop = arrivals, drop
+    def __init__(self, arrivals: threading.Condition, drops: bool) -> None:
+        self._arrivals, self.drops = arrivals, drops
         self._waiting: deque[LiveFrame] = deque()
         self._closed = False
-        self.dropped = self.taken = 0
+        self.every = 1
+        self.came = self.dropped = self.taken = 0
 
     def put(self, frame: LiveFrame) -> bool:
         """Leave a frame; False if nobody wants any more."""
         with self._arrivals:
-            if self._drop:
+            self.came += 1
+            if self.drops:
+                if self.came % self.every:
+                    self.dropped += 1
+                    return not self._closed
                 self.dropped += len(self._waiting)
                 self._waiting.clear()
             while len(self._waiting) >= 2 and not self._closed:

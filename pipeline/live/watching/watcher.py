@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.live.capture.feed import LiveFrame
+from pipeline.live.capture.pace import Pace, Paced
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.camera import Context, WatchedCamera
@@ -89,6 +90,7 @@ class Watcher:
         self.history = history or NoHistory()
         self._stopping = threading.Event()
         self._turn = 0
+        self._pace = Pace()
         self._looked_s = -np.inf
 
     def stop(self) -> None:
@@ -220,6 +222,7 @@ class Watcher:
         if now - self._looked_s < _PATROL_S:
             return
         self._looked_s = now
+        self._pace.look([Paced(camera.capture.mailbox, camera.judging_s) for camera in self.cameras], now)
         for camera in self.cameras:
             capture = camera.capture
             # The first picture may take longer, unless it is known why there is none.
