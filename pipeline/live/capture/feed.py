@@ -46,18 +46,18 @@ class Mailbox:
 
     Args:
         arrivals: told of every frame; all cameras share it.
-        drops: whether the newest wins.
+        drop: whether the newest wins.
 
     Attributes:
-        drops: the same.
+        drop: the same.
         every: of a camera, only every so many-th frame is let in; the others are dropped and counted.
         came: frames that were put.
         dropped: of them, those that nobody will take.
         taken: those that were taken.
     """
 
-    def __init__(self, arrivals: threading.Condition, drops: bool) -> None:
-        self._arrivals, self.drops = arrivals, drops
+    def __init__(self, arrivals: threading.Condition, drop: bool) -> None:
+        self._arrivals, self.drop = arrivals, drop
         self._waiting: deque[LiveFrame] = deque()
         self._closed = False
         self.every = 1
@@ -67,7 +67,7 @@ class Mailbox:
         """Leave a frame; False if nobody wants any more."""
         with self._arrivals:
             self.came += 1
-            if self.drops:
+            if self.drop:
                 if self.came % self.every:
                     self.dropped += 1
                     return not self._closed

@@ -45,7 +45,7 @@ class Pace:
         taken, spent_s = 0, 0.0
         for box, judging_s in cameras:
             came_then, taken_then, judging_then_s = before.get(id(box), (box.came, box.taken, judging_s))
-            if box.drops and box.came > came_then:
+            if box.drop and box.came > came_then:
                 rates.append((box, (box.came - came_then) / took_s))
             taken += box.taken - taken_then
             spent_s += judging_s - judging_then_s

@@ -22,6 +22,19 @@ def test_of_a_camera_the_newest_frame_wins_and_older_ones_are_counted():
     assert (box.dropped, box.taken) == (4, 1)
 
 
+def test_of_a_camera_only_every_kth_frame_may_be_let_in():
+    box = Mailbox(threading.Condition(), drop=True)
+    box.every, found = 3, []
+    for number in range(1, 11):
+        assert box.put(frame(number))
+        if (taken := box.take()) is not None:
+            found.append(taken.time_s)
+    assert found == [3, 6, 9]
+    assert (box.came, box.dropped, box.taken) == (10, 7, 3)
+    box.close()
+    assert not box.put(frame(11))
+
+
 def test_of_a_file_no_frame_is_dropped_and_who_leaves_them_waits():
     box = Mailbox(threading.Condition(), drop=False)
     put = []

@@ -10,10 +10,10 @@ from pipeline.live.capture.feed import Mailbox
 from pipeline.live.capture.pace import Pace, Paced
 
 
-def played(cost_s, cameras=1, seconds=30.0, fps=24.0, drops=True):
+def played(cost_s, cameras=1, seconds=30.0, fps=24.0, drop=True):
     """Times of the frames of each camera that are judged, one after another, each taking ``cost_s`` (of the time)."""
     arrivals = threading.Condition()
-    boxes = [Mailbox(arrivals, drops) for _ in range(cameras)]
+    boxes = [Mailbox(arrivals, drop) for _ in range(cameras)]
     judging = [0.0] * cameras
     pace, taken, turn, free_s = Pace(), [[] for _ in boxes], 0, 0.0
     for number in range(round(seconds * fps)):
@@ -69,7 +69,7 @@ def test_a_little_less_cost_changes_nothing():
 
 def test_of_a_file_every_frame_is_judged():
     arrivals = threading.Condition()
-    box = Mailbox(arrivals, drops=False)
+    box = Mailbox(arrivals, drop=False)
     pace = Pace()
     for now_s in range(10):
         assert box.put(SimpleNamespace(time_s=now_s))
@@ -81,7 +81,7 @@ def test_of_a_file_every_frame_is_judged():
 
 def test_a_camera_that_gives_nothing_has_no_share():
     arrivals = threading.Condition()
-    live, lost = Mailbox(arrivals, drops=True), Mailbox(arrivals, drops=True)
+    live, lost = Mailbox(arrivals, drop=True), Mailbox(arrivals, drop=True)
     pace, spent = Pace(), 0.0
     for number in range(240):
         live.put(SimpleNamespace(time_s=number / 24))
