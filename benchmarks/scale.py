@@ -4,7 +4,8 @@
         [--many 2000] [--epochs 3] [--ray]
 
 jobs: extraction of short clips of the street by so many processes, by one, and by one that has a single core, in turn
-(one alone uses several cores too: it decodes beside the estimator, whose networks have two threads). overhead: as many
+(one alone uses several cores too: it decodes beside the estimator, whose networks have two threads); before it, what
+so many processes gain that do nothing but multiply matrices: no more can be had on this machine. overhead: as many
 clips of one picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of
 clips that grows to five times --many, the last tenth against the first. training: an epoch of the network by one
 thread, by so many threads, and by so many processes of one thread that torchrun starts; all of training by one
@@ -18,12 +19,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
@@ -44,6 +47,7 @@ from pipeline.workers.processes import share_of_processors
 from pipeline.workspace import ClipEntry, Workspace
 
 SLEEP_S = 0.05
+_WHOLE = 3  # times as many clips, of which all of training is measured
 SLEEPER = f"""
 import time
 import numpy as np
@@ -66,8 +70,27 @@ class Sleeper(PoseEstimator):
 """
 
 
+def multiplied(seconds: float) -> int:
+    """How many matrices one core multiplies in that time."""
+    matrix, count = np.ones((600, 600), np.float32), 0
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        matrix @ matrix
+        count += 1
+    return count
+
+
+def limit(jobs: int) -> float:
+    """How many times as fast so many processes multiply matrices, which share memory and caches, as one alone does."""
+    with share_of_processors(1), ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(multiplied, [0.5] * jobs))  # they have started
+        alone = pool.submit(multiplied, 3.0).result()
+        return sum(pool.map(multiplied, [3.0] * jobs)) / alone
+
+
 def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
     """Print how many times as fast several processes are."""
+    print(f"scale_limit = {limit(args.jobs):.2f}   (of {args.jobs} processes that only multiply matrices)")
     videos = scratch / "videos"
     for number in range(args.clips):
         street = StreetSettings(seconds=args.seconds)
@@ -173,8 +196,9 @@ def learn(args: argparse.Namespace) -> None:
     from anomaly.runtime import distributed
     from anomaly.training.train import fit_network, fit_normality_and_calibrate
 
-    clips = [simulate_clip(f"c{n}", 800 + n, StreetSettings(seconds=20)).truth for n in range(args.clips)]
     whole = args.learn == "whole"
+    count = _WHOLE * args.clips if whole else args.clips
+    clips = [simulate_clip(f"c{n}", 800 + n, StreetSettings(seconds=20)).truth for n in range(count)]
     overrides = [] if whole else [f"training.pretrain_epochs={args.epochs}", "training.finetune_epochs=0"]
     ended: list[float] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -21,6 +22,11 @@ MOST_FACTOR = 1e6  # weights, tolerances and other factors
 MOST_RATE = 10.0  # learning rates
 
 
+@functools.cache  # a workspace's list has thousands of one class
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def build(cls: type[T], values: Any, where: str = "") -> T:
     """Make the dataclass ``cls`` from nested mappings, checking every key and type.
 
@@ -29,7 +35,7 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"config: {where or 'top level'}: expected keys and values, got {short(values)}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     arguments = {}
     for key, value in values.items():
