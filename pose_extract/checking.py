@@ -35,7 +35,7 @@ def build(cls: type[T], values: Any, where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"config: {where or 'top level'}: expected keys and values, got {short(values)}")
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     arguments = {}
     for key, value in values.items():
