@@ -16,6 +16,7 @@ from pipeline.following import PeopleFollower
 from pipeline.live.backoff import Backoff
 from pipeline.live.capture.capture import StreamCapture
 from pipeline.live.capture.feed import LiveFrame
+from pipeline.live.capture.pace import Pace, Paced
 from pipeline.live.settings import LiveSettings
 from pipeline.progress import show_downloads, stage
 from pipeline.settings import Settings
@@ -37,7 +38,7 @@ CLIP_S = 600.0
 """Seconds of a clip: what is lost at most if the machine dies."""
 
 _NO_PICTURE_S = 30.0  # from the start, after which nobody waits for the first one any more
-_TRIAL_S = 3.0  # after which it is known how many frames a second there are
+_TRIAL_S = 5.0  # after which it is known how many frames a second there are
 
 
 class LiveExtraction:
@@ -104,10 +105,13 @@ class LiveExtraction:
         """The camera's frames of so many seconds; a camera that freezes is connected to anew."""
         began = time.monotonic()
         until = began + seconds
-        while time.monotonic() < until:
+        pace, looking_s = Pace(), 0.0
+        while (now := time.monotonic()) < until:
+            pace.look([Paced(capture.mailbox, looking_s)], now)
             frame = capture.mailbox.take()
             if frame is not None:
                 yield frame
+                looking_s += time.monotonic() - now
                 continue
             if capture.finished:
                 return
@@ -131,7 +135,7 @@ class LiveExtraction:
             estimator.estimate([Frame(len(times) - 1, frame.time_s, frame.image)])
             if times[-1] - times[0] >= _TRIAL_S:
                 break
-        rate = usual_rate(np.array(times)) or 25.0
+        rate = usual_rate(np.array(times)[len(times) // 2 :]) or 25.0  # by then the pace is even
         if rate < 1 / LONGEST_STEP_S:
             logger.warning(
                 "%s: only %.1f frames a second can be looked at; from fewer than %.0f nothing can be learned. Set "
