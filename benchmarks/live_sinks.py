@@ -106,15 +106,15 @@ def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int
     """Rows of sink, received, lost, twice, in order; prints how long it took."""
     well = Well()
     receivers = {
-        "webhook that answered 500": Receiver(_FIRST_PORT, 500),
-        "webhook that hung": Receiver(_FIRST_PORT + 1, "hang"),
+        "webhook-500": Receiver(_FIRST_PORT, 500),
+        "webhook-hung": Receiver(_FIRST_PORT + 1, "hang"),
     }
-    ports = {"webhook that answered 500": 0, "webhook that hung": 1, "webhook that refused": 2}
+    ports = {"webhook-500": 0, "webhook-hung": 1, "webhook-refused": 2}
     values: dict[str, dict[str, Any]] = {
         name: {"webhook": {"url": f"http://127.0.0.1:{_FIRST_PORT + port}/"}} for name, port in ports.items()
     }
-    values["broker that was down"] = {"mqtt": {"host": "127.0.0.1", "port": _FIRST_PORT + 3}}
-    values["a sink that was well"] = {"jsonl": {}}
+    values["broker-down"] = {"mqtt": {"host": "127.0.0.1", "port": _FIRST_PORT + 3}}
+    values["well"] = {"jsonl": {}}
     sinks = {name: build(SinkSettings, {**each, "retry_most_s": 10.0}) for name, each in values.items()}
 
     def make(settings: SinkSettings, cameras: Sequence[str]) -> Sink:
@@ -133,10 +133,10 @@ def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int
     failures = {name: figures.failures for name, figures in dispatcher.figures().items()}
     for receiver in receivers.values():
         receiver.trouble = None
-    receivers["webhook that refused"] = Receiver(_FIRST_PORT + 2, None)
+    receivers["webhook-refused"] = Receiver(_FIRST_PORT + 2, None)
     came = {
         **{name: r.ids for name, r in receivers.items()},
-        "broker that was down": broker_and_listener(_FIRST_PORT + 3),
+        "broker-down": broker_and_listener(_FIRST_PORT + 3),
     }
     back = time.perf_counter()
     while any(len(set(ids)) < len(sent) for ids in came.values()) and time.perf_counter() < back + 120:
@@ -149,7 +149,7 @@ def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int
         p50, p95 = np.percentile(times, [50, 95])
         print(f"sinks_{what}_p50_ms = {p50:.2f}\nsinks_{what}_p95_ms = {p95:.2f}")
         print(f"sinks_{what}_most_ms = {times.max():.2f}")
-    came["a sink that was well"] = list(well.came)
+    came["well"] = list(well.came)
     dispatcher.close(5)
     order = list(sent)
     return [
