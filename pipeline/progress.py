@@ -21,7 +21,6 @@ Hears = Callable[[str, float, float | None], object]
 
 _hears: ContextVar[Hears | None] = ContextVar("_hears", default=None)
 _PLAIN_EVERY_S = 10.0
-_TELL_EVERY_S = 0.5
 _FORECAST_S = 5.0  # of work, after which a forecast is made
 _WARM_UP_S = 5.0  # after the first unit, before its pace says when the end comes
 
@@ -70,33 +69,6 @@ class Progress:
 
 class _Silent(Progress):
     pass
-
-
-Note = tuple[str, float, float]
-"""What a stage in a process of its own tells: its title, units done since it last told, share of it that is done."""
-
-
-class Told(Progress):
-    """Of a stage in a process of its own: tells how far it is, now and then.
-
-    Args:
-        title: what is going on.
-        unit: what is counted, in the plural.
-        total: how many there are, if known.
-        tell: called with a `Note`.
-    """
-
-    def __init__(self, title: str, unit: str, total: float | None, tell: Callable[[Note], object]) -> None:
-        super().__init__(title, unit, total)
-        self._tell, self._told, self._next = tell, 0.0, 0.0
-
-    def update(self, done: float, note: str | None = None) -> None:  # noqa: D102
-        super().update(done, note)
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _TELL_EVERY_S
-            self._tell((self.title, done - self._told, min(done / self.total, 1.0) if self.total else 0.0))
-            self._told = done
 
 
 class _Heard(Progress):

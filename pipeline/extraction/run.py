@@ -15,8 +15,9 @@ from typing import Any
 
 from pipeline.extraction.clip import ClipOutcome, ExtractionRun, ShowClip, Then
 from pipeline.extraction.pieces import PieceOf
+from pipeline.extraction.progress import Told, counting
 from pipeline.patches.budget import FeatureDiskBudget
-from pipeline.progress import Note, Progress, Stopwatch, Told, show_downloads, stage
+from pipeline.progress import Progress, Stopwatch, show_downloads, stage
 from pipeline.settings import Settings
 from pipeline.workers import (
     Brought,
@@ -214,7 +215,7 @@ def _bring(
     with opened as run:
         left = [source for source in sources if not run.is_there(source)]
         logger.info("%d videos on a cluster that does not see the workspace (--ray-apart)", len(left))
-        with _counting("extract", "videos", len(left), quiet) as count:
+        with counting("extract", "videos", len(left), quiet) as count:
             for done in side_by_side(
                 partial(_apart_worker, replace(how, then=None)), left, cluster, count.told
             ):
@@ -264,7 +265,7 @@ def _make_pieces(
     many = "on a cluster (--ray)" if isinstance(workers, Cluster) else f"{workers} at a time (--jobs)"
     logger.info("%d pieces of long videos, %s", len(pieces), many)
     given_up: dict[str, ClipOutcome] = {}
-    with _counting("extract", "pieces", len(pieces), quiet) as count:
+    with counting("extract", "pieces", len(pieces), quiet) as count:
         make = partial(_piece_worker, how, shared_count(workers))
         for done in side_by_side(make, pieces, workers, count.told):
             count.ended(done.job.name)
@@ -304,7 +305,7 @@ def _side_by_side(
         logger.info("%d videos on a cluster (--ray)", len(sources))
     else:
         logger.info("%d videos, %d at a time (--jobs)", len(sources), workers)
-    with _counting("extract", "videos", len(sources), quiet) as count:
+    with counting("extract", "videos", len(sources), quiet) as count:
         make = partial(_worker, how, shared_count(workers))
         made: list[ClipEntry] = []
         try:
@@ -317,37 +318,6 @@ def _side_by_side(
         finally:  # those of a worker that was killed before it wrote the list, too
             if made:
                 how.workspace.record(*made)
-
-
-class _Count:
-    """How far workers are: jobs that have ended, and shares of those in hand."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._begun = progress, time.monotonic()
-        self._ended, self._frames = 0, 0.0
-        self._in_hand: dict[str, float] = {}
-
-    def told(self, note: Note) -> None:
-        """Take in what a worker tells."""
-        title, frames, self._in_hand[title] = note
-        self._frames += frames
-        self._show(f"{self._frames / (time.monotonic() - self._begun):.1f} frames a second")
-
-    def ended(self, title: str) -> None:
-        """Count a job that has ended."""
-        self._ended += 1
-        self._in_hand.pop(title, None)
-        self._show()
-
-    def _show(self, text: str | None = None) -> None:
-        self._progress.update(self._ended + sum(self._in_hand.values()), text)
-
-
-@contextmanager
-def _counting(title: str, unit: str, total: int, quiet: bool) -> Iterator[_Count]:
-    """Show how far workers are, and how many frames a second they tell of."""
-    with stage(title, unit, total, quiet) as progress:
-        yield _Count(progress)
 
 
 @contextmanager

@@ -139,9 +139,8 @@ class TracksWriter:
         """The times of all frames counted so far, (F,)."""
         if "time_s" not in self._files:
             return np.zeros(0)
-        file = self._files["time_s"]
-        file.seek(0)
-        return np.frombuffer(file.read(), np.float64)
+        self._files["time_s"].seek(0)
+        return np.frombuffer(self._files["time_s"].read(), np.float64)
 
     @property
     def rows(self) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline import progress
-from pipeline.extraction.run import _Count
-from pipeline.progress import Told, format_duration, stage
+from pipeline.extraction.progress import Count, Told
+from pipeline.progress import format_duration, stage
 
 
 def test_plain_lines_tell_count_rate_and_what_is_left(capsys, monkeypatch):
@@ -118,12 +118,12 @@ def test_without_a_terminal_a_stage_says_of_which_step_it_is(capsys, monkeypatch
 def test_shares_of_what_workers_have_in_hand_count(monkeypatch):
     told = []
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     for name, frames, total in (("a", 25, 100), ("b", 30, 60), ("c", 5, None)):
         Told(name, "frames", total, told.append).update(frames)
     assert told == [("a", 25, 0.25), ("b", 30, 0.5), ("c", 5, 0.0)]
     bar = progress.Progress("extract", "videos", 4)
-    count = _Count(bar)
+    count = Count(bar)
     for note in told:
         count.told(note)
     assert bar.done == 0.75
