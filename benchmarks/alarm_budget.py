@@ -1,14 +1,14 @@
 """False events that an alarm budget promises, and those that come: on real normal clips, or on days of a street.
 
     GEPC_SAMPLE_DATA=... python -m benchmarks.alarm_budget [--splits 40] [--seed 0] [--set A.B=C]
-    python -m benchmarks.alarm_budget --street-days 8 [--known-hours 3] [--processes 2]
+    python -m benchmarks.alarm_budget --street-days 4 [--learned-hours 2] [--known-hours 3] [--processes 2]
 
 Trains the default on half of HR-ShanghaiTech's normal clips, with few windows, and scores the other half, about an hour
 and a half. That half is then split by clips again and again: one part sets the threshold for so many false events an
 hour, as `calibration.alarms_per_day` does, and events are counted in the other.
 
 ``--street-days``: the same with the synthetic street, with video enough for one event a day: exact joints with
-an estimator's errors, 12 frames a second, never the same people twice. The model learns from two hours that are not
+an estimator's errors, 12 frames a second, never the same people twice. The model learns from hours that are not
 counted; so many hours of the days, drawn again and again, set the threshold, and events are counted in all others.
 """
 
@@ -44,7 +44,6 @@ PER_HOUR = (60.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 PER_DAY = (24.0, 12.0, 6.0, 3.0, 2.0, 1.0)
 STREET_FPS = 12.0
 STRETCH_S = 120.0
-LEARNED_HOURS = 2.0
 FIRST_STRETCH = 5_000_000  # seeds that nothing else uses
 FEW_WINDOWS = (
     "calibration.held_out=0.5",
@@ -107,9 +106,9 @@ def street_clip(number: int, seconds: float) -> ClipTracks:
 
 
 def street_days(args: argparse.Namespace) -> Normal:
-    """Days of the street, scored by a model of two hours of it."""
+    """Days of the street, scored by a model of hours of it."""
     settings = load_settings("default", [f"windows.fps={STREET_FPS:g}", *args.set])
-    learned = max(4, round(LEARNED_HOURS * 3600 / STRETCH_S))
+    learned = max(4, round(args.learned_hours * 3600 / STRETCH_S))
     counted = max(4, round(args.street_days * DAY_S / STRETCH_S))
     first = FIRST_STRETCH + 100_000 * args.seed
     model = train_model([street_clip(first + n, STRETCH_S) for n in range(learned)], settings, args.seed)
@@ -174,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clips", type=int, help="so many real clips only")
     parser.add_argument("--street-days", type=float, metavar="DAYS", help="of the street to score")
+    parser.add_argument("--learned-hours", type=float, default=2.0, help="of the street to learn from")
     parser.add_argument("--known-hours", type=float, default=3.0, help="of them that set a threshold")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(

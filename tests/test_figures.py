@@ -11,7 +11,6 @@ from tests.helpers import ROOT
 # Sections that still show figures from before they were kept as files, and why they have not been made anew.
 NOT_YET = {
     ("docs/benchmarks.md", "Cameras"): "`watch` is being changed",
-    ("docs/benchmarks.md", "Sinks in trouble"): "`watch` is being changed",
 }
 
 
