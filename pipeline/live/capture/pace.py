@@ -32,7 +32,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._looked_s = -math.inf
-        self._before: dict[int, tuple[int, int, float]] = {}
+        self._before: dict[Mailbox, tuple[int, int, float]] = {}
 
     def look(self, cameras: Sequence[Paced], now_s: float) -> None:
         """See how many frames have come and what judging cost since the last look; let in what can be judged."""
@@ -40,19 +40,17 @@ class Pace:
         if took_s < _EVERY_S:
             return
         self._looked_s, before = now_s, self._before
-        self._before = {id(box): (box.came, box.taken, judging_s) for box, judging_s in cameras}
+        self._before = {box: (box.came, box.taken, judging_s) for box, judging_s in cameras}
         rates: list[tuple[Mailbox, float]] = []
         taken, spent_s = 0, 0.0
         for box, judging_s in cameras:
-            came_then, taken_then, judging_then_s = before.get(id(box), (box.came, box.taken, judging_s))
+            came_then, taken_then, judging_then_s = before.get(box, (box.came, box.taken, judging_s))
             if box.drop and box.came > came_then:
                 rates.append((box, (box.came - came_then) / took_s))
             taken += box.taken - taken_then
             spent_s += judging_s - judging_then_s
         for box, rate in rates if taken else ():
-            load = (
-                rate * len(rates) * spent_s / taken
-            )  # of this camera's equal share, were every frame judged
+            load = rate * len(rates) * spent_s / taken  # of its equal share of time, were every frame judged
             most = max(1, math.floor(rate / _SLOWEST))
             few, many = (min(max(math.ceil(load / share), 1), most) for share in (_OVERLOAD, _SPARE))
             box.every = min(max(box.every, few), many)
