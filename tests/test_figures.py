@@ -8,11 +8,6 @@ import pytest
 from benchmarks import figures
 from tests.helpers import ROOT
 
-# Sections that still show figures from before they were kept as files, and why they have not been made anew.
-NOT_YET = {
-    ("docs/benchmarks.md", "Cameras"): "`watch` is being changed",
-}
-
 
 def sections(page):
     """(heading without its command, text) of each section of a page; "" of what comes before the first."""
@@ -43,9 +38,7 @@ def test_what_a_page_shows_is_what_its_file_says(page):
 @pytest.mark.parametrize("page", pages())
 def test_a_measured_number_names_its_figure(page):
     unnamed = {heading: figures.unnamed(text) for heading, text in sections(page)}
-    assert not {h: found for h, found in unnamed.items() if found and (page, h) not in NOT_YET}
-    done = [heading for at, heading in NOT_YET if at == page and not unnamed.get(heading)]
-    assert not done, "these sections need not be in NOT_YET any more"
+    assert not {heading: found for heading, found in unnamed.items() if found}
 
 
 def test_every_file_has_a_command_and_says_what_made_it():
