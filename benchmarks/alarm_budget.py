@@ -7,9 +7,9 @@ Trains the default on half of HR-ShanghaiTech's normal clips, with few windows, 
 and a half. That half is then split by clips again and again: one part sets the threshold for so many false events an
 hour, as `calibration.alarms_per_day` does, and events are counted in the other.
 
-``--street-days``: the same with the synthetic street, with video enough for one event a day: exact joints with
-an estimator's errors, 12 frames a second, never the same people twice. The model learns from hours that are not
-counted; so many hours of the days, drawn again and again, set the threshold, and events are counted in all others.
+``--street-days``: the same with the synthetic street, with video enough for one event a day: exact joints with an
+estimator's errors, 12 frames a second, never the same people twice. The model learns from hours that are not counted;
+so many hours of the days, drawn again and again, set the threshold, and events are counted in all others.
 """
 
 from __future__ import annotations
@@ -97,11 +97,10 @@ def real_clips(args: argparse.Namespace) -> Normal | None:
     return Normal(found.clip, found.time_s, score, settings.windows.fps)
 
 
-def street_clip(number: int, seconds: float) -> ClipTracks:
+def stretch(number: int) -> ClipTracks:
     """The people of a stretch of the street, as an estimator would see them, cleaned."""
-    truth = simulate_clip(
-        f"street_{number:05d}", number, StreetSettings(seconds=seconds, fps=STREET_FPS)
-    ).truth
+    street = StreetSettings(seconds=STRETCH_S, fps=STREET_FPS)
+    truth = simulate_clip(f"street_{number:05d}", number, street).truth
     return clean_tracks(estimated(truth, number), CleaningSettings())
 
 
@@ -111,15 +110,14 @@ def street_days(args: argparse.Namespace) -> Normal:
     learned = max(4, round(args.learned_hours * 3600 / STRETCH_S))
     counted = max(4, round(args.street_days * DAY_S / STRETCH_S))
     first = FIRST_STRETCH + 100_000 * args.seed
-    model = train_model([street_clip(first + n, STRETCH_S) for n in range(learned)], settings, args.seed)
+    model = train_model([stretch(first + n) for n in range(learned)], settings, args.seed)
     numbers = range(first + learned, first + learned + counted)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.processes, context, initializer=_keep, initargs=(model,)) as pool:
         found = list(pool.map(_score_street, numbers, chunksize=8))
     clip = np.repeat(np.arange(counted, dtype=np.int32), [len(score) for _, score in found])
-    return Normal(
-        clip, np.concatenate([t for t, _ in found]), np.concatenate([s for _, s in found]), STREET_FPS
-    )
+    time_s, score = (np.concatenate(values) for values in zip(*found, strict=True))
+    return Normal(clip, time_s, score, STREET_FPS)
 
 
 _kept: list[TrainedModel] = []  # by a worker
@@ -131,7 +129,7 @@ def _keep(model: TrainedModel) -> None:
 
 
 def _score_street(number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    frames = score_clip(_kept[0], street_clip(number, STRETCH_S)).frames
+    frames = score_clip(_kept[0], stretch(number)).frames
     return frames.time_s, frames.score
 
 
@@ -143,7 +141,7 @@ def compare(normal: Normal, per_day: Sequence[float], known_share: float, args: 
     hours: list[float] = []
     within = dict.fromkeys(per_day, 0)
     for _ in range(args.splits):
-        of_known = rng.permutation(names)[: max(2, round(known_share * len(names)))]
+        of_known = rng.permutation(names)[: max(2, int(known_share * len(names)))]
         known = np.isin(normal.clip, of_known)
         hours.append(normal.hours(~known))
         for rate in per_day:

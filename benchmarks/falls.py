@@ -26,8 +26,8 @@ from pose_extract.tracks.cleaning import clean_tracks
 
 
 def measure(videos: list[Path], falls: dict[str, float], settings: Settings, scratch: Path) -> None:
-    workspace = Workspace(scratch)
     """Print how often nobody is found, clip by clip and in all."""
+    workspace = Workspace(scratch)
     totals = {"falls": np.zeros(3, int), "daily": np.zeros(3, int)}
     print(
         "### Frames with nobody\n| clip | frames | nobody | nobody's joints | tracks too many |\n|---|---|---|---|---|"

@@ -6,8 +6,7 @@
 A street of ten minutes with one or two people in it, one of whom runs, comes again and again, by a clock that runs so
 much faster: day change and retention follow that clock. A stub knows who is in each frame, and none is dropped. With
 ``--pose`` it is twenty seconds of a fuller street, and the estimator looks at rendered pictures, of which the newest
-counts, as of any camera. Events go to a CSV a day
-and to JSON lines, with pictures and clips.
+counts, as of any camera. Events go to a CSV a day and to JSON lines, with pictures and clips.
 """
 
 from __future__ import annotations

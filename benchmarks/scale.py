@@ -80,17 +80,18 @@ def multiplied(seconds: float) -> int:
     return count
 
 
-def limit(jobs: int) -> float:
+def limit(jobs: int, seconds: float) -> float:
     """How many times as fast so many processes multiply matrices, which share memory and caches, as one alone does."""
     with share_of_processors(1), ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(multiplied, [0.5] * jobs))  # they have started
-        alone = pool.submit(multiplied, 3.0).result()
-        return sum(pool.map(multiplied, [3.0] * jobs)) / alone
+        list(pool.map(multiplied, [seconds / 4] * jobs))  # they have started
+        alone = pool.submit(multiplied, seconds).result()
+        return sum(pool.map(multiplied, [seconds] * jobs)) / alone
 
 
 def by_jobs(args: argparse.Namespace, scratch: Path) -> None:
     """Print how many times as fast several processes are."""
-    print(f"scale_limit = {limit(args.jobs):.2f}   (of {args.jobs} processes that only multiply matrices)")
+    most = limit(args.jobs, args.seconds / 2)
+    print(f"scale_limit = {most:.2f}   (of {args.jobs} processes that only multiply matrices)")
     videos = scratch / "videos"
     for number in range(args.clips):
         street = StreetSettings(seconds=args.seconds)
@@ -303,9 +304,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--set", nargs="*", default=[], metavar="A.B=C", help="of the extraction")
     parser.add_argument("--ray", action="store_true")
-    parser.add_argument(
-        "--learn", choices=("epoch", "whole"), help=argparse.SUPPRESS
-    )  # what `training` starts
+    # What `training` starts.
+    parser.add_argument("--learn", choices=("epoch", "whole"), help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.learn:
         learn(args)

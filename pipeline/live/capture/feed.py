@@ -51,8 +51,7 @@ class Mailbox:
     Attributes:
         drop: the same.
         every: of a camera, only every so many-th frame is let in; the others are dropped and counted.
-        came: frames that were put.
-        dropped: of them, those that nobody will take.
+        dropped: frames that nobody will take.
         taken: those that were taken.
     """
 
@@ -61,14 +60,13 @@ class Mailbox:
         self._waiting: deque[LiveFrame] = deque()
         self._closed = False
         self.every = 1
-        self.came = self.dropped = self.taken = 0
+        self.dropped = self.taken = 0
 
     def put(self, frame: LiveFrame) -> bool:
         """Leave a frame; False if nobody wants any more."""
         with self._arrivals:
-            self.came += 1
             if self.drop:
-                if self.came % self.every:
+                if (self.came + 1) % self.every:
                     self.dropped += 1
                     return not self._closed
                 self.dropped += len(self._waiting)
@@ -80,6 +78,11 @@ class Mailbox:
             self._waiting.append(frame)
             self._arrivals.notify_all()
             return True
+
+    @property
+    def came(self) -> int:
+        """How many frames have been left: those that were dropped or taken, and those that wait."""
+        return self.dropped + self.taken + len(self._waiting)
 
     def take(self) -> LiveFrame | None:
         """The frame that has waited longest, if there is one; waits for none."""
