@@ -3,10 +3,10 @@
     python -m benchmarks.live_soak --demo demo/ --hours 24 --speed 20
     python -m benchmarks.live_soak --demo demo/ --hours 0.5 --speed 1 --pose movenet
 
-A street of ten minutes with one or two people in it, one of whom runs, comes again and again, by a clock that runs so
-much faster: day change and retention follow that clock. A stub knows who is in each frame, and none is dropped. With
-``--pose`` it is twenty seconds of a fuller street, and the estimator looks at rendered pictures, of which the newest
-counts, as of any camera. Events go to a CSV a day and to JSON lines, with pictures and clips.
+A street comes again and again, ten minutes with one or two people in it, one of whom runs, and twenty without anybody,
+by a clock that runs so much faster: day change and retention follow that clock. A stub knows who is in each frame, and
+none is dropped. With ``--pose`` it is twenty seconds of a fuller street, and the estimator looks at rendered pictures,
+of which the newest counts, as of any camera. Events go to a CSV a day and to JSON lines, with pictures and clips.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
 _SAMPLE_S = 20.0
 _SETTLED = 0.25  # of the run, after which memory shall not grow
 _SIZE = (640, 360)
+_EMPTY = 2  # times as long as with people, nobody is there
+_FPS = 12.0  # frames a second of the camera, as many of them give
 _START = datetime(2026, 3, 28, 20, 0).astimezone()  # of the night in which Europe's clocks go forward
 
 
@@ -68,6 +70,7 @@ class Known(PoseEstimator):
             PoseDetections(clip.boxes[a:b], clip.keypoints[a:b], np.ones(b - a, np.float32))
             for a, b in itertools.pairwise(bounds.tolist())
         ]
+        self._people += [PoseDetections.empty(clip.keypoints.shape[1])] * (_EMPTY * clip.frame_count)
         self._next = 0
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
@@ -132,7 +135,7 @@ def soak(
     model: Path, out: Path, seconds: float, speed: float, pose: str | None = None, start: datetime = _START
 ) -> dict[str, float]:
     """Watch so many seconds of video; prints and returns what was left behind."""
-    shown = StreetSettings(seconds=20) if pose else StreetSettings(seconds=600, people=(1, 2))
+    shown = StreetSettings(fps=_FPS, seconds=20) if pose else StreetSettings(fps=_FPS, seconds=600, people=(1, 2))
     street = simulate_clip("street", 4, shown, abnormal=("running",))
     asked = ["scoring.frames=online", "calibration.false_alarm_rate=0.001", *pose_overrides(pose)]
     scorer = load_scorer(model, asked, "cpu")
@@ -140,7 +143,7 @@ def soak(
     estimator = Known(street.truth) if pose is None else estimators.estimator(scorer.settings)
     arrivals, live = threading.Condition(), LiveSettings(moved_below=0)
     capture = FastClock(
-        pictures_of(street, pose is not None), 24.0, seconds, speed, start, arrivals, pose is not None
+        pictures_of(street, pose is not None), _FPS, seconds, speed, start, arrivals, pose is not None
     )
     sinks = {
         "table": SinkSettings(csv=CsvSettings(str(out / "tables"))),
@@ -177,7 +180,7 @@ def sample(samples: list[tuple[float, float]], done: threading.Event, camera: Wa
         counts = camera.judge.counts if camera.judge is not None else None
         if len(samples) % 15 == 0 and counts is not None:
             print(
-                f"{samples[-1][0]:.0f} s: {camera.capture.received / 24 / 3600:.2f} h of video, "
+                f"{samples[-1][0]:.0f} s: {camera.capture.received / _FPS / 3600:.2f} h of video, "
                 f"{counts.frames} frames judged, {samples[-1][1]:.0f} MiB, "
                 f"{camera.events} events, {threading.active_count()} threads, {process.num_fds()} files",
                 flush=True,
@@ -192,7 +195,7 @@ def report(
     settled = at > _SETTLED * took
     slope = float(np.polyfit(at[settled], memory[settled], 1)[0]) * 3600 if settled.sum() > 2 else np.nan
     judged = camera.judge.counts.frames if camera.judge is not None else 0
-    hours = camera.capture.received / 24 / 3600
+    hours = camera.capture.received / _FPS / 3600
     days = {kind: sorted(p.name for p in (out / kind).glob("*")) for kind in ("clips", "pictures", "tables")}
     children = [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
     values: dict[str, float] = {
