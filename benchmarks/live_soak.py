@@ -135,7 +135,9 @@ def soak(
     model: Path, out: Path, seconds: float, speed: float, pose: str | None = None, start: datetime = _START
 ) -> dict[str, float]:
     """Watch so many seconds of video; prints and returns what was left behind."""
-    shown = StreetSettings(fps=_FPS, seconds=20) if pose else StreetSettings(fps=_FPS, seconds=600, people=(1, 2))
+    shown = (
+        StreetSettings(fps=_FPS, seconds=20) if pose else StreetSettings(fps=_FPS, seconds=600, people=(1, 2))
+    )
     street = simulate_clip("street", 4, shown, abnormal=("running",))
     asked = ["scoring.frames=online", "calibration.false_alarm_rate=0.001", *pose_overrides(pose)]
     scorer = load_scorer(model, asked, "cpu")

@@ -263,7 +263,7 @@ class ExtractionRun:
         clip = self.index.name_for(source.name, location, key)
         self._say_if_found_otherwise(source.name, clip, location)
         path = self.workspace.tracks_path(clip)
-        with VideoReader(source, self.settings.video) as reader, TracksWriter(path) as writer:
+        with VideoReader(source, self.settings.video) as reader, TracksWriter(path, durable=False) as writer:
             with self.show(source.name, reader.info.frame_count) as progress:
                 self.budget.announce_clip(source.name, reader.info.frame_count)
                 pieces = self.work.pieces(reader) if cut else []

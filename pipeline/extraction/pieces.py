@@ -185,7 +185,10 @@ class PieceWork:
             return
         path, finder = self._path(key, piece.number), self.finder
         skeleton = get_skeleton(finder.estimator.skeleton)
-        with VideoReader(source, finder.settings.video) as reader, TracksWriter(path) as writer:
+        with (
+            VideoReader(source, finder.settings.video) as reader,
+            TracksWriter(path, durable=False) as writer,
+        ):
             frames = reader.frames(piece.looked_from_s, piece.ends_s)
             scene, *_ = finder.write(frames, reader.info, writer, progress)
             damage = [[d.time_s, d.message] for d in reader.damage if d.time_s < piece.ends_s]

@@ -12,7 +12,7 @@ import os
 import shutil
 import struct
 import zipfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -59,10 +59,12 @@ class TracksWriter:
 
     Args:
         path: the ``.npz`` to make. Rows wait in memory, or beside it in files without a name, until then.
+        durable: whether it is on the disk when it is put in place. Not needed of what can be made again: the next
+            reader sees what a power cut has left of it, but for joints' features, which are not checked.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, durable: bool = True) -> None:
+        self.path, self._durable = path, durable
         self._place = ExitStack()
         self._files: dict[str, SpooledTemporaryFile[bytes]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -77,11 +79,8 @@ class TracksWriter:
     ) -> None:
         for file in self._files.values():
             # a full disk shows again here, when the buffer is flushed; the first error is the one to report
-            try:
+            with suppress(*([] if kind is None else [OSError])):
                 file.close()
-            except OSError:
-                if kind is None:
-                    raise
         self._place.close()
 
     def add_frame(self, time_s: float) -> None:
@@ -194,7 +193,8 @@ class TracksWriter:
                     if shape is not None:
                         _write_member(archive, name, shape, np.dtype(dtype), self._files.get(name))
             file.flush()
-            os.fsync(file.fileno())
+            if self._durable or "features" in self._files:
+                os.fsync(file.fileno())
             file.close()
             self._put()
 

@@ -1,4 +1,4 @@
-"""Extraction of recordings with holes in their time."""
+"""Extraction of recordings with holes in their time, and of those whose tracks a power cut has spoilt."""
 
 import numpy as np
 import pytest
@@ -39,22 +39,48 @@ class Walker(PoseEstimator):
 
 
 @pytest.fixture
-def extracted(tmp_path, monkeypatch):
+def extract(tmp_path, monkeypatch):
+    """Extract a test picture's video of so many seconds, if it is not there, and return where its tracks are."""
+
     def extract(name, seconds, shift=""):
         path = tmp_path / name
         filters = ("-vf", shift) if shift else ()
-        run_ffmpeg(
-            *("-f", "lavfi", "-i", f"testsrc=s=64x48:r=25:d={seconds}", *filters, *KEYED),
-            *(*passthrough_option(), path),
-        )
+        if not path.exists():
+            run_ffmpeg(
+                *("-f", "lavfi", "-i", f"testsrc=s=64x48:r=25:d={seconds}", *filters, *KEYED),
+                *(*passthrough_option(), path),
+            )
         monkeypatch.setattr(extraction, "create_estimator", lambda *_: Walker())
         workspace = Workspace(tmp_path / f"{name}.workspace")
         settings = load_settings("default", ["pose.estimator=blazepose"])
         report = extract_all(find_all_sources([str(path)]), workspace, settings, quiet=True)
         [entry] = report.made
-        return load_tracks(workspace.tracks_path(entry.clip))
+        return workspace.tracks_path(entry.clip)
 
     return extract
+
+
+@pytest.fixture
+def extracted(extract):
+    return lambda *asked: load_tracks(extract(*asked))
+
+
+@pytest.mark.parametrize("left", ["nothing", "zeros", "a part", "rows of zeros"])
+def test_tracks_that_a_power_cut_has_spoilt_are_made_again(extract, caplog, left):
+    path = extract("a.mp4", 2)
+    good = path.read_bytes()
+    at = good.index(b"keypoints.npy") + 256
+    spoilt = {
+        "nothing": b"",
+        "zeros": bytes(len(good)),
+        "a part": good[: len(good) // 4096 * 4096 - 4096],
+        "rows of zeros": good[:at] + bytes(4096) + good[at + 4096 :],
+    }[left]
+    assert spoilt != good
+    path.write_bytes(spoilt)
+    assert extract("a.mp4", 2) == path
+    assert path.read_bytes() == good
+    assert "it is made again" in caplog.text
 
 
 def test_the_stretches_between_holes_are_extracted_as_clips_of_their_own(extracted, caplog):
