@@ -211,7 +211,7 @@ def _common_settings(workspace: Workspace, entries: list[ClipEntry], settings: S
             groups,
             whose,
         )
-    return found or settings.for_tracks()
+    return found or settings.for_tracks
 
 
 class _Stages:

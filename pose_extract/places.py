@@ -72,13 +72,15 @@ def _same_file(one: Path, other: Path) -> bool:
 
 def spare_models(path: str | Path) -> None:
     """Raise `OutputError` where a file would lie in a model's folder: it is whole, or it is no model any more."""
-    for folder in Path(os.path.realpath(path)).parents:
+    place = os.path.realpath(path)
+    while (folder := os.path.dirname(place)) != place:
         if _is_model(folder):
             raise OutputError(f"cannot write {path}: {folder} is a model's folder; name another place")
+        place = folder
 
 
-def _is_model(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _BUNDLE)
+def _is_model(folder: str | Path) -> bool:
+    return all(os.path.isfile(os.path.join(folder, name)) for name in _BUNDLE)
 
 
 def descriptor_of(path: Path) -> int | None:

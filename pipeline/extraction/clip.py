@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
 
     Cleaning and what follows it are left out: they run when the tracks are read.
     """
-    video = asdict(settings.video)
+    sections = settings.for_tracks
+    video = dict(sections["video"])
     if settings.video.pieces_min is None:
         del video["pieces_min"]
     else:
@@ -47,8 +48,8 @@ def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:
         "content": content,
         "video": video,
         "estimator": estimator.identity,
-        "tracking": asdict(settings.tracking),
-        "things": [_THINGS_VERSION, asdict(settings.things)],
+        "tracking": sections["tracking"],
+        "things": [_THINGS_VERSION, sections["things"]],
     }
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
@@ -297,7 +298,7 @@ class ExtractionRun:
                 "source": location,
                 "key": key,
                 "train": self.train,
-                "settings": settings.for_tracks(),
+                "settings": settings.for_tracks,
                 "estimator": self.estimator.identity,
                 "versions": versions(),
                 "scene": found.scene,

@@ -190,7 +190,7 @@ class LiveExtraction:
                 "source": self._source.shown,
                 "key": hashlib.sha256(f"{self._source.shown} {first.at.isoformat()}".encode()).hexdigest(),
                 "train": True,
-                "settings": settings.for_tracks(),
+                "settings": settings.for_tracks,
                 "estimator": estimator.identity,
                 "versions": versions(),
                 "scene": scene.text,

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ class Settings(ModelSettings):
             return (getattr(self, self.pose.estimator),)
         return (self.pose.options,) if self.pose.options else ()
 
+    @cached_property
     def for_tracks(self) -> dict[str, Any]:
         """The sections that shape cached tracks, as plain nested mappings."""
         own = [self.pose.estimator] if self.pose.estimator in ESTIMATORS else []

@@ -79,7 +79,7 @@ def trained_with_openmmlab(truth_workspace, tmp_path):
     shutil.copytree(truth_workspace, root)
     path = root / "model" / "card.json"
     card = json.loads(without_digests(root / "model").joinpath("card.json").read_text())
-    card["tracks"] = load_settings("default", ON_A_GPU).for_tracks()
+    card["tracks"] = load_settings("default", ON_A_GPU).for_tracks
     path.write_text(json.dumps(card))
     return root
 
