@@ -16,6 +16,7 @@ from pipeline.live.cameras import Cameras, model_id, sources_of
 from pipeline.live.outlet import Outlet, outgoing
 from pipeline.live.settings import WatchSettings
 from pipeline.live.watching.camera import WatchedCamera
+from pipeline.live.watching.judge import live_threshold
 from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.watcher import Watcher
@@ -213,7 +214,7 @@ def check(settings: WatchSettings, model: Path) -> Iterator[str]:
 
     Raises:
         ConfigError: a sink's secret is not set.
-        ModelError: a camera has no model.
+        ModelError: a camera has no model, or one that it cannot be watched with.
         UsageError: a source cannot be one.
         VideoError: there is no such file.
     """
@@ -222,7 +223,7 @@ def check(settings: WatchSettings, model: Path) -> Iterator[str]:
     for name, camera in settings.cameras.items():
         source = sources_of(name, camera)[0]
         folder = model if camera.model is None else Path(camera.model)
-        load_scorer(folder, [*settings.set, "scoring.frames=online"])
+        live_threshold(name, load_scorer(folder, [*settings.set, "scoring.frames=online"]))
         shown = source.shown if isinstance(source, StreamSource) else str(source.path)
         yield f"camera {name}: {shown}, model {folder} ({model_id(folder)})"
     for name, sink in settings.sinks.items():

@@ -140,6 +140,10 @@ def test_check_says_what_is_watched_and_hides_passwords(cli, truth_workspace, tm
     assert result.code == 0
     assert "door: rtsp://host/x" in result.out
     assert "secret" not in result.out
+    config.write_text("cameras: {door: {source: 'rtsp://host/x'}}\nset: [calibration.alarms_per_day=24]\n")
+    result = cli("watch", config, "--model", truth_workspace / "model", "--check")
+    assert result.code == 7
+    assert "minutes of held-out normal video" in result.err
     config.write_text("cameras:\n  door: {sources: 'rtsp://host/x'}\n")
     result = cli("watch", config, "--model", truth_workspace / "model", "--check")
     assert result.code == 3

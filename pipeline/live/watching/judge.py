@@ -113,14 +113,10 @@ class Judge:
         on_scores: Callable[[int, ClipTracks, ClipScores], None] | None = None,
         counting: Counting | None = None,
     ) -> None:
-        windows = scorer.model.settings.windows
-        if windows.extent == "clip" or scorer.patches is not None:
-            what = "whole clips" if windows.extent == "clip" else "patch features"
-            raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
         self.camera, self.scorer = camera, scorer
         self.estimator, self._live, self._exact = estimator, live, exact
         self.on_scores, self._counting = on_scores, counting
-        self.threshold = scorer.alarm_above()
+        self.threshold = live_threshold(camera, scorer)
         self.counts = Counts()
         self.people, self.took_s = PoseDetections.empty(0), 0.0
         self.latest: datetime | None = None
@@ -283,3 +279,16 @@ class Judge:
         frame = max(bisect_right(self._times, time_s + 1e-9) - 1, 0)
         at, arrived_s = self._stamps[frame]
         return at + timedelta(seconds=time_s - self._times[frame]), arrived_s
+
+
+def live_threshold(camera: str, scorer: Scorer) -> float:
+    """The score above which a camera's frames raise the alarm.
+
+    Raises:
+        ModelError: its model cannot be watched with, or has too little normal video for its budget of alarms.
+    """
+    windows = scorer.model.settings.windows
+    if windows.extent == "clip" or scorer.patches is not None:
+        what = "whole clips" if windows.extent == "clip" else "patch features"
+        raise ModelError(f"camera {camera}: its model is one of {what}, which cannot be watched live")
+    return scorer.alarm_above()
