@@ -46,11 +46,14 @@ class AlarmBudget:
     seconds: float
 
     def describe(self) -> str:
-        """What it rests on, in a sentence."""
+        """What it rests on, in a sentence; in two, where that is too little."""
+        more = ""
+        if self.alarms_per_day * self.seconds < DAY_S:
+            more = ". That is less than one in all of this video: several times as many may come"
         return (
             f"{self.alarms_per_day:g} false events a day are expected above {self.threshold:.3f} (95 % interval "
             f"{self.low:.2g} to {self.high:.2g}), by the {self.peaks} highest peaks of {self.seconds / 60:.0f} minutes "
-            "of held-out normal video"
+            f"of held-out normal video{more}"
         )
 
 
