@@ -29,6 +29,7 @@ class PeopleFollower:
         frame_size: (width, height) in pixels.
         first_id: the lowest id that may be given to a person.
         things: how to look for things that are not people; None: not at all.
+        first_thing: the lowest id that may be given to a thing.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class PeopleFollower:
         frame_size: tuple[int, int],
         first_id: int = 1,
         things: ThingSettings | None = None,
+        first_thing: int = 1,
     ) -> None:
         self._estimator, self._settings = estimator, settings
         self._thing_settings = things if things is not None and things.find else None
-        self._next_thing = 1
+        self._next_thing = first_thing
         self._fps, self._frame_size = fps, frame_size
         self._longest_s = longest_step(fps)
         self._last_s: float | None = None
@@ -53,6 +55,11 @@ class PeopleFollower:
     def next_id(self) -> int:
         """An id that nobody has yet."""
         return self._most + 1
+
+    @property
+    def next_thing(self) -> int:
+        """An id that no thing has yet."""
+        return self._next_thing
 
     def estimate(
         self, frames: Sequence[Frame], found: list[PoseDetections] | None = None
@@ -71,7 +78,7 @@ class PeopleFollower:
             settled = self.finish()
             self._tracker = self._begin()
         self._last_s = frames[-1].time_s
-        return settled, self._checked(self._estimator.estimate(frames)) if found is None else found
+        return settled, self._checked(self._estimator.estimate(frames) if found is None else found)
 
     def track(self, frame: Frame, people: PoseDetections) -> list[TrackedPeople]:
         """Follow the people found in a frame; returns the frames that are ready."""

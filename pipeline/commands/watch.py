@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(event_schema(), indent=2))
         return 0
 
-    from pipeline.live.service import Service, check
+    from pipeline.live.service import Service, check, heeded_early
     from pipeline.processes import locked
     from pipeline.workspace import Workspace
     from pose_extract.errors import raise_any
@@ -85,11 +85,14 @@ def run(args: argparse.Namespace) -> int:
             print(line)
         return 0
     with locked(args.out / ".lock", f"another gepc-pipeline watches into {args.out}", wait=False):
+        early = heeded_early()
         service = Service(read, model, args.out, args.device)
+        if early.is_set():
+            service.reload()
         told_to_end = service.run()
     if told_to_end:
         # All is closed. Python would go on to take torch apart, which takes it seconds that a service is not given.
-        sys.stdout.flush()
+        # Standard output holds nothing: events are written to it line by line, and whoever read it may have stopped.
         sys.stderr.flush()
         os._exit(0)
     cameras = service.watcher.cameras
@@ -116,4 +119,5 @@ def _settings(args: argparse.Namespace) -> WatchSettings:
         settings = replace(settings, cameras={name: CameraSettings(args.source, realtime=args.realtime)})
     if not settings.cameras:
         raise UsageError("expected a source, --camera NAME=SOURCE, or a watch.yaml with cameras")
+    settings.check_names()
     return replace(settings, set=(*settings.set, *args.set))

@@ -128,7 +128,7 @@ class Cameras:
         """The same with other settings; models are read again, estimators stay."""
         other = Cameras(settings, self._model, self._out, self._device)
         other._estimators, other.arrivals = self._estimators, self.arrivals
-        other._days = self._days
+        other._days = dict(self._days)
         return other
 
     def close(self) -> None:

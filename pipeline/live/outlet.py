@@ -120,7 +120,7 @@ class Outlet:
 
     def _with_pictures(self, event: LiveEvent, context: Context) -> LiveEvent:
         if event.kind == "state":
-            if event.state == "lost":
+            if event.state != "online":  # no frames come
                 self.recorder.lost(event.camera)
             return event
         if event.type == "new":

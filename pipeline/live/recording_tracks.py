@@ -115,7 +115,8 @@ class LiveExtraction:
                 continue
             if capture.finished:
                 return
-            if capture.age_s > self._live.lost_after_s + 5:
+            patience_s = self._live.lost_after_s + 5
+            if capture.age_s > patience_s and time.monotonic() - capture.began_s > patience_s + 5:
                 if not capture.received and time.monotonic() - began >= _NO_PICTURE_S:
                     return  # so is an address that is wrong
                 why = f" ({capture.trouble})" if capture.trouble else ""
@@ -144,6 +145,12 @@ class LiveExtraction:
             )  # fmt: skip
         return rate
 
+    def _free_name(self, first: LiveFrame) -> str:
+        """A clip's name by its first frame, local time; in the night when summer time ends an hour comes twice."""
+        name = f"{self._name}-{first.at.strftime('%Y%m%dT%H%M%S')}"
+        names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+        return next((each for each in names if not self._workspace.tracks_path(each).exists()), name)
+
     def _clip(
         self, frames: Iterator[LiveFrame], estimator: PoseEstimator, settings: Settings, rate: float
     ) -> ClipEntry | None:
@@ -151,7 +158,7 @@ class LiveExtraction:
         first = next(frames, None)
         if first is None:
             return None
-        name = f"{self._name}-{first.at.strftime('%Y%m%dT%H%M%S')}"
+        name = self._free_name(first)
         skeleton, size = get_skeleton(estimator.skeleton), first.size
         follower = PeopleFollower(estimator, settings.tracking, rate, size, things=settings.things)
         ids: set[int] = set()
@@ -181,6 +188,8 @@ class LiveExtraction:
                         break
                     frame = following
             except KeyboardInterrupt as error:
+                if not index:
+                    raise
                 interrupted = error
             write(follower.finish())
             times = writer.read_times()

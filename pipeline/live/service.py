@@ -14,7 +14,7 @@ from pathlib import Path
 from anomaly.bundle.files import CARD
 from pipeline.live.cameras import Cameras, model_id, sources_of
 from pipeline.live.outlet import Outlet, outgoing
-from pipeline.live.settings import WatchSettings
+from pipeline.live.settings import CameraSettings, WatchSettings
 from pipeline.live.watching.camera import WatchedCamera
 from pipeline.live.watching.judge import live_threshold
 from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
@@ -125,10 +125,14 @@ class Service:
         self._made_of[name] = self._facts(self.settings, name)
         return camera
 
+    def _folder(self, camera: CameraSettings) -> Path:
+        """Of a camera's model."""
+        return self._model if camera.model is None else Path(camera.model)
+
     def _facts(self, settings: WatchSettings, name: str) -> object:
         """What a camera is made of: another one is made if that changes."""
         camera = settings.cameras[name]
-        folder = self._model if camera.model is None else Path(camera.model)
+        folder = self._folder(camera)
         try:
             identity: str | None = model_id(folder)
         except OSError:
@@ -153,10 +157,7 @@ class Service:
     def _look_at_thresholds(self) -> None:
         """Take over what `recalibrate` has written into models, and what an operator has marked."""
         marks = Path(self.settings.live.marks) if self.settings.live.marks else None
-        folders = {
-            self._model if camera.model is None else Path(camera.model)
-            for camera in self.settings.cameras.values()
-        }
+        folders = {self._folder(camera) for camera in self.settings.cameras.values()}
         files = [*(folder / CARD for folder in sorted(folders)), *([marks] if marks is not None else [])]
         now = [(file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in files]
         if now == self._thresholds_of:
@@ -166,7 +167,14 @@ class Service:
         for camera in self.watcher.cameras:
             if camera.judge is None or camera.model_id is None:
                 continue
-            scorer = self._cameras.scorer(self.settings.cameras[camera.name])
+            settings = self.settings.cameras[camera.name]
+            if model_id(self._folder(settings)) != camera.model_id:
+                logger.warning(
+                    "camera %s: another model has been learned; SIGHUP, or a restart, takes it over",
+                    camera.name,
+                )
+                continue
+            scorer = self._cameras.scorer(settings)
             choice = marked_threshold(scorer, verdicts, self._history.scores(camera.model_id))
             threshold = scorer.alarm_above() if choice is None else choice.threshold
             if threshold != camera.judge.threshold:
@@ -184,6 +192,8 @@ class Service:
             if self._made_of[name] == self._facts(settings, name)
         }  # fmt: skip
         # All that may fail comes first: then nothing has changed.
+        for sink in settings.sinks.values():
+            sink.check_secrets()
         new = [cameras.make(name, each) for name, each in settings.cameras.items() if name not in same]
         if _goes_out(settings) != _goes_out(self.settings):
             self._ends.close()  # both would open the same queues and the same port
@@ -201,7 +211,16 @@ class Service:
         self.watcher.cameras, self.watcher.live = kept + new, settings.live
         self._cameras, self.settings = cameras, settings
         self._made_of = {name: self._facts(settings, name) for name in settings.cameras}
+        self._thresholds_of = None  # cameras that were begun anew have no marks yet
         logger.info("settings read again: %d cameras, %d of them begun anew", len(kept) + len(new), len(new))
+
+
+def heeded_early() -> threading.Event:
+    """What SIGHUP sets from now on, until `Service.run`: while models load it must not end the process."""
+    asked = threading.Event()
+    if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    return asked
 
 
 def _goes_out(settings: WatchSettings) -> tuple[object, ...]:

@@ -111,6 +111,16 @@ class WatchSettings:
                     f"{short(name)}"
                 )
 
+    def check_names(self) -> None:
+        """Raise ConfigError where a sink is for a camera that there is not."""
+        for name, sink in self.sinks.items():
+            for camera in sink.cameras:
+                if camera not in self.cameras:
+                    known = ", ".join(self.cameras)
+                    raise ConfigError(
+                        f"config: sinks.{name}.cameras: there is no camera {short(camera)}; known: {known}"
+                    )
+
 
 def is_camera_name(text: str) -> bool:
     """Whether a camera may be called so."""

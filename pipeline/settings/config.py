@@ -1,6 +1,6 @@
 """Load configs: YAML files, inherited with ``_base_``, overridden with ``--set a.b=c``, checked into dataclasses.
 
-Only plain YAML is read (`yaml.safe_load`): a config is data, it cannot run code. mmengine's own YAML reader could.
+Only plain YAML is read (`yaml.SafeLoader`): a config is data, it cannot run code. mmengine's own YAML reader could.
 """
 
 from __future__ import annotations
@@ -238,9 +238,25 @@ def _read(path: Path, depth: int) -> dict[str, Any]:
     return _merge(_read(_locate(base, path.parent), depth + 1), config)
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain YAML in which nothing stands twice: the second would silently take the place of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
 

@@ -91,6 +91,11 @@ class StreamDecoder:
         """The latest error that ffmpeg has told, without addresses; empty if there is none."""
         return self._complaints[-1] if self._complaints else ""
 
+    @property
+    def _timeless(self) -> bool:
+        """Whether the source states no times: JPEG pictures over HTTP, for which ffmpeg makes up 25 a second."""
+        return self._source.kind == "http" and self.codec == "mjpeg"
+
     def read(self) -> StreamPicture | None:
         """Wait for the next picture; None at the end, when the size changes (`changed`), or after `close`."""
         told = self._told.get()
@@ -128,9 +133,10 @@ class StreamDecoder:
             base, rate = (int(config[1]), int(config[2])), (int(config[3]), int(config[4]))
             self._base = Fraction(base[0], max(1, base[1]))
             fps = rate[0] / rate[1] if rate[1] else 0.0
-            self.fps = fps if 0 < fps <= FASTEST else None
+            self.fps = fps if 0 < fps <= FASTEST and not self._timeless else None
         elif self._opened and (shown := _SHOWN.search(line)):
-            time_s = None if shown[1] == "NOPTS" or not self._base else float(int(shown[1]) * self._base)
+            timeless = shown[1] == "NOPTS" or not self._base or self._timeless
+            time_s = None if timeless else float(int(shown[1]) * self._base)
             self._told.put((time_s, (int(shown[2]), int(shown[3]))))
         elif self.codec is None and (stream := _STREAM.search(line)):
             self.codec = stream[1]

@@ -39,6 +39,7 @@ class Capture(ABC, threading.Thread):
         connections: so many times the source was opened and gave a picture.
         received: frames that came.
         last_s: when the last of them came, on the monotonic clock; before the first, when the thread was started.
+        began_s: when the connection was begun that is there, or was there last, on the same.
         trouble: why there is no picture, in words; empty while there is.
         finished: whether the source has come to its end, and nothing follows.
         recordings: how many it has; 0 of a camera.
@@ -51,6 +52,7 @@ class Capture(ABC, threading.Thread):
         self.mailbox = Mailbox(arrivals, drop)
         self.connections = self.received = 0
         self.last_s = time.monotonic()
+        self.began_s = -np.inf
         self.trouble = ""
         self.finished = False
         self.recordings, self.failed = 0, list[GepcError]()
@@ -116,6 +118,15 @@ class FileCapture(Capture):
 
     def run(self) -> None:
         """Read every frame."""
+        try:
+            self._read_all()
+        except Exception as error:  # nobody shall wait for frames that do not come
+            logger.error("camera %s: its recordings cannot be read on", self.camera, exc_info=error)
+            self._fail(VideoError(f"camera {self.camera}: unexpected {type(error).__name__}: {error}"))
+        finally:
+            self.finished = True
+
+    def _read_all(self) -> None:
         offset = 0.0
         for number, source in enumerate(self._sources, 1):
             try:
@@ -128,7 +139,6 @@ class FileCapture(Capture):
             if self._stopping.is_set():
                 break
             offset += last + 2.0  # a hole between recordings: nobody is followed from one to the next
-        self.finished = True
 
     def _read(self, reader: VideoReader, offset: float, number: int) -> float:
         last = 0.0
@@ -201,7 +211,11 @@ class StreamCapture(Capture):
                 self._play(source)
             while source.endless and not self._stopping.is_set():
                 before = self.received
-                at_once = self._connect_and_read(source)
+                try:
+                    at_once = self._connect_and_read(source)
+                except Exception as error:  # no more threads, no more memory: it may be so for a while
+                    at_once, self.trouble = False, f"unexpected {type(error).__name__}: {error}"
+                    logger.error("camera %s: it cannot be read now", self.camera, exc_info=error)
                 if self.received - before >= _ENOUGH_FRAMES:
                     self._backoff.succeeded()
                 if not at_once and not self._stopping.is_set():
@@ -232,7 +246,7 @@ class StreamCapture(Capture):
             if self._stopping.is_set():
                 decoder.kill()
         self._clock.reconnected()
-        began_s = time.monotonic()
+        self.began_s = began_s = time.monotonic()
         try:
             for frame in self._frames(decoder, source):
                 self.trouble = ""

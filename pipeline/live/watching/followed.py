@@ -28,7 +28,7 @@ class FollowedPeople:
         estimator: finds the people; nobody else's meanwhile.
         fps: frames a second.
         frame_size: (width, height) in pixels.
-        first_id: the lowest id that a person may get.
+        first_ids: the lowest ids that a person and a thing may get.
         counting: who counts, as `score_clip` has it.
 
     Attributes:
@@ -44,12 +44,13 @@ class FollowedPeople:
         estimator: PoseEstimator,
         fps: float,
         frame_size: tuple[int, int],
-        first_id: int = 1,
+        first_ids: tuple[int, int] = (1, 1),
         counting: Counting | None = None,
     ) -> None:
         self._camera, self._skeleton, self._fps, self._size = camera, estimator.skeleton, fps, frame_size
+        first, thing = first_ids
         self._follower = PeopleFollower(
-            estimator, scorer.settings.tracking, fps, frame_size, first_id, scorer.settings.things
+            estimator, scorer.settings.tracking, fps, frame_size, first, scorer.settings.things, thing
         )
         self._with_things = scorer.settings.things.find
         self._online = OnlineScorer(scorer, counting=counting)
@@ -57,9 +58,9 @@ class FollowedPeople:
         self.people, self.took_s, self.frames = PoseDetections.empty(0), 0.0, 0
 
     @property
-    def next_id(self) -> int:
-        """An id that nobody has yet."""
-        return self._follower.next_id
+    def next_ids(self) -> tuple[int, int]:
+        """Ids that no person and no thing has yet."""
+        return self._follower.next_id, self._follower.next_thing
 
     def take(self, frame: Frame, found: PoseDetections | None = None) -> Iterator[Block]:
         """Take the next frame, whose people may be known; yields the blocks that have their scores by now."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly.data.resampling import LONGEST_STEP_S
 from anomaly.scoring.scores import ClipScores, Counting
+from anomaly.scoring.threshold import alarm_percentile
 from anomaly.settings.scoring import CAUSES
 from pipeline.events.events import Event
 from pipeline.live.capture.feed import LiveFrame
@@ -134,7 +135,7 @@ class Judge:
             str, float
         ] = {}  # cause -> least share of normal moments that are as unusual in it
         self._look_s = np.inf
-        self._next_id = 1
+        self._next_ids = 1, 1
         self._slow = False  # whether too few frames a second can be judged, as was said
 
     def take(self, frame: LiveFrame, found: PoseDetections | None = None) -> Iterator[Told]:
@@ -165,13 +166,13 @@ class Judge:
             yield from self._scored(*block)
         for step in self._machine.finish():
             yield self._told(step.type, step.event)
-        self._next_id = self._followed.next_id
+        self._next_ids = self._followed.next_ids
         self._followed = self._machine = None
 
     def abandon(self) -> None:
         """Forget who is followed and what goes on; the next frame begins anew."""
         if self._followed is not None:
-            self._next_id = self._followed.next_id
+            self._next_ids = self._followed.next_ids
         self._followed = self._machine = None
         self.counts.restarts += 1
 
@@ -188,7 +189,7 @@ class Judge:
     def _begin(self, frame: LiveFrame, fps: float) -> None:
         self._fps, self._size = fps, frame.size
         self._followed = FollowedPeople(
-            self.camera, self.scorer, self.estimator, fps, self._size, self._next_id, self._counting
+            self.camera, self.scorer, self.estimator, fps, self._size, self._next_ids, self._counting
         )
         self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
         self._alarms = Alarms()
@@ -238,7 +239,8 @@ class Judge:
     def _release(self) -> float:
         if not self._live.hysteresis:
             return self.threshold
-        percentile = self.scorer.alarm_percentile - self._live.hysteresis
+        model, scoring = self.scorer.model, self.scorer.settings.scoring
+        percentile = max(0.0, alarm_percentile(model, self.threshold, scoring) - self._live.hysteresis)
         return min(self.threshold, self.scorer.score_at(percentile)[percentile])
 
     def _remember_reasons(self, scores: ClipScores) -> None:

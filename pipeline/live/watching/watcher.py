@@ -118,8 +118,9 @@ class Watcher:
                     with self._arrivals:
                         self._arrivals.wait(_PATROL_S / 2)
                     continue
-                for camera, frame, people in self._together(*found):
-                    self._look_at(camera, frame, people)
+                for camera, frame, people, took_s in self._together(*found):
+                    camera.judging_s += took_s
+                    self._look_at(camera, frame, people, took_s)
         finally:
             for camera in self.cameras:
                 camera.capture.stop()
@@ -145,14 +146,14 @@ class Watcher:
 
     def _together(
         self, camera: WatchedCamera, frame: LiveFrame
-    ) -> Iterator[tuple[WatchedCamera, LiveFrame, PoseDetections | None]]:
-        """A frame, and those of other cameras that its estimator takes in the same batch, with their people.
+    ) -> Iterator[tuple[WatchedCamera, LiveFrame, PoseDetections | None, float]]:
+        """A frame, and those of other cameras that its estimator takes in the same batch; their people, and seconds.
 
         Only where frames of different videos may be in one batch; otherwise the frame alone, nobody being known yet.
         """
         first = None if camera.judge is None else camera.judge.estimator
         if first is None or not first.mixes or first.batch_size < 2:
-            yield camera, frame, None
+            yield camera, frame, None, 0.0
             return
         batch = [(camera, frame)]
         for other in self.cameras:
@@ -164,18 +165,22 @@ class Watcher:
                 waiting = other.capture.mailbox.take()
                 batch += [(other, waiting)] if waiting is not None else []
         same = [each for each in batch if each[1].size == frame.size]
+        began_s = time.monotonic()
         try:
             found = first.estimate([Frame(0, each.time_s, each.image) for _, each in same])
         except Exception as error:  # each is looked at alone, and whose frame it was is said
             logger.debug("a batch of frames failed", exc_info=error)
             same, found = [], []
         people = {camera.name: who for (camera, _), who in zip(same, found, strict=True)}
+        took_s = (time.monotonic() - began_s) / len(batch)
         for each, picture in batch:
-            yield each, picture, people.get(each.name)
+            yield each, picture, people.get(each.name), took_s
 
-    def _look_at(self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None) -> None:
+    def _look_at(
+        self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None, took_s: float
+    ) -> None:
         with self._on_its_own(camera):
-            self._judge(camera, frame, people)
+            self._judge(camera, frame, people, took_s)
 
     @contextmanager
     def _on_its_own(self, camera: WatchedCamera) -> Iterator[None]:
@@ -195,7 +200,9 @@ class Watcher:
                 now_at = max(datetime.now().astimezone(), event.start_time)
                 self._send(camera, replace(event, type="end", end_time=now_at, end_reason="error"), Context())
 
-    def _judge(self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None) -> None:
+    def _judge(
+        self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None, took_s: float
+    ) -> None:
         start = time.monotonic()
         camera.frame_size = frame.size
         if frame.connection != camera.connection:
@@ -214,7 +221,7 @@ class Watcher:
             self._tell(camera, told, "quiet")
         if self.recorder is not None:
             judge = camera.judge
-            self.recorder.push(camera.name, frame, judge.people, judge.skeleton, judge.took_s)
+            self.recorder.push(camera.name, frame, judge.people, judge.skeleton, judge.took_s + took_s)
         camera.judging_s += time.monotonic() - start
 
     def _patrol(self) -> None:
@@ -225,6 +232,8 @@ class Watcher:
         self._pace.look([Paced(camera.capture.mailbox, camera.judging_s) for camera in self.cameras], now)
         for camera in self.cameras:
             capture = camera.capture
+            if not capture.mailbox.drop:  # a recording, whose frames come when they come
+                continue
             # The first picture may take longer, unless it is known why there is none.
             first = not capture.received and not capture.trouble
             patience_s = max(self.live.lost_after_s, _FIRST_PICTURE_S) if first else self.live.lost_after_s
@@ -232,7 +241,8 @@ class Watcher:
                 continue
             why = capture.trouble or f"no picture for {self.live.lost_after_s:g} s"
             self._change(camera, "lost", why)
-            if now - camera.kicked_s > max(self.live.lost_after_s, _KICK_AGAIN_S):
+            tried_s = max(camera.kicked_s, capture.began_s)
+            if now - tried_s > max(self.live.lost_after_s, _KICK_AGAIN_S):
                 camera.kicked_s = now
                 capture.kick()
         if self._patrol_too is not None:

@@ -123,13 +123,14 @@ def test_an_event_that_an_earlier_run_has_left_keeps_its_picture(place):
     assert (place.sent()[0].picture, place.sent()[0].clip) == (str(path), None)
 
 
-def test_states_are_sent_as_they_are_and_a_lost_camera_ends_its_clip(place):
+@pytest.mark.parametrize("now", ["lost", "blind", "moved", "no-model"])
+def test_states_are_sent_as_they_are_and_a_camera_that_nobody_judges_ends_its_clip(place, now):
     place.watch(0, 4.6)
     place.outlet.send(NEW, context(4.2))
-    place.outlet.send(state("lost"), Context())
+    place.outlet.send(state(now), Context())
     wait_for(lambda: (place.folder / "clips" / "2026-11-29" / "door-1.mp4").is_file(), 60)
     wait_for(lambda: len(place.sent()) == 2)
-    assert place.sent()[1] == state("lost")
+    assert place.sent()[1] == state(now)
 
 
 def test_metrics_count_events_and_how_late_they_are(place):

@@ -46,11 +46,19 @@ def test_without_sinks_events_are_lines_on_standard_output():
         ("live: {hysteresis: 100}", "hysteresis"),
         ("sinks: {a: {}}", "expected one of jsonl"),
         ("camera: {}", "did you mean 'cameras'"),
+        ("cameras:\n  door: {source: x}\n  door: {source: y}", "'door' stands twice"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, says):
     with pytest.raises(ConfigError, match=says):
         load(tmp_path, text)
+
+
+def test_a_sink_for_a_camera_that_there_is_not_is_refused(tmp_path):
+    text = "cameras: {door: {source: x}}\nsinks: {phone: {jsonl: {}, cameras: [dor]}}"
+    with pytest.raises(ConfigError, match=r"sinks\.phone\.cameras: there is no camera 'dor'; known: door"):
+        load(tmp_path, text).check_names()
+    load(tmp_path, text, ["dor=rtsp://host/2"]).check_names()
 
 
 @pytest.mark.parametrize("text", ["door", "=rtsp://x", "a b=rtsp://x"])

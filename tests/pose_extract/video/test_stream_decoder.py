@@ -36,9 +36,11 @@ def grey(level, size=(64, 48)):
 
 def test_mjpeg_pictures_come_one_by_one_and_a_hanging_reader_can_be_freed(served):
     decoder = StreamDecoder(served([grey(10 * i) for i in range(20)]))
-    levels = [decoder.read().image.mean() for _ in range(15)]
-    assert np.diff(levels).min() > 5
+    pictures = [decoder.read() for _ in range(15)]
+    assert np.diff([picture.image.mean() for picture in pictures]).min() > 5
     assert decoder.codec == "mjpeg"
+    assert {picture.time_s for picture in pictures} == {None}  # ffmpeg makes up 25 a second, whatever comes
+    assert decoder.fps is None
     found = []
     thread = threading.Thread(target=lambda: found.extend(iter(decoder.read, None)))
     thread.start()

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import ExitStack
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -14,9 +15,22 @@ from pipeline.live.capture.capture import FileCapture, StreamCapture
 from pose_extract.video import VideoSettings, VideoSource
 from pose_extract.video.stream_decoder import StreamPicture
 from pose_extract.video.streams import StreamSource, live_source
+from tests.helpers.camera import camera
 from tests.helpers.videos import run_ffmpeg
 
 clock = SimpleNamespace(now=1000.0)
+
+
+@pytest.fixture
+def camera_of():
+    """A camera that serves so many JPEG pictures over HTTP, with so long a pause between them."""
+    with ExitStack() as cameras:
+
+        def serve(count, pause_s):
+            pictures = [np.full((48, 64, 3), 8 * number % 256, np.uint8) for number in range(count)]
+            return live_source(cameras.enter_context(camera(pictures, pause_s)))
+
+        yield serve
 
 
 class SlowDecoder:
@@ -84,3 +98,55 @@ def test_recordings_that_cannot_be_read_are_told_and_the_others_are_read(tmp_pat
     assert "pipe.mp4 is a device or a pipe" in str(capture.failed[0])
     assert "words.mp4" in str(capture.failed[1])
     assert len(capture.failed) == 2
+
+
+def test_a_slow_camera_of_jpeg_pictures_over_http_keeps_its_time(camera_of):
+    capture = StreamCapture("door", [camera_of(30, 0.125)], threading.Condition(), None, Backoff(0.1, 1))
+    times, rates = [], []
+
+    def put(frame):
+        times.append(frame.time_s)
+        rates.append(frame.fps)
+        if len(times) == 25:
+            capture._stopping.set()
+        return len(times) < 25
+
+    capture.mailbox.put = put
+    capture.start()
+    capture.join(20)
+    assert not capture.is_alive()
+    assert len(times) == 25
+    assert np.median(np.diff(times)) == pytest.approx(0.125, rel=0.4)
+    assert 4 < rates[-1] < 12
+    assert capture.behind_s == 0
+
+
+def test_what_nobody_foresaw_costs_a_camera_a_connection_and_not_its_thread(monkeypatch, caplog):
+    made = []
+
+    def decoder(source, max_side):
+        made.append(source)
+        if len(made) < 3:
+            raise RuntimeError("can't start new thread")
+        capture.stop()
+        return SlowDecoder(source, max_side)
+
+    monkeypatch.setattr(module, "StreamDecoder", decoder)
+    capture = StreamCapture(
+        "door", [live_source("rtsp://host/x")], threading.Condition(), None, Backoff(0.01, 0.02)
+    )
+    capture.run()
+    assert len(made) == 3
+    assert caplog.text.count("camera door: it cannot be read now") == 2
+    assert capture.finished
+
+
+def test_what_nobody_foresaw_ends_a_recording_and_nobody_waits_for_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "VideoReader", lambda *_: 1 / 0)
+    sources = [VideoSource(tmp_path / "a.mp4", "video", "a")]
+    capture = FileCapture(
+        "door", sources, VideoSettings(), threading.Condition(), datetime.now().astimezone()
+    )
+    capture.run()
+    assert capture.finished
+    assert "ZeroDivisionError" in str(capture.failed[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -144,6 +145,71 @@ def test_where_frames_may_be_mixed_they_are_looked_at_together_and_scores_stay(s
     assert sum(first.sizes) >= 3 * 60
     for camera in cameras:
         np.testing.assert_array_equal(together[camera.name], alone["camera0"])
+
+
+class Slow(Mixing):
+    """Takes its time."""
+
+    def estimate(self, frames):
+        time.sleep(0.05)
+        return super().estimate(frames)
+
+
+def test_the_time_of_a_batch_is_shared_by_its_cameras(scorer, tmp_path):
+    first = Slow(walkers.clip("walk", people=2, frames=60, seed=5))
+    began = time.monotonic()
+    _, cameras, _ = watched(scorer, [first, first.twin(), first.twin()], tmp_path, frames=20)
+    took = time.monotonic() - began
+    spent = [camera.judging_s for camera in cameras]
+    assert min(spent) > 0.1
+    assert 0.05 * len(first.sizes) < sum(spent) <= took
+
+
+def test_a_recording_that_comes_slowly_is_not_lost(scorer, tmp_path):
+    clip = walkers.clip("walk", people=2, frames=60, seed=5)
+    arrivals, live, sink = threading.Condition(), LiveSettings(lost_after_s=0.5), Sink()
+    judge = Judge("door", scorer, ScriptedEstimator(clip), live, exact=True)
+    played = Played("door", arrivals, 20)
+    put, came = played.mailbox.put, []
+
+    def late(frame):
+        came.append(frame)
+        if len(came) == 10:
+            time.sleep(1.2)  # of a network drive
+        played.last_s = time.monotonic()
+        return put(frame)
+
+    played.mailbox.put = late
+    camera = WatchedCamera("door", played, judge, None)
+    Watcher([camera], live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals).run()
+    assert [e.state for e in sink.events if e.kind == "state"] == ["online"]
+    assert judge.counts.frames == 20
+
+
+class Dead(Capture):
+    """Begins a connection that gives nothing."""
+
+    kicks = 0
+
+    def run(self):
+        self._stopping.wait(60)
+
+    def kick(self):
+        self.kicks += 1
+
+
+def test_a_connection_that_has_just_begun_is_not_given_up(scorer, tmp_path):
+    arrivals, live = threading.Condition(), LiveSettings(lost_after_s=0.5)
+    judge = Judge("door", scorer, ScriptedEstimator(walkers.clip(frames=30)), live, exact=False)
+    dead = Dead("door", arrivals, drop=True)
+    dead.trouble, dead.last_s = "it gives nothing", time.monotonic() - 100
+    camera = WatchedCamera("door", dead, judge, PictureWatch(live))
+    watcher = Watcher([camera], live, Sink(), OpenEvents(tmp_path / "open.jsonl"), arrivals)
+    for began_s, kicks in ((time.monotonic() - 5, 0), (time.monotonic() - 20, 1), (time.monotonic(), 1)):
+        dead.began_s = began_s
+        watcher._looked_s = -np.inf
+        watcher._patrol()
+        assert dead.kicks == kicks
 
 
 def test_what_an_earlier_run_has_left_open_is_ended_with_its_own_id(scorer, tmp_path):
