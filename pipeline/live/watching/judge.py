@@ -20,7 +20,7 @@ from pipeline.events.events import Event
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.followed import FollowedPeople
-from pipeline.live.watching.machine import Alarms, EventMachine
+from pipeline.live.watching.machine import Alarms, EventMachine, Step
 from pipeline.live.watching.unlike import UnlikeTraining
 from pipeline.scoring import Scorer
 from pipeline.scoring.reasons import Reason, rarity, reasons_of
@@ -50,7 +50,8 @@ class Told:
         end: when it ended.
         reasons: why, in plain words.
         threshold: the score above which a frame raises the alarm.
-        arrived_s: when the frame that it began with came, on the monotonic clock.
+        arrived_s: when the frame that it began with came, on the monotonic clock; of one that a cooldown has kept back,
+            the frame with which that ended.
     """
 
     type: str
@@ -165,7 +166,7 @@ class Judge:
         for block in self._followed.finish():
             yield from self._scored(*block)
         for step in self._machine.finish():
-            yield self._told(step.type, step.event)
+            yield self._told(step)
         self._next_ids = self._followed.next_ids
         self._followed = self._machine = None
 
@@ -231,7 +232,7 @@ class Judge:
             self._remember_reasons(scores)
             self._remember_causes(scores, alarm)
         for step in self._machine.add(begin, part, scores, alarm):
-            yield self._told(step.type, step.event)
+            yield self._told(step)
         if not alarm.any() and not self._machine.is_open:
             self._reasons.clear()
             self._rarest.clear()
@@ -269,12 +270,13 @@ class Judge:
             return [event.about] if event.about else []
         return [str(Reason(event.about, rarity(100 * (1 - share), learned.looks)))]
 
-    def _told(self, kind: str, event: Event) -> Told:
-        start, arrived_s = self._stamp(event.start_s)
+    def _told(self, step: Step) -> Told:
+        event = step.event
+        start, arrived_s = self._stamp(event.start_s)[0], self._stamp(step.due_s)[1]
         end = self._stamp(event.end_s)[0]
         found = [self._reasons.get(track, (0.0, ()))[1] for track in event.culprits]
         reasons = tuple(dict.fromkeys([*self._about(event), *(reason for each in found for reason in each)]))
-        return Told(kind, event, start, max(end, start), reasons, self.threshold, arrived_s)
+        return Told(step.type, event, start, max(end, start), reasons, self.threshold, arrived_s)
 
     def _stamp(self, time_s: float) -> tuple[datetime, float]:
         """When a moment of the camera's clock was, and when its frame came."""

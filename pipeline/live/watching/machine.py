@@ -16,10 +16,17 @@ from pose_extract.tracks.records import ClipTracks
 
 
 class Step(NamedTuple):
-    """Something that is told of an event: that it begins, goes on, or is over."""
+    """Something that is told of an event: that it begins, goes on, or is over.
+
+    Attributes:
+        type: which of these.
+        event: as it is now.
+        due_s: when it began, or when the cooldown ended that kept it back.
+    """
 
     type: Literal["new", "update", "end"]
     event: Event
+    due_s: float
 
 
 class EventMachine:
@@ -63,7 +70,7 @@ class EventMachine:
         for event in self._finder.finish():
             yield from self._over(event)
         if self._told is not None:  # the finder knows no such event, which cannot be
-            yield Step("end", self._told)
+            yield self._step("end", self._told)
             self._told = None
 
     def _goes_on(self, event: Event, now: float) -> Iterator[Step]:
@@ -86,14 +93,18 @@ class EventMachine:
             if event.end_s < self._quiet_until_s:
                 self.held_back += 1
                 return
-            yield Step("new", event)
+            yield self._step("new", event)
         self._told = None
+        step = self._step("end", event)
         self._quiet_until_s = event.end_s + self._live.cooldown_s
-        yield Step("end", event)
+        yield step
 
     def _tell(self, kind: Literal["new", "update"], event: Event, now: float) -> Step:
         self._told, self._told_s = event, now
-        return Step(kind, event)
+        return self._step(kind, event)
+
+    def _step(self, kind: Literal["new", "update", "end"], event: Event) -> Step:
+        return Step(kind, event, max(event.start_s, self._quiet_until_s))
 
 
 class Alarms:

@@ -27,7 +27,7 @@ def block(begin, alarm, score):
 
 
 def told(alarm, live=None, size=3, score=None, events=None):
-    """What is told of some frames' alarms: (type, start, end, score, number of the frame by then)."""
+    """What is told of some frames' alarms: (type, start, end, score, number of the frame by then, due)."""
     alarm = np.asarray(alarm, bool)
     score = np.where(alarm, 2.0, 1.0) if score is None else np.asarray(score, float)
     machine = EventMachine(
@@ -37,9 +37,14 @@ def told(alarm, live=None, size=3, score=None, events=None):
     for begin in range(0, len(alarm), size):
         part = slice(begin, begin + size)
         for step in machine.add(*block(begin, alarm[part], score[part])):
-            steps.append((step.type, step.event.start_s, step.event.end_s, step.event.score, begin + size))
-    steps += [(s.type, s.event.start_s, s.event.end_s, s.event.score, len(alarm)) for s in machine.finish()]
+            steps.append(facts(step, begin + size))
+    steps += [facts(step, len(alarm)) for step in machine.finish()]
     return steps, machine
+
+
+def facts(step, by):
+    event = step.event
+    return step.type, event.start_s, event.end_s, event.score, by, step.due_s
 
 
 def spelled(text):
@@ -102,6 +107,7 @@ def test_in_the_cooldown_nothing_is_told_that_is_over_by_its_end():
         ("new", 0.0), ("end", 0.0), ("new", pytest.approx(2.0)), ("end", pytest.approx(2.0)),
     ]  # fmt: skip
     assert steps[2][4] > 24  # the last event's cooldown ended at 2.4 s
+    assert [step[5] for step in steps[:3]] == [0.0, 0.0, pytest.approx(2.4)]
     assert machine.held_back == 1
 
 
