@@ -117,8 +117,8 @@ def measure(minutes: float, every_s: float, folder: Path) -> list[tuple[str, int
     values["well"] = {"jsonl": {}}
     sinks = {name: build(SinkSettings, {**each, "retry_most_s": 10.0}) for name, each in values.items()}
 
-    def make(settings: SinkSettings, cameras: Sequence[str]) -> Sink:
-        return well if settings.jsonl else make_sink(settings, cameras)
+    def make(settings: SinkSettings, cameras: Sequence[str], published: Path) -> Sink:
+        return well if settings.jsonl else make_sink(settings, cameras, published)
 
     dispatcher = Dispatcher(sinks, folder, ["door"], make=make)
     sent: dict[str, float] = {}

@@ -53,6 +53,12 @@ def test_the_service_of_the_compose_file_starts_watch_and_asks_for_its_health():
     assert f"port: {found[1]}" in (ROOT / "docker" / "compose.yaml").read_text()  # as its comment says
 
 
+def test_what_commands_leave_behind_in_a_container_has_a_parent():
+    # As the first process, `watch` would be the parent of what they leave, and never ask how it ended.
+    services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+    assert services["watch"]["init"] is True
+
+
 @pytest.mark.parametrize(("alive", "code"), [(True, 0), (False, 1)])
 def test_the_health_check_of_the_compose_file_sees_whether_watch_lives(alive, code):
     from pipeline.live.status.server import StatusServer

@@ -22,6 +22,7 @@ from pose_extract.video import VideoWriter
 logger = logging.getLogger(__name__)
 
 NEAR_S = 0.5  # people of frames so near are blurred in a frame too
+_BACK_S = 3.0  # a moment so long before the last is of a clock that was set back
 _MOST_WAITING = 300  # frames that may wait for the encoder
 _LOWEST_FPS, _HIGHEST_FPS, _USUAL_FPS = 2.0, 30.0, 10.0
 
@@ -38,6 +39,7 @@ class ClipWriter(threading.Thread):
 
     Attributes:
         until: the clip ends then; may be brought forward.
+        ended: no more moments are taken.
         dropped: frames that the encoder had no time for.
         failed: why there is no file; empty: it is there, or will be.
     """
@@ -52,12 +54,20 @@ class ClipWriter(threading.Thread):
         self._before, self._privacy, self._skeleton = list(before), privacy, skeleton
         self._last = before[-1].at if before else None
         self._waiting: queue.Queue[Moment | None] = queue.Queue(_MOST_WAITING + 1)
-        self._ended = self._give_up = False
+        self.ended = self._give_up = False
         self.start()
 
     def add(self, moment: Moment) -> None:
-        """Take the next moment; waits for nothing. One that is no later than the last is left out."""
-        if self._ended or (self._last is not None and moment.at <= self._last):
+        """Take the next moment; waits for nothing.
+
+        One that is no later than the last is left out; a clock that is set back ends the clip, or it would wait until
+        the clock has caught up.
+        """
+        if self.ended:
+            return
+        if self._last is not None and moment.at <= self._last:
+            if self._last - moment.at > timedelta(seconds=_BACK_S):
+                self.end()
             return
         self._last = moment.at
         if moment.at > self.until:
@@ -69,8 +79,8 @@ class ClipWriter(threading.Thread):
 
     def end(self) -> None:
         """No more moments come."""
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._waiting.put(None)
 
     def abort(self) -> None:

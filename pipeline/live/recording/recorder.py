@@ -211,7 +211,7 @@ class Recorder:
 
     def _look_after(self, own: _Camera, at: datetime) -> None:
         for name, clip in list(own.clips.items()):
-            if at > clip.until or clip.failed:
+            if at > clip.until or clip.ended or clip.failed:
                 clip.end()
                 self._closing.append(own.clips.pop(name))
         self._collect()

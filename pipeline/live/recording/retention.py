@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"\d{4}-\d\d-\d\d")
 _TABLE = re.compile(r"events-(\d{4}-\d\d-\d\d)\.csv")
-_ENDINGS = (".jpg", ".mp4")
+# Of an event's picture and clip: its id (camera, time, eight signs), as `Recorder` makes a name of it.
+_RECORDED = re.compile(r"[A-Za-z0-9._-]*-\d{8}T\d{6}-[0-9a-f]{8}\.(jpg|mp4)")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def kept_files(folders: Sequence[Path], tables: Sequence[Path] = ()) -> list[Kep
     for folder in folders:
         for below in _listed(folder):
             if _FOLDER.fullmatch(below.name) and below.is_dir() and not below.is_symlink():
-                found += [_kept(below.name, path) for path in _listed(below) if path.suffix in _ENDINGS]
+                ours = (path for path in _listed(below) if _RECORDED.fullmatch(path.name))
+                found += [_kept(below.name, path) for path in ours]
     for folder in tables:
         found += [_kept(match[1], path) for path in _listed(folder) if (match := _TABLE.fullmatch(path.name))]
     return sorted((kept for kept in found if kept is not None), key=lambda k: (k.day, k.changed_s, k.path))
@@ -76,7 +78,7 @@ def sweep(
             removed += 1
         else:
             left.append(kept)
-    pictures = [kept for kept in left if kept.path.suffix in _ENDINGS]
+    pictures = [kept for kept in left if _RECORDED.fullmatch(kept.path.name)]
     total = sum(kept.nbytes for kept in pictures)
     for kept in pictures:
         if not keep_bytes or total <= keep_bytes:

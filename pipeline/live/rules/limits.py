@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter, deque
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ SCHEDULE, DAY, QUIET = "schedule", "most_a_day", "quiet"
 class Limits:
     """Decides at an event's beginning whether it is sent; its updates and its end go the same way.
 
+    Of one that is kept back, each update asks again: where it goes on when nothing keeps it back any more, it is told.
     Of kind "state" every event is sent: that a camera sees nothing is no alarm that one may have too many of.
 
     Args:
@@ -43,30 +45,45 @@ class Limits:
         self.kept_back: Counter[str] = Counter()  # why -> events, since the start
         self._restore()
 
+    def let_through(self, event: LiveEvent, now: datetime) -> LiveEvent | None:
+        """The event as it is to be sent: the first that is told of it is "new"; None: it is kept back.
+
+        Args:
+            event: of this camera.
+            now: with a time zone.
+        """
+        late = event.id in self._kept
+        if self.keeps_back(event, now) is not None:
+            return None
+        return replace(event, type="new") if late else event
+
     def keeps_back(self, event: LiveEvent, now: datetime) -> str | None:
         """Why the event is not sent: "schedule", "most_a_day" or "quiet"; None: it is sent.
 
         Args:
             event: of this camera.
-            now: with a time zone; never earlier than in the call before.
+            now: with a time zone.
         """
         if event.kind != "anomaly":
             return None
-        if event.type != "new":
-            known = event.id in self._kept
-            if known and event.type == "end":
-                del self._kept[event.id]
-            return "its beginning was kept back" if known else None
+        known = event.id in self._kept
+        if event.type != "new" and not known:
+            return None
+        if event.type == "end":
+            del self._kept[event.id]
+            return "its beginning was kept back"
         why = self._why(now)
         if why is None:
+            self._kept.pop(event.id, None)
             self._of_day += 1
             self._recent.append(now)
             self._keep()
             return None
-        self._kept[event.id] = None
-        if len(self._kept) > _MOST_OPEN:
-            del self._kept[next(iter(self._kept))]
-        self.kept_back[why] += 1
+        if not known:
+            self._kept[event.id] = None
+            self.kept_back[why] += 1
+            if len(self._kept) > _MOST_OPEN:
+                del self._kept[next(iter(self._kept))]
         return why
 
     def _why(self, now: datetime) -> str | None:
@@ -80,10 +97,12 @@ class Limits:
             return DAY
         if not settings.quiet_after:
             return None
-        if self._quiet_until is not None and now < self._quiet_until:
+        # What is later than now, or quiet for longer than it may be, is of a clock that was wrong and has been set.
+        until = self._quiet_until
+        if until is not None and now < until <= now + timedelta(seconds=settings.quiet_for_s):
             return QUIET
-        while self._recent and now - self._recent[0] > timedelta(seconds=settings.quiet_within_s):
-            self._recent.popleft()
+        within = timedelta(seconds=settings.quiet_within_s)
+        self._recent = deque(time for time in self._recent if timedelta() <= now - time <= within)
         if len(self._recent) >= settings.quiet_after:
             self._recent.clear()
             self._quiet_until = now + timedelta(seconds=settings.quiet_for_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline.live.sinks.base import Message, NotDelivered, Refused
 from pipeline.live.sinks.settings import CommandSettings
 
 _SHOWN = 200  # signs of what it says that go into a log line
+_LOOK_S = 0.1  # how often it is looked whether the program is over while what it has started goes on
 
 
 class Command:
@@ -54,15 +56,32 @@ class Command:
             raise NotDelivered(f"{program} cannot be run: {error}") from error
         self._process = process
         try:
-            _, said = process.communicate(message.event.to_json().encode(), self._settings.timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise NotDelivered(f"{program} took longer than {self._settings.timeout_s:g} s") from error
+            said = self._until_it_ends(process, message.event.to_json().encode())
         finally:
-            self._end(process)
             self._process = None
+            self._end(process)
+            for pipe in (process.stdin, process.stderr):
+                if pipe is not None:
+                    pipe.close()
         if process.returncode:
             text = " ".join(said.decode(errors="replace").split())[-_SHOWN:]
             raise NotDelivered(f"{program} ended with {process.returncode}" + (f": {text}" if text else ""))
+
+    def _until_it_ends(self, process: subprocess.Popen[bytes], given: bytes) -> bytes:
+        """What it says on standard error until it ends, not waiting for what it has left running with that open."""
+        until = time.monotonic() + self._settings.timeout_s
+        more: bytes | None = given
+        while True:
+            ended, late = process.poll() is not None, time.monotonic() > until
+            try:
+                return process.communicate(more, _LOOK_S)[1]
+            except subprocess.TimeoutExpired as error:
+                if ended:
+                    return error.stderr or b""
+                if late:
+                    program, limit_s = self._settings.arguments[0], self._settings.timeout_s
+                    raise NotDelivered(f"{program} took longer than {limit_s:g} s") from error
+            more = None  # it goes on with what it was given
 
     def tell(self, stats: dict[str, Any]) -> None:
         """A program gets events only."""
@@ -79,5 +98,3 @@ class Command:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if process.stderr is not None:
-            process.stderr.close()

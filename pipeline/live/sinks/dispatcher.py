@@ -27,8 +27,13 @@ _DEFECTS = 20  # attempts at a message that makes a sink fail in a way nobody fo
 _MOST_OPEN = 10_000  # events whose last state is remembered
 
 
-def make_sink(settings: SinkSettings, cameras: Sequence[str] = ()) -> Sink:
+def make_sink(settings: SinkSettings, cameras: Sequence[str] = (), published: Path | None = None) -> Sink:
     """The sink that the settings ask for.
+
+    Args:
+        settings: of it.
+        cameras: names of all of them.
+        published: file in which it may keep what its receiver remembers.
 
     Raises:
         UsageError: a package is not installed; names the line that mends it.
@@ -49,7 +54,8 @@ def make_sink(settings: SinkSettings, cameras: Sequence[str] = ()) -> Sink:
     if settings.mqtt is not None:
         from pipeline.live.sinks.mqtt import Mqtt
 
-        return Mqtt(settings.mqtt, [c for c in cameras if not settings.cameras or c in settings.cameras])
+        own = [c for c in cameras if not settings.cameras or c in settings.cameras]
+        return Mqtt(settings.mqtt, own, published)
     if settings.command is not None:
         from pipeline.live.sinks.command import Command
 
@@ -100,7 +106,7 @@ class Dispatcher:
         sinks: Mapping[str, SinkSettings],
         folder: Path,
         cameras: Sequence[str] = (),
-        make: Callable[[SinkSettings, Sequence[str]], Sink] = make_sink,
+        make: Callable[[SinkSettings, Sequence[str], Path], Sink] = make_sink,
     ) -> None:
         self._last: dict[str, LiveEvent] = {}
         self._lock = threading.Lock()
@@ -112,7 +118,8 @@ class Dispatcher:
         made: list[_Worker] = []
         try:
             for name, settings in sinks.items():
-                made.append(_Worker(name, settings, make(settings, cameras), folder))
+                sink = make(settings, cameras, folder / f"{name}.published.json")
+                made.append(_Worker(name, settings, sink, folder))
         except BaseException:
             for worker in made:
                 worker.sink.close()

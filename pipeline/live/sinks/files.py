@@ -22,6 +22,8 @@ class JsonLines:
 
     def __init__(self, settings: JsonLinesSettings) -> None:
         self._path = None if settings.path == "-" else Path(settings.path)
+        self._last = ""  # message whose line was last begun on standard output
+        self._rest = b""  # of that line, what is not written yet
 
     def deliver(self, message: Message) -> None:
         """Append a line; a file that cannot be written is tried again, a closed standard output is not."""
@@ -30,10 +32,8 @@ class JsonLines:
             _append(self._path, line)
             return
         try:
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            self._print(message.id, line.encode())
         except BrokenPipeError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
             raise Refused("nobody reads standard output any more") from error
         except OSError as error:
             raise NotDelivered(f"standard output: {error.strerror or error}") from error
@@ -43,6 +43,22 @@ class JsonLines:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _print(self, message_id: str, line: bytes) -> None:
+        """Write a line on standard output, past Python's buffer: an attempt goes on where the one before has failed."""
+        if message_id != self._last:
+            self._print_rest()  # its event was given up meanwhile, but its line is begun
+            self._last = message_id
+        self._rest = self._rest or line
+        try:
+            self._print_rest()
+        finally:
+            if self._rest == line:  # nothing of it is written: no line is begun
+                self._rest = b""
+
+    def _print_rest(self) -> None:
+        while self._rest:
+            self._rest = self._rest[os.write(sys.stdout.fileno(), self._rest) :]
 
 
 class DailyCsv:

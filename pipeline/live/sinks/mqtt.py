@@ -7,13 +7,15 @@ import logging
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.sinks.base import INSTALL, Message, NotDelivered
 from pipeline.live.sinks.home_assistant import discovery, topic_level
 from pipeline.live.sinks.settings import MqttSettings, secret
-from pose_extract.errors import ConfigError, UsageError
+from pose_extract.errors import ConfigError, OutputError, UsageError
+from pose_extract.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +28,20 @@ class Mqtt:
 
     Args:
         settings: the broker and the topics.
-        cameras: whose discovery is published.
+        cameras: whose discovery and states are published.
+        published: file of the retained topics on the broker, so that those of cameras that are gone are taken from it;
+            None: nothing is remembered.
     """
 
-    def __init__(self, settings: MqttSettings, cameras: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: MqttSettings, cameras: Sequence[str] = (), published: Path | None = None
+    ) -> None:
         try:
             from paho.mqtt import client as paho
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise UsageError(f"events to MQTT need paho-mqtt, which is not installed: {INSTALL}") from error
-        self._settings = settings
+        self._settings, self._cameras = settings, frozenset(cameras)
         self._discovery = {
             topic: json.dumps(config)
             for camera in cameras
@@ -45,6 +51,13 @@ class Mqtt:
         self._lock = threading.Lock()
         # Topic -> latest payload, said again after each reconnect. What an earlier run had begun it ends as a message.
         self._retained = {self._topic(f"{topic_level(camera)}/unusual"): "OFF" for camera in cameras}
+        states = {self._topic(f"{topic_level(camera)}/status") for camera in cameras}
+        self._own = {*self._discovery, *self._retained, *states}
+        self._published = published
+        self._gone = (
+            _listed(published) - self._own
+        )  # topics that are empty as soon as the broker has heard of it
+        self._emptied: list[Any] = []  # what is to tell the broker so
         self._open: dict[str, set[str]] = {}  # camera -> ids of anomalies that go on
         self._waiting: tuple[str, Any] | None = None  # a message that the broker has not acknowledged yet
         self._why = "not connected yet"
@@ -61,6 +74,7 @@ class Mqtt:
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_connect_fail = self._not_connected
+        self._remember()
         self._client.connect_async(secret("mqtt.host", settings.host), settings.port, keepalive=_KEEPALIVE_S)
         self._client.loop_start()
 
@@ -91,9 +105,11 @@ class Mqtt:
         """Publish figures, and the availability again."""
         if self._client.is_connected():
             self._client.publish(self._topic("stats"), json.dumps(stats), qos=0)
+        self._forget_gone()
 
     def close(self) -> None:
         """Say that nobody is there any more, and end the connection."""
+        self._forget_gone()
         if self._client.is_connected():
             try:
                 self._client.publish(
@@ -106,6 +122,9 @@ class Mqtt:
 
     def _tell_state(self, event: LiveEvent) -> None:
         level = topic_level(event.camera)
+        if event.camera not in self._cameras:  # it was taken out while this waited
+            self._client.publish(self._topic(f"{level}/event"), event.to_json(), qos=1)
+            return
         if event.kind == "state":
             # The end of a state is told by the beginning of the next one.
             if event.type != "end":
@@ -131,9 +150,35 @@ class Mqtt:
             logger.warning("mqtt: %s:%d refuses us: %s", self._settings.host, self._settings.port, reason)
             return
         with self._lock:
-            retained = dict(self._retained)
+            retained, gone = dict(self._retained), sorted(self._gone)
+        self._emptied = [client.publish(topic, b"", qos=1, retain=True) for topic in gone]
         for topic, payload in {**self._discovery, **retained, self._topic("available"): "online"}.items():
             client.publish(topic, payload, qos=1, retain=True)
+
+    def _remember(self) -> None:
+        """Put on disk what is retained by the broker, or soon will be."""
+        if self._published is None:
+            return
+        try:
+            write_atomically(self._published, json.dumps(sorted(self._own | self._gone)).encode())
+        except OutputError as error:
+            logger.warning(
+                "mqtt: %s; what is taken out of the settings now would stay with the broker", error
+            )
+
+    def _forget_gone(self) -> None:
+        """Remember those no more that the broker has emptied."""
+        try:
+            done = self._emptied and all(each.is_published() for each in self._emptied)
+        except (
+            RuntimeError,
+            ValueError,
+        ):  # the connection was lost: they are published again after the next one
+            return
+        if done:
+            with self._lock:
+                self._gone, self._emptied = set(), []
+            self._remember()
 
     def _not_connected(self, _client: Any, _data: Any) -> None:
         self._why = str(sys.exc_info()[1] or "no connection")  # paho calls this while it handles the error
@@ -143,6 +188,15 @@ class Mqtt:
 
     def _topic(self, below: str) -> str:
         return f"{self._settings.prefix}/{below}"
+
+
+def _listed(path: Path | None) -> set[str]:
+    """The topics that an earlier run has written down; none where it has not, or nobody can read it."""
+    try:
+        found = json.loads(path.read_bytes()) if path is not None else []
+    except (OSError, ValueError):
+        return set()
+    return {each for each in found if isinstance(each, str)} if isinstance(found, list) else set()
 
 
 def envelope(message: Message) -> dict[str, Any]:

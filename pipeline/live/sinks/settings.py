@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from pipeline.live.events.record import KINDS, TYPES
 from pose_extract.checking import expect_between, expect_one_of
@@ -25,6 +26,19 @@ def secret(where: str, value: str) -> str:
     if name not in os.environ:
         raise ConfigError(f"config: {where}: expected the environment variable {name}, which is not set")
     return os.environ[name]
+
+
+def expect_web_address(where: str, url: str, written: str) -> None:
+    """Raise `ConfigError` unless ``url``, ``written`` so in the settings, is one of http or https with a host."""
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"config: {where}: expected http:// or https://, got {short(written)}")
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"config: {where}: expected a host, and a port if need be, got {short(written)}")
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,8 @@ class WebhookSettings:
     def __post_init__(self) -> None:
         expect_one_of("webhook.format", self.format, ("plain", "cloudevents"))
         expect_between("webhook", self, 0, 300, "timeout_s", above=True)
-        if not self.url.startswith(("http://", "https://", "$")):
-            raise ConfigError(f"config: webhook.url: expected http:// or https://, got {short(self.url)}")
+        if not self.url.startswith("$"):
+            expect_web_address("webhook.url", self.url, self.url)
 
 
 @dataclass(frozen=True)

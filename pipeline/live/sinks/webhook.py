@@ -11,11 +11,12 @@ import json
 import time
 import urllib.error
 import urllib.request
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 from pipeline.live.sinks.base import Message, NotDelivered, Refused
-from pipeline.live.sinks.settings import WebhookSettings, secret
+from pipeline.live.sinks.settings import WebhookSettings, expect_web_address, secret
 from pipeline.versions import package_version
 from pose_extract.errors import ConfigError
 
@@ -31,6 +32,7 @@ class Webhook:
     def __init__(self, settings: WebhookSettings) -> None:
         self._settings = settings
         self._url = secret("webhook.url", settings.url)
+        expect_web_address("webhook.url", self._url, settings.url)
         self._key = _key(secret("webhook.secret", settings.secret))
         self._headers = {k: secret(f"webhook.headers.{k}", v) for k, v in settings.headers.items()}
         self._opener = urllib.request.build_opener(_NoRedirects)
@@ -124,5 +126,13 @@ def _key(text: str) -> bytes:
 
 
 def _retry_after(value: str | None) -> float:
-    """Seconds of a Retry-After header, where it has seconds."""
-    return min(float(value), _MOST_WAIT_S) if value is not None and value.isdecimal() else 0.0
+    """Seconds from now of a Retry-After header, which has seconds or a date; 0 of any other."""
+    if value is None:
+        return 0.0
+    if value.isdecimal():
+        return min(float(value), _MOST_WAIT_S)
+    try:
+        until_s = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(until_s - time.time(), 0.0), _MOST_WAIT_S)

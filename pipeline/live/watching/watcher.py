@@ -305,9 +305,13 @@ class Watcher:
 
     def _send(self, camera: WatchedCamera, event: LiveEvent, context: Context) -> None:
         """Send it unless a rule keeps it back; what is open is on disk before it is sent, what is over after it was."""
-        if camera.limits.keeps_back(event, datetime.now().astimezone()) is not None:
+        sent = camera.limits.let_through(event, datetime.now().astimezone())
+        if sent is None:
             return
-        if event.type == "new" and context.told is not None:
+        late, event = sent is not event, sent  # late: it was kept back at its beginning
+        if late:  # no delay is counted: it would be since the event's first frame
+            camera.events += 1
+        elif event.type == "new" and context.told is not None:
             delay_s = time.monotonic() - context.told.arrived_s
             camera.delays_s = [*camera.delays_s[1 - _DELAYS :], delay_s]
             camera.events += 1

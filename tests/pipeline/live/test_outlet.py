@@ -163,7 +163,8 @@ def test_a_day_of_the_clock_later_what_is_too_old_goes_tables_too(tmp_path):
         told = context(4.0).told
         assert told is not None
         there = Context(replace(told, start=start))
-        place.outlet.send(event(day, start_time=start), there)
+        named = replace(event(day, start_time=start), id=f"door-{start:%Y%m%dT%H%M%S}-0123abcd")
+        place.outlet.send(named, there)
         wait_for(lambda day=day: len(place.sent()) == day + 1)
         place.outlet.patrol()
         wait_for(lambda: not place.outlet._sweeping.is_alive())

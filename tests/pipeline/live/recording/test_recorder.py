@@ -132,6 +132,25 @@ def test_a_camera_that_is_lost_ends_its_clips(tmp_path):
     assert len(frames(Path(recorder.end_clip(replace(END, end_reason="lost"))))) == 25
 
 
+def test_a_clock_that_is_set_back_ends_a_clip_and_frees_its_slot(tmp_path):
+    recorder = recorder_in(tmp_path, most_clips_at_once=1)
+    watch(recorder, 0, 5)
+    recorder.begin_clip(EVENT)
+    for seconds in (4.9, 4.0, 5.0):  # frames that are a little late are left out
+        recorder.see("door", at(seconds), picture(seconds), nobody(), COCO)
+    watch(recorder, -60, -55)
+    written(recorder)
+    path = tmp_path / "clips" / "2026-11-29" / "door-1.mp4"
+    assert recorder.end_clip(END) == str(path)
+    assert len(frames(path)) == 31
+    again = replace(EVENT, id="door-2", start_time=at(-56))
+    recorder.begin_clip(again)
+    recorder.end_clip(replace(END, id="door-2", end_time=at(-55)))
+    watch(recorder, -55, -53)
+    written(recorder, 2)
+    assert (recorder.counts.clips, recorder.counts.skipped) == (2, 0)
+
+
 def test_closing_finishes_clips_and_leaves_nothing_half_written(tmp_path):
     recorder = recorder_in(tmp_path)
     watch(recorder, 0, 4.5)

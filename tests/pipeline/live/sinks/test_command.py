@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -55,15 +56,33 @@ def gone(pid: int) -> bool:
 
 
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path):
-    code = (
-        "import subprocess, sys, time; "
-        "p = subprocess.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(p.pid)); time.sleep(60)"
-    )
+    line = ("sh", "-c", 'sleep 60 & echo $! > "$0"; wait', str(tmp_path / "pid"))
     begin = time.monotonic()
-    with pytest.raises(NotDelivered, match="longer than"):
-        python(code, str(tmp_path / "pid"), timeout_s=2.0).deliver(Message.of(event()))
+    with pytest.raises(NotDelivered, match="longer than 2 s"):
+        Command(CommandSettings(line, timeout_s=2.0)).deliver(Message.of(event()))
     assert time.monotonic() - begin < 30
     wait_for(lambda: gone(int((tmp_path / "pid").read_text())))
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_program_is_over_when_it_ends_whatever_it_leaves_running(tmp_path, code):
+    # What it leaves holds its standard input and standard error open.
+    text = (
+        "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); "
+        "open(sys.argv[1], 'a').write(f'{p.pid}\\n'); sys.stderr.write('it was me'); sys.exit(int(sys.argv[2]))"
+    )
+    sink = python(text, str(tmp_path / "pids"), str(code), timeout_s=30.0)
+    message = Message.of(event(reasons=("x" * 200_000,)))  # more than a pipe holds
+    begin = time.monotonic()
+    if code:
+        with pytest.raises(NotDelivered, match="ended with 3: it was me"):
+            sink.deliver(message)
+    else:
+        sink.deliver(message)
+    assert time.monotonic() - begin < 25
+    (pid,) = (tmp_path / "pids").read_text().split()
+    assert not gone(int(pid))
+    os.kill(int(pid), signal.SIGKILL)
 
 
 def test_closing_ends_a_program_that_runs():

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import select
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -33,9 +34,72 @@ def test_a_file_that_is_moved_away_is_begun_anew(tmp_path):
     assert json.loads(path.read_text())["id"] == "door-2"
 
 
-def test_standard_output_gets_lines_at_once(capsys):
+def test_standard_output_gets_lines_at_once(capfd):
     JsonLines(JsonLinesSettings()).deliver(Message.of(event(1)))
-    assert json.loads(capsys.readouterr().out)["id"] == "door-1"
+    assert json.loads(capfd.readouterr().out)["id"] == "door-1"
+
+
+BUFFERED = os.environ | {"PYTHONUNBUFFERED": ""}  # as Python is by itself
+
+FULL = """
+import resource
+from pipeline.live.sinks.base import Message, NotDelivered
+from pipeline.live.sinks.files import JsonLines
+from pipeline.live.sinks.settings import JsonLinesSettings
+from tests.pipeline.live.helpers import event
+sink = JsonLines(JsonLinesSettings())
+resource.setrlimit(resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+def attempts(number):
+    for _ in range(4):
+        try:
+            return sink.deliver(Message.of(event(number)))
+        except NotDelivered:
+            pass
+for number in (1, 2, 3, 4):  # 2 is begun and given up, nothing is written of 3
+    attempts(number)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for number in (4, 5):
+    attempts(number)
+"""
+
+
+def test_a_full_disk_makes_no_line_of_standard_output_come_twice_or_in_pieces(tmp_path):
+    with open(tmp_path / "out.jsonl", "wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", FULL], cwd=ROOT, env=BUFFERED, stdout=file, check=True, timeout=60
+        )
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [LiveEvent.from_json(line).id for line in lines] == ["door-1", "door-2", "door-4", "door-5"]
+
+
+UNREAD = """
+import sys
+from pathlib import Path
+from pipeline.live.sinks.dispatcher import Dispatcher
+from pipeline.live.sinks.settings import JsonLinesSettings, SinkSettings
+from tests.pipeline.live.helpers import event
+sinks = Dispatcher({"out": SinkSettings(jsonl=JsonLinesSettings())}, Path(sys.argv[1]))
+sinks.send(event(1, reasons=("x" * 200_000,)))
+sys.stdin.read()
+sinks.close(0.5)
+"""
+
+
+def test_a_reader_of_standard_output_that_hangs_does_not_keep_the_process_from_ending(tmp_path):
+    read, write = os.pipe()  # holds less than the event
+    child = subprocess.Popen(
+        [sys.executable, "-c", UNREAD, tmp_path], cwd=ROOT, env=BUFFERED, stdin=subprocess.PIPE, stdout=write
+    )
+    os.close(write)
+    try:
+        assert select.select([read], [], [], 60)[0]  # it is being written
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(30) == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(read)
 
 
 def test_a_closed_standard_output_ends_nothing():

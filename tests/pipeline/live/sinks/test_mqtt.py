@@ -132,14 +132,73 @@ def test_a_broker_with_a_certificate_of_its_own_is_trusted_where_it_is_named(tmp
 
 def test_two_events_of_a_camera_that_overlap_are_one_on(broker):
     listener = MqttListener(broker.port)
-    sink = Mqtt(MqttSettings("127.0.0.1", broker.port))
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"])
     for each in (event(1), event(2), event(1, "end"), event(2, "end")):
         deliver(sink, Message.of(each))
     wait_for(lambda: listener.last("gepc/door/unusual") == "OFF")
     unusual = [text for topic, text, _ in listener.messages if topic == "gepc/door/unusual"]
-    assert unusual == ["ON", "ON", "ON", "OFF"]
+    assert unusual == ["OFF", "ON", "ON", "ON", "OFF"]
     sink.close()
     listener.close()
+
+
+def retained(port: int) -> set[str]:
+    """The topics that the broker retains, of ours and of Home Assistant's."""
+    listener = MqttListener(port)
+    listener._client.publish("marker", "", qos=1)
+    wait_for(lambda: listener.last("marker") is not None)
+    time.sleep(0.3)
+    listener.close()
+    return {topic for topic, text, _ in listener.messages if text}
+
+
+def test_a_camera_that_is_taken_out_leaves_nothing_with_the_broker(broker, tmp_path):
+    settings, path = MqttSettings("127.0.0.1", broker.port), tmp_path / "home.published.json"
+    sink = Mqtt(settings, ["door", "yard"], path)
+    for camera in ("door", "yard"):
+        deliver(sink, Message.of(state("online", 1, camera)))
+    sink.close()
+    both = retained(broker.port)
+    assert len(both) == 9  # of each a status, an alarm, and two of discovery; and whether we are there
+    elsewhere = Mqtt(MqttSettings("127.0.0.1", free_port()), ["yard"], path)  # the broker is not there
+    elsewhere.close()
+    sink = Mqtt(settings, ["yard"], path)
+    for each in (event(1), event(1, "end"), state("lost", 2, "door")):  # they waited for it, from before
+        deliver(sink, Message.of(each))
+    left = retained(broker.port)
+    assert len(left) == 5
+    assert left < both
+    assert not any("door" in topic for topic in left)
+    sink.tell({})
+    assert set(json.loads(path.read_text())) | {"gepc/available"} == left
+    sink.close()
+
+
+def test_a_camera_that_comes_back_has_its_topics_again(broker, tmp_path):
+    settings, path = MqttSettings("127.0.0.1", broker.port), tmp_path / "home.published.json"
+    for cameras in (["door"], [], ["door"]):
+        sink = Mqtt(settings, cameras, path)
+        deliver(sink, Message.of(state("online")))
+        sink.close()
+    assert {"gepc/door/status", "gepc/door/unusual"} < retained(broker.port)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "[1, null]"])
+def test_a_file_of_topics_that_is_damaged_counts_for_nothing(broker, tmp_path, content):
+    path = tmp_path / "home.published.json"
+    path.write_text(content)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"], path)
+    deliver(sink, Message.of(event(1)))
+    sink.close()
+    assert len(json.loads(path.read_text())) == 4
+
+
+def test_a_place_that_cannot_be_written_costs_no_event(broker, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"], tmp_path / "file" / "home.published.json")
+    deliver(sink, Message.of(event(1)))
+    sink.close()
+    assert "would stay with the broker" in caplog.text
 
 
 def test_a_camera_of_any_name_has_a_topic_of_its_own():

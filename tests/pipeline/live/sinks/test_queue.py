@@ -130,6 +130,83 @@ def test_a_full_disk_stops_no_message(tmp_path, caplog):
     assert queue.dropped == 0
 
 
+@pytest.fixture
+def often(monkeypatch):
+    """Let a queue try again at once what it could not write."""
+    monkeypatch.setattr("pipeline.live.sinks.queue._AGAIN_S", 0.0)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from pipeline.live.sinks.base import Message
+from pipeline.live.sinks.queue import DiskQueue
+from tests.pipeline.live.helpers import event
+path = Path(sys.argv[1])
+queue = DiskQueue(path, 1000, 2**20)
+for number in range(5):
+    queue.put(Message.of(event(number)))
+room = path.with_name("q.db-wal").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+for number in range(100, 110):
+    queue.put(Message.of(event(number)))
+for _ in range(5):
+    queue.done(queue.first(0)[0])
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+queue.put(Message.of(event(200)))
+queue.close()
+"""
+
+
+def test_what_a_full_disk_has_not_taken_is_made_up_for_at_the_end(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path / "q.db"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert "would lose them" in done.stderr
+    assert done.returncode == 0
+    waiting = [*range(100, 110), 200]
+    assert ids(DiskQueue(tmp_path / "q.db", 1000, 2**20)) == [f"door-{number}.new" for number in waiting]
+
+
+def test_what_a_locked_file_has_not_taken_is_made_up_for_when_it_is_free(tmp_path, often, caplog):
+    queue = DiskQueue(tmp_path / "q.db", 10, 2**20)
+    for number in (1, 2):
+        queue.put(Message.of(event(number)))
+    other = sqlite3.connect(tmp_path / "q.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    queue.done(queue.first(0)[0])
+    queue.put(Message.of(event(3)))
+    assert "cannot be written" in caplog.text
+    other.execute("ROLLBACK")
+    other.close()
+    assert queue.first(0)[1].id == "door-2.new"  # a sink that looks for work
+    assert "can be written again" in caplog.text
+    again = DiskQueue(tmp_path / "q.db", 10, 2**20)  # as after a kill: the first was not closed
+    assert ids(again) == ["door-2.new", "door-3.new"]
+
+
+def test_a_file_that_could_not_be_opened_is_opened_later_with_what_it_holds(tmp_path, often, caplog):
+    folder = tmp_path / "queues"
+    queue = DiskQueue(folder / "q.db", 10, 2**20)
+    for number in (1, 2):
+        queue.put(Message.of(event(number)))
+    queue.close()
+    folder.rename(tmp_path / "away")
+    folder.touch()
+    queue = DiskQueue(folder / "q.db", 10, 2**20)
+    queue.put(Message.of(event(3)))
+    held = queue.first(0)
+    assert held[1].id == "door-3.new"
+    assert caplog.text.count("in memory only") == 1
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    assert queue.first(0)[1].id == "door-1.new"
+    queue.done(held[0])
+    queue.put(Message.of(event(4)))
+    queue.close()
+    assert ids(DiskQueue(folder / "q.db", 10, 2**20)) == ["door-1.new", "door-2.new", "door-4.new"]
+
+
 def test_the_log_beside_the_file_does_not_grow_for_ever(tmp_path):
     queue = DiskQueue(tmp_path / "q.db", 10, 2**20)
     for number in range(2000):

@@ -1,6 +1,7 @@
 import base64
 import json
 import time
+from email.utils import formatdate
 
 import jsonschema
 import pytest
@@ -93,6 +94,30 @@ def test_a_server_that_asks_for_time_gets_it(server):
     with pytest.raises(NotDelivered) as caught:
         Webhook(WebhookSettings(server.url)).deliver(Message.of(event()))
     assert caught.value.wait_s == 7
+
+
+def test_a_server_that_names_a_date_is_left_alone_until_then(server):
+    for seconds, least, most in ((90, 80, 90), (-90, 0, 0), (86_400, 3600, 3600)):
+        date = formatdate(time.time() + seconds, usegmt=True)
+        server.answer, server.headers = 503, {"Retry-After": date}
+        with pytest.raises(NotDelivered) as caught:
+            Webhook(WebhookSettings(server.url)).deliver(Message.of(event()))
+        assert least <= caught.value.wait_s <= most
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "", "1.5", "Mon, 99 Foo 2026 00:00:00 GMT", "\u00b2"])
+def test_a_time_that_nobody_can_read_is_none(server, value):
+    server.answer, server.headers = 503, {"Retry-After": value}
+    with pytest.raises(NotDelivered) as caught:
+        Webhook(WebhookSettings(server.url)).deliver(Message.of(event()))
+    assert caught.value.wait_s == 0
+
+
+def test_an_address_from_the_environment_that_is_none_is_told_before_it_is_needed(monkeypatch):
+    monkeypatch.setenv("HOOK", "http://[::1/a-token")
+    with pytest.raises(ConfigError, match=r"webhook.url: expected a host.*\$HOOK") as caught:
+        Webhook(WebhookSettings("$HOOK"))
+    assert "a-token" not in str(caught.value)
 
 
 def test_a_server_that_hangs_is_given_up_after_the_time_limit(server):

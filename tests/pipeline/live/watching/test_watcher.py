@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from benchmarks.helpers.scripted import ScriptedEstimator, number_of
+from pipeline.events.events import Event
 from pipeline.live.capture.capture import Capture
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.camera import WatchedCamera
-from pipeline.live.watching.judge import Judge
+from pipeline.live.watching.judge import Judge, Told
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.picture import PictureWatch
 from pipeline.live.watching.watcher import Watcher
@@ -22,6 +24,8 @@ from tests.helpers import walkers
 from tests.pipeline.live.helpers import event
 
 START = datetime(2026, 11, 29, tzinfo=UTC)
+FOUND = Event(0, 9, 0.0, 0.4, 3, 0.1, 3.5, 99.9, (1,), np.array([99.9]), np.array([[1.0, 2.0, 20.0, 60.0]]))
+TOLD = Told("new", FOUND, START, START + timedelta(seconds=0.4), (), 3.0, 0.0)
 
 
 class Played(Capture):
@@ -269,3 +273,37 @@ def test_a_camera_without_a_model_says_so_and_the_others_go_on(scorer, tmp_path)
     assert states == {"bad": ("no-model", ("there is none",)), "good": ("online", ())}
     assert cameras[0].unjudged == 20
     assert judge.counts.frames == 20
+
+
+class Grudging:
+    """Lets an event through when it is asked for the third time."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def let_through(self, event, now):
+        if event.kind != "anomaly":
+            return event
+        self.asked += 1
+        return None if self.asked < 3 else replace(event, type="new") if self.asked == 3 else event
+
+
+def test_an_event_that_was_kept_back_at_its_beginning_begins_when_it_is_let_through(scorer, tmp_path):
+    arrivals, live, sink = threading.Condition(), LiveSettings(moved_below=0, update_s=0), Sink()
+    clip = walkers.clip("walk", people=2, frames=120, seed=5)
+    judge = Judge("door", scorer, ScriptedEstimator(clip), live, exact=True)
+    camera = WatchedCamera("door", Played("door", arrivals, 120), judge, None, limits=Grudging())
+    steps = ["new", "update", "update", "update", "end"]
+
+    def take(frame, people=None):
+        judge.counts.frames += 1
+        if judge.counts.frames % 20 == 0 and steps:
+            yield replace(TOLD, type=steps.pop(0))
+
+    judge.take = take
+    Watcher([camera], live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals).run()
+    told = [e for e in sink.events if e.kind == "anomaly"]
+    assert [e.type for e in told] == ["new", "update", "end"]
+    assert len({e.id for e in told}) == 1
+    assert (camera.events, camera.delays_s) == (1, [])
+    assert OpenEvents(tmp_path / "open.jsonl").left == ()
