@@ -87,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
     for text in _about(card, entries) if card else []:
         console.print(Text(f"  {text}"))
     if card and "marked_threshold" in card:
+        by = "what watch has seen" if "'from_watch'" in str(card["marked_threshold"]) else "marks"
         console.print(
-            Text("its alarm threshold is set by marks; undo with: gepc-pipeline recalibrate --reset")
+            Text(f"its alarm threshold is set by {by}; undo with: gepc-pipeline recalibrate --reset")
         )
     return 0
 

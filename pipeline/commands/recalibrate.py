@@ -139,7 +139,7 @@ def _reset(workspace: Workspace, model: Path, learned: bool) -> int:
     from pipeline.review.recalibrate import reset
 
     kept = reset(workspace, model)
-    print(f"{model}: alarms follow the false alarm rate again")
+    print(f"{model}: alarms follow no marks any more, but the model's settings")
     if kept is not None:
         print(f"the marks are in {kept}")
     if learned:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 BASE = "base"
 # Sections that a cell can differ in. The tracks are the same for all.
 _SECTIONS = ("windows", "model", "training", "clustering", "normality", "scoring", "calibration", "cleaning")
+_FIXED = ("parts", "weights", "surroundings")  # of scoring, when a model is trained
+_ALARMS = ("false_alarm_rate", "alarms_per_day")  # of calibration: what the threshold follows
 _MOST_CELLS = 1000
 _MARK = "cell.json"
 
@@ -175,8 +177,8 @@ def run_cells(
     """Train and evaluate every cell with every seed.
 
     What is finished in ``folder`` is not trained, nor evaluated, again; a training that was cut off goes on. A cell
-    that fails is noted, and the others go on. Settings of scoring need no training of their own: cells that differ in
-    nothing else share a model.
+    that fails is noted, and the others go on. Settings of scoring need no training of their own, but for the parts,
+    their weights and the surroundings: cells that differ in nothing else share a model.
 
     Args:
         workspace: whose clips are trained on.
@@ -222,7 +224,7 @@ def trained(
 
     Args:
         workspace: whose clips are trained on.
-        settings: of everything. Those of scoring make no difference.
+        settings: of everything. Of those of scoring, `_FIXED` ones alone make a difference.
         seed: of training.
         folder: where models go.
         device: where it is trained.
@@ -232,9 +234,11 @@ def trained(
         TrainingError: as `pipeline.training.train` does.
     """
     learned_from = [(entry.clip, entry.key) for entry in workspace.training_clips()]
-    # Scoring is left out: the same model can be scored with in any way.
-    shaping = {name: asdict(getattr(settings, name)) for name in _SECTIONS if name != "scoring"}
-    del shaping["calibration"]["false_alarm_rate"]
+    # Of scoring, only what is fixed in training: the same model can be scored with in any other way.
+    shaping = {name: asdict(getattr(settings, name)) for name in _SECTIONS}
+    shaping["scoring"] = {name: shaping["scoring"][name] for name in _FIXED}
+    for name in _ALARMS:
+        del shaping["calibration"][name]
     made_from = {"settings": shaping, "seed": seed, "clips": learned_from}
     if settings.windows.patches:
         paths = [workspace.tracks_path(entry.clip) for entry in workspace.training_clips()]
@@ -268,7 +272,8 @@ def evaluated(
 ) -> dict[str, Figures]:
     """Mode -> figures of a model of `trained`, scored as the settings say; they are computed unless they are there."""
     scoring = {f"scoring.{k}": v for k, v in asdict(settings.scoring).items()}
-    scoring["calibration.false_alarm_rate"] = settings.calibration.false_alarm_rate
+    scoring |= {f"calibration.{name}": getattr(settings.calibration, name) for name in _ALARMS}
+    scoring |= {f"events.{k}": v for k, v in asdict(settings.events).items()}
     overrides = [f"{name}={json.dumps(value)}" for name, value in scoring.items()]
     files = {clip: (path.stat().st_size, path.stat().st_mtime_ns) for clip, path in clips.paths.items()}
     key = _digest(

@@ -107,7 +107,7 @@ def write_tables(folder: Path, results: Sequence[CellResult], heading: str, fact
                 values += ["" if math.isnan(v) else f"{v:.6g}" for v in of_figure]
             table.writerow([result.cell.name, _seeds(result), *values])
     text = json.dumps(as_json(results, facts), indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomically(folder / "ablation.json", text.encode())
+    write_atomically(folder / "ablation.json", text.encode(errors="backslashreplace"))
 
 
 def print_table(results: Sequence[CellResult], heading: str) -> None:

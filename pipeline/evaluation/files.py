@@ -16,6 +16,7 @@ from anomaly.evaluation.intervals import stretches_of
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, evaluate_model
 from pipeline.evaluation.labelled import LabelledClips
 from pipeline.evaluation.report import Evaluation, as_json
+from pipeline.pictures.fonts import drawable
 from pipeline.pictures.plot import save_figure, thin
 from pipeline.workers import Jobs
 from pose_extract.files import complete_or_absent, write_atomically, writing
@@ -102,7 +103,7 @@ class EvaluationFolder:
         if self._rocs:
             self._plot_curves(evaluation)
         text = json.dumps(as_json(evaluation), indent=1, allow_nan=False, ensure_ascii=False)
-        write_atomically(self.folder / "evaluation.json", text.encode())
+        write_atomically(self.folder / "evaluation.json", text.encode(errors="backslashreplace"))
 
     def _plot_curves(self, evaluation: Evaluation) -> None:
         share = evaluation.models[0].figures[evaluation.main]
@@ -164,12 +165,13 @@ def write_frames(path: Path, model: ModelEvaluation) -> None:
         table.writerow([*once, *(name.replace("MODE", mode) for mode in modes for name in of_mode)])
         for of_modes in zip(*model.curves.values(), strict=True):
             clip = of_modes[0]
+            name = clip.clip.encode(errors="backslashreplace").decode()
             for i in range(len(clip.score)):
                 values: list[Any] = []
                 for its in of_modes:
                     values += [f"{its.score[i]:.6g}", "" if its.alarm is None else int(its.alarm[i])]
                 table.writerow(
-                    [clip.clip, i, f"{clip.time_s[i]:.6f}", int(clip.abnormal[i]), int(clip.kept[i]), *values]
+                    [name, i, f"{clip.time_s[i]:.6f}", int(clip.abnormal[i]), int(clip.kept[i]), *values]
                 )
 
 
@@ -224,7 +226,8 @@ def plot_clip(path: Path, modes: Sequence[str], curves: Sequence[LabelledScores]
     axes.set_xlim(0, max(float(clip.time_s.max(initial=0.0)) + (1 / clip.fps if clip.fps else 0.0), 1e-3))
     axes.set_xlabel("time (s)")
     axes.set_ylabel("anomaly score")
-    axes.set_title(f"{clip.clip}, {protocol} protocol", loc="left")
+    heading, families = drawable(f"{clip.clip}, {protocol} protocol")
+    axes.set_title(heading, loc="left", family=list(families), parse_math=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, frameon=False, fontsize=9)
     save_figure(figure, path)
 

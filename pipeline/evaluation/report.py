@@ -127,7 +127,7 @@ def _thresholds(evaluation: Evaluation) -> str:
         "marks": "the one that your marks have set",
         "alarms_per_day": f"the one of {calibration['alarms_per_day']} alarms a day",
         "false_alarm_rate": "the score that "
-        f"{calibration['false_alarm_rate']:.1%} of the held-out normal training frames exceed",
+        f"{100 * calibration['false_alarm_rate']:.4g} % of the held-out normal training frames exceed",
     }
     if len(set(follow.values())) == 1:
         return said[next(iter(follow.values()))]

@@ -166,6 +166,8 @@ class EventFinder:
             else:
                 done += self._close()
                 self._open = run
+        if len(begins):  # also one after the part's last alarm
+            self._hole_s = float(frames.time_s[begins[-1]])
         if self._open is not None and self._apart(float(frames.time_s[-1])):
             done += self._close()
         return done

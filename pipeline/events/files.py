@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,7 @@ def _escaped(text: str) -> str:
 
 def _line(name: str) -> str:
     """A file's name for a comment, which may hold neither an arrow nor an end of line."""
-    return " ".join(name.split()).replace("-->", "->")
+    return re.sub("-{2,}>", "->", " ".join(name.split()))
 
 
 def _numbered(found: EventList) -> Sequence[tuple[int, Event]]:

@@ -258,8 +258,10 @@ def _summary(time_s: NDArray[np.float64], alarm: NDArray[np.bool_], events: Sequ
     if not len(time_s):
         return "no frames"
     found = f"{len(events)} event{'' if len(events) == 1 else 's'} · "
-    seconds = float(frame_seconds(time_s).sum())
-    return f"{found}alarm in {alarm.mean():.1%} of {clock_text(seconds, tenths=seconds < 60)}"
+    lasts = frame_seconds(time_s)
+    seconds = float(lasts.sum())
+    share = float(lasts[alarm].sum()) / seconds if seconds > 0 else alarm.mean()
+    return f"{found}alarm in {share:.1%} of {clock_text(seconds, tenths=seconds < 60)}"
 
 
 def save_figure(figure: Any, path: Path) -> None:

@@ -230,7 +230,7 @@ class ClipFiles:
         thresholds: the slider's scale.
 
     Attributes:
-        part_frames: the clip must come in parts of so many frames, or as a whole.
+        part_frames: how many frames it wants at once; smaller parts are gathered.
     """
 
     def __init__(

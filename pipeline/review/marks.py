@@ -130,7 +130,8 @@ def all_marks(kept: Path, files: Sequence[Path]) -> list[Mark]:
                 != mark.verdict
             ):
                 raise UsageError(f"{file}: an event is marked right and false: {mark}; keep one of them")
-        marks = merged(marks, new)
+        once = {(mark.clip, mark.start_frame, mark.end_frame, mark.peak_s): mark for mark in new}
+        marks = merged(marks, list(once.values()))
     if not marks:
         where = ", ".join(map(str, files)) or kept
         raise UsageError(f"no marks in {where}: mark events on the review page (gepc-pipeline report) first")
@@ -159,6 +160,8 @@ def _mark(row: Any, where: str) -> Mark:
     if not isinstance(row, dict):
         raise FormatError(f"{where}: expected an object, found {short(row)}")
     clip, verdict = row.get("clip"), row.get("verdict")
+    if isinstance(verdict, str):
+        verdict = verdict.lower()  # a spreadsheet makes FALSE of false
     if not isinstance(clip, str) or not clip:
         raise FormatError(f"{where}: ['clip']: expected the name of a clip, found {short(clip)}")
     if verdict not in (RIGHT, FALSE):

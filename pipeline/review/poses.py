@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.review.files import packed, write_script
-from pose_extract.tracks.records import ClipTracks
+from pipeline.scoring.online import join_tracks
+from pose_extract.tracks.records import ClipTracks, cut_frames
 from pose_extract.tracks.things import PERSON, ClipThings
 
 _RATE = 12.5  # poses a second at least; the page draws the frames between them by interpolation
@@ -33,7 +35,7 @@ class PoseFiles:
     those of each look for them, 13 bytes each.
 
     Attributes:
-        part_frames: the clip must come in parts of so many frames, or as a whole.
+        part_frames: a clip that comes in parts of so many frames is written as it comes.
         bytes: size of the files written.
     """
 
@@ -45,10 +47,26 @@ class PoseFiles:
         piece = self._samples * self._step
         self.part_frames = piece * max(1, _PART_FRAMES // piece)
         self._pieces: list[int] = []
+        self._frames = tracks.frame_count
+        self._waiting: list[tuple[ClipTracks, NDArray[np.float64]]] = []  # of a piece that is not complete
         self.bytes = 0
 
     def add(self, begin: int, part: ClipTracks, percentile: NDArray[np.float64]) -> None:
         """Take in the part of the clip that begins at frame ``begin``, with its people's percentiles (M,)."""
+        first = begin - sum(waiting.frame_count for waiting, _ in self._waiting)
+        self._waiting.append((replace(part, features=None), percentile))
+        stop, piece = begin + part.frame_count, self._samples * self._step
+        ready = stop if stop >= self._frames else stop // piece * piece
+        if ready <= first:
+            return  # scores as they come are of a fraction of a second
+        known = join_tracks([waiting for waiting, _ in self._waiting])
+        every = np.concatenate([own for _, own in self._waiting])
+        rows = int(np.searchsorted(known.frame, ready - first))
+        self._write_pieces(first, cut_frames(known, 0, ready - first), every[:rows])
+        rest = cut_frames(known, ready - first, known.frame_count)
+        self._waiting = [(rest, every[rows:])] if rest.frame_count else []
+
+    def _write_pieces(self, begin: int, part: ClipTracks, percentile: NDArray[np.float64]) -> None:
         sampled = np.flatnonzero((begin + part.frame) % self._step == 0)
         sample = (begin + part.frame[sampled]) // self._step
         first = begin // self._step // self._samples

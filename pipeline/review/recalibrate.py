@@ -19,7 +19,7 @@ from anomaly.bundle.card import write_marked
 from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.marked_threshold import MarkedThreshold
 from anomaly.scoring.scores import FrameScores
-from anomaly.scoring.threshold import alarm_percentile, alarm_threshold
+from anomaly.scoring.threshold import alarm_percentile, alarm_threshold, budget_of
 from pipeline.events.events import spans
 from pipeline.events.settings import EventSettings
 from pipeline.progress import stage
@@ -91,7 +91,7 @@ class Recalibration:
     """What marks do to a model.
 
     Attributes:
-        marked: the threshold; None if the marks ask for no other than the false alarm rate's.
+        marked: the threshold; None if the marks ask for no other than that without marks.
         marks: all marks, earlier ones too.
         lines: what to tell the user.
     """
@@ -142,13 +142,16 @@ def recalibrate(
     Raises:
         UsageError: a mark's clip is unknown, or the mark does not fit it.
         CacheError: a clip's tracks are damaged.
+        ModelError: the model has a budget of alarms a day, and too little held-out video to tell.
     """
     if not 0 < keep_right <= 1:
         raise UsageError(f"--keep-right: expected a share above 0 and up to 1, got {keep_right}")
-    scored = _score_clips(scorer, workspace, marks, tracks, quiet)
     rate = scorer.settings.calibration.false_alarm_rate
     scoring = scorer.settings.scoring
-    start = alarm_threshold(scorer.model, scoring, rate)
+    budget = None if scorer.by_rate else budget_of(scorer.model, scoring)
+    start = alarm_threshold(scorer.model, scoring, rate) if budget is None else budget.threshold
+    follow = {"false_alarm_rate": rate} if budget is None else {"alarms_per_day": budget.alarms_per_day}
+    scored = _score_clips(scorer, workspace, marks, tracks, quiet)
     spread = _spread(scorer)
     by_verdict = {
         v: [(m, s.peak(m)) for s in scored for m in s.marks if m.verdict == v] for v in (RIGHT, FALSE)
@@ -166,7 +169,7 @@ def recalibrate(
         "false": len(false),
         "false_quiet": int(choice.quiet.sum()),
         "keep_right": keep_right,
-        "without_marks": {"false_alarm_rate": rate, "score": start, "percentile": before},
+        "without_marks": {**follow, "score": start, "percentile": before},
         "percentile": after,
         "versions": versions(),
     }

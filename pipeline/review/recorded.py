@@ -10,8 +10,8 @@ from pose_extract.video.metadata import Metadata
 
 # A date and a time of day, written as recorders write them: 20240512-081500, 2024-05-12_08.15.00, 2024-05-12T08-15-00Z.
 _STAMP = re.compile(
-    r"(?<!\d)(?P<date>(?:19|20)\d\d([-_.]?)\d\d\2\d\d) ?[T_.-]? ?(?P<time>\d\d([-_.:h]?)\d\d[-_.:m]?\d\d)(?!\d)s?"
-    r"(?P<zone>Z?)",
+    r"(?<!\d)(?P<date>(?:19|20)\d\d([-_.]?)\d\d\2\d\d) ?[T_.-]? ?(?P<time>\d\d([-_.:h]?)\d\d[-_.:m]?\d\d)(?!\d)"
+    r"(?:s(?![A-Za-z]))?(?P<zone>(?:Z(?![A-Za-z]))?)",
     re.ASCII,
 )
 # What recorders write beside the date that names no camera.

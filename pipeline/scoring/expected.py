@@ -48,4 +48,11 @@ def expected_alarms(facts: Mapping[str, Any]) -> str:
         return f"{found}: too little to tell how many an hour to expect; train on {needed} of normal video or more"
     rate = false_alarms_per_hour(events, seconds)
     hours = seconds / 3600  # with none in h hours, more than 3 / h an hour are ruled out at 95 %
-    return f"{found}: expect " + (f"about {rate:.2g} an hour" if events else f"under {3 / hours:.2g} an hour")
+    return f"{found}: expect " + (
+        f"about {_plain(rate)} an hour" if events else f"under {_plain(3 / hours)} an hour"
+    )
+
+
+def _plain(number: float) -> str:
+    """Two digits of a number, without an exponent where it is large."""
+    return f"{number:.2g}" if number < 10 else f"{float(f'{number:.2g}'):,.0f}"

@@ -183,7 +183,8 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
     if model.marked is not None and not scorer.by_rate and not model.marked.fits(settings.scoring):
         logger.warning(
             "the alarm threshold that marks have set does not count: it is for scores made with other settings "
-            "(scoring.*). Alarms follow calibration.false_alarm_rate"
+            "(scoring.*). Alarms follow calibration.%s",
+            scorer.threshold_from(),
         )
     return scorer
 

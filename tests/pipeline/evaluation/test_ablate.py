@@ -5,14 +5,27 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from anomaly.evaluation.figures import Figures
-from pipeline.evaluation.ablate import Cell, CellResult, Factor, make_cells, parse_factor
+from pipeline.evaluation import ablate as module
+from pipeline.evaluation.ablate import (
+    Cell,
+    CellResult,
+    Factor,
+    evaluated,
+    make_cells,
+    parse_factor,
+    trained,
+)
 from pipeline.evaluation.ablation_report import markdown, print_table, write_tables
+from pipeline.evaluation.evaluate import EvaluationSettings
+from pipeline.evaluation.labelled import LabelledClips
 from pipeline.settings import load_config, load_settings
+from pipeline.workspace import Workspace
 from pose_extract.errors import ConfigError, UsageError
 
 
@@ -137,3 +150,55 @@ def test_tables_hold_mean_and_deviation_and_what_failed(results, tmp_path, capsy
     out = capsys.readouterr().out
     assert "0.750 ± 0.071" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_is_fixed_in_training_makes_another_model_and_what_is_not_makes_none(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        module, "train", lambda workspace, settings, **options: seen.append(settings.scoring) or None
+    )
+    workspace = Workspace(tmp_path / "workspace")
+
+    def folder_of(text):
+        settings = load_settings("default", [text])
+        return trained(workspace, settings, 0, tmp_path / "out")
+
+    base = folder_of("scoring.by=sum")
+    assert folder_of("scoring.tail=linear") == base
+    assert folder_of("calibration.false_alarm_rate=0.01") == base
+    assert folder_of("calibration.alarms_per_day=24") == base
+    others = {
+        folder_of(t)
+        for t in ("scoring.parts=[clustering]", "scoring.weights=equal", "scoring.surroundings=[]")
+    }
+    assert len(others | {base}) == 4
+
+
+def test_a_model_is_scored_with_the_cell_s_own_alarms_and_events(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.json").write_text("{}")
+    asked = []
+
+    def evaluate_model(folder, clips, evaluation, overrides, *rest):
+        asked.append(overrides)
+        return SimpleNamespace(figures={})
+
+    monkeypatch.setattr(module, "evaluate_model", evaluate_model)
+    clips = LabelledClips({}, {}, {})
+    cells = (
+        "events.min_s=0.2",
+        "events.min_s=3",
+        "calibration.alarms_per_day=24",
+        "calibration.alarms_per_day=48",
+    )
+    for text in (*cells, *cells):
+        evaluated(tmp_path, load_settings("default", [text]), clips, EvaluationSettings())
+    assert len(asked) == 4  # each once
+    assert "events.min_s=3" in asked[1] or "events.min_s=3.0" in asked[1]
+    assert "calibration.alarms_per_day=null" in asked[0]
+    assert "calibration.alarms_per_day=24" in asked[2] or "calibration.alarms_per_day=24.0" in asked[2]
+
+
+def test_tables_of_paths_that_are_no_text_are_written(results, tmp_path):
+    write_tables(tmp_path, results, "heading", {"inputs": {"masks": "/m\udcff"}})
+    assert json.loads((tmp_path / "ablation.json").read_bytes())["inputs"]["masks"] == "/m\udcff"

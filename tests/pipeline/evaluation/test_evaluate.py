@@ -190,7 +190,7 @@ def test_tables_fit_into_80_columns_with_every_heading(capsys, count):
         "false alarms an hour",
         "the 20 with the lowest AUC",
         "a false alarm is",
-        "threshold is backtracked: the one that your marks have set, online: the score that 5.0% of the held-out",
+        "threshold is backtracked: the one that your marks have set, online: the score that 5 % of the held-out",
     ):
         assert text in " ".join(out.split())
     assert ("±" in out) == (count > 1)
@@ -247,6 +247,16 @@ def test_clips_of_one_frame_or_none_are_drawn_too(tmp_path):
     folder.add(made_up_model("m", 0, {"one": np.zeros(1, bool), "none": np.zeros(0, bool)}))
     assert (tmp_path / "clips" / "one.png").stat().st_size > 0
     assert (tmp_path / "clips" / "none.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["cam$_$1", "a\udcff", "摄像头"])
+def test_clips_of_any_name_are_written_and_drawn(tmp_path, name):
+    model = made_up_model("models/seed0", 0, {name: np.arange(20) > 10})
+    EvaluationFolder(tmp_path, "current").add(model)
+    assert (tmp_path / "clips" / f"{name}.png").is_file()
+    rows = (tmp_path / "frames.csv").read_text().splitlines()
+    assert len(rows) == 21
+    assert rows[1].startswith(f"{name},".encode(errors="backslashreplace").decode())
 
 
 def test_an_event_of_one_frame_can_be_seen_in_the_picture_of_an_hour(tmp_path):

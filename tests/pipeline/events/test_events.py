@@ -70,6 +70,17 @@ def test_an_event_runs_from_its_first_alarm_to_the_end_of_its_last():
     assert event.people == event.culprits == (1,)
 
 
+def test_a_hole_after_the_last_alarm_of_a_part_parts_events_as_in_one_piece():
+    time_s = np.append(np.arange(10), np.arange(24, 34)) / FPS  # a hole of 1.5 s before frame 10
+    score = np.zeros(20)
+    score[5:8] = score[15:18] = 2
+    tracks, scores = clip(score, time_s=time_s)
+    settings = EventSettings(merge_gap_s=3)
+    for sizes in ([20], [12, 8], [9, 11], [10, 2, 8]):
+        found = in_parts(tracks, scores, sizes, settings)
+        assert [(e.start_frame, e.end_frame) for e in found] == [(5, 8), (15, 18)], sizes
+
+
 def test_alarms_a_short_gap_apart_are_one_event():
     score = [2, 2, 0, 0, 0, 3, 3, 0, 0, 0, 0, 4, 4]
     found = find_events(*clip(score), EventSettings(merge_gap_s=0.3))

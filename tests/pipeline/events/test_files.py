@@ -115,7 +115,7 @@ CUE = re.compile(r"(\d+)\n(\d\d+:\d\d:\d\d\.\d{3}) --> (\d\d+:\d\d:\d\d\.\d{3})\
 
 
 def test_vtt_is_a_caption_track():
-    text = events_vtt(listed(event(10, 20, 12), event(50, 50, 50), clip="a --> b\n\n<img src=x>"))
+    text = events_vtt(listed(event(10, 20, 12), event(50, 50, 50), clip="a --> b ---> c\n\n<img src=x>"))
     head, note, *cues = text.rstrip("\n").split("\n\n")
     assert head == "WEBVTT"
     assert note.startswith("NOTE ")

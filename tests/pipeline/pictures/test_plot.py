@@ -85,6 +85,12 @@ def test_a_hole_in_the_clips_time_stays_empty(tmp_path):
     assert "alarm in 100.0% of 0:20" in picture.axes.get_title(loc="right")
 
 
+def test_the_share_of_alarms_is_one_of_time_and_not_of_frames(tmp_path):
+    time_s = np.append(np.arange(50) / 10, 5 + np.arange(200) / 40)  # 5 s each
+    picture = Picture(tmp_path, time_s, np.where(np.arange(250) < 50, 6.0, 0.0))
+    assert "alarm in 50.0% of 0:10" in picture.axes.get_title(loc="right")
+
+
 def test_where_nobody_could_be_judged_there_is_no_curve(tmp_path):
     time_s, judged = np.arange(500) / 25, np.ones(500, bool)
     judged[200:300] = False

@@ -30,6 +30,12 @@ def test_marks_come_from_a_csv_as_the_review_page_writes_it(tmp_path):
     assert (second.clip, second.score, second.verdict) == ("c", None, "false")
 
 
+def test_a_verdict_that_a_spreadsheet_has_made_a_truth_value_is_read(tmp_path):
+    head, row = ",".join(COLUMNS), "street.mp4,street,10,20,0.4,0.8,0.5,3.25,99.5"
+    (tmp_path / "m.csv").write_text(f"{head}\n{row},FALSE\n{row},Right\n")
+    assert [mark.verdict for mark in read_marks(tmp_path / "m.csv")] == ["false", "right"]
+
+
 def broken(**changes):
     return {**asdict(MARK), **changes}
 
@@ -134,6 +140,11 @@ def test_of_an_event_that_is_marked_again_the_later_mark_counts_and_all_others_s
     assert found == [again, at(30, 30, 31), at(50, 50, 50)]
     assert all_marks(kept, []) == [at(0, 5, 10), at(30, 30, 31)]
     assert all_marks(tmp_path / "none.json", [tmp_path / "a.json"]) == [again]
+
+
+def test_a_mark_that_is_twice_in_a_file_counts_once(tmp_path):
+    twice = written(tmp_path / "m.json", at(0, 5, 10), at(30, 30, 31), at(0, 5, 10))
+    assert all_marks(tmp_path / "none.json", [twice]) == [at(0, 5, 10), at(30, 30, 31)]
 
 
 def test_a_file_that_calls_an_event_right_and_false_and_no_marks_at_all_are_refused(tmp_path):

@@ -140,7 +140,7 @@ def scorer(marked=None):
         np.zeros(100, np.int32), np.arange(100) / 10, frames, frames, np.zeros((1, 1)), np.ones(1)
     )
     model = SimpleNamespace(settings=settings, fitted_calibration=fitted, marked=marked)
-    return SimpleNamespace(model=model, settings=settings, load=lambda path: path)
+    return SimpleNamespace(model=model, settings=settings, load=lambda path: path, by_rate=False)
 
 
 def mark(verdict, start, stop, clip="street", **changes):
@@ -308,6 +308,20 @@ def test_earlier_marks_threshold_is_forgotten_when_all_marks_are_looked_at_anew(
     result = recalibrate(made, workspace, [mark("right", 80, 90)])
     assert result.marked is None
     assert result.lines[0] == "alarm above score 44.5000 (percentile 90.00), as without marks"
+
+
+def test_the_threshold_starts_where_a_budget_of_alarms_puts_it(place, monkeypatch):
+    made, workspace, _ = place
+    budget = SimpleNamespace(threshold=70.0, alarms_per_day=24)
+    monkeypatch.setattr(module, "budget_of", lambda model, scoring: budget)
+    result = recalibrate(made, workspace, [mark("false", 40, 61)])
+    assert result.marked is None  # it is quiet as it is: nothing may lower the threshold to just above it
+    assert result.lines[0] == "alarm above score 70.0000 (percentile 100.00), as without marks"
+    result = recalibrate(made, workspace, [mark("false", 70, 81)])
+    assert 80 < result.marked.score < 80.3
+    assert result.marked.facts["without_marks"] == {"alarms_per_day": 24, "score": 70.0, "percentile": 100.0}
+    made.by_rate = True
+    assert recalibrate(made, workspace, [mark("right", 80, 90)]).lines[0].startswith("alarm above score 44.5")
 
 
 def test_progress_counts_the_marked_clips(place, monkeypatch):

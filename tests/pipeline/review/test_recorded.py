@@ -19,6 +19,10 @@ from pose_extract.video.metadata import Metadata
         ("2024-05-12 08:15:00.mp4", "2024-05-12T08:15:00", ""),
         ("door-20261129T101502-5f0c2a9e.mp4", "2026-11-29T10:15:02", "door"),
         ("cam3_20240512T081500Z.mp4", "2024-05-12T08:15:00+00:00", "cam3"),
+        ("2024-05-12T08-15-00Z_cam3.mp4", "2024-05-12T08:15:00+00:00", "cam3"),
+        ("2024-05-12_08h15m00s_cam3.mp4", "2024-05-12T08:15:00", "cam3"),
+        ("2024-05-12_08-15-00Zurich.mp4", "2024-05-12T08:15:00", "Zurich"),  # that Z is no zone
+        ("20240512_081500street.mp4", "2024-05-12T08:15:00", "street"),
     ],
 )
 def test_a_name_tells_the_recorders_clock_and_the_camera(name, at, camera):

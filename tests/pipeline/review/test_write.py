@@ -171,6 +171,18 @@ def test_poses_do_not_depend_on_the_parts_that_the_clip_comes_in(tmp_path):
         assert path.read_bytes() == (tmp_path / "parts/clip" / path.name).read_bytes()
 
 
+@pytest.mark.parametrize("size", [6, 7, 499, 501])
+def test_poses_of_scores_that_come_in_short_blocks_are_all_there(tmp_path, size):
+    tracks = made_tracks(frames=1203)
+    percentile = np.random.default_rng(3).uniform(0, 100, len(tracks))
+    whole = write_poses(tmp_path / "whole", tracks, percentile, 10**6)
+    blocks = write_poses(tmp_path / "blocks", tracks, percentile, size)  # as those of online scores
+    assert whole.describe() == blocks.describe()
+    assert whole.bytes == blocks.bytes
+    for path in sorted((tmp_path / "whole/clip").iterdir()):
+        assert path.read_bytes() == (tmp_path / "blocks/clip" / path.name).read_bytes()
+
+
 def test_things_are_kept_as_of_each_look_and_people_who_stay_are_none(tmp_path):
     car = things(2, 0, ids=[4, 1], boxes=[[10.4, 20, 30, 41], [0, 0, 5, 5]])
     tracks = replace(made_tracks(frames=1100), things=clip_things(1100, 3, f6=car, f600=car))
