@@ -52,7 +52,7 @@ class AlarmBudget:
             more = ". That is less than one in all of this video: several times as many may come"
         return (
             f"{self.alarms_per_day:g} false events a day are expected above {self.threshold:.3f} (95 % interval "
-            f"{self.low:.2g} to {self.high:.2g}), by the {self.peaks} highest peaks of {self.seconds / 60:.0f} minutes "
+            f"{_two_digits(self.low)} to {_two_digits(self.high)}), by the {self.peaks} highest peaks of {self.seconds / 60:.0f} minutes "
             f"of held-out normal video{more}"
         )
 
@@ -85,6 +85,10 @@ class _Tail:
 
         share = min(per_day / self.per_day, 1.0)
         return float(self.level + genpareto.isf(share, self.shape, scale=self.scale))
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def alarm_budget(

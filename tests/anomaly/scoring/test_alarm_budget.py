@@ -136,8 +136,9 @@ def test_the_sentence_says_what_the_threshold_rests_on():
         "5 false events a day are expected above 3.142 (95 % interval 0.61 to 12), by the 40 highest peaks of 30 "
         "minutes of held-out normal video. That is less than one in all of this video: several times as many may come"
     )
-    budget = AlarmBudget(3.14159, 48.0, 0.61, 12.4, 40, 1800.0)
+    budget = AlarmBudget(3.14159, 48.0, 6.1, 243.0, 40, 1800.0)
     assert budget.describe().endswith("held-out normal video")
+    assert "6.1 to 240" in budget.describe()
 
 
 def test_peaks_that_have_a_highest_one_have_no_threshold_far_beyond_it():
