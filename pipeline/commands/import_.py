@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from pipeline.commands.options import add_config, add_jobs, add_workspace, count
 from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.io.import_poses import ImportReport
     from pipeline.settings import Settings
-    from pipeline.workspace import Workspace
+    from pipeline.workspace import ClipEntry, Workspace
+    from pose_extract.errors import FormatError
     from pose_extract.formats.options import ImportOptions
     from pose_extract.tracks.records import ClipTracks
 
@@ -143,6 +145,8 @@ def run(args: argparse.Namespace) -> int:
     )
     for line in ReadReport.total(entry.report for entry in done).lines() if done else ():
         print(line)
+    for line in _unused_counts(options.frame_counts, failed, done):
+        print(line)
     if kept_apart := sum(not entry.train for entry in done) if not args.scoring else 0:
         print(
             f"{kept_apart} clips lie in a folder for testing, or are called abnormal: they can be scored, and are not "
@@ -159,6 +163,20 @@ def run(args: argparse.Namespace) -> int:
         print(f"not used: {len(failed) - _MOST_SHOWN} more, see above")
     raise_any(failed, len(failed) + len(done), "pieces")
     return 0
+
+
+def _unused_counts(
+    counts: Mapping[str, int], failed: Sequence[FormatError], done: Sequence[ClipEntry]
+) -> list[str]:
+    """What --frame-counts says of clips that are not there; nothing where they may be among what is damaged."""
+    from pose_extract.formats.parsing import clip_name
+
+    there = {name for entry in done for name in (entry.clip, re.sub(r"-[0-9a-f]{8}$", "", entry.clip))}
+    unused = [name for name in counts if clip_name(name) not in there]
+    if failed or not unused:
+        return []
+    more = f" and {len(unused) - 5} more" if len(unused) > 5 else ""
+    return [f"--frame-counts: no clip is called {', '.join(unused[:5])}{more}"]
 
 
 def _import_paths(

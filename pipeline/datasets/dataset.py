@@ -122,8 +122,8 @@ class Dataset:
         self, masks: Mapping[str, Mask], times: Mapping[str, NDArray[np.float64]]
     ) -> dict[str, Mask]:
         """The masks of test clips: some data sets have masks of the others as well."""
-        test = set(map(clip_of, self.test))
-        others = set(map(clip_of, self.train)) - test | set(self.settings.excluded_test)
+        test, train = ({clip_of(p, self.settings.format) for p in parts} for parts in (self.test, self.train))
+        others = train - test | set(self.settings.excluded_test)
         wanted = {
             clip: mask
             for clip, mask in masks.items()
@@ -239,7 +239,7 @@ def labelled_clips(dataset: Dataset, workspace: Workspace, report: ImportReport)
     paths = {}
     for entry in (*report.made, *report.reused):
         renamed = re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.clip)
-        if renamed and renamed[1] == clip_of(Path(entry.source)):
+        if renamed and renamed[1] == clip_of(Path(entry.source), dataset.settings.format):
             raise UsageError(
                 f"{workspace.root} has another clip called {renamed[1]}; use an own --workspace for each data set"
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.settings.dataset import DatasetSettings
 from pose_extract.errors import FormatError, UsageError, short
 from pose_extract.files import read_input
+from pose_extract.formats.alphapose import title_of
 from pose_extract.formats.base import get_format
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.ntu import parse_name
@@ -49,7 +50,7 @@ def find_poses(
     if not missing:
         for key, listed in lists.items():
             if listed:
-                found[key], absent = _listed(found[key], files[key])
+                found[key], absent = _listed(found[key], files[key], settings.format)
                 missing += [f"{key} poses of the clip {clip}, which {listed} names" for clip in absent]
     if missing:
         more = len(missing) - _MOST_LINES
@@ -59,8 +60,8 @@ def find_poses(
             + "\n".join(lines)
             + "\nset dataset.train, dataset.test, dataset.labels … where your copy's layout is another one"
         )
-    train = [part for part in found["train"] if clip_of(part) not in settings.excluded_train]
-    test = [part for part in found["test"] if clip_of(part) not in settings.excluded_test]
+    train = [part for part in found["train"] if clip_of(part, settings.format) not in settings.excluded_train]
+    test = [part for part in found["test"] if clip_of(part, settings.format) not in settings.excluded_test]
     learned: dict[str, int] = {}
     actions: dict[str, int] = {}
     if settings.label_kind == "actions":
@@ -68,12 +69,12 @@ def find_poses(
     return train, test, learned, actions
 
 
-def clip_of(part: Path) -> str:
-    """The name of the clip in a file or folder of poses, as reading it gives it."""
+def clip_of(part: Path, format: str = "") -> str:
+    """The name of the clip in a file or folder of poses, as reading it gives it; AlphaPose's cuts off more endings."""
     if part.is_dir():
         camera = part.resolve().parent.name
         return clip_name(f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name)
-    return clip_name(_ENDINGS.sub("", part.stem))
+    return clip_name(title_of(part) if format == "alphapose" else _ENDINGS.sub("", part.stem))
 
 
 def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:
@@ -95,7 +96,7 @@ def _glob(root: Path, pattern: str) -> list[Path]:
         raise UsageError(f"dataset: {pattern!r} is no pattern of files below dataset.root: {error}") from None
 
 
-def _listed(parts: list[Path], lists: list[Path]) -> tuple[list[Path], list[str]]:
+def _listed(parts: list[Path], lists: list[Path], format: str) -> tuple[list[Path], list[str]]:
     """The parts that lists name, in their order, and the names for which there is none."""
     lines: list[str] = []
     for path in lists:
@@ -104,7 +105,7 @@ def _listed(parts: list[Path], lists: list[Path]) -> tuple[list[Path], list[str]
         except (OSError, UnicodeDecodeError) as error:
             raise FormatError(f"{path}: expected a clip's name in each line: {error}") from None
     names = list(dict.fromkeys(clip_name(line.rpartition("/")[2].partition(".")[0]) for line in lines))
-    by_name = {clip_of(part): part for part in parts}
+    by_name = {clip_of(part, format): part for part in parts}
     return [by_name[n] for n in names if n in by_name], [n for n in names if n not in by_name]
 
 
@@ -115,17 +116,18 @@ def _by_action(
     if settings.train_people:
         train = [part for part in train if parse_name(part.stem).get("person") in settings.train_people]
         test = [part for part in test if parse_name(part.stem).get("person") not in settings.train_people]
-    known = _actions(train, settings.train_actions, root)
-    actions = _actions(test, settings.test_actions, root)
-    train = [part for part in train if settings.is_normal(known[clip_of(part)])]
+    known = _actions(train, settings.train_actions, root, settings.format)
+    actions = _actions(test, settings.test_actions, root, settings.format)
+    names = {part: clip_of(part, settings.format) for part in train}
+    train = [part for part in train if settings.is_normal(known[names[part]])]
     if not train or not test:
         raise UsageError(
             f"{root}: no clips of the split {settings.split!r} to {'test' if train else 'train'} on"
         )
-    return train, test, {clip: known[clip] for clip in map(clip_of, train)}, actions
+    return train, test, {names[part]: known[names[part]] for part in train}, actions
 
 
-def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
+def _actions(parts: list[Path], listed: str, root: Path, format: str) -> dict[str, int]:
     """clip -> its action: from a JSON file, or from the clips' names (NTU's)."""
     content = load_json(root / listed) if listed else None
     if listed and not isinstance(content, dict):
@@ -141,5 +143,5 @@ def _actions(parts: list[Path], listed: str, root: Path) -> dict[str, int]:
                 else f"{part}: the name's action (A…)"
             )
             raise FormatError(f"{where}: expected the number of the clip's action, found {short(action)}")
-        actions[clip_of(part)] = action
+        actions[clip_of(part, format)] = action
     return actions

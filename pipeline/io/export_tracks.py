@@ -64,7 +64,7 @@ def export_all(
         nonlocal count
         names: dict[str, Path] = {}
         for path in paths:
-            clip = load_tracks(path, features=format == "gepc" and skeleton is None)
+            clip = load_tracks(path, features=format == "gepc")
             if clip.clip in names:
                 raise UsageError(
                     f"{path} and {names[clip.clip]} both hold a clip {clip.clip!r}; export them to two folders"
@@ -86,4 +86,4 @@ def _converted(clip: ClipTracks, name: str) -> ClipTracks:
         raise FormatError(
             f"clip {clip.clip}: its skeleton {clip.skeleton!r} lacks joints of {name!r}, so it cannot be converted"
         )
-    return replace(clip, skeleton=name, keypoints=keypoints)
+    return replace(clip, skeleton=name, keypoints=keypoints, features=None)

@@ -156,8 +156,10 @@ def _is_much(parts: Sequence[Path]) -> bool:
     """Whether there is enough to read for processes to be worth their start."""
     count = 0
     for part in parts:
-        for file in (part,) if part.is_file() else part.iterdir():
-            count += file.stat().st_size
-            if count >= _WORTHWHILE:
-                return True
+        with suppress(OSError):  # reading it says what is wrong
+            for file in (part,) if part.is_file() else part.iterdir():
+                with suppress(OSError):
+                    count += file.stat().st_size
+                if count >= _WORTHWHILE:
+                    return True
     return False

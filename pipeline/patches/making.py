@@ -67,9 +67,11 @@ def clip_of(path: Path, videos: str | None = None) -> CropClip:
     """
     tracks = load_tracks(path, features=False)
     source = videos.replace("{clip}", tracks.clip) if videos else str(tracks.provenance.get("source") or "")
-    if not source or not Path(source).exists():
+    imported = videos is None and "import" in tracks.provenance and "learned" not in tracks.provenance
+    if imported or not source or not Path(source).exists():
+        found = f"{source} has poses" if imported else f"there is no {source or 'source'}"
         raise VideoError(
-            f"clip {tracks.clip}: crops need its video, but there is no {source or 'source'}; say where it is: "
+            f"clip {tracks.clip}: crops need its video, but {found}; say where it is: "
             "--videos 'FOLDER/{clip}.mp4'"
         )
     its: Any = tracks.provenance.get("settings") or {}

@@ -26,6 +26,7 @@ from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import JsonItems
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import (
+    box_as_size,
     box_from_size,
     finite_joints,
     frame_number,
@@ -60,7 +61,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             rows,
             ClipSource(
                 where=part,
-                clip=name or _name(part),
+                clip=name or title_of(part),
                 format_name="alphapose",
                 fps=options.rate(),
                 frame_size=options.size(),
@@ -185,7 +186,7 @@ def _add_any(rows: Rows, who: int | str, frames: Any, where: str) -> None:
     )
 
 
-def _name(part: Path) -> str:
+def title_of(part: Path) -> str:
     """``01_0014`` of ``01_0014_alphapose_tracked_person.json``; the folder's name if the file has none of its own."""
     return _ENDINGS.sub("", part.stem).strip("_-") or part.resolve().parent.name
 
@@ -210,8 +211,8 @@ def write(clips: Iterable[ClipTracks], path: Path, layout: str = "tracked") -> N
 def _entry(clip: ClipTracks, row: int) -> dict[str, Any]:
     """What both layouts say about a row. A joint that is missing is 0, 0, 0."""
     keypoints = finite_joints(clip.keypoints[row])
-    x1, y1, x2, y2 = clip.boxes[row].tolist()
-    return {"keypoints": keypoints.ravel().tolist(), "box": [x1, y1, x2 - x1, y2 - y1]}
+    box = box_as_size(clip.boxes[row])
+    return {"keypoints": keypoints.ravel().tolist(), **({} if box is None else {"box": box})}
 
 
 def _write_tracked(clip: ClipTracks, out: Any) -> None:

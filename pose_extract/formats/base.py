@@ -8,7 +8,7 @@ A format is a module with three functions: ``find(path)`` lists the files or fol
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -160,6 +160,34 @@ def checked_for_export(clip: ClipTracks, format: str, skeletons: tuple[str, ...]
             f"clip {clip.clip}: {format} files hold {kinds[size]} joints, these are "
             f"{kinds[clip.keypoints.shape[2]]}"
         )
+
+
+class ExportFolders:
+    """The folders of one export that hold a file for each frame or person, a clip's each."""
+
+    def __init__(self) -> None:
+        self._clips: dict[Path, str] = {}
+
+    def check(self, folder: Path, clip: str, pattern: str, names: Collection[str]) -> None:
+        """Raise UsageError if a clip's files would mix with others.
+
+        Args:
+            folder: where they go.
+            clip: whose.
+            pattern: what such files are called.
+            names: of those that are to be written.
+        """
+        other = self._clips.setdefault(folder, clip)
+        if other != clip:
+            raise UsageError(
+                f"{folder}: the clips {other} and {clip} would both be there; export them to two folders"
+            )
+        strange = next((f.name for f in sorted(folder.glob(pattern)) if f.name not in names), None)
+        if strange is not None:
+            raise UsageError(
+                f"{folder}: {strange} is there, which is not of the clip {clip} as it is now, and would be read as a "
+                "part of it; remove that folder, or export to another one"
+            )
 
 
 def targets(clips: Iterable[ClipTracks], path: Path, ending: str) -> Iterator[tuple[ClipTracks, Path]]:

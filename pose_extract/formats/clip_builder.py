@@ -162,10 +162,10 @@ class ClipSource:
 def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTracks:
     """Put a clip's rows into a record; ``rows`` is used up.
 
-    A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks are drawn
-    around the joints; rows without a joint and without a box are dropped. Who has no id, or one that is none
-    (`identities.believed`), is followed by our own tracker. The provenance has a `ReadReport`: what was read is what is
-    kept and what is left out.
+    A joint with a coordinate or a confidence that is no finite number is missing. Boxes that the file lacks, or that
+    are empty, are drawn around the joints; rows without a joint and without a box are dropped. Who has no id, or one
+    that is none (`identities.believed`), is followed by our own tracker. The provenance has a `ReadReport`: what was
+    read is what is kept and what is left out.
 
     Raises:
         FormatError: a frame number or coordinate is out of all bounds, or no skeleton has so many joints.
@@ -185,20 +185,19 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
         joints[..., :2] *= source.frame_size
         corners[:] *= np.tile(np.array(source.frame_size, np.float32), 2)
     _check_place(joints, frames + start, source)
-    drawn = (np.abs(corners) <= 10 * _MOST_PIXELS).all(axis=1) & (corners[:, 2:] >= corners[:, :2]).all(
-        axis=1
-    )
+    drawn = (np.abs(corners) <= 10 * _MOST_PIXELS).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
     bare = np.flatnonzero(~drawn)
     for some in np.array_split(bare, len(bare) // _BLOCK + 1):
         corners[some] = boxes_around(joints[some])
     keep = np.flatnonzero(np.isfinite(corners).all(axis=1))
+    told = options.frame_counts.get(clip, options.frame_counts.get(source.clip, 0))
     report = ReadReport(len(rows) + rows.left_out.total(), left_out=rows.left_out, confidences_cut=above)
     people = rows.people
     if len(keep) < len(rows):
         frames, joints, corners = frames[keep], joints[keep], corners[keep]
         people = [people[row] for row in keep.tolist()]
         report.leave_out("without a joint and a box", len(rows) - len(keep))
-    count = max(source.frame_count, options.frame_counts.get(clip, 0), int(frames.max(initial=-1)) + 1)
+    count = max(source.frame_count, told, int(frames.max(initial=-1)) + 1)
     if count > MOST_FRAMES:
         raise FormatError(f"{where}: expected at most {MOST_FRAMES} frames, found {count}")
     imported: dict[str, Any] = {"format": source.format_name, **source.facts}
@@ -213,6 +212,8 @@ def make_clip(rows: Rows, source: ClipSource, options: ImportOptions) -> ClipTra
         report.leave_out("seen too briefly to be followed", len(unknown) - len(made))
         report.ids_made = len(made)
         report.ids_refused = sum(people[row] is not None for row in unknown.tolist())
+        if int(tracks.max(initial=0)) + int(made.max(initial=0)) >= 2**31:
+            tracks = np.unique(tracks, return_inverse=True)[1].astype(np.int32) + np.int32(1)
         tracks = np.concatenate([tracks, made + np.int32(tracks.max(initial=0))])
         keep = np.concatenate([rest, unknown[rows_followed]])
         frames, joints, corners = frames[keep], joints[keep], corners[keep]

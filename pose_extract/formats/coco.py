@@ -28,7 +28,15 @@ from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.identities import identity_of
 from pose_extract.formats.json_files import JsonItems, load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.parsing import box_from_size, finite_joints, frame_number, joints_of, numbers, short
+from pose_extract.formats.parsing import (
+    box_as_size,
+    box_from_size,
+    finite_joints,
+    frame_number,
+    joints_of,
+    numbers,
+    short,
+)
 from pose_extract.formats.picture_rows import PictureRows
 from pose_extract.tracks.records import ClipTracks
 
@@ -195,7 +203,7 @@ def _add_people(rows: Rows, frame: int, people: Any, where: str) -> None:
             raise FormatError(
                 f"{here}: expected x, y and a score of each joint, found {points.shape}, {scores.shape}"
             )
-        box = numbers(person.get("bbox", [np.nan] * 4), f"{here}['bbox']").ravel()
+        box = numbers(person.get("bbox") or [np.nan] * 4, f"{here}['bbox']").ravel()
         if box.shape != (4,):
             raise FormatError(f"{here}['bbox']: expected x1, y1, x2, y2, found {box.size} numbers")
         joints = np.concatenate([points, scores.reshape(-1, 1)], 1)
@@ -213,12 +221,11 @@ def write(clips: Iterable[ClipTracks], path: Path) -> None:
             out.write("[")
             for row in range(len(clip)):
                 keypoints = finite_joints(clip.keypoints[row])
-                x1, y1, x2, y2 = clip.boxes[row].tolist()
                 result = {
                     "image_id": int(clip.frame[row]),
                     "category_id": 1,
                     "track_id": int(clip.track[row]),
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    **({} if (box := box_as_size(clip.boxes[row])) is None else {"bbox": box}),
                     "keypoints": keypoints.ravel().tolist(),
                     "score": float(keypoints[:, 2].mean()),
                 }

@@ -30,6 +30,8 @@ def read_dataset(
     (visible) is 1 and its 1 (hidden) 0.5; where nothing is 2, as in PoseTrack, 1 is 1. People without ids are followed.
     """
     images = _objects(content, "images", part)
+    if not images:
+        raise FormatError(f"{part}: ['images']: expected one or more, found none")
     by_id: dict[Any, dict[str, Any]] = {}
     for i, image in enumerate(images):
         number = image.get("id")

@@ -1,4 +1,4 @@
-"""Read and write our own tracks: the NPZ of the cache and the same as JSON, lossless, features and NaN included.
+"""Read and write our own tracks: the NPZ of the cache and the same as JSON, lossless: features, things and NaN too.
 
 In the JSON, null is NaN and 1e999 (which every reader takes for infinity) is infinity, so that it is plain JSON.
 """
@@ -22,6 +22,7 @@ from pose_extract.formats.parsing import clip_name, numbers
 from pose_extract.tracks.cache import FORMAT, FORMAT_VERSION, load_tracks, save_tracks
 from pose_extract.tracks.clip_time import clip_rate
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import KINDS, THING_SHAPES, THING_TYPES, ClipThings, Things
 
 _FEATURE_TYPES = {"float16": np.float16, "float32": np.float32}
 
@@ -84,7 +85,16 @@ def _to_json(path: Path, tracks: ClipTracks) -> None:
             if tracks.features is not None:
                 row += f', "features": {_text(tracks.features[i])}'
             file.write(("," if i else "") + "\n" + row + "}")
-        file.write("\n]}\n")
+        file.write(
+            "\n]" + ("" if tracks.things is None else f', "things": {_things_text(tracks.things)}') + "}\n"
+        )
+
+
+def _things_text(found: ClipThings) -> str:
+    """A list for each member that an NPZ has of things."""
+    arrays = {"looked": found.looked, "frame": found.frame}
+    arrays |= {name: getattr(found.things, name) for name in THING_TYPES}
+    return "{" + ", ".join(f'"{name}": {_text(array)}' for name, array in arrays.items()) + "}"
 
 
 def _text(array: NDArray[Any]) -> str:
@@ -145,10 +155,31 @@ def _from_json(part: Path) -> ClipTracks:
                 ).astype(np.float32),
                 boxes=_column(part, columns["box"], "box", (len(rows), 4)).astype(np.float32),
                 features=features,
+                things=_things(part, head),
                 provenance=_expect(part, head, "provenance", dict),
             )
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{part}: {error}") from None
+
+
+def _things(part: Path, head: dict[str, Any]) -> ClipThings | None:
+    """The things of a clip; None where nobody looked for them."""
+    if head.get("things") is None:
+        return None
+    found = _expect(part, head, "things", dict)
+    arrays = {}
+    kinds: dict[str, type[np.generic]] = {"looked": np.int32, "frame": np.int32, **THING_TYPES}
+    for name, kind in kinds.items():
+        values = _expect(part, found, name, list)
+        array = numbers(values, f"{part}: ['things'][{name!r}]")
+        if np.issubdtype(kind, np.integer):
+            known = np.isin(array, list(KINDS)) if name == "kinds" else (array >= 0) & (array < 2**31)
+            if not (known & (array == np.floor(array))).all():
+                raise FormatError(
+                    f"{part}: ['things'][{name!r}]: expected whole numbers that are {name} of things"
+                )
+        arrays[name] = (array if len(values) else array.reshape(0, *THING_SHAPES.get(name, ()))).astype(kind)
+    return ClipThings(arrays.pop("looked"), arrays.pop("frame"), Things(**arrays))
 
 
 def _expect(part: Path, head: dict[str, Any], key: str, kind: Any) -> Any:

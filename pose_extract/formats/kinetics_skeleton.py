@@ -72,7 +72,7 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
         key: content[key] for key in ("label", "label_index") if isinstance(content.get(key), (str, int))
     }
     start = 1 if options.first_frame is None else options.first_frame
-    last = frames[-1]["frame_index"] if frames else 0
+    last = max((entry["frame_index"] for entry in frames), default=0)
     yield make_clip(
         rows,
         ClipSource(

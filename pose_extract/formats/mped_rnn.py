@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import FormatError
 from pose_extract.files import complete_or_absent, open_input
-from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.base import ExportFolders, checked_for_export
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.formats.parsing import clip_name, finite_joints, skeleton_of
@@ -83,7 +83,7 @@ def _table(file: Path) -> NDArray[np.float64]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty file; it is an error of ours
             with open_input(file) as lines:
-                table = np.loadtxt(lines, delimiter=",", ndmin=2, encoding="utf-8")
+                table = np.loadtxt(lines, delimiter=",", ndmin=2, encoding="utf-8-sig")
     except OSError as error:
         raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -108,15 +108,20 @@ def write(clips: Iterable[ClipTracks], path: Path) -> None:
     A clip ``01_0014`` is clip 0014 of camera 01, one of another name is of camera 01. Confidences are lost: a joint of
     confidence 0 is missing, the others are certain.
     """
+    folders = ExportFolders()
     for clip in clips:
         checked_for_export(clip, "mped-rnn", ("coco17", "coco18", "halpe26", "body25"))
         match = re.fullmatch(r"(\d+)_(.+)", clip.clip)
         camera, name = (match[1], match[2]) if match else ("01", clip.clip)
-        for person in np.unique(clip.track).tolist():
+        folder = path / "trajectories" / camera / clip_name(name)
+        ids = np.unique(clip.track).tolist()
+        folders.check(folder, clip.clip, "*.csv", frozenset(f"{person:04d}.csv" for person in ids))
+        if not ids:
+            logger.warning("clip %s: nobody is in it, so mped-rnn has no file of it", clip.clip)
+        for person in ids:
             rows = np.flatnonzero(clip.track == person)
             keypoints = finite_joints(clip.keypoints[rows])
             points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], 0.0).reshape(len(rows), -1)
             table = np.concatenate([clip.frame[rows, None], points], 1)
-            folder = path / "trajectories" / camera / clip_name(name)
             with complete_or_absent(folder / f"{person:04d}.csv") as out:
                 np.savetxt(out, table, delimiter=",", fmt="%.9g")

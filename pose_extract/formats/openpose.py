@@ -18,7 +18,7 @@ import numpy as np
 
 from pose_extract.errors import FormatError, short
 from pose_extract.files import complete_or_absent
-from pose_extract.formats.base import checked_for_export
+from pose_extract.formats.base import ExportFolders, checked_for_export
 from pose_extract.formats.clip_builder import MOST_FRAMES, ClipSource, Rows, make_clip
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
@@ -52,6 +52,8 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks | FormatErro
                 f"{file}: expected a name with the frame's number, <video>_<frame>_keypoints.json"
             )
             continue
+        if name in named:
+            yield FormatError(f"{named[name]}: left out, {file.name} has the same frame")
         named[name] = file
     videos: dict[str, list[tuple[int, Path]]] = defaultdict(list)
     for picture, file in zip(read_names(list(named), str(part)), named.values(), strict=True):
@@ -129,11 +131,14 @@ def write(clips: Iterable[ClipTracks], path: Path) -> None:
 
     Ids go into ``person_id``. A joint that is missing is 0, 0, 0.
     """
+    folders = ExportFolders()
     for clip in clips:
         checked_for_export(clip, "openpose", ("body25", "coco18"))
         name = clip_name(clip.clip)
         bounds = np.searchsorted(clip.frame, np.arange(clip.frame_count + 1)).tolist()
-        for index, (begin, end) in enumerate(pairwise(bounds)):
+        files = [f"{name}_{index:012d}_keypoints.json" for index in range(clip.frame_count)]
+        folders.check(path / name, clip.clip, "*.json", frozenset(files))
+        for file, (begin, end) in zip(files, pairwise(bounds), strict=True):
             people = [
                 {
                     "person_id": [int(clip.track[row])],
@@ -141,5 +146,5 @@ def write(clips: Iterable[ClipTracks], path: Path) -> None:
                 }
                 for row in range(begin, end)
             ]
-            with complete_or_absent(path / name / f"{name}_{index:012d}_keypoints.json") as out:
+            with complete_or_absent(path / name / file) as out:
                 json.dump({"version": 1.3, "people": people}, out)

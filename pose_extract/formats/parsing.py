@@ -95,6 +95,14 @@ def box_from_size(values: Any, where: str) -> NDArray[np.float64]:
     return box
 
 
+def box_as_size(box: NDArray[Any]) -> list[float] | None:
+    """x, y, width, height of x1 y1 x2 y2; None of a box that has NaN, which JSON cannot hold."""
+    if not np.isfinite(box).all():
+        return None
+    x1, y1, x2, y2 = box.tolist()
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
 def finite_joints(keypoints: NDArray[Any]) -> NDArray[np.float64]:
     """Keypoints for formats that know no NaN: a joint that has one is all 0."""
     return np.where(np.isfinite(keypoints).all(-1, keepdims=True), keypoints, 0.0).astype(np.float64)
@@ -132,6 +140,8 @@ def frame_number(name: Any, where: str) -> int:
     if isinstance(name, float) and name.is_integer():
         return int(name)
     if isinstance(name, str):
+        if re.fullmatch(r"-\d{1,18}", name):
+            return int(name)
         found = re.findall(r"\d{1,18}", name.rsplit("/", 1)[-1].split(".")[0])
         if found:
             return int(found[-1])

@@ -17,7 +17,7 @@ from pose_extract.formats.base import checked_for_export, files_in, targets
 from pose_extract.formats.coco_dataset import read_dataset
 from pose_extract.formats.json_files import load_json
 from pose_extract.formats.options import ImportOptions
-from pose_extract.formats.parsing import finite_joints
+from pose_extract.formats.parsing import box_as_size, finite_joints
 from pose_extract.skeletons import POSETRACK17
 from pose_extract.tracks.records import ClipTracks
 
@@ -66,13 +66,12 @@ def write(clips: Iterable[ClipTracks], path: Path) -> None:
                 keypoints = finite_joints(clip.keypoints[row])
                 scores = keypoints[:, 2].tolist()
                 keypoints[:, 2] = np.sign(keypoints[:, 2])
-                x1, y1, x2, y2 = clip.boxes[row].tolist()
                 person = {
                     "id": row,
                     "image_id": int(clip.frame[row]),
                     "track_id": int(clip.track[row]),
                     "category_id": 1,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    **({} if (box := box_as_size(clip.boxes[row])) is None else {"bbox": box}),
                     "keypoints": keypoints.ravel().tolist(),
                     "scores": scores,
                 }

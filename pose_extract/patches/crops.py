@@ -24,7 +24,7 @@ def crops_around(
     Args:
         image: (H, W, 3) BGR uint8.
         keypoints: (P, V, 3 or 4), x and y in pixels first, confidence last.
-        boxes: (P, 4) pixels, for crops whose size follows the person's.
+        boxes: (P, 4) pixels, for crops whose size follows the person's; who has none has no crops then.
         settings: size, and which joints have a crop.
 
     Returns:
@@ -40,7 +40,10 @@ def crops_around(
     crops = np.zeros((people, joints, size, size, 3), np.uint8)
     sides = np.full(people, float(size))
     if settings.relative:
-        sides = np.maximum(settings.relative * (boxes[:, 2:] - boxes[:, :2]).max(axis=1), 2.0)
+        tall = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        usable &= np.isfinite(tall)[:, None]
+        # Nobody is much larger than the frame: a box that is would ask for all memory.
+        sides = np.clip(settings.relative * tall, 2.0, 4.0 * max(height, width))
     for p, v in zip(*np.nonzero(usable), strict=True):
         crops[p, v] = _crop(image, where[p, v], float(sides[p]), size)
     return crops[..., ::-1], usable

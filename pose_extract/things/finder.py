@@ -32,6 +32,7 @@ _LARGE = 0.8  # unless it is so many statures wide
 _FEWEST_PIXELS = 16
 _MEMORY_S = 30.0  # time constant of the picture of how it was before
 _SAME_GREY = 14.0  # grey levels within which a place looks as before
+_FAR = 1e6  # pixels; more than whole numbers of OpenCV hold would be an error
 _DILATED = 2  # pixels by which regions grow to become one
 
 
@@ -111,7 +112,8 @@ class ThingFinder:
             girth = max(1, round(_GIRTH * self.stature * shrink))
             for joints in people.keypoints:
                 known = np.isfinite(joints).all(1) & (joints[:, -1] > 0)
-                pixels = np.round(np.where(known[:, None], joints[:, :2], 0) * shrink).astype(int)
+                places = np.where(known[:, None], joints[:, :2], 0) * shrink
+                pixels = np.clip(np.round(places), -_FAR, _FAR).astype(int)
                 if known.sum() > 2:
                     cv2.fillConvexPoly(mask, cv2.convexHull(pixels[known]), 0)
                 for a, b in self._skeleton.edges:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from contextlib import contextmanager
 
 from pipeline.workers import side_by_side
@@ -21,6 +23,21 @@ def dying(tell):
     """Dies before it can begin."""
     os._exit(3)
     yield
+
+
+@contextmanager
+def only_one_fits(folder, tell):
+    """Dies while it loads unless it is the first."""
+    try:
+        (folder / "taken").touch(exist_ok=False)
+    except FileExistsError:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def work(job):
+        time.sleep(0.3)
+        return job
+
+    yield work
 
 
 def done(make, jobs, workers, **options):

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.io.export_tracks import export_all
 from pipeline.workspace import Workspace
 from pose_extract.formats.base import export_clips
 from pose_extract.skeletons import SkeletonDeclaration
 from pose_extract.tracks.cache import load_tracks, save_tracks
 from tests.helpers.commands import TINY
+from tests.helpers.format_cases import people
 from tests.helpers.two_walkers import walkers
 
 SCENE = ("--fps", "24", "--frame-size", "640x360")
@@ -159,10 +161,29 @@ def test_frames_without_people_at_the_end_are_told_by_a_table(tmp_path, cli):
     w = tmp_path / "w"
     cli("import", "alphapose", tmp_path / "in", *SCENE, "--frame-counts", counts, "--workspace", w)
     assert [entry.frames for entry in Workspace(w).entries()] == [55]
+    counts.write_text("clip,frames\n01_0001,56\nno_such,7\n")
+    result = cli("import", "alphapose", tmp_path / "in", *SCENE, "--frame-counts", counts, "--workspace", w)
+    assert "--frame-counts: no clip is called no_such\n" in result.out
     counts.write_text("clip,frames\n01_0001,many\n")
     result = cli("import", "alphapose", tmp_path / "in", *SCENE, "--frame-counts", counts, "--workspace", w)
     assert result.code == 11
     assert "line 2" in result.err
+
+
+def test_a_link_that_leads_nowhere_does_not_stop_an_import(tmp_path, cli):
+    clip = people("body25")
+    export_clips("openpose", [clip], tmp_path / "in")
+    (tmp_path / "in" / clip.clip / "more.txt").symlink_to("nowhere")
+    result = cli("import", "openpose", tmp_path / "in", *SCENE, "--workspace", tmp_path / "w")
+    assert (result.code, "1 clip imported" in result.out) == (0, True), result.err
+
+
+@pytest.mark.parametrize("skeleton", [None, "coco17"])
+def test_the_same_joints_keep_their_features(tmp_path, skeleton):
+    features = np.ones((len(people()), 17, 2), np.float16)
+    save_tracks(tmp_path / "in.npz", replace(people(), features=features))
+    export_all("gepc", [tmp_path / "in.npz"], tmp_path / "out.npz", skeleton)
+    np.testing.assert_array_equal(load_tracks(tmp_path / "out.npz").features[:], features)
 
 
 @pytest.mark.parametrize("clip", ["../../outside", "a/b", "x" * 300, "é" * 190, "..", ""])

@@ -14,15 +14,19 @@ from safetensors.torch import save_file
 from pipeline.adding import add_clip
 from pipeline.cli import main
 from pipeline.patches.budget import FeatureDiskBudget
+from pipeline.settings import load_settings
 from pipeline.synthetic.clips import simulate_clip, write_clip
 from pipeline.synthetic.street.scene import StreetSettings
+from pipeline.training import is_trained
 from pipeline.workspace import Workspace
 from pose_extract.errors import OutputError
+from pose_extract.formats.base import export_clips
 from pose_extract.patches.encoder import PatchEncoder
 from pose_extract.patches.store import open_patches, patches_path, read_header
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracks.cache import load_tracks, save_tracks
 from tests.helpers.commands import TINY, Cli
+from tests.helpers.format_cases import people
 
 SMALL = ("--set=patches.width=4", "--set=patches.epochs=1", "--set=patches.crops=3000")
 STREET = StreetSettings(width=320, height=180, seconds=4, people=(4, 5))
@@ -339,3 +343,21 @@ def test_heat_maps_from_video_to_scores(tmp_path: Path, cli: Cli, caplog: pytest
     result = cli("score", video, "--workspace", root, "--out", tmp_path / "s.csv")
     assert result.code == 0
     assert "its tracks are there already" in caplog.text
+
+
+def test_a_file_of_poses_is_taken_for_no_video(cli: Cli, tmp_path: Path) -> None:
+    export_clips("coco", [people()], tmp_path / "in")
+    scene = ("--fps", 24, "--frame-size", "640x360", "--workspace", tmp_path / "w")
+    assert cli("import", "coco", tmp_path / "in", *scene).code == 0
+    result = cli("patches", "--workspace", tmp_path / "w", *SMALL)
+    assert result.code == 4
+    assert "01_0014.json has poses; say where it is: --videos" in result.err
+
+
+def test_a_model_of_these_patches_is_not_trained_again(made: Path) -> None:
+    overrides = [text.removeprefix("--set=") for text in TINY]
+    workspace, patches = Workspace(made), "windows.features=pose+patch"
+    assert is_trained(workspace, load_settings("default", [*overrides, patches]))
+    assert not is_trained(workspace, load_settings("default", [*overrides, patches, "patches.size=20"]))
+    assert not is_trained(workspace, load_settings("default", [*overrides, "windows.features=patch"]))
+    assert not is_trained(workspace, load_settings("default", overrides))

@@ -121,6 +121,15 @@ def test_human_related_subsets_leave_clips_out(shanghaitech):
     assert list(map(clip_of, other.train)) == ["02_002"]
 
 
+@pytest.mark.parametrize("ending", ["tracked_person", "results", "forvis", "alphapose-forvis"])
+def test_alphaposes_clips_are_left_out_by_the_names_that_reading_gives_them(shanghaitech, ending):
+    for file in shanghaitech.rglob("*_alphapose_tracked_person.json"):
+        file.rename(file.with_name(file.name.replace("alphapose_tracked_person", ending)))
+    dataset = prepare(settings_of("hr-shanghaitech", shanghaitech, "dataset.excluded_train=['01_001']"))
+    assert [clip.clip for clip in dataset.test_clips()] == ["01_0014", "01_0015"]
+    assert [part.name for part in dataset.train] == [f"02_002_{ending}.json"]
+
+
 def test_what_is_missing_is_told_at_once(tmp_path):
     with pytest.raises(UsageError) as error:
         prepare(settings_of("chad", tmp_path))

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from pose_extract.formats.base import export_clips
 from pose_extract.tracks.cache import save_tracks
 from pose_extract.tracks.records import ClipTracks
+from pose_extract.tracks.things import THING_TYPES, ClipThings, Things
 from tests.helpers.format_cases import people, read, read_error, read_one
 
 ARRAYS = ("time_s", "frame", "track", "keypoints", "boxes", "features")
@@ -154,3 +155,48 @@ def test_a_wrong_value_is_named(tmp_path, key, value, message):
     error = read_error("gepc", changed(tmp_path, key, value))
     assert "a.json" in error
     assert re.search(message, error), error
+
+
+def things(**other: object) -> ClipThings:
+    """A car at two looks, and nothing at a third."""
+    two = {
+        "ids": [1, 1], "kinds": [2, 2], "boxes": [(1, 2, 30.1, 40)] * 2, "velocity": [(0.3, 1)] * 2,
+        "age_s": [0, 0.1], "still_s": [0, 0], "quality": [0.5, 0.9], "person": [0, 7],
+    }  # fmt: skip
+    arrays = {name: np.array(two[name], kind) for name, kind in THING_TYPES.items()}
+    return ClipThings(np.array([0, 2, 4], np.int32), np.array([0, 2], np.int32), Things(**arrays))
+
+
+@pytest.mark.parametrize("found", [things(), ClipThings.empty(), things().cut(3, 5), None])
+def test_things_go_out_and_come_in(tmp_path, found):
+    export_clips("gepc", [dataclasses.replace(people(), things=found)], tmp_path / "a.json")
+    got = read_one("gepc", tmp_path / "a.json").things
+    if found is None:
+        assert got is None
+        return
+    np.testing.assert_array_equal(got.looked, found.looked)
+    np.testing.assert_array_equal(got.frame, found.frame)
+    for name in THING_TYPES:
+        a, b = getattr(got.things, name), getattr(found.things, name)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b, name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("kinds", [2, 3.5], "'kinds'"),
+        ("kinds", [2, 4], "'kinds'"),
+        ("ids", [1, -1], "'ids'"),
+        ("frame", [0, 3], "frames that were looked at"),
+        ("boxes", [[1, 2, 3, 4]], "boxes of shape"),
+        ("quality", None, "'quality'"),
+        ("boxes", [[1, 2, 3, None]] * 2, "boxes that are finite"),
+    ],
+)
+def test_wrong_things_are_named(tmp_path, key, value, message):
+    export_clips("gepc", [dataclasses.replace(people(), things=things())], tmp_path / "a.json")
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["things"][key] = value
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert message in read_error("gepc", tmp_path / "a.json")

@@ -120,3 +120,11 @@ def test_a_large_crop_is_averaged_not_sampled():
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         PatchSettings(**wrong)
+
+
+def test_boxes_that_are_none_or_beyond_all_bounds_cost_nothing():
+    boxes = np.array([[np.nan] * 4, [0, 0, 1e7, 1e7]])
+    people = np.concatenate([joints((40, 50))] * 2)
+    crops, usable = crops_around(noise(), people, boxes, PatchSettings(relative=0.25))
+    assert usable.tolist() == [[False], [True]]
+    assert not crops[0].any()

@@ -154,3 +154,11 @@ def test_edges_are_the_same_to_the_bit_wherever_in_memory_they_are_worked_out(si
         taken = [*taken[-50:], np.empty(count, np.uint8)]
         found.add(_edges(grey).tobytes())
     assert len(found) == 1
+
+
+def test_joints_out_of_all_bounds_are_no_error():
+    finder = ThingFinder(EVERY, FPS, (WIDTH, HEIGHT), COCO17)
+    keypoints = np.full((1, 17, 3), 50, np.float32)
+    keypoints[0, 3, :2] = 1e12
+    found = PoseDetections(np.array([[20, 20, 60, 160]], np.float32), keypoints, np.ones(1, np.float32))
+    assert finder.look(Frame(0, 0.0, GROUND), found) is not None
