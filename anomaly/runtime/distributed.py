@@ -39,6 +39,7 @@ def joined(device: str) -> Iterator[str]:
         yield device
         return
     device = _own_device(device)
+    _import_what_keeps_a_group()
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         if not is_main():
@@ -54,6 +55,16 @@ def joined(device: str) -> Iterator[str]:
         ) from error
     finally:
         distributed.destroy_process_group()
+
+
+def _import_what_keeps_a_group() -> None:
+    """Import what keeps, as default arguments of its functions, the group that there is when it is imported.
+
+    Imported later, it would keep ours: the group's threads would live on, and could abort Python when it exits
+    (pytorch issue 190489).
+    """
+    import mmengine.optim  # noqa: F401
+    import torch.distributed.nn.functional  # noqa: F401
 
 
 def _own_device(device: str) -> str:

@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.scoring import NamedModel
     from pipeline.workspace import Workspace
     from pose_extract.errors import UsageError
-    from pose_extract.places import check_outputs
+    from pose_extract.places import check_outputs, is_standard_output
 
     both = bool(args.source) and args.tracks is not None
     of_pictures = {
@@ -187,6 +187,10 @@ def run(args: argparse.Namespace) -> int:
         outputs.check(inputs)  # before anything is worked out; of several videos each one's names
     if args.report is not None:
         check_outputs([("report", args.report)], inputs)
+    if args.tracks is None and args.ray is not None:
+        for name, path in outputs.files():
+            if is_standard_output(path):
+                raise UsageError(f"{name} to standard output: with --ray it would be a worker's; name a file")
     scoring = Scoring(args, model, outputs, inputs)
     sources = find_all_sources(args.source, elsewhere=True) if args.tracks is None else []
     scorer = scoring.scorer

@@ -21,7 +21,7 @@ from pipeline.extraction.people import PeopleFinder
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 from pipeline.workspace import Workspace
-from pose_extract.errors import CacheError
+from pose_extract.errors import CacheError, VideoError
 from pose_extract.skeletons import get_skeleton
 from pose_extract.tracks.cache import TracksWriter, load_header, load_tracks
 from pose_extract.tracks.clip_time import stretch_numbers
@@ -245,19 +245,24 @@ class PieceWork:
             len(borders),
             sum(border["people"] for border in borders),
         )
-        return Found(len(ids), covered, damage, mean_sketch(scenes), borders)
+        return Found(len(ids), covered, list(dict.fromkeys(damage)), mean_sketch(scenes), borders)
 
     def _made(self, of: PieceOf, progress: Progress) -> ClipTracks:
-        """The tracks of a piece, which is made unless it is there."""
+        """The tracks of a piece, which is made unless it is there; VideoError if what is made cannot be read."""
         path = self._path(of.key, of.piece.number)
         self.make(of, progress)
         try:
-            return load_tracks(path)
+            return load_tracks(path, no_frames=True)
         except CacheError as error:
             logger.warning("%s; it is made again", error)
-            path.unlink(missing_ok=True)
-            self.make(of, progress)
-            return load_tracks(path)
+        path.unlink(missing_ok=True)
+        self.make(of, progress)
+        try:
+            return load_tracks(path, no_frames=True)
+        except CacheError as error:
+            raise VideoError(
+                f"{of.source.location}: its piece {of.piece.number + 1} is of no use: {error}"
+            ) from error
 
     def forget(self, key: str) -> None:
         """Remove the pieces of a clip that is done."""

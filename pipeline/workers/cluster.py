@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _LISTEN_S = 0.2  # between two looks at what the actors tell
 _KNOCK_S = 5.0  # for a cluster to answer
+_END_WITHIN_S, _FINISH_WITHIN_S = 2.0, 30.0  # of actors that are asked to end; of those whose work is done
 _PIECE_BYTES, _PIECES_AHEAD = 8 << 20, 4  # of a file that comes back
 INSTALL = "pip install 'gepc-pipeline[ray]'"
 
@@ -91,11 +92,12 @@ def on_cluster(
     Raises:
         UsageError: Ray is not installed, or there is no such cluster.
         GepcError: the work, or what it needs, raised this, or anything else that is no outcome of one job.
-        MemoryShortError: actors die before they can begin.
+        MemoryShortError: all actors die before they can begin.
     """
     with _connected(cluster) as ray:
         crew = _Crew(ray, make, cluster, len(jobs))
         waiting, tries = deque(jobs), Tries()
+        finished = False
         try:
             while waiting or crew.busy():
                 while waiting and crew.idle:
@@ -112,8 +114,9 @@ def on_cluster(
                             yield Done(job[0], None, value)
                     if kind == "done" and job is not None:
                         yield Done(job[0], value)
+            finished = True
         finally:
-            crew.end()
+            crew.end(finished)
 
 
 class _Actor:
@@ -226,7 +229,11 @@ class _Crew:
             except self._ray.exceptions.RayError as error:
                 self._in_vain = 0 if job is not None else self._in_vain + 1
                 if self._in_vain > MOST_TRIES:
-                    raise MemoryShortError("workers on the cluster end before they can begin") from error
+                    if not self.size:
+                        raise MemoryShortError("workers on the cluster end before they can begin") from error
+                    if self._in_vain == MOST_TRIES + 1:
+                        logger.warning("workers on the cluster end before they can begin; the others go on")
+                    self.most = self.size
                 yield job, "lost", f"ended ({type(error).__name__})"
                 continue
             if kind != "raised":
@@ -253,11 +260,12 @@ class _Crew:
                 else:
                     told(value)
 
-    def end(self) -> None:
-        """Ask the idle ones to end, and kill the others."""
+    def end(self, finished: bool) -> None:
+        """Ask the idle ones to end, and kill the others; where all is done they have time to finish what they write."""
         endings = [actor.end.remote() for actor in self.idle]
         with suppress(self._ray.exceptions.RayError):
-            self._ray.wait(endings, num_returns=len(endings), timeout=2) if endings else None
+            within = _FINISH_WITHIN_S if finished else _END_WITHIN_S
+            self._ray.wait(endings, num_returns=len(endings), timeout=within) if endings else None
         for actor in (*self.idle, *(actor for actor, _ in self.at_work.values())):
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor)

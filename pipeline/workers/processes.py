@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic
@@ -23,6 +24,7 @@ from pose_extract.errors import MemoryShortError
 logger = logging.getLogger(__name__)
 
 _END_WITHIN_S = 1.5  # of a worker that is asked to end; then it is killed
+_FINISH_WITHIN_S = 30.0  # of one whose work is done: it writes what is left to write
 
 
 def in_processes(
@@ -36,7 +38,8 @@ def in_processes(
 
     The machine's processors are divided among the workers. A worker that dies (killed, out of memory) costs its job one
     more try; if that one dies too, the job is yielded as lost and the others go on. Whatever ends this generator ends
-    the workers; they end with this process, too, however that ends.
+    the workers; they end with this process, too, however that ends. Where one dies before it can begin, the others do
+    all.
 
     Args:
         make: see `Maker`.
@@ -47,16 +50,18 @@ def in_processes(
 
     Raises:
         GepcError: the work, or what it needs, raised this, or anything else that is no outcome of one job.
-        MemoryShortError: workers die before they can begin.
+        MemoryShortError: all workers die before they can begin.
     """
-    crew = _Crew(make, workers, threads or max(1, processors() // workers))
+    crew = _Crew(make, min(workers, len(jobs)), threads or max(1, processors() // workers))
     waiting, tries = deque(jobs), Tries()
+    finished = False
     try:
-        for _ in range(min(workers, len(jobs))):
-            crew.hire()
+        crew.go_on(waiting)
         while waiting or crew.busy():
             for worker in crew.heard():
                 kind, value = worker.message()
+                job = worker.job
+                outcome: Done[J, R] | None = None
                 if kind == "told":
                     told(value)
                 elif kind == "log":
@@ -64,23 +69,21 @@ def in_processes(
                 elif kind == "raised":
                     raise value
                 elif kind == "lost":
-                    crew.dismiss(worker, began=worker.began)
-                    job = worker.job
-                    if job is not None:
-                        if tries.another(job[0], value):
-                            waiting.append(job[0])
-                        else:
-                            yield Done(job[0], None, value)
-                    if waiting and crew.size < workers:
-                        crew.hire()
+                    crew.dismiss(worker)
+                    if job is not None and tries.another(job[0], value):
+                        waiting.append(job[0])
+                    elif job is not None:
+                        outcome = Done(job[0], None, value)
                 else:
-                    job, worker.job, worker.began = worker.job, None, True
-                    if waiting:
-                        worker.give(waiting.popleft())
-                    if kind == "done" and job is not None:
-                        yield Done(job[0], value)
+                    worker.job, worker.began = None, True
+                    if job is not None:
+                        outcome = Done(job[0], value)
+                crew.go_on(waiting)
+                if outcome is not None:
+                    yield outcome
+        finished = True
     finally:
-        crew.end()
+        crew.end(finished)
 
 
 class _Worker(Generic[J]):
@@ -109,15 +112,11 @@ class _Worker(Generic[J]):
 class _Crew(Generic[J, R]):
     """The workers of one run."""
 
-    def __init__(self, make: Maker[J, R], workers: int, share: int) -> None:
-        self._make, self._share = make, share
+    def __init__(self, make: Maker[J, R], most: int, share: int) -> None:
+        self._make, self._most, self._share = make, most, share
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[Connection, _Worker[J]] = {}
-        self._in_vain = 0
-
-    @property
-    def size(self) -> int:
-        return len(self._workers)
+        self._short = False  # of memory, it seems: not all could begin
 
     def busy(self) -> bool:
         return any(worker.job is not None for worker in self._workers.values())
@@ -126,35 +125,50 @@ class _Crew(Generic[J, R]):
         """Those with something to say; waits for it."""
         return [self._workers[pipe] for pipe in wait(list(self._workers)) if isinstance(pipe, Connection)]
 
-    def hire(self) -> None:
+    def go_on(self, waiting: deque[J]) -> None:
+        """Give the jobs that wait to those who are idle, and hire as many for the rest as there may be."""
+        for worker in self._workers.values():
+            if waiting and worker.began and worker.job is None:
+                worker.give(waiting.popleft())
+        while waiting and len(self._workers) < self._most:
+            self._hire()
+
+    def _hire(self) -> None:
         own, theirs = self._context.Pipe()
         level = logging.getLogger("pipeline").getEffectiveLevel()
         process = self._context.Process(
             target=_serve, args=(theirs, self._make, level, os.getpid()), daemon=True
         )
-        with share_of_processors(self._share):
+        with share_of_processors(self._share), _interrupts_waiting():
             process.start()
-        theirs.close()  # so that its end is heard
-        self._workers[own] = _Worker(process, own)
+            self._workers[own] = _Worker(process, own)
+            theirs.close()  # so that its end is heard
 
-    def dismiss(self, worker: _Worker[J], began: bool) -> None:
-        """Forget one that died; raises `MemoryShortError` where they cannot even begin."""
+    def dismiss(self, worker: _Worker[J]) -> None:
+        """Forget one that died. If it could not begin, no more are hired; `MemoryShortError` if there is no other."""
         del self._workers[worker.pipe]
         worker.pipe.close()
-        self._in_vain = 0 if began else self._in_vain + 1
-        if self._in_vain > 1 or (not began and not self._workers):
+        if worker.began:
+            return
+        if not self._workers:
             raise MemoryShortError("worker processes end before they can begin; try --jobs 1")
+        if not self._short:
+            logger.warning(
+                "a worker ended before it could begin (is memory short?); the others go on without it"
+            )
+        self._most, self._short = len(self._workers), True
 
-    def end(self) -> None:
-        """Ask all to end, and kill those that do not."""
+    def end(self, finished: bool) -> None:
+        """Ask all to end, and kill those that do not; where all is done they have time to finish what they write."""
         for worker in self._workers.values():
             with suppress(BrokenPipeError):
                 worker.pipe.send(None)
             if worker.job is not None or not worker.began:
                 worker.process.terminate()
-        until = time.monotonic() + _END_WITHIN_S
+        asked = time.monotonic()
         for worker in self._workers.values():
-            worker.process.join(max(0.0, until - time.monotonic()))
+            within = _FINISH_WITHIN_S if finished and worker.began else _END_WITHIN_S
+            worker.process.join(max(0.0, asked + within - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
@@ -164,6 +178,8 @@ class _Crew(Generic[J, R]):
 def _serve(pipe: Connection, make: Maker[Any, Any], level: int, parent: int) -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     end_with(parent)
     lock = threading.Lock()
 
@@ -193,6 +209,23 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+@contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is over; for processes started in it, until they say that they are ready for it.
+
+    Without it, one that is still importing would print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which ends such a wait when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ Jobs = int | Cluster | None
 """How many jobs at once on this machine (None: as many as it carries), or on which cluster."""
 
 _MOST_WORKERS = 1024
+_A_LOT = 1 << 50  # bytes
 _MEMORY_EACH = 1 << 30  # bytes that a worker may take: networks, decoded frames, windows
 
 
@@ -67,8 +68,31 @@ def shared_count(workers: int | Cluster) -> SharedCount:
 
 def _free_memory() -> int:
     """Bytes that are free, or can be made so; a lot where the system does not say."""
+    free = _free_in_container(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    return 1 << 50
+                return min(free, int(line.split()[1]) << 10)
+    return free
+
+
+def _free_in_container(own: Path, root: Path) -> int:
+    """Bytes that a container or a service may still take (Linux's cgroups of version 2); a lot without a limit.
+
+    What it has read of files counts as taken, and is given back when memory is needed: that is added.
+
+    Args:
+        own: says which of the groups is this process's.
+        root: folder of all groups.
+    """
+    free, name = _A_LOT, ""
+    with suppress(OSError):
+        name = next((line[3:] for line in own.read_text().splitlines() if line.startswith("0::")), "")
+    folder = root / name.strip("/")
+    for group in (folder, *folder.parents):
+        with suppress(OSError, ValueError):  # one without a limit says "max"
+            limit = int((group / "memory.max").read_text())
+            taken = int((group / "memory.current").read_text())
+            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            free = min(free, max(0, limit - taken + int(stat.get("inactive_file", 0))))
+    return free

@@ -50,6 +50,7 @@ _HALF_MAX = float(np.finfo(np.float16).max)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip members carry no time, so that equal tracks are equal files
 _COPY_BYTES = 1 << 20
 _IN_MEMORY = 1 << 20  # bytes of a member
+_SOON_MADE = 1 << 20  # bytes of a file, at most, that is made again within minutes
 
 
 class TracksWriter:
@@ -59,8 +60,9 @@ class TracksWriter:
 
     Args:
         path: the ``.npz`` to make. Rows wait in memory, or beside it in files without a name, until then.
-        durable: whether it is on the disk when it is put in place. Not needed of what can be made again: the next
-            reader sees what a power cut has left of it, but for joints' features, which are not checked.
+        durable: whether it is on the disk when it is put in place. Not needed of what is soon made again: the next
+            reader sees what a power cut has left of it, but for joints' features, which are not checked. A
+            large file, which took hours, is on the disk all the same.
     """
 
     def __init__(self, path: Path, durable: bool = True) -> None:
@@ -193,7 +195,7 @@ class TracksWriter:
                     if shape is not None:
                         _write_member(archive, name, shape, np.dtype(dtype), self._files.get(name))
             file.flush()
-            if self._durable or "features" in self._files:
+            if self._durable or "features" in self._files or file.tell() > _SOON_MADE:
                 os.fsync(file.fileno())
             file.close()
             self._put()
@@ -232,12 +234,13 @@ def save_tracks(path: Path, tracks: ClipTracks) -> None:
         writer.finish_like(tracks)
 
 
-def load_tracks(path: Path, features: bool = True) -> ClipTracks:
+def load_tracks(path: Path, features: bool = True, no_frames: bool = False) -> ClipTracks:
     """Open a tracks file; its arrays are read from disk as they are touched.
 
     Args:
         path: the file.
         features: whether the joints' feature vectors come along, if it has some. They are not checked for damage.
+        no_frames: whether it may be without frames, as a piece of a damaged video is.
 
     Raises:
         CacheError: the file is missing, damaged, compressed, or none of ours. Nothing in it is ever executed.
@@ -256,13 +259,12 @@ def load_tracks(path: Path, features: bool = True) -> ClipTracks:
             things=things,
             **members,
         )
-        if fault := fault_of(tracks):
+        if fault := fault_of(tracks, no_frames):
             raise ValueError(fault)
         return tracks
     except Exception as error:
-        raise CacheError(
-            f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
-        ) from error
+        said = f"{path}: damaged tracks file: {error}. Delete it and extract the clip again"
+        raise CacheError(said) from error
 
 
 def _things_in(members: dict[str, NDArray[Any]]) -> ClipThings | None:
@@ -270,11 +272,8 @@ def _things_in(members: dict[str, NDArray[Any]]) -> ClipThings | None:
     own = {name: members.pop(name) for name in list(members) if name in _THINGS}
     if not own:
         return None
-    return ClipThings(
-        own["things_looked"],
-        own["things_frame"],
-        Things(**{name: own[f"things_{name}"] for name in THING_TYPES}),
-    )
+    things = Things(**{name: own[f"things_{name}"] for name in THING_TYPES})
+    return ClipThings(own["things_looked"], own["things_frame"], things)
 
 
 def load_header(path: Path) -> dict[str, Any]:
@@ -315,7 +314,8 @@ def _open(path: Path, check: bool = False) -> tuple[dict[str, Any], dict[str, ND
         raise CacheError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:
         raise CacheError(
-            f"{path}: expected a tracks file of gepc-pipeline, found something else or a damaged one ({error})"
+            f"{path}: expected a tracks file of gepc-pipeline, found something else or a damaged one ({error}). "
+            "Extract the clip again"
         ) from error
 
 

@@ -10,9 +10,9 @@ from pose_extract.tracks.records import ClipTracks
 _MOST_SIDE, _MOST_PIXELS = 100_000, 1e6
 
 
-def fault_of(clip: ClipTracks) -> str | None:
-    """What was expected of a clip's tracks, and found; None if they are sound."""
-    if not clip.frame_count:
+def fault_of(clip: ClipTracks, no_frames: bool = False) -> str | None:
+    """What was expected of a clip's tracks, and found; None if they are sound, for which they may have no frames."""
+    if not (clip.frame_count or no_frames):
         return "expected one frame or more, found none"
     width, height = clip.frame_size
     if not (0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE):

@@ -72,7 +72,7 @@ def videos(make_video, tmp_path, monkeypatch):
     import shutil
 
     from pipeline.api import stream
-    from pipeline.extraction import run as extraction
+    from pipeline.extraction import spread as extraction
     from pipeline.settings import config as settings
     from tests.helpers.commands import TINY
 

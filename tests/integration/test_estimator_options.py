@@ -12,8 +12,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.extraction import clip as extraction
-from pipeline.extraction import people
-from pipeline.extraction import run as extraction_run
+from pipeline.extraction import people, spread
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.settings import Settings, load_settings
 from pipeline.training import _common_settings
@@ -64,8 +63,8 @@ class Standing(PoseEstimator):
 def standing(monkeypatch):
     """Extraction makes a `Standing`; the list of what it was made with."""
     monkeypatch.setattr(Standing, "made", [])
-    monkeypatch.setattr(extraction_run, "chosen_estimator", lambda name: name)
-    monkeypatch.setattr(extraction_run, "create_estimator", Standing)
+    monkeypatch.setattr(spread, "chosen_estimator", lambda name: name)
+    monkeypatch.setattr(spread, "create_estimator", Standing)
     return Standing.made
 
 
@@ -182,8 +181,8 @@ def test_a_video_whose_people_were_found_by_another_estimator_is_extracted_again
 
 
 def run(workspace, video, estimator, monkeypatch, settings=None):
-    monkeypatch.setattr(extraction_run, "chosen_estimator", lambda name: name)
-    monkeypatch.setattr(extraction_run, "create_estimator", lambda *_: estimator)
+    monkeypatch.setattr(spread, "chosen_estimator", lambda name: name)
+    monkeypatch.setattr(spread, "create_estimator", lambda *_: estimator)
     return extract_all(
         find_all_sources([str(video)]), Workspace(workspace), settings or Settings(), quiet=True
     )

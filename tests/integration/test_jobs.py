@@ -56,7 +56,7 @@ def test_tracks_do_not_depend_on_how_many_are_made_at_a_time(cli, tmp_path, reco
     found = {}
     for jobs in (1, 2):
         if jobs == 2:  # then only the workers, which this does not reach, load the networks
-            monkeypatch.setattr("pipeline.extraction.run.create_estimator", None)
+            monkeypatch.setattr("pipeline.extraction.spread.create_estimator", None)
         workspace = tmp_path / f"by_{jobs}"
         result = extract(cli, workspace, recordings, jobs)
         assert result.code == 4
@@ -121,6 +121,15 @@ def test_a_number_of_jobs_that_is_none_is_refused(cli, tmp_path, recordings, cap
     with pytest.raises(SystemExit, match="2"):
         extract(cli, tmp_path / "workspace", recordings, 0)
     assert "argument --jobs: expected a whole number of 1 to 1024, got '0'" in capfd.readouterr().err
+
+
+def test_scores_of_a_worker_elsewhere_go_to_no_standard_output_of_this_one(cli, tmp_path, recordings):
+    for option in ("--out", "--people"):
+        outputs = {"--out": tmp_path / "scores.csv"} | {option: "-"}
+        words = [word for pair in outputs.items() for word in pair]
+        result = cli("score", recordings / "cam0.mp4", *words, "--ray", "--workspace", tmp_path / "w")
+        assert result.code == 2
+        assert "to standard output: with --ray it would be a worker's" in result.err
 
 
 def test_imports_do_not_depend_on_how_many_files_are_read_at_a_time(cli, tmp_path):

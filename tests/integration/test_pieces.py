@@ -1,11 +1,16 @@
 """A long video in pieces: what is found in it, whoever extracts them."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from pipeline.extraction import pieces as extraction_pieces
+from pose_extract.errors import CacheError
 from pose_extract.tracks.cache import load_tracks
 from pose_extract.video import VideoWriter
 from tests.helpers.scarecrow import install_estimators
+from tests.helpers.videos import run_ffmpeg
 
 FPS = 10
 WATCHFUL = """
@@ -138,3 +143,60 @@ def test_a_piece_that_kills_its_workers_costs_its_video_only(cli, tmp_path, site
     assert "killed by signal 9" in result.out
     left = list((tmp_path / "w" / "tracks" / "pieces").rglob("*.npz"))
     assert len(left) == 1  # the good half of the bad one, for the next try
+
+
+def test_pieces_of_copies_are_made_once(cli, tmp_path, site, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "videos").mkdir()
+    video = film(tmp_path / "videos" / "a.mp4", [(0, 100, 10, 1, 60)])
+    shutil.copy(video, video.with_name("b.mp4"))
+    result = cli(
+        "extract", tmp_path / "videos", "--workspace", tmp_path / "w", "--pieces", 0.05, "--jobs", 2, "--no-wait",
+        "--pose", "watchful", "--set", "things.find=false",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "4 pieces of long videos, 2 at a time" in caplog.text
+    assert [path.name for path in (tmp_path / "w" / "tracks").glob("*.npz")] == ["a.npz"]
+
+
+def spoilt(path, begin, end):
+    """A video of 12 s whose frames from ``begin`` to ``end`` cannot be decoded."""
+    run_ffmpeg("-f", "lavfi", "-i", f"testsrc=s=64x48:r={FPS}:d=12", "-c:v", "mjpeg", path)
+    content, at = bytearray(path.read_bytes()), 0
+    index = content.index(b"idx1")
+    for frame in range(12 * FPS):
+        at = content.index(b"00dc", at, index) + 8
+        size = int.from_bytes(content[at - 4 : at], "little")
+        if begin <= frame < end:
+            content[at : at + size] = bytes(size)
+        at += size
+    path.write_bytes(content)
+    return path
+
+
+def test_a_piece_without_a_frame_that_can_be_read_is_a_hole(cli, tmp_path, site):
+    video = spoilt(tmp_path / "spoilt.avi", 25, 95)
+    whole = extract(cli, tmp_path / "whole", video)
+    pieces = extract(cli, tmp_path / "pieces", video, "--pieces", 0.05)
+    assert whole.frame_count == 50
+    np.testing.assert_array_equal(pieces.time_s, whole.time_s)
+    damage = [tracks.provenance["summary"]["damage"] for tracks in (whole, pieces)]
+    assert len(damage[0]) == len(damage[1]) == 1
+
+
+def test_a_piece_that_stays_damaged_costs_its_video_only(cli, tmp_path, site, monkeypatch):
+    (tmp_path / "videos").mkdir()
+    film(tmp_path / "videos" / "long.mp4", [])
+    film(tmp_path / "videos" / "short.mp4", [], seconds=4)
+
+    def damaged(path, **options):
+        raise CacheError(f"{path}: damaged tracks file")
+
+    monkeypatch.setattr(extraction_pieces, "load_tracks", damaged)
+    result = cli(
+        "extract", tmp_path / "videos", "--workspace", tmp_path / "w", "--pieces", 0.05, "--jobs", 1,
+        "--pose", "watchful", "--set", "things.find=false",
+    )  # fmt: skip
+    assert result.code == 4
+    assert "1 of 2 videos done" in result.out
+    assert "its piece 1 is of no use" in result.out

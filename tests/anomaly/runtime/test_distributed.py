@@ -63,6 +63,24 @@ except GepcError as error:
     sys.exit(f"said: {error}")
 """
 
+THREADS = """
+import gc, sys
+from pathlib import Path
+import torch
+from anomaly.runtime import distributed
+
+def gloo():
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return sum(name.startswith(("pt_gloo", "gloo")) for name in names)
+
+with distributed.joined("cpu"):
+    from mmengine.optim import OptimWrapper  # as training does
+    distributed.sum_over(torch.ones(3))
+    meanwhile = gloo()
+gc.collect()
+print("gloo threads:", bool(meanwhile), gloo(), flush=True)
+"""
+
 
 def clips():
     return [walkers.clip(f"walk{i}", seed=i) for i in range(2)]
@@ -86,7 +104,7 @@ def gradients(settings):
     }
 
 
-def torchrun(folder, fail="", processes=2):
+def torchrun(folder, fail="", processes=2, code=CHILD):
     command = [
         sys.executable,
         "-m",
@@ -96,7 +114,7 @@ def torchrun(folder, fail="", processes=2):
         str(processes),
     ]
     script = folder / "child.py"
-    script.write_text(CHILD)
+    script.write_text(code)
     path = os.pathsep.join(sys.path)
     return subprocess.run(
         [*command, str(script), json.dumps(SETTINGS), str(folder), fail],
@@ -112,6 +130,14 @@ def test_without_torchrun_there_is_one_process_with_everything():
         assert (device, distributed.rank(), distributed.world(), distributed.is_main()) == ("cpu", 0, 1, True)
         assert distributed.share(7) == (0, 7)
         assert distributed.share_bytes(b"abc", "cpu") == b"abc"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux says which threads there are")
+def test_no_thread_of_the_group_is_left_behind(tmp_path):
+    done = torchrun(tmp_path, code=THREADS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["gloo threads: True 0"] * 2
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.extraction import run as extraction
+from pipeline.extraction import spread as extraction
 from pipeline.extraction.run import extract_all, find_all_sources
 from pipeline.scoring.familiarity import Seen
 from pipeline.settings import load_settings

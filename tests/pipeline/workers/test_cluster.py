@@ -20,7 +20,7 @@ from pose_extract.errors import GepcError, MemoryShortError, UsageError, VideoEr
 from pose_extract.video import VideoWriter
 from tests.helpers import ROOT
 from tests.helpers.scarecrow import install, install_estimators
-from tests.helpers.working import done, dying, refusing
+from tests.helpers.working import done, dying, only_one_fits, refusing
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -119,6 +119,12 @@ def test_a_worker_that_is_killed_costs_its_job_one_more_try(nodes, tmp_path):
     assert {job for job, one in found.items() if one.result is None} == {4}
     assert found[2].result[0] == 4
     assert "ended" in found[4].lost
+
+
+def test_where_the_others_cannot_begin_one_worker_does_all(nodes, tmp_path, caplog):
+    found = done(partial(only_one_fits, tmp_path), range(60), Cluster(nodes.address, 2))
+    assert {job: one.result for job, one in found.items()} == {n: n for n in range(60)}
+    assert sum("before they can begin" in text for text in caplog.messages) == 1
 
 
 def test_files_come_back_in_pieces_and_are_gone_afterwards(nodes, tmp_path):

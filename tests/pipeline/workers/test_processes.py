@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from pipeline.workers import jobs_for, shared_count, side_by_side
+from pipeline.workers.sharing import _free_in_container
 from pose_extract.devices import PROCESSORS, processors
 from pose_extract.errors import MemoryShortError, VideoError
 from tests.helpers import ROOT
 from tests.helpers.processes import own_children
-from tests.helpers.working import done, dying, refusing
+from tests.helpers.working import done, dying, only_one_fits, refusing
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -41,6 +42,14 @@ def squaring(count, folder, tell):
         return job * job, processors()
 
     yield work
+
+
+@contextmanager
+def slow_to_end(folder, tell):
+    """Takes longer to write its list than a worker has that is told to stop."""
+    yield lambda job: job
+    time.sleep(2.5)
+    (folder / str(os.getpid())).touch()
 
 
 def test_every_job_is_done_once_and_what_workers_say_is_heard(tmp_path, caplog, monkeypatch):
@@ -85,6 +94,18 @@ def test_workers_that_die_before_they_begin_are_no_endless_loop():
         done(dying, [1, 2, 3], 2)
 
 
+def test_where_one_worker_cannot_begin_the_other_does_all(tmp_path, caplog):
+    found = done(partial(only_one_fits, tmp_path), range(5), 2)
+    assert {job: one.result for job, one in found.items()} == {n: n for n in range(5)}
+    assert sum("before it could begin" in text for text in caplog.messages) == 1
+
+
+def test_a_worker_whose_work_is_done_may_write_what_is_left_to_write(tmp_path):
+    found = done(partial(slow_to_end, tmp_path), range(2), 2)
+    assert len(found) == 2
+    assert list(tmp_path.iterdir())
+
+
 def test_leaving_early_ends_the_workers(tmp_path):
     found = side_by_side(partial(squaring, shared_count(2), tmp_path), range(50), 2)
     next(found)
@@ -107,6 +128,69 @@ def test_the_machine_s_cores_are_the_default(monkeypatch):
     assert jobs_for(100) == 2
     monkeypatch.setattr("pipeline.workers.sharing._free_memory", lambda: 0)
     assert jobs_for(100) == 1
+
+
+def test_a_container_s_limit_counts(tmp_path):
+    own, root = tmp_path / "cgroup", tmp_path / "groups"
+    own.write_text("4:memory:/other\n0::/pod/mine\n")
+    assert _free_in_container(own, root) == _free_in_container(tmp_path / "none", root) == 1 << 50
+    for group, limit, taken in (
+        ("", "max", 9 << 30),
+        ("pod", 8 << 30, 5 << 30),
+        ("pod/mine", "max", 5 << 30),
+    ):
+        (root / group).mkdir(parents=True)
+        (root / group / "memory.max").write_text(f"{limit}\n")
+        (root / group / "memory.current").write_text(f"{taken}\n")
+        (root / group / "memory.stat").write_text(f"anon {4 << 30}\ninactive_file {1 << 30}\n")
+    assert _free_in_container(own, root) == 4 << 30
+    (root / "pod/mine/memory.max").write_text(f"{1 << 30}\n")
+    assert _free_in_container(own, root) == 0
+
+
+STARTING = """
+import os, signal, time
+if __name__ == "__mp_main__":
+    print("starting", flush=True)
+    time.sleep(0.5)
+from contextlib import contextmanager
+from pipeline.workers import side_by_side
+
+@contextmanager
+def idling(tell):
+    yield lambda job: job
+
+def slowly(*_):
+    time.sleep(1)  # time enough for a worker to complain
+    raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, slowly)
+    try:
+        list(side_by_side(idling, [1, 2], 2))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no such signals")
+def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
+    (tmp_path / "starting.py").write_text(STARTING)
+    process = subprocess.Popen(
+        [sys.executable, "starting.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "starting\n"
+    os.killpg(process.pid, signal.SIGINT)
+    said, complained = process.communicate(timeout=60)
+    assert said.endswith("interrupted\n")
+    assert "Traceback" not in complained
 
 
 SLEEPERS = """

@@ -271,8 +271,29 @@ def test_a_damaged_or_foreign_file_is_a_clear_error(tmp_path, kind):
     path = tmp_path / "bad.npz"
     if kind != "missing":
         path.write_bytes(_bad_files((tmp_path / "good.npz").read_bytes())[kind])
-    with pytest.raises(CacheError, match=r"bad\.npz"):
+    said = r"bad\.npz" if kind == "missing" else r"bad\.npz.*[Ee]xtract the clip again"
+    with pytest.raises(CacheError, match=said):
         load_tracks(path)
+
+
+@pytest.mark.parametrize(("rows", "synced"), [(100, 0), (10_000, 1)])
+def test_what_took_long_is_put_on_the_disk_and_what_is_soon_made_again_is_not(
+    tmp_path, monkeypatch, rows, synced
+):
+    calls = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    tracks = some_tracks(rows, rows)
+    with TracksWriter(tmp_path / "a.npz", durable=False) as writer:
+        writer.add_part(tracks)
+        writer.finish_like(tracks)
+    assert len(calls) == synced
+
+
+def test_a_piece_of_a_video_may_be_without_frames_and_a_clip_may_not(tmp_path):
+    save_tracks(tmp_path / "a.npz", cut_frames(some_tracks(), 0, 0))
+    assert load_tracks(tmp_path / "a.npz", no_frames=True).frame_count == 0
+    with pytest.raises(CacheError, match="one frame or more"):
+        load_tracks(tmp_path / "a.npz")
 
 
 def test_another_version_is_named(tmp_path, monkeypatch):
