@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +149,20 @@ def is_trained(workspace: Workspace, settings: Settings, seed: int = 0) -> bool:
     """Whether the workspace's model is what `train` would make of its clips now, by this version."""
     try:
         card, model = read_card(workspace.model), load_bundle(workspace.model)
-    except ModelError:
+        wanted, kind = settings.for_model(), None
+        if wanted.windows.patches:
+            paths = [workspace.tracks_path(entry.clip) for entry in workspace.training_clips()]
+            kind = patches_for_training(paths, settings.patches, workspace).kind
+    except (ModelError, TrainingError):
         return False
+    if kind is not None and not wanted.windows.patch_channels:  # as many as the clips have
+        channels = model.settings.windows.patch_channels
+        wanted = replace(wanted, windows=replace(wanted.windows, patch_channels=channels))
     clips = {clip: facts["key"] for clip, facts in card["clips"].items()}
     return (
         clips == {entry.clip: entry.key for entry in workspace.training_clips()}
-        and model.settings == settings.for_model()
+        and model.settings == wanted
+        and card.get("patches") == kind
         and card["tracks"]["cleaning"] == asdict(settings.cleaning)
         and card["tracks"]["events"] == asdict(settings.events)
         and card["seed"] == seed

@@ -5,6 +5,7 @@ An exported bundle has encoder.onnx in the place of weights.safetensors, and is 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from anomaly.scoring.torch_model import TrainedModel
 
 __all__ = ["load_bundle", "read_card", "save_bundle"]
+
+_TRIES = 3  # to read a bundle in whose place another one is put meanwhile
 
 
 def save_bundle(
@@ -48,6 +51,8 @@ def save_bundle(
 def load_bundle(folder: str | Path, device: str = "cpu") -> Model:
     """Read a model: a `TrainedModel`, or an `OnnxModel` from an exported bundle, for which torch is not imported.
 
+    If another is put in its place meanwhile, that one is read, never a mixture.
+
     Args:
         folder: the bundle.
         device: where the network runs, as torch or onnxruntime call it.
@@ -56,6 +61,29 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Model:
         ModelError: if it is missing, damaged, of another version, or not what a bundle may hold.
         UsageError: onnxruntime does not have the device.
     """
+    for _ in range(_TRIES - 1):
+        before = _which(folder)
+        try:
+            model = _load(folder, device)
+        except ModelError:
+            if _which(folder) == before:
+                raise
+        else:
+            if _which(folder) == before:
+                return model
+    return _load(folder, device)
+
+
+def _which(folder: str | Path) -> tuple[int, ...] | None:
+    """What tells whether another bundle has been put into a bundle's place; None where none is."""
+    try:
+        about = os.stat(folder)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_mtime_ns
+
+
+def _load(folder: str | Path, device: str) -> Model:
     parts, path = read_bundle(folder)
     if path.name == ENCODER:
         from anomaly.scoring.onnx_model import OnnxModel, OnnxNetwork

@@ -157,7 +157,7 @@ def _stays(tracks: ClipTracks) -> Observations:
     goes_on = (np.diff(found.ids[order]) == 0) & (np.diff(found.still_s[order]) > 0)
     ends = np.zeros(len(rows), np.int64)
     ends[order[: len(rows)][np.append(~goes_on, True)[: len(rows)]]] = 1
-    ends[tracks.time_s[frame] > tracks.time_s[-1] - _AT_THE_END_S] = 0
+    ends[tracks.time_s[frame] > tracks.time_s.max(initial=0) - _AT_THE_END_S] = 0
     numbers = np.column_stack([middle, foot, found.still_s])
     return Observations(look, found.ids, foot, ends, numbers, np.ones(len(rows)))
 

@@ -23,7 +23,7 @@ class GaussianDensity:
 
     Attributes:
         mean: (D,) of the numbers, and what stands for one that is missing.
-        deviation: (D,) of the numbers, above 0.
+        deviation: (D,) of the numbers, above 0; of one that was never known, so large that it says nothing.
         mixture: over (x - mean) / deviation.
     """
 
@@ -45,6 +45,7 @@ class GaussianDensity:
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, x, 0).sum(axis=0) / count
         deviation = np.maximum(np.sqrt(np.where(known, np.square(x - mean), 0).sum(axis=0) / count), _LEAST)
+        deviation[~known.any(axis=0)] = np.finfo(np.float64).max
         mixture = GaussianMixture(components, reg_covar=_REGULARISATION, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -227,8 +227,6 @@ def assign_folds_to_windows(windows: Windows, time_s: NDArray[np.float64], folds
         time_s: (F,) the clip's.
         folds: with the held-out one.
     """
-    if not len(windows):
-        return np.zeros(0, np.int64)
     return fold_of_times(windows.start_s, windows.end_s, time_s, windows.settings.duration_s, folds)
 
 
@@ -240,6 +238,8 @@ def fold_of_times(
     folds: int,
 ) -> NDArray[np.int64]:
     """(N,) fold, as `assign_folds_to_windows` has it, of N stretches from ``start_s`` to ``end_s``."""
+    if not len(start_s):  # a clip may be so short that all of it is held out
+        return np.zeros(0, np.int64)
     begin, end = time_s[0] - 1e-9, time_s[-1] + 1e-9
     parts = int(np.clip((end - begin) / (_WINDOWS_OF_A_PART * window_s), 1, folds - 1))
     first, last = (

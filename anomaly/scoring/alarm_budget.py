@@ -52,8 +52,8 @@ class AlarmBudget:
             more = ". That is less than one in all of this video: several times as many may come"
         return (
             f"{self.alarms_per_day:g} false events a day are expected above {self.threshold:.3f} (95 % interval "
-            f"{_two_digits(self.low)} to {_two_digits(self.high)}), by the {self.peaks} highest peaks of {self.seconds / 60:.0f} minutes "
-            f"of held-out normal video{more}"
+            f"{_two_digits(self.low)} to {_two_digits(self.high)}), by the {self.peaks} highest peaks of "
+            f"{self.seconds / 60:.0f} minutes of held-out normal video{more}"
         )
 
 

@@ -199,7 +199,7 @@ def _check_ends(session: Any, path: Path, settings: ModelSettings) -> None:
     ):
         found = [(e.name, e.type, e.shape) for e in ends]
         named = {e.name: tuple(e.shape[1:]) for e in ends}
-        right = all(e.type == "tensor(float)" and not isinstance(e.shape[0], int) for e in ends)
+        right = all(e.type == "tensor(float)" and e.shape and not isinstance(e.shape[0], int) for e in ends)
         if not right or len(ends) != len(shapes) or named != shapes:
             wanted = " and ".join(
                 f"{name!r} of shape (N, {', '.join(map(str, shape))})" for name, shape in shapes.items()

@@ -72,6 +72,12 @@ def calibrate(
         )
     all_rows = {kind: np.concatenate([clip[kind] for clip in rows], axis=1) for kind in rows[0]}
     if any(np.isnan(scores).all(axis=1).any() for scores in all_rows.values()):
+        if settings.extent == "clip":
+            raise TrainingError(
+                f"nobody in the held-out clips, {len(held_out)} of them, is seen in windows.min_frames "
+                f"({settings.min_frames}) of their frames, so scores cannot be calibrated: train on more clips, or "
+                "raise calibration.held_out"
+            )
         raise TrainingError(
             f"nobody in the held-out {100 * model.settings.calibration.held_out:.0f} % of the video is seen for the "
             f"{settings.frames / settings.fps:.2f} s of a window without a gap, so scores cannot be calibrated: train "

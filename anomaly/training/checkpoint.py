@@ -68,7 +68,7 @@ class Checkpoint:
             tensors, metadata = _parse(content)
             if metadata.get("version") != str(VERSION) or metadata.get("fingerprint") != self.fingerprint:
                 logger.info(
-                    "%s is of a training with other settings, data or program version; training starts anew",
+                    "%s is of a training with other settings, data, threads or program version; training starts anew",
                     self.path,
                 )
                 return None
@@ -87,7 +87,7 @@ def remove_checkpoint(folder: Path) -> None:
 
 
 def fingerprint(settings: ModelSettings, seed: int, device: str, clips: Iterable[ClipTracks]) -> str:
-    """A digest of all that decides what training ends with: settings, data, seed, device, processes, versions."""
+    """A digest of all that decides what training ends with: settings, data, seed, device, processors, versions."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         program = version("gepc-pipeline")
@@ -98,6 +98,8 @@ def fingerprint(settings: ModelSettings, seed: int, device: str, clips: Iterable
         "seed": seed,
         "device": torch.device(device).type,
         "processes": world(),
+        # Another number of threads adds floats in another order; processes may differ in it.
+        "threads": torch.get_num_threads() if world() == 1 and torch.device(device).type == "cpu" else 0,
         "versions": [VERSION, program, torch.__version__, np.__version__],
     }
     digest.update(json.dumps(about, sort_keys=True).encode())

@@ -11,6 +11,8 @@ from pipeline.api.clips import ScoredClip
 from pipeline.builtin import builtin_model
 from pipeline.defaults import DEFAULT_WORKSPACE, config_for
 from pipeline.progress import Hears, shown_to
+from pose_extract.checking import MOST
+from pose_extract.errors import UsageError, short
 
 if TYPE_CHECKING:
     from pipeline.evaluation.report import Evaluation
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.workspace import Workspace
 
 PathLike = str | os.PathLike[str]
+
+_WITH_SCORES = {"parquet": frozenset(), "coco-video": frozenset({"frames", "pictures"})}  # and their options
 
 
 def extract(
@@ -88,12 +92,16 @@ def train(
 
     Raises:
         TrainingError: there is nothing to learn from, or too little.
+        UsageError: ``seed`` or ``jobs`` is no such number.
         GepcError: the config is wrong, or the model cannot be written.
     """
     from pipeline.settings import load_settings
     from pipeline.training import train as run
     from pipeline.workspace import Workspace
 
+    _expect_whole("seed", seed, 0, MOST)
+    if jobs is not None:
+        _expect_whole("jobs", jobs, 1, 1024)
     settings = load_settings(config or config_for(Path(workspace)), overrides)
     with shown_to(progress) as quiet:
         report = run(
@@ -136,7 +144,6 @@ def score(
     from pipeline.extraction.run import extract_all, find_all_sources
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
-    from pose_extract.errors import UsageError
 
     place = Workspace(Path(workspace))
     scorer = load_scorer(_model_folder(place, model), overrides, device)
@@ -282,15 +289,24 @@ def export(
     Raises:
         UsageError: there are no such tracks, or the format or an option is unknown.
         FormatError: the format cannot hold a clip.
+        OutputError: ``out`` is what is read, or a file that the workspace keeps.
     """
     from pipeline.io.export_tracks import export_all, find_tracks
     from pipeline.scoring import load_scorer
     from pipeline.workspace import Workspace
+    from pose_extract.places import check_outputs
 
     place = Workspace(Path(workspace))
     paths = find_tracks(place, [Path(path) for path in tracks], clips)
-    if kind not in ("parquet", "coco-video"):
+    # A clip's file is named after it, in the folder.
+    folders = {path.parent for path in paths} if kind == "gepc" and options.get("kind") != "json" else set()
+    read = [("tracks that are read", path) for path in {*paths, *folders}]
+    used = None if model is None else Path(model)
+    check_outputs([("export", Path(out))], [*read, ("model that is read", used), *place.kept()])
+    if kind not in _WITH_SCORES:
         return export_all(kind, paths, Path(out), **options)
+    if odd := sorted(options.keys() - _WITH_SCORES[kind]):
+        raise UsageError(f"export {kind} has no option {odd[0]}")
     folder = _model_folder(place, model)
     scorer = load_scorer(folder, device=device) if model is not None or folder.is_dir() else None
     if kind == "parquet":
@@ -300,6 +316,11 @@ def export(
     from pipeline.io.export_scores import export_coco_video
 
     return export_coco_video(paths, Path(out), scorer, **options)
+
+
+def _expect_whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{name}: expected a whole number of {low} to {high}, got {short(value)}")
 
 
 def _model_folder(place: Workspace, model: PathLike | None) -> Path:

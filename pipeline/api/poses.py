@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.io.columns import joint_columns
-from pose_extract.errors import UsageError
+from pose_extract.errors import UsageError, short
 from pose_extract.formats.clip_builder import ClipSource, Rows, make_clip
 from pose_extract.formats.options import ImportOptions
 from pose_extract.tracks.records import ClipTracks
@@ -50,12 +50,14 @@ def tracks_from(
             "poses in an array or a table do not tell the frame rate and the frame size: give fps=25 and "
             "frame_size=(1280, 720)"
         )
+    if not isinstance(fps, (int, float, np.number)):
+        raise UsageError(f"fps: expected a number, got {short(fps)}")
     options = ImportOptions(fps=fps, frame_size=frame_size, first_frame=0)
     rows = Rows()
     columns = getattr(poses, "columns", None)
     count = 0
     if columns is None:
-        count = _add_array(rows, np.asarray(poses), skeleton, same_people)
+        count = _add_array(rows, poses, skeleton, same_people)
     else:
         _add_table(rows, poses, [str(name) for name in columns], skeleton, same_people)
     source = ClipSource(
@@ -67,6 +69,10 @@ def tracks_from(
 def _add_array(rows: Rows, poses: Any, skeleton: Skeleton, same_people: bool) -> int:
     """Add the rows of an array; returns how many frames it has."""
     expected = f"(frames, people, {skeleton.num_joints}, 3)"
+    try:
+        poses = np.asarray(poses)
+    except ValueError:  # lists of different lengths
+        raise UsageError(f"poses: expected an array {expected}, got lists that are none") from None
     if poses.ndim != 4 or poses.shape[2:] != (skeleton.num_joints, 3):
         raise UsageError(
             f"poses: expected an array {expected}, joints as {skeleton.name} has them, got {poses.shape}"
@@ -97,4 +103,4 @@ def _add_table(rows: Rows, table: Any, columns: list[str], skeleton: Skeleton, s
     except (TypeError, ValueError) as error:
         raise UsageError(f"poses: expected numbers in the columns of joints: {error}") from None
     people = np.asarray(table["track_id"]).tolist() if same_people else [None] * len(frame)
-    rows.extend(frame.tolist(), people, values.reshape(len(frame), -1, 3), None, str(_WHERE))
+    rows.extend(frame.tolist(), people, values.reshape(len(frame), skeleton.num_joints, 3), None, str(_WHERE))

@@ -67,7 +67,7 @@ class Stream:
         if whole or scorer.patches is not None:
             what = "whole clips" if whole else "patch features"
             raise ModelError(f"a model of {what} cannot score a stream")
-        if not (np.isfinite(fps) and fps > 0) or min(frame_size) < 1:
+        if not _is_rate(fps) or len(frame_size) != 2 or min(frame_size) < 1:
             raise UsageError(
                 f"stream: expected a frame rate above 0 and a frame size in pixels, got {fps} and {frame_size}"
             )
@@ -97,21 +97,21 @@ class Stream:
         """
         found = np.asarray(frame)
         picture = found.dtype == np.uint8
-        if self._followed is None:
-            self._followed, self._of_pictures = self._begin(picture), picture
         followed = self._followed
-        if picture != self._of_pictures:
+        if followed is not None and picture != self._of_pictures:
             raise UsageError("push: a stream is of pictures (uint8) or of poses (floats), not of both")
-        shown_s = followed.frames / self._fps if time_s is None else float(time_s)
-        if not shown_s > self._last_s:
+        number = 0 if followed is None else followed.frames
+        shown_s = number / self._fps if time_s is None else float(time_s)
+        if not self._last_s < shown_s < np.inf:
             raise UsageError(f"push: expected a time after {self._last_s:g} s, got {shown_s:g}")
         people = None if picture else self._people(found)
         if picture and found.shape != (self._size[1], self._size[0], 3):
             raise UsageError(
                 f"push: expected a picture of shape {(self._size[1], self._size[0], 3)}, got {found.shape}"
             )
-        self._last_s = shown_s
-        number = followed.frames
+        if followed is None:  # what was refused decides nothing
+            followed = self._followed = self._begin(picture)
+        self._last_s, self._of_pictures = shown_s, picture
         frame = Frame(number, shown_s, found) if picture else Frame.without_picture(number, shown_s)
         return self._pushed(followed.take(frame, people))
 
@@ -159,6 +159,10 @@ class Stream:
         boxes = boxes_around(poses).astype(np.float32)
         there = np.isfinite(boxes).all(-1)
         return PoseDetections(boxes[there], poses[there], poses[there][..., 2].max(-1))
+
+
+def _is_rate(fps: Any) -> bool:
+    return isinstance(fps, (int, float, np.number)) and bool(np.isfinite(fps) and fps > 0)
 
 
 class _Known(PoseEstimator):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gepc_pipeline import Model, score
-from pose_extract.errors import GepcError, UsageError
-from pose_extract.tracks.cache import load_tracks
+from gepc_pipeline import Model, export, score, train
+from pose_extract.errors import GepcError, OutputError, UsageError
+from pose_extract.tracks.cache import load_tracks, save_tracks
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,52 @@ def test_wrong_poses_are_told(model, tracks, poses, tmp_path):
         model.stream(0, (64, 48))
     with pytest.raises(GepcError, match="not a complete model bundle"):
         Model.load(tmp_path)
+
+
+def test_what_is_no_number_or_no_array_is_told(model, tracks, poses):
+    size = {"fps": tracks.fps, "frame_size": tracks.frame_size}
+    with pytest.raises(UsageError, match="expected an array"):
+        model.score([[1], [2, 3]], **size)
+    with pytest.raises(UsageError, match="fps: expected a number"):
+        model.score(poses, fps="25", frame_size=tracks.frame_size)
+    for wrong in ({"fps": "25", "frame_size": (64, 48)}, {"fps": 25, "frame_size": ()}):
+        with pytest.raises(UsageError, match="frame rate above 0"):
+            model.stream(**wrong)
+    for wrong in ({"seed": -1}, {"seed": 1.5}, {"jobs": 0}, {"jobs": -1}):
+        with pytest.raises(UsageError, match=rf"{next(iter(wrong))}: expected a whole number"):
+            train(**wrong)
+
+
+def test_a_table_without_rows_is_a_clip_without_people(model, tracks):
+    pytest.importorskip("pandas")
+    nobody = model.score(tracks).to_pandas("people").iloc[:0]
+    clip = model.score(nobody, fps=tracks.fps, frame_size=tracks.frame_size)
+    assert len(clip) == len(clip.tracks) == 0
+
+
+def test_a_frame_that_a_stream_refuses_decides_nothing(model, tracks, poses):
+    stream = model.stream(tracks.fps, tracks.frame_size)
+    with pytest.raises(UsageError, match="expected a picture of shape"):
+        stream.push(np.zeros((3, 3, 3), np.uint8))
+    stream.push(poses[0])
+    with pytest.raises(UsageError, match="got inf"):
+        stream.push(poses[1], time_s=np.inf)
+    stream.push(poses[1])
+    assert len(stream.finish().scores) == 2
+
+
+def test_an_export_does_not_take_the_place_of_what_it_reads(tracks, tmp_path):
+    path = tmp_path / "tracks" / "a.npz"
+    path.parent.mkdir()
+    save_tracks(path, tracks)
+    before = path.read_bytes()
+    for kind, out, options in (("gepc", path.parent, {"skeleton": "coco18"}), ("alphapose", path, {})):
+        with pytest.raises(OutputError):
+            export(kind, out, tmp_path, tracks=[path], **options)
+    assert path.read_bytes() == before
+    for kind in ("parquet", "coco-video", "gepc"):
+        with pytest.raises(UsageError, match="layers"):
+            export(kind, tmp_path / "out", tmp_path, tracks=[path], layers=1)
 
 
 def test_progress_is_told_to_a_function(tmp_path, truth_workspace):

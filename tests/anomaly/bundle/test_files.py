@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import io
 import json
@@ -9,8 +10,10 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from anomaly.bundle import io as io_of_bundles
 from anomaly.bundle import load_bundle, save_bundle
 from anomaly.bundle.card import ENCODER, read_card
 from anomaly.bundle.files import read_bundle, write_bundle
@@ -50,6 +53,30 @@ def test_a_bundle_scores_exactly_as_the_model_that_was_saved(trained, bundle):
     np.testing.assert_array_equal(before.row_score, after.row_score)
     assert loaded.settings == trained.settings
     assert loaded.history == trained.history
+
+
+@pytest.mark.parametrize("moment", ["read_bundle", "_read_network"])
+def test_a_bundle_that_is_replaced_while_it_is_read_is_never_half_of_each(
+    trained, bundle, monkeypatch, moment
+):
+    network = copy.deepcopy(trained.network)
+    with torch.no_grad():
+        network.clustering.theta.add_(1)
+    new = dataclasses.replace(trained, network=network, history=[{"stage": "new"}])
+    read, times = getattr(io_of_bundles, moment), []
+
+    def replaced(*arguments):
+        times.append(1)
+        if len(times) == 1:
+            save_bundle(new, bundle)
+            if moment == "read_bundle":  # files of both do not fit each other
+                raise ModelError("damaged")
+        return read(*arguments)
+
+    monkeypatch.setattr(io_of_bundles, moment, replaced)
+    loaded = load_bundle(bundle)
+    assert loaded.history == new.history
+    assert torch.equal(loaded.network.clustering.theta, network.clustering.theta)
 
 
 @pytest.mark.parametrize("form", FORMS)

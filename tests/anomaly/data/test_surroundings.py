@@ -115,3 +115,9 @@ def test_a_clip_without_looks_has_no_marks():
     bare = ClipTracks(**{**vars(tracks), "things": None})
     with pytest.raises(ValueError, match="in which things were looked for"):
         observe(bare, EVERY)
+
+
+def test_a_part_of_a_clip_without_a_frame_has_no_marks():
+    observations = observe(cut_frames(crowd(2), 2, 2), EVERY)  # what a fifth of two frames is
+    assert len(observations) == 0
+    assert all(len(observations.parts[part]) == 0 for part in EVERY)

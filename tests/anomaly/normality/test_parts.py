@@ -358,3 +358,14 @@ def test_the_masked_loss_asks_nothing_of_joints_that_are_missing():
     assert reconstruction_loss(wrong, x, settings) == 0
     wrong[:, :, :, 6] += 1
     torch.testing.assert_close(reconstruction_loss(wrong, x, settings), torch.tensor(1 / 17))
+
+
+def test_a_joint_that_training_never_saw_says_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    x[:, 1] = np.nan
+    density = GaussianDensity.fit(x, 1, seed=0)
+    seen = np.where(np.isnan(x), 0.7, x)
+    np.testing.assert_array_equal(density.anomaly(seen), density.anomaly(x))
+    again = GaussianDensity.from_arrays(density.arrays())
+    np.testing.assert_array_equal(again.anomaly(seen), density.anomaly(x))

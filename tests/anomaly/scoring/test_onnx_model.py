@@ -187,6 +187,8 @@ def test_a_network_of_another_shape_is_refused(copied, trained):
         (("windows", [1, c, t, v]), ("log_p", [1, c, t, v])),
         (("images", ["N", c, t, v]), ("log_p", ["N", c, t, v])),
         (("windows", ["N", c, t, v]), ("log_p", ["N", c, t, v])),
+        (("windows", []), ("log_p", [])),
+        (("windows", None), ("log_p", None)),
     ):
         change(copied, lambda _, i=inputs, o=outputs: a_network(i, o))
         refused(copied, "expected", "shape")

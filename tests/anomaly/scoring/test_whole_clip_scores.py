@@ -14,6 +14,7 @@ from anomaly.scoring.frame_scores import row_scores
 from anomaly.scoring.scores import clip_score, context_s, score_clip
 from anomaly.settings import ScoringSettings
 from anomaly.settings.densities import NEIGHBOURHOODS
+from anomaly.training.calibrate import calibrate
 from anomaly.training.held_out import split_held_out
 from anomaly.training.train import train_model
 from pose_extract.errors import ModelError, TrainingError
@@ -158,3 +159,9 @@ def test_what_two_people_do_together_is_seen_in_one_window(tiny):
         [clip_score(model, couple(100 + i, which)) for i in range(10)] for which in (True, False)
     )
     assert min(unusual) > max(usual)
+
+
+def test_held_out_clips_without_anybody_are_told_in_clips(clip_model):
+    empty = walkers.from_array(np.full((30, 1, 17, 3), np.nan))
+    with pytest.raises(TrainingError, match=r"held-out clips, 1 of them.*windows.min_frames \(12\)"):
+        calibrate(clip_model, [empty], lambda *told: None)

@@ -1,11 +1,16 @@
 """Which normal video is held out of training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from anomaly.settings import settings_from_dict
 from anomaly.training.held_out import holds_out_whole_clips, split_held_out
+from anomaly.training.surroundings import see_surroundings
 from pose_extract.errors import TrainingError
 from tests.helpers import walkers
+from tests.helpers.things import clip_things
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
@@ -70,3 +75,13 @@ def test_a_model_of_whole_clips_needs_two():
     with pytest.raises(TrainingError, match="whole clips"):
         split_held_out(clips, 0.2, np.random.default_rng(0), whole=True)
     assert split_held_out(clips, 0.2, np.random.default_rng(0))[0][0].frame_count == 8
+
+
+@pytest.mark.parametrize(("frames", "share"), [(1, 0.2), (2, 0.2), (1, 0.7)])
+def test_a_clip_of_which_nothing_is_held_out_or_nothing_left_has_surroundings(frames, share):
+    parts = {"scoring": {"by": "sum", "surroundings": ["things", "stays", "flow"]}}
+    clips = [replace(walkers.clip(frames=n), things=clip_things(n)) for n in (frames, 60)]
+    fit, held = split_held_out(clips, share, np.random.default_rng(0))
+    seen = see_surroundings(fit, held, settings_from_dict(parts))
+    assert sorted(map(len, seen.clips))[0] == 0
+    assert [len(fold) for fold in seen.folds] == [len(clip) for clip in seen.clips]

@@ -13,10 +13,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from anomaly.runtime.processors import on_processors
 from anomaly.runtime.seeding import seeded
 from anomaly.scoring.scores import score_clip
 from anomaly.settings import settings_from_dict, settings_to_dict
-from anomaly.training.checkpoint import CHECKPOINT, remove_checkpoint
+from anomaly.training.checkpoint import CHECKPOINT, fingerprint, remove_checkpoint
 from anomaly.training.curves import CURVES
 from anomaly.training.train import train_model
 from pose_extract.errors import OutputError
@@ -177,7 +178,19 @@ def test_a_checkpoint_of_another_training_is_not_used(clips, settings, folder, c
     if change == "order of time":
         clips = [clips[1], clips[0]]
     assert first_epoch(clips, settings, folder, seed) == ("pretrain", 1)
-    assert "other settings, data or program version" in caplog.text
+    assert "other settings, data, threads or program version" in caplog.text
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_of_another_training(clips, settings):
+    # They add floats in another order: gone on with, the model would be neither's.
+    with on_processors(1):
+        one = fingerprint(settings, 4, "cpu", clips)
+        assert fingerprint(settings, 4, "cpu", clips) == one
+    with on_processors(2):
+        assert fingerprint(settings, 4, "cpu", clips) != one
+        of_gpu = fingerprint(settings, 4, "cuda", clips)
+    with on_processors(1):
+        assert fingerprint(settings, 4, "cuda", clips) == of_gpu
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty"])
