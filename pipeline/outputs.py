@@ -15,6 +15,7 @@ from pipeline.pictures.plot import MOST_THUMBNAILS, check_picture, save_figure, 
 from pipeline.progress import stage
 from pipeline.scoring import Scorer, score_tracks
 from pipeline.scoring.chunks import TakesChunks
+from pose_extract.errors import UsageError
 from pose_extract.files import scratch_folder
 from pose_extract.places import check_outputs
 from pose_extract.tracks.cache import load_tracks
@@ -65,6 +66,18 @@ class Outputs:
                 for suffix in SUFFIXES
             ),
         )
+
+    def check_clips(self, clips: Sequence[str]) -> None:
+        """Raise UsageError if a file of one clip would be that of another, in folders (`in_folder_for`)."""
+        whose = {self.events[0] / "events.csv": "list of all events"} if self.events else {}
+        for clip in clips:
+            for name, path in self.in_folder_for(clip).files():
+                other = whose.setdefault(path, f"{name} of {clip}")
+                if other != f"{name} of {clip}":
+                    raise UsageError(
+                        f"{path} would be the {name} of {clip} and the {other}; give {name} another folder, or the "
+                        "video another name"
+                    )
 
     def files(self) -> list[tuple[str, Path]]:
         """What each file to write is, and its path."""

@@ -244,6 +244,8 @@ def _score_videos(
     outputs = scoring.outputs
     if several and args.out.suffix.lower() == ".csv" and not args.out.is_dir():
         raise UsageError(f"--out {args.out}: of several videos, expected the name of a folder")
+    if several:
+        outputs.check_clips([source.name for source in sources])
     scored: list[Scored] = []
 
     def ended(source: VideoSource, outcome: ClipOutcome) -> None:
