@@ -24,7 +24,7 @@ def street():
 @pytest.fixture
 def scripted(monkeypatch, street):
     """Every estimator is one that knows the street's people."""
-    for module in ("pipeline.extraction.run", "pipeline.live.cameras"):
+    for module in ("pipeline.extraction.spread", "pipeline.live.cameras"):
         monkeypatch.setattr(f"{module}.chosen_estimator", lambda name: name)
         monkeypatch.setattr(f"{module}.create_estimator", lambda *_: ScriptedEstimator(street))
 

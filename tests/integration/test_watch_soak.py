@@ -13,7 +13,7 @@ def test_a_day_changes_and_nothing_is_left_behind(truth_workspace, tmp_path):
     start = datetime(2026, 3, 28, 23, 58, 58).astimezone()
     old = tmp_path / "pictures" / "2026-03-20"
     old.mkdir(parents=True)
-    (old / "street-1.jpg").write_bytes(b"old")
+    (old / "street-20260320T101500-0a1b2c3d.jpg").write_bytes(b"old")
     (tmp_path / "pictures" / "mine.jpg").write_bytes(b"not ours")
     found = soak(truth_workspace / "model", tmp_path, 120.0, 1000.0, start=start)
     assert found["soak_video_hours"] == pytest.approx(120 / 3600, abs=0.01)

@@ -75,6 +75,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(cameras, "create_estimator", lambda *_: Nobody())
     place = Place(tmp_path)
     yield place
+    for camera in place.service.watcher.cameras:
+        place.service.watcher.leave(camera)
     place.service._ends.close()
 
 
