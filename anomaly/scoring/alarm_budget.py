@@ -52,7 +52,7 @@ class AlarmBudget:
             more = ". That is less than one in all of this video: several times as many may come"
         return (
             f"{self.alarms_per_day:g} false events a day are expected above {self.threshold:.3f} (95 % interval "
-            f"{_two_digits(self.low)} to {_two_digits(self.high)}), by the {self.peaks} highest peaks of "
+            f"{two_digits(self.low)} to {two_digits(self.high)}), by the {self.peaks} highest peaks of "
             f"{self.seconds / 60:.0f} minutes of held-out normal video{more}"
         )
 
@@ -87,8 +87,9 @@ class _Tail:
         return float(self.level + genpareto.isf(share, self.shape, scale=self.scale))
 
 
-def _two_digits(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}"
+def two_digits(number: float) -> str:
+    """Two digits of a number, without an exponent where it is large."""
+    return f"{number:.2g}" if number < 10 else f"{float(f'{number:.2g}'):,.0f}"
 
 
 def alarm_budget(

@@ -97,11 +97,12 @@ def train(
     """
     from pipeline.settings import load_settings
     from pipeline.training import train as run
+    from pipeline.workers.sharing import MOST_WORKERS
     from pipeline.workspace import Workspace
 
     _expect_whole("seed", seed, 0, MOST)
     if jobs is not None:
-        _expect_whole("jobs", jobs, 1, 1024)
+        _expect_whole("jobs", jobs, 1, MOST_WORKERS)
     settings = load_settings(config or config_for(Path(workspace)), overrides)
     with shown_to(progress) as quiet:
         report = run(

@@ -87,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     for text in _about(card, entries) if card else []:
         console.print(Text(f"  {text}"))
     if card and "marked_threshold" in card:
-        by = "what watch has seen" if "'from_watch'" in str(card["marked_threshold"]) else "marks"
+        marked = card["marked_threshold"]  # of a card that may be damaged
+        facts = marked.get("facts") if isinstance(marked, dict) else None
+        by = "what watch has seen" if isinstance(facts, dict) and "from_watch" in facts else "marks"
         console.print(
             Text(f"its alarm threshold is set by {by}; undo with: gepc-pipeline recalibrate --reset")
         )

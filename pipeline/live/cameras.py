@@ -75,7 +75,7 @@ class Cameras:
             UsageError: the source cannot be one.
             VideoError: there is no such file.
         """
-        folder = self._model if camera.model is None else Path(camera.model)
+        folder = camera.model_folder(self._model)
         judge, day, no_model, identity, trained = None, None, "", None, []
         zones = Zones(camera.rules)
         sources = sources_of(name, camera)
@@ -99,7 +99,7 @@ class Cameras:
 
     def scorer(self, camera: CameraSettings) -> Scorer:
         """The camera's model, read again if it has changed; raises ModelError where there is none."""
-        return self._scorer(self._model if camera.model is None else Path(camera.model))
+        return self._scorer(camera.model_folder(self._model))
 
     def end_days(self) -> None:
         """Put what is known of the day on disk."""

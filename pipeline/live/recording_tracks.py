@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain, count
 
 import numpy as np
 
@@ -148,8 +149,8 @@ class LiveExtraction:
     def _free_name(self, first: LiveFrame) -> str:
         """A clip's name by its first frame, local time; in the night when summer time ends an hour comes twice."""
         name = f"{self._name}-{first.at.strftime('%Y%m%dT%H%M%S')}"
-        names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
-        return next((each for each in names if not self._workspace.tracks_path(each).exists()), name)
+        names = chain([name], (f"{name}-{number}" for number in count(2)))
+        return next(each for each in names if not self._workspace.tracks_path(each).exists())
 
     def _clip(
         self, frames: Iterator[LiveFrame], estimator: PoseEstimator, settings: Settings, rate: float

@@ -14,7 +14,7 @@ from pathlib import Path
 from anomaly.bundle.files import CARD
 from pipeline.live.cameras import Cameras, model_id, sources_of
 from pipeline.live.outlet import Outlet, outgoing
-from pipeline.live.settings import CameraSettings, WatchSettings
+from pipeline.live.settings import WatchSettings
 from pipeline.live.watching.camera import WatchedCamera
 from pipeline.live.watching.judge import live_threshold
 from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
@@ -125,14 +125,10 @@ class Service:
         self._made_of[name] = self._facts(self.settings, name)
         return camera
 
-    def _folder(self, camera: CameraSettings) -> Path:
-        """Of a camera's model."""
-        return self._model if camera.model is None else Path(camera.model)
-
     def _facts(self, settings: WatchSettings, name: str) -> object:
         """What a camera is made of: another one is made if that changes."""
         camera = settings.cameras[name]
-        folder = self._folder(camera)
+        folder = camera.model_folder(self._model)
         try:
             identity: str | None = model_id(folder)
         except OSError:
@@ -157,7 +153,7 @@ class Service:
     def _look_at_thresholds(self) -> None:
         """Take over what `recalibrate` has written into models, and what an operator has marked."""
         marks = Path(self.settings.live.marks) if self.settings.live.marks else None
-        folders = {self._folder(camera) for camera in self.settings.cameras.values()}
+        folders = {camera.model_folder(self._model) for camera in self.settings.cameras.values()}
         files = [*(folder / CARD for folder in sorted(folders)), *([marks] if marks is not None else [])]
         now = [(file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in files]
         if now == self._thresholds_of:
@@ -168,7 +164,7 @@ class Service:
             if camera.judge is None or camera.model_id is None:
                 continue
             settings = self.settings.cameras[camera.name]
-            if model_id(self._folder(settings)) != camera.model_id:
+            if model_id(settings.model_folder(self._model)) != camera.model_id:
                 logger.warning(
                     "camera %s: another model has been learned; SIGHUP, or a restart, takes it over",
                     camera.name,
@@ -241,7 +237,7 @@ def check(settings: WatchSettings, model: Path) -> Iterator[str]:
         sink.check_secrets()
     for name, camera in settings.cameras.items():
         source = sources_of(name, camera)[0]
-        folder = model if camera.model is None else Path(camera.model)
+        folder = camera.model_folder(model)
         live_threshold(name, load_scorer(folder, [*settings.set, "scoring.frames=online"]))
         shown = source.shown if isinstance(source, StreamSource) else str(source.path)
         yield f"camera {name}: {shown}, model {folder} ({model_id(folder)})"

@@ -82,6 +82,10 @@ class CameraSettings:
         if not self.source.strip():
             raise ConfigError("config: cameras: expected a source, got an empty one")
 
+    def model_folder(self, usual: Path) -> Path:
+        """The folder of its model: its own, or the ``usual`` one."""
+        return usual if self.model is None else Path(self.model)
+
 
 @dataclass(frozen=True)
 class WatchSettings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from anomaly.evaluation.event_metrics import FEWEST_S, false_alarms_per_hour
 from anomaly.evaluation.intervals import frame_seconds
+from anomaly.scoring.alarm_budget import two_digits
 from anomaly.scoring.model import Model
 from anomaly.scoring.threshold import alarm_threshold, smoothing_of
 from pipeline.events.events import spans
@@ -49,10 +50,5 @@ def expected_alarms(facts: Mapping[str, Any]) -> str:
     rate = false_alarms_per_hour(events, seconds)
     hours = seconds / 3600  # with none in h hours, more than 3 / h an hour are ruled out at 95 %
     return f"{found}: expect " + (
-        f"about {_plain(rate)} an hour" if events else f"under {_plain(3 / hours)} an hour"
+        f"about {two_digits(rate)} an hour" if events else f"under {two_digits(3 / hours)} an hour"
     )
-
-
-def _plain(number: float) -> str:
-    """Two digits of a number, without an exponent where it is large."""
-    return f"{number:.2g}" if number < 10 else f"{float(f'{number:.2g}'):,.0f}"

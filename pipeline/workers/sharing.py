@@ -16,7 +16,7 @@ from pose_extract.errors import UsageError
 Jobs = int | Cluster | None
 """How many jobs at once on this machine (None: as many as it carries), or on which cluster."""
 
-_MOST_WORKERS = 1024
+MOST_WORKERS = 1024
 _A_LOT = 1 << 50  # bytes
 _MEMORY_EACH = 1 << 30  # bytes that a worker may take: networks, decoded frames, windows
 
@@ -31,8 +31,8 @@ def jobs_for(count: int, asked: Jobs = None) -> int | Cluster:
     """
     if isinstance(asked, Cluster):
         return asked
-    if asked is not None and not 1 <= asked <= _MOST_WORKERS:
-        raise UsageError(f"jobs: expected a number from 1 to {_MOST_WORKERS}, got {asked}")
+    if asked is not None and not 1 <= asked <= MOST_WORKERS:
+        raise UsageError(f"jobs: expected a number from 1 to {MOST_WORKERS}, got {asked}")
     if asked is None:
         asked = min(processors(), max(1, _free_memory() // _MEMORY_EACH))
     return max(1, min(asked, count))

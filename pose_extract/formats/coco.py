@@ -203,7 +203,8 @@ def _add_people(rows: Rows, frame: int, people: Any, where: str) -> None:
             raise FormatError(
                 f"{here}: expected x, y and a score of each joint, found {points.shape}, {scores.shape}"
             )
-        box = numbers(person.get("bbox") or [np.nan] * 4, f"{here}['bbox']").ravel()
+        box = person.get("bbox")
+        box = numbers([np.nan] * 4 if box is None else box, f"{here}['bbox']").ravel()
         if box.shape != (4,):
             raise FormatError(f"{here}['bbox']: expected x1, y1, x2, y2, found {box.size} numbers")
         joints = np.concatenate([points, scores.reshape(-1, 1)], 1)

@@ -12,7 +12,7 @@ import os
 import shutil
 import struct
 import zipfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -81,7 +81,7 @@ class TracksWriter:
     ) -> None:
         for file in self._files.values():
             # a full disk shows again here, when the buffer is flushed; the first error is the one to report
-            with suppress(*([] if kind is None else [OSError])):
+            with nullcontext() if kind is None else suppress(OSError):
                 file.close()
         self._place.close()
 

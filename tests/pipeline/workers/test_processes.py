@@ -151,7 +151,7 @@ def test_a_container_s_limit_counts(tmp_path):
 STARTING = """
 import os, signal, time
 if __name__ == "__mp_main__":
-    print("starting", flush=True)
+    os.write(1, b"starting\\n")  # at once, since two do
     time.sleep(0.5)
 from contextlib import contextmanager
 from pipeline.workers import side_by_side
