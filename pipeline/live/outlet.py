@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from anomaly.runtime.memory import give_back_memory
 from pipeline.live.capture.feed import LiveFrame
 from pipeline.live.events.record import LiveEvent
 from pipeline.live.recording.recorder import Recorder
@@ -27,6 +28,7 @@ from pose_extract.tracks.records import PoseDetections
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 600.0  # between two looks at what is too old or too much
+_GIVE_BACK_S = 60.0  # between two times that freed memory is given back
 _LAST_WORDS_S = 3.0  # for closing
 _CLIPS_SHARE = 0.5  # of the time for closing that clips may take
 
@@ -57,6 +59,7 @@ class Outlet:
         self._drawn: dict[str, float] = {}  # event -> score of the frame that its picture shows
         self._swept_s, self._swept_on = -_SWEEP_S, date.min
         self._sweeping: threading.Thread | None = None
+        self._gave_back_s = time.monotonic()
         self._closed = False
 
     def push(
@@ -90,9 +93,15 @@ class Outlet:
                 self.metrics.alarm(event.camera, told.delay_s + time.monotonic() - begin)
 
     def patrol(self) -> None:
-        """Called now and then by the watcher: it lives; what is too old or too much is removed in another thread."""
+        """Called now and then by the watcher: it lives; what is too old or too much is removed in another thread.
+
+        Memory that was freed is given back, too.
+        """
         self.monitor.look()
         now_s, today = time.monotonic(), self._now().date()
+        if now_s - self._gave_back_s >= _GIVE_BACK_S:
+            give_back_memory()
+            self._gave_back_s = time.monotonic()
         if today == self._swept_on and now_s - self._swept_s < _SWEEP_S:
             return
         if self._sweeping is None or not self._sweeping.is_alive():

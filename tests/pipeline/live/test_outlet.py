@@ -187,3 +187,13 @@ def test_closing_leaves_no_thread_and_every_event_delivered(tmp_path):
     assert (tmp_path / "clips" / "2026-11-29" / "door-1.mp4").is_file()
     names = {thread.name for thread in threading.enumerate()}
     assert not {name for name in names if name.startswith(("sink-", "clip-"))}
+
+
+def test_freed_memory_is_given_back_now_and_then(place, monkeypatch):
+    times = []
+    monkeypatch.setattr("pipeline.live.outlet.give_back_memory", lambda: times.append(1))
+    place.outlet.patrol()
+    assert not times
+    monkeypatch.setattr("pipeline.live.outlet._GIVE_BACK_S", 0.0)
+    place.outlet.patrol()
+    assert len(times) == 1
