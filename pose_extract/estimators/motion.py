@@ -19,6 +19,7 @@ _PERSON_ASPECT = 0.42  # width of an upright walking person's box over its heigh
 _STALE_S = (
     1.0  # after so long without a person, what differs from the background is a place that somebody has left
 )
+_CLEARER = 1.3  # times as clear as now is an outline in the background's picture, of who has left there
 
 
 class MotionProposals:
@@ -43,6 +44,7 @@ class MotionProposals:
         self._frames = 0
         self.mask = np.zeros((0, 0), np.uint8)
         self._image = np.zeros((0, 0, 3), np.uint8)
+        self._background: NDArray[np.uint8] | None = None  # its picture, once it is asked for
         self._nobody_for = np.zeros(
             (0, 0), np.int16
         )  # frames for which each pixel has differed without a person
@@ -62,7 +64,7 @@ class MotionProposals:
             )
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         self._frames += 1
-        self._image = small
+        self._image, self._background = small, None
         moving = self._model.apply(small, learningRate=1.0 / self._memory)
         moving = np.where(moving == 255, np.uint8(255), np.uint8(0))  # 127 marks shadows
         moving = cv2.medianBlur(moving, 3)
@@ -122,12 +124,27 @@ class MotionProposals:
         if self._nobody_for.shape == mask.shape:
             news &= self._nobody_for[part] < self._stale_after
         y, x = np.nonzero(news)
-        if not len(x):
+        if not len(x) or self._is_hole(news, part):
             return tuple(box.tolist()), 0.0
         bounds = np.quantile(np.stack([x, y]), [0.05, 0.95], axis=1) + low
         x1, y1, x2, y2 = (bounds / self._shrink).ravel().tolist()
         area = max(1.0, float((box[2:] - box[:2]).prod()) * self._shrink**2)
         return (x1, y1, x2, y2), len(x) / area
+
+    def _is_hole(self, news: NDArray[np.bool_], part: tuple[slice, slice]) -> bool:
+        """Whether what differs from the background is where somebody, who was part of it, has left.
+
+        Then its outline is in the background's picture, and not in the one of now.
+
+        Args:
+            news: what differs, of a part of the picture.
+            part: that part.
+        """
+        outline = cv2.morphologyEx(news.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+        if self._background is None:
+            self._background = self._model.getBackgroundImage()
+        now, before = (_edges(picture[part])[outline].sum() for picture in (self._image, self._background))
+        return bool(before > _CLEARER * now)
 
     def boxes(self, erase: Callable[[NDArray[np.uint8], float], None]) -> FloatArray:
         """Boxes (B, 4) of what moves, wide ones split into people too.
@@ -161,6 +178,12 @@ class MotionProposals:
             if len(rows) and rows[-1] - rows[0] >= self._min_height:
                 parts.append([float(left), float(y + rows[0]), float(right), float(y + rows[-1] + 1)])
         return parts
+
+
+def _edges(picture: NDArray[np.uint8]) -> FloatArray:
+    """(H, W) how fast grey changes at each pixel of a picture (H, W, 3)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
 
 
 def erase_figure(

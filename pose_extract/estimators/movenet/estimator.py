@@ -31,7 +31,7 @@ from pose_extract.tracks.things import KINDS
 
 FloatArray = NDArray[np.float32]
 
-_VERSION = "8"  # of this code's results: raise it when they change, so that cached tracks are made anew
+_VERSION = "9"  # of this code's results: raise it when they change, so that cached tracks are made anew
 # Quality: the mean score of a skeleton's joints. Of things it is below 0.25, of small people 0.3 and more.
 _NEW_PERSON = 0.27  # where the detector says that there is somebody
 _NEW_MOVING = 0.33  # where something moves

@@ -32,7 +32,7 @@ def pictures(lying, left=False):
         yield image
 
 
-def run(lying, known=NOBODY, left=False):
+def run(lying, known=NOBODY, left=False, beside=NOBODY):
     """Where the person, whom no network sees after they fell, is said to be in each of the last hundred frames."""
     motion, followed, found = (
         MotionProposals((320, 240), FPS, 20, background=0.5),
@@ -50,7 +50,8 @@ def run(lying, known=NOBODY, left=False):
             followed.update(np.zeros(0, int), NOBODY, NOBODY, np.zeros(0), np.zeros(0))
         boxes = find_vanished(followed, motion, erase_nothing, known)
         motion.learn_places(
-            motion.without(erase_nothing), np.concatenate([known, boxes, STANDING[: 20 <= step < 30]])
+            motion.without(erase_nothing),
+            np.concatenate([known, beside, boxes, STANDING[: 20 <= step < 30]]),
         )
         if step >= 30:
             found.append(boxes)
@@ -69,6 +70,13 @@ def test_where_the_background_shows_nobody_is_left():
 
 def test_a_place_that_somebody_else_has_left_tells_of_nobody():
     assert sum(map(len, run(lying=False, left=True))) <= 2
+
+
+def test_such_a_place_beside_which_people_walk_does_not_either():
+    """No note is taken of what differs near people: the outline tells that somebody is gone."""
+    beside = np.array([[225, 80, 255, 160]], np.float32)
+    assert sum(map(len, run(lying=False, left=True, beside=beside))) <= 2
+    assert all(len(boxes) == 1 for boxes in run(lying=True, beside=beside))
 
 
 def test_somebody_seen_at_the_place_is_who_is_there():
