@@ -114,10 +114,11 @@ def estimator_class(name: str) -> type[PoseEstimator]:
         raise ConfigError(f"unknown estimator {name!r}; known: {', '.join(known_estimators())}")
     try:
         found = brought[0].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever its module does: a library of a GPU that is missing is an OSError
         package = brought[0].dist.name if brought[0].dist else "another package"
+        what = str(error) or type(error).__name__
         raise EstimatorError(
-            f"the estimator {name!r} that {package} brings cannot be imported: {error}"
+            f"the estimator {name!r} that {package} brings cannot be imported: {what}"
         ) from error
     return found
 

@@ -6,7 +6,7 @@ Many files: each way of reading (whole, ahead, live, one still) and each thing t
 from pose_extract.video.decoder import Damage
 from pose_extract.video.reader import VideoInfo, VideoReader
 from pose_extract.video.settings import VideoSettings
-from pose_extract.video.sources import VideoSource, content_hash, find_sources
+from pose_extract.video.sources import VideoSource, content_hash, find_sources, source_at
 from pose_extract.video.writer import VideoWriter
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "VideoWriter",
     "content_hash",
     "find_sources",
+    "source_at",
 ]

@@ -81,7 +81,7 @@ class Clock:
     def __init__(self, fps: float, origin: float | None = None) -> None:
         self._step = 1.0 / fps
         self._base = Fraction(0)
-        self.origin = origin
+        self.origin = self.began_s = origin
         self._last = 0.0
 
     @property
@@ -96,7 +96,7 @@ class Clock:
     def tick(self, pts: int | None) -> float:
         """Time of the next frame, given its timestamp in ticks (None: it has none)."""
         if self.origin is None:
-            self.origin = 0.0 if pts is None else float(pts * self._base)
+            self.origin = self.began_s = 0.0 if pts is None else float(pts * self._base)
             return self._last
         # Without a timestamp, or a time base to read it by, frames come at the clip's rate.
         untimed = pts is None or not self._base
@@ -134,7 +134,7 @@ class Decoder:
     Args:
         path: the video.
         size: (width, height) of the pictures to hand out, in pixels.
-        fps: mean frames a second of the video, or the rate to resample to.
+        fps: frames a second of the video, or the rate to resample to.
         resample: whether to repeat and leave out frames so that they come at a constant ``fps``.
         damage: takes what is found damaged.
         stated: whether the file states its rate; of one that does not, ``fps`` is taken for it.
@@ -215,7 +215,7 @@ class Decoder:
                 self._clock.set_time_base(Fraction(int(config[1]), max(1, int(config[2]))))
             for shown in self._SHOWN.finditer(line):
                 self._take_time(None if shown[1] == "NOPTS" else int(shown[1]))
-                if self._ANY_BROKEN.search(shown["rest"]):
+                if self._ANY_BROKEN.search(shown["rest"]) and not self._OUR_OWN.search(shown["rest"]):
                     self._damage.add(self._clock.now, shown["rest"].strip().rstrip("."))
         match = self._LEVEL.match(line.rstrip())
         if match is None:
@@ -260,7 +260,7 @@ class Decoder:
     @property
     def origin(self) -> float:
         """When the first frame is shown, in seconds since the file's start by the container's clock."""
-        return self._clock.origin or 0.0
+        return self._clock.began_s or 0.0  # not the clock's origin: that moves where it is set back
 
     def finish(self, frames: int) -> None:
         """After the last picture: see how ffmpeg ended."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import ffmpeg
 import numpy as np
+from numpy.typing import NDArray
 
 from pose_extract.errors import VideoError
 from pose_extract.tracks.clip_time import FASTEST, usual_rate
@@ -31,7 +32,8 @@ _DEFAULT_FPS = 25.0
 _OTHER_FPS = 7.0  # no camera's
 _ASIDE = 0x10F000 - 0xDC00  # to private use
 _ASIDE_BYTES = "[\U0010f080-\U0010f0ff]"
-_MEASURED = 60  # frames that show a rate
+_GLANCE, _MEASURED = 3, 60  # frames that show whether a rate is wrong, and what it is
+_OFF = 1.5  # times the stated interval: no rounding, nor what a steady rate may vary
 
 # Containers that may be opened. Left out are the formats that make ffmpeg open further files or addresses (playlists:
 # hls, dash, concat, sdp, imf, avisynth, ...), those that "decode" any text file as a picture (tty, ansi), and devices.
@@ -184,6 +186,7 @@ class Probe:
         fps: frames a second between holes, as the file states it or its first frames show it.
         mean_fps: the same with the holes; the number of frames follows from it.
         fps_stated: whether the file tells when its frames are shown; raw streams may not.
+        raw: whether it is a raw stream, in which no time can be looked up.
         duration_s: length in seconds as the container states it; None where it does not.
         has_audio: whether there is a sound stream.
         start_s: when the first frame is shown, in seconds of the container's own clock.
@@ -196,6 +199,7 @@ class Probe:
     fps: float
     mean_fps: float
     fps_stated: bool
+    raw: bool
     duration_s: float | None
     has_audio: bool
     start_s: float
@@ -210,28 +214,29 @@ def probe(path: Path) -> Probe:
         VideoError: the file is missing, unreadable, empty, no video, has no picture, or none of it can be decoded.
     """
     check_readable(path)
-    log = _first_frames(path, 1)
+    log = _first_frames(path, _GLANCE)
     head = log.partition("\n[info] Stream mapping:")[0]
     frame = re.search(r"^\[Parsed_showinfo.* n: .* s:(\d+)x(\d+) ", log, re.MULTILINE)
     if frame is None:
         raise VideoError(_explain(path, log, head))
     shown = re.search(r"^\[Parsed_showinfo.* n: *0 pts: *\S+ pts_time:(-?[\d.]+)", log, re.MULTILINE)
-    begins = re.search(r"Duration: .*, start: (-?[\d.]+)", head)
     start_s = float(shown[1]) if shown else 0.0
-    duration = re.search(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", head)
-    duration_s = (
-        int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration is not None else None
+    # At the beginning of a line: a title may hold such words too.
+    said = re.search(
+        r"^\[info\] +Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)(?:, start: (-?[\d.]+))?", head, re.MULTILINE
     )
+    duration_s = int(said[1]) * 3600 + int(said[2]) * 60 + float(said[3]) if said is not None else None
     rate = _rate(path, log, head)
     return Probe(
         size=(int(frame[1]), int(frame[2])),
         fps=rate.fps,
         mean_fps=rate.mean,
         fps_stated=rate.stated,
+        raw=rate.raw,
         duration_s=duration_s,
-        has_audio=": Audio: " in head,
+        has_audio=_has_stream(head, "Audio"),
         start_s=start_s,
-        end_s=duration_s + float(begins[1]) - start_s if duration_s is not None and begins else None,
+        end_s=duration_s + float(said[4]) - start_s if duration_s is not None and said and said[4] else None,
         metadata=Metadata.from_log(head),
     )
 
@@ -265,6 +270,7 @@ class _Rate:
     fps: float
     mean: float
     stated: bool = True
+    raw: bool = False
 
 
 def _rate(path: Path, log: str, head: str) -> _Rate:
@@ -278,18 +284,31 @@ def _rate(path: Path, log: str, head: str) -> _Rate:
         # A raw stream has no clock. What ffmpeg takes without being told shows when it is told something else.
         other = _exact_rate(_first_frames(path, 1, framerate=_OTHER_FPS))
         if other == _OTHER_FPS or not 0 < exact <= FASTEST:
-            return _Rate(_DEFAULT_FPS, _DEFAULT_FPS, stated=False)
-        return _Rate(exact, exact)
+            return _Rate(_DEFAULT_FPS, _DEFAULT_FPS, stated=False, raw=True)
+        return _Rate(exact, exact, raw=True)
     # Some containers state the ticks of their clock as their frame rate.
     rounded = next((rate for rate in rates if 0 < rate <= FASTEST), None)
-    if 0 < exact <= FASTEST and (rounded is None or abs(exact - rounded) < 0.01):
+    agreed = 0 < exact <= FASTEST and (rounded is None or abs(exact - rounded) < 0.01)
+    if agreed and not _is_off(_shown_times(log), exact):
         return _Rate(exact, exact)
-    mean = rounded or _DEFAULT_FPS
-    shown = re.findall(
-        r"^\[Parsed_showinfo.* pts_time:(-?[\d.]+)", _first_frames(path, _MEASURED), re.MULTILINE
-    )
-    usual = usual_rate(np.unique(np.array(shown, float))) if len(shown) > 2 else None
-    return _Rate(mean if usual is None or usual > FASTEST else usual, mean)
+    mean = exact if agreed else rounded or _DEFAULT_FPS
+    shown = _shown_times(_first_frames(path, _MEASURED))
+    usual = usual_rate(shown) if len(shown) > 2 else None
+    if usual is None or usual > FASTEST or (agreed and 1 / _OFF <= usual / exact <= _OFF):
+        return _Rate(mean, mean)
+    return _Rate(usual, usual if agreed else mean)
+
+
+def _shown_times(log: str) -> NDArray[np.float64]:
+    """When the first frames are shown, in order."""
+    shown = re.findall(r"^\[Parsed_showinfo.* pts_time:(-?[\d.]+)", log, re.MULTILINE)
+    return np.unique(np.array(shown, float))
+
+
+def _is_off(time_s: NDArray[np.float64], fps: float) -> bool:
+    """Whether frames come at another rate: what a recorder announced, perhaps, before its camera slowed down."""
+    intervals = np.diff(time_s) * fps
+    return bool(len(intervals) and ((intervals > _OFF) | (intervals < 1 / _OFF)).all())
 
 
 def _exact_rate(log: str) -> float:
@@ -297,11 +316,15 @@ def _exact_rate(log: str) -> float:
     return float(Fraction(int(config[1]), int(config[2]))) if config and int(config[2]) else 0.0
 
 
+def _has_stream(head: str, kind: str) -> bool:
+    return re.search(rf"^\[info\] +Stream #0:\d+.*?: {kind}: ", head, re.MULTILINE) is not None
+
+
 def _explain(path: Path, log: str, head: str) -> str:
     """Why ffmpeg gave no frame of ``path``, in the user's words."""
     if "not on whitelist" in log:
         return f"{path} is not a video (a playlist, a still image or another format that is not opened as a video)"
-    if ": Audio: " in head and ": Video: " not in head:
+    if _has_stream(head, "Audio") and not _has_stream(head, "Video"):
         return f"{path} has sound but no picture"
     if "attached pic" in head:
         return f"{path} has sound but no moving picture, only a cover image"
@@ -313,7 +336,7 @@ def _explain(path: Path, log: str, head: str) -> str:
     reason = first_error(log)
     if "Input #0" not in log:
         return f"{path} is not a video that ffmpeg can read" + (f" ({reason})" if reason else "")
-    if ": Video: " not in head:
+    if not _has_stream(head, "Video"):
         return f"{path} has no picture"
     return f"no frame of {path} could be decoded" + (f" ({reason})" if reason else "")
 

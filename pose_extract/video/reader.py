@@ -10,12 +10,9 @@ from __future__ import annotations
 import logging
 import math
 import os
-import subprocess
-from array import array
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -25,10 +22,13 @@ from numpy.typing import NDArray
 
 from pose_extract.errors import VideoError
 from pose_extract.files import read_input
+from pose_extract.tracks.clip_time import holes
 from pose_extract.tracks.records import Frame
 from pose_extract.video.decoder import Damage, DamageLog, Decoder
-from pose_extract.video.ffmpeg import command_line, find_ffmpeg, local_file, probe
+from pose_extract.video.ffmpeg import probe
 from pose_extract.video.metadata import Metadata
+from pose_extract.video.packets import packet_times
+from pose_extract.video.resampling import Pace, Pictures, resampled
 from pose_extract.video.settings import VideoSettings
 from pose_extract.video.sources import VideoSource, content_hash, find_sources, image_places
 from pose_extract.video.writer import VideoWriter
@@ -51,14 +51,9 @@ _LEAST_BYTES = 8  # that a frame takes in any file
 _BACK_S = (3.0, 15.0, 60.0, 300.0)
 """How far before what is wanted to begin decoding; farther where no frame stands for itself there."""
 
-_DISCARDED = 4  # ffmpeg's mark of packets that are decoded and not shown
-_UNKNOWN = -(1 << 63)  # a time that ffmpeg does not know
 
 DEFAULT_IMAGE_FPS = 24.0
 """Frame rate of numbered images where the settings give none."""
-
-
-_Pictures = Generator[tuple[float, NDArray[np.uint8]], None, None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,8 @@ class VideoInfo:
         start_s: when the first frame is shown by the container's own clock, seconds; by ours it is at 0.
         end_s: when the file ends, its sound included, in seconds since the first frame; None if unknown.
         metadata: what the file says of its recording.
+        raw: whether it is a raw stream, in which no time can be looked up: it is read from its start.
+        fps_stated: whether it tells when its frames are shown; else they come at ``fps``.
     """
 
     fps: float
@@ -84,6 +81,8 @@ class VideoInfo:
     start_s: float = 0.0
     end_s: float | None = None
     metadata: Metadata = field(default_factory=Metadata)
+    raw: bool = False
+    fps_stated: bool = True
 
 
 class VideoReader:
@@ -125,7 +124,7 @@ class VideoReader:
 
     def _video_info(self) -> VideoInfo:
         found = probe(self.source.path)
-        self._stated = found.fps_stated
+        self._own_fps = found.fps if found.fps_stated else self._settings.fps or found.fps
         if not found.fps_stated and self._settings.fps is None:
             logger.warning(
                 "%s states no frame rate; %g frames a second are taken. Say how many there are with --fps",
@@ -146,6 +145,8 @@ class VideoReader:
             found.start_s,
             found.end_s,
             found.metadata,
+            found.raw,
+            found.fps_stated,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -164,7 +165,8 @@ class VideoReader:
         self.close()
         self._damage = DamageLog()
         images = self.source.kind == "images"
-        with closing(self._read_images(start_s) if images else self._read_video(start_s)) as pictures:
+        whole = start_s <= 0 and stop_s == math.inf
+        with closing(self._read_images(start_s) if images else self._read_video(start_s, whole)) as pictures:
             index = 0
             for time_s, image in pictures:
                 if time_s >= stop_s:
@@ -177,14 +179,21 @@ class VideoReader:
         """(F,) when each frame is shown, told without decoding; None where the file does not say so in order."""
         if self.source.kind == "images":
             return np.array(image_places(self.source.images())) / self.info.fps
-        if not self._stated:
+        if self.info.raw:
             return None
-        found = _packet_times(self.source.path)
+        found = packet_times(self.source.path)
         if found is not None and self._settings.fps is not None:
-            return np.arange(int(found[-1] * self.info.fps) + 1) / self.info.fps
+            pace = Pace(self.info.fps, self._own_fps)
+            return np.array([time_s for own_s in found for time_s in pace.after(own_s)] + pace.at_end())
         return found
 
-    def _read_images(self, start_s: float) -> _Pictures:
+    def _is_steady(self) -> bool:
+        """Whether ffmpeg's filter keeps the frames' times: no holes, no clock set back, more than a step of time."""
+        found = packet_times(self.source.path)
+        slower = min(self.info.fps, self._own_fps)
+        return found is not None and found[-1] * self.info.fps > 1 and not holes(found, slower)
+
+    def _read_images(self, start_s: float) -> Pictures:
         images = self.source.images()
         due = 0
         for place, path in zip(image_places(images), images, strict=True):
@@ -197,7 +206,7 @@ class VideoReader:
                     time_s, f"{place - due} numbers are missing before {path.name}; that time has no images"
                 )
             due = place + 1
-            image = _read_image(path)
+            image = read_image(path)
             if image is None:
                 self._damage.add(time_s, f"{path.name} is not an image that can be read; nobody is in it")
                 width, height = self.info.frame_size
@@ -209,31 +218,30 @@ class VideoReader:
                 self._damage.add(time_s, message)
             yield time_s, _resize(image, self.info.frame_size)
 
-    def _read_video(self, start_s: float) -> _Pictures:
+    def _read_video(self, start_s: float, whole: bool) -> Pictures:
+        resample = self._settings.fps is not None and self.info.fps_stated
+        by_filter = resample and whole and self._is_steady()
         begins: list[tuple[float, float] | None] = [None]
-        if start_s > _BACK_S[0]:
+        if start_s > _BACK_S[0] and not self.info.raw:
             with closing(self._decode()) as decoder:
                 decoder.read()
                 origin = decoder.origin
             begins[:0] = [(start_s - back_s + origin, origin) for back_s in _BACK_S if back_s < start_s]
         for begin in begins:
             self._damage = DamageLog()
-            with closing(self._decode(begin)) as decoder:
-                picture, count = decoder.read(), 0
+            with closing(self._decode(begin, by_filter)) as decoder:
+                picture = decoder.read()
                 if begin is not None and (picture is None or picture[0] > start_s):
                     continue  # the container led behind it
-                while picture is not None:
-                    yield picture
-                    count += 1
-                    picture = decoder.read()
-                decoder.finish(count)
+                pictures = _all(decoder, picture)
+                pace = Pace(self.info.fps, self._own_fps, decoder.origin)
+                yield from resampled(pictures, pace) if resample and not by_filter else pictures
                 return
 
-    def _decode(self, begin: tuple[float, float] | None = None) -> Decoder:
-        resample = self._settings.fps is not None and self._stated
-        info, stated = self.info, self._stated
+    def _decode(self, begin: tuple[float, float] | None = None, resample: bool = False) -> Decoder:
+        fps = self.info.fps if resample else self._own_fps
         self._decoder = Decoder(
-            self.source.path, info.frame_size, info.fps, resample, self._damage, stated, begin
+            self.source.path, self.info.frame_size, fps, resample, self._damage, self.info.fps_stated, begin
         )
         return self._decoder
 
@@ -252,44 +260,14 @@ class VideoReader:
         self.close()
 
 
-def _packet_times(path: Path) -> NDArray[np.float64] | None:
-    """(F,) when the pictures of ``path`` are shown, in seconds since the first, told without decoding them.
-
-    None where they are not told, or not in order, as in recordings that were joined end to end.
-    """
-    binary = find_ffmpeg()
-    plain = dict.fromkeys(("hide_banner", "nostdin", "copyts", "start_at_zero"))
-    output = local_file(path, loglevel="quiet", **plain).output(
-        "pipe:1", map="0:V:0", c="copy", f="framecrc", map_metadata=-1
-    )
-    base, shown, decoded = Fraction(0), array("q"), array("q")
-    with subprocess.Popen(
-        command_line(output, binary),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            if line.startswith(b"#tb 0:"):
-                base = Fraction(line.partition(b":")[2].decode().strip())
-            if line.startswith(b"#"):
-                continue
-            _, dts, pts, *rest = line.split(b",")
-            if b"F=" in rest[-1] and int(rest[-1].partition(b"=")[2], 16) & _DISCARDED:
-                continue
-            shown.append(int(pts))
-            decoded.append(int(dts))
-    # Some containers say only when a picture is decoded; in order these are the times at which one is shown.
-    ticks = np.array(decoded if _UNKNOWN in shown else shown, np.int64)
-    if child.returncode or not base or len(ticks) < 2 or _UNKNOWN in ticks:
-        return None
-    joined = (np.maximum.accumulate(ticks) - ticks).max() * base > 1
-    ticks.sort()
-    if joined or not np.diff(ticks).all():
-        return None
-    return np.asarray((ticks - ticks[0]) * base.numerator / base.denominator, np.float64)
+def _all(decoder: Decoder, picture: tuple[float, NDArray[np.uint8]] | None) -> Pictures:
+    """The pictures from this one on."""
+    count = 0
+    while picture is not None:
+        yield picture
+        count += 1
+        picture = decoder.read()
+    decoder.finish(count)
 
 
 def _single(path: str | Path) -> VideoSource:
@@ -308,7 +286,7 @@ def _fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     return max(1, round(size[0] * max_side / longest)), max(1, round(size[1] * max_side / longest))
 
 
-def _read_image(path: Path) -> NDArray[np.uint8] | None:
+def read_image(path: Path) -> NDArray[np.uint8] | None:
     """(H, W, 3) BGR image, upright; None if it cannot be read."""
     try:
         # Not imread: that fails on names that are not ASCII on some systems, and prints.
@@ -330,7 +308,7 @@ def _image_info(source: VideoSource, settings: VideoSettings) -> VideoInfo:
     images = source.images()
     if not images:
         raise VideoError(f"{source.path} holds no numbered images")
-    first = next((image for image in map(_read_image, images) if image is not None), None)
+    first = next((image for image in map(read_image, images) if image is not None), None)
     if first is None:
         raise VideoError(f"none of the {len(images)} images in {source.path} can be read")
     fps = settings.fps or DEFAULT_IMAGE_FPS

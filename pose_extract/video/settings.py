@@ -12,9 +12,9 @@ class VideoSettings:
     """How videos are read.
 
     Attributes:
-        fps: frames a second to resample to, by repeating and leaving out frames; None keeps every frame as it is. Of
-            what has no clock it is the rate at which the frames were taken: numbered images (None: 24), raw streams
-            that state none (None: 25, with a warning).
+        fps: frames a second to resample to, by repeating and leaving out frames, but not across a hole in the
+            recording; None keeps every frame as it is. Of what has no clock it is the rate at which the frames were
+            taken: numbered images (None: 24), raw streams that state none (None: 25, with a warning).
         max_side: longest side of the frames in pixels; larger ones are scaled down, smaller ones are left as they are.
             None keeps the size.
         pieces_min: longer videos are looked at in pieces of about so many minutes, several of them at a time, each from

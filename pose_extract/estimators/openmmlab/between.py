@@ -17,8 +17,8 @@ _GROWTH = 0.3
 _TINY = 1e-6
 
 
-def key_frames(first_index: int, count: int, every: int) -> list[int]:
-    """Positions at which the detector looks in a batch of ``count`` frames that starts at a video's ``first_index``.
+def key_frames(seen: int, count: int, every: int) -> list[int]:
+    """Positions at which the detector looks in a batch of ``count`` frames before which ``seen`` were seen.
 
     They are the video's first frame, the last one of every ``every`` frames, and the last one of the batch. So batches
     of a multiple of ``every`` frames end where the detector looks anyway, and their size has no effect on the result.
@@ -28,11 +28,7 @@ def key_frames(first_index: int, count: int, every: int) -> list[int]:
     """
     if every < 1:
         raise ValueError(f"key_frames: expected to look at every frame or fewer, got every = {every}")
-    return [
-        i
-        for i in range(count)
-        if first_index + i == 0 or (first_index + i) % every == every - 1 or i == count - 1
-    ]
+    return [i for i in range(count) if seen + i == 0 or (seen + i) % every == every - 1 or i == count - 1]
 
 
 def interpolate_boxes(first: Boxes, second: Boxes, count: int) -> list[Boxes]:

@@ -97,6 +97,7 @@ class OpenMMLabEstimator(PoseEstimator):
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
         """Get ready for a new video; nothing is kept from one batch of frames to the next but the last boxes."""
         self._last: Boxes | None = None
+        self._seen = 0  # frames of this video, or of this stretch of it
 
     def estimate(self, frames: Sequence[Frame]) -> list[PoseDetections]:
         """Return the people of each frame; frames of a video in order."""
@@ -108,7 +109,8 @@ class OpenMMLabEstimator(PoseEstimator):
     def _boxes(self, frames: Sequence[Frame]) -> list[Boxes]:
         """The people's boxes in each frame: the detector's, or between two of its frames, interpolated ones."""
         assert self._detector is not None
-        keys = key_frames(frames[0].index, len(frames), self.settings.detect_every)
+        keys = key_frames(self._seen, len(frames), self.settings.detect_every)
+        self._seen += len(frames)
         found = self._detector.detect([frames[key].image for key in keys])
         boxes: list[Boxes] = []
         for key, people in zip(keys, found, strict=True):

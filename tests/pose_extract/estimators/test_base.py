@@ -15,7 +15,7 @@ from pose_extract.estimators.base import chosen_estimator, create_estimator, est
 from pose_extract.estimators.movenet import weights
 from pose_extract.tracks.records import Frame
 from tests.helpers import ROOT
-from tests.helpers.scarecrow import install
+from tests.helpers.scarecrow import install, install_estimators
 
 
 @pytest.fixture
@@ -28,6 +28,21 @@ def scarecrow(tmp_path, monkeypatch):
 def test_an_estimator_that_cannot_be_imported_names_the_package_that_brings_it(scarecrow):
     with pytest.raises(EstimatorError, match="'broken' that scarecrow-poses brings cannot be imported"):
         estimator_class("broken")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("raise OSError('libcudart.so.11.0: cannot open shared object file')", "libcudart"),
+        ("raise RuntimeError", "RuntimeError"),
+        ("def", "invalid syntax"),
+    ],
+)
+def test_whatever_keeps_an_estimator_from_being_imported_is_said(tmp_path, monkeypatch, fault, said):
+    install_estimators(tmp_path, "lame_poses", fault, lame="Lame")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EstimatorError, match=f"'lame' that lame-poses brings cannot be imported: .*{said}"):
+        estimator_class("lame")
 
 
 def test_an_unknown_estimator_is_answered_with_the_known_ones(scarecrow):

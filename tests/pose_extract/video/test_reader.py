@@ -437,6 +437,17 @@ def test_images_of_another_size_are_scaled_to_the_first_and_reported(tmp_path):
     assert "64x20" in entry.message
 
 
+def test_an_image_that_is_a_link_to_itself_costs_no_other(tmp_path):
+    folder = numbered_images(tmp_path / "cam", [f"{n:03}.png" for n in range(40)])
+    (folder / "007.png").unlink()
+    (folder / "007.png").symlink_to("007.png")
+    times, _, damage = read(folder)
+    assert len(times) == 39
+    assert [entry.message for entry in damage] == [
+        "1 numbers are missing before 008.png; that time has no images"
+    ]
+
+
 def test_a_folder_of_nothing_but_broken_images_is_an_error(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(VideoError, match="none of the 1 images"):

