@@ -184,6 +184,11 @@ class EventFinder:
             return None
         return event.finished(self.settings.most_people)
 
+    @property
+    def begun_s(self) -> float | None:
+        """When the unfinished event began, however short it is; None if there is none."""
+        return None if self._open is None else self._open.start_s
+
     def _apart(self, start_s: float) -> bool:
         """Whether alarms that begin then are no longer part of the unfinished event."""
         assert self._open is not None

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_S = 600.0  # between two looks at what is too old or too much
 _GIVE_BACK_S = 60.0  # between two times that freed memory is given back
-_LAST_WORDS_S = 3.0  # for closing
+LAST_WORDS_S = 3.0  # for closing, where somebody waits for the end
 _CLIPS_SHARE = 0.5  # of the time for closing that clips may take
 
 
@@ -113,9 +113,12 @@ class Outlet:
 
     def close(self, timeout_s: float) -> None:
         """Finish clips, deliver what can be delivered in that time, and end; once more does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            self.hurry(timeout_s)
+
+    def hurry(self, timeout_s: float) -> None:
+        """Close in that time, also where `close` goes on with more of it in another thread."""
         until = time.monotonic() + timeout_s
         self.recorder.close(timeout_s * _CLIPS_SHARE)
         self.dispatcher.close(max(0.1, until - time.monotonic()))
@@ -146,6 +149,8 @@ class Outlet:
         if event.type == "end":
             self._drawn.pop(event.id, None)
         clip = self.recorder.end_clip(event) if event.type == "end" else None
+        if event.end_reason == "shutdown":  # no more frames come, or those of another source
+            self.recorder.lost(event.camera)
         return replace(event, picture=self.recorder.picture_of(event), clip=clip)
 
 
@@ -167,7 +172,7 @@ def outgoing(settings: WatchSettings, out: Path) -> Iterator[Outlet]:
         monitor = Monitor(dispatcher, settings.status.stalled_after_s)
         tables = [Path(sink.csv.folder) for sink in settings.sinks.values() if sink.csv is not None]
         outlet = Outlet(dispatcher, recorder, monitor, tables=tables)
-        ends.callback(outlet.close, _LAST_WORDS_S)
+        ends.callback(outlet.close, LAST_WORDS_S)
         if settings.status.port:
             metrics = Metrics(monitor.figures, dispatcher.figures, lambda: recorder.counts)
             server = StatusServer(

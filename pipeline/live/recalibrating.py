@@ -46,12 +46,17 @@ def propose(
 
     Raises:
         ModelError: there is no model.
-        UsageError: nothing was kept of this model on these days, or too little.
+        UsageError: nothing was kept of this model on these days, or too little; or its alarms follow a number a day.
     """
     if days < 1:
         raise UsageError(f"--from-watch: expected 1 day or more, got {days}")
     scorer = load_scorer(model, ["scoring.frames=online"], device)
     scoring, rate = scorer.settings.scoring, scorer.settings.calibration.false_alarm_rate
+    if scorer.settings.calibration.alarms_per_day is not None:
+        raise UsageError(
+            f"--from-watch: alarms of {model} follow a number a day (calibration.alarms_per_day), which the share of "
+            "frames above a score does not tell; mark events (live.marks), or train on hours of those days"
+        )
     last = today or datetime.now().astimezone().date()
     found = read_days(watched / "scores", model_id(model), last, days)
     if not found:

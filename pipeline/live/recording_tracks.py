@@ -96,9 +96,13 @@ class LiveExtraction:
             capture.join(5.0)
             self.dropped = capture.mailbox.dropped
         if not self.entries:
+            what = (
+                f"it gave pictures for less than the {_TRIAL_S:g} s that it takes to see how many can be looked at"
+                if capture.received
+                else "no picture came"
+            )
             raise VideoError(
-                f"{self._source.shown}: no picture came"
-                + (f" ({capture.trouble})" if capture.trouble else "")
+                f"{self._source.shown}: {what}" + (f" ({capture.trouble})" if capture.trouble else "")
             )
         return self.entries
 
@@ -163,7 +167,7 @@ class LiveExtraction:
         skeleton, size = get_skeleton(estimator.skeleton), first.size
         follower = PeopleFollower(estimator, settings.tracking, rate, size, things=settings.things)
         ids: set[int] = set()
-        covered, frame, index, scene = 0, first, 0, SceneLearner()
+        covered, frame, last, index, scene = 0, first, first, 0, SceneLearner()
         with self._workspace.adding_clips(), TracksWriter(self._workspace.tracks_path(name)) as writer:
 
             def write(emitted: list[TrackedPeople]) -> None:
@@ -183,7 +187,7 @@ class LiveExtraction:
                     writer.add_frame(picture.time_s)
                     scene.see(picture.image, picture.time_s)
                     write(follower.track(picture, found))
-                    index += 1
+                    index, last = index + 1, frame
                     following = next(frames, None)
                     if following is None:
                         break
@@ -204,7 +208,7 @@ class LiveExtraction:
                 "estimator": estimator.identity,
                 "versions": versions(),
                 "scene": scene.text,
-                "recorded": {"from": first.at.isoformat(), "to": frame.at.isoformat()},
+                "recorded": {"from": first.at.isoformat(), "to": last.at.isoformat()},
                 "summary": {
                     "frames": len(times),
                     "rows": writer.rows,

@@ -7,16 +7,17 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly.bundle.files import CARD
 from pipeline.live.cameras import Cameras, model_id, sources_of
-from pipeline.live.outlet import Outlet, outgoing
+from pipeline.live.outlet import LAST_WORDS_S, Outlet, outgoing
 from pipeline.live.settings import WatchSettings
-from pipeline.live.watching.camera import WatchedCamera
-from pipeline.live.watching.judge import live_threshold
+from pipeline.live.watching.camera import Context, WatchedCamera
+from pipeline.live.watching.judge import Judge, live_threshold
 from pipeline.live.watching.marks import History, marked_threshold, read_verdicts
 from pipeline.live.watching.open_events import OpenEvents
 from pipeline.live.watching.watcher import Watcher
@@ -77,6 +78,7 @@ class Service:
             self._history,
         )
         self._thresholds_of: object = None
+        self._marked: Set[str] = frozenset()  # ids of the events that an operator has marked
         self._looked_s = -math.inf
         self._use(outlet)
 
@@ -86,12 +88,23 @@ class Service:
             with self._heeding_signals():
                 self.watcher.run()
                 if not self.watcher.stopped:  # recordings are over: nobody waits for the end
-                    self._outlet.close(_PATIENCE_S)
+                    self._close_patiently()
         finally:
             self._cameras.end_days()
             self._ends.close()
             self._cameras.close()
         return self.watcher.stopped
+
+    def _close_patiently(self) -> None:
+        """Give clips and sinks their time, unless the end is asked for meanwhile."""
+        closing = threading.Thread(
+            target=self._outlet.close, args=(_PATIENCE_S,), name="closing", daemon=True
+        )
+        closing.start()
+        while closing.is_alive() and not self.watcher.stopped:
+            closing.join(0.1)
+        if closing.is_alive():
+            self._outlet.hurry(LAST_WORDS_S)
 
     def reload(self) -> None:
         """Read the settings again, soon; wrong ones change nothing."""
@@ -156,29 +169,38 @@ class Service:
         folders = {camera.model_folder(self._model) for camera in self.settings.cameras.values()}
         files = [*(folder / CARD for folder in sorted(folders)), *([marks] if marks is not None else [])]
         now = [(file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in files]
-        if now == self._thresholds_of:
+        over, self._history.added = self._history.added, set()
+        if now == self._thresholds_of and not over & self._marked:  # an event may be marked before it is over
             return
         self._thresholds_of = now  # a file that is wrong is complained of once
         verdicts = read_verdicts(marks) if marks is not None and marks.is_file() else {}
+        self._marked = verdicts.keys()
         for camera in self.watcher.cameras:
             if camera.judge is None or camera.model_id is None:
                 continue
-            settings = self.settings.cameras[camera.name]
-            if model_id(settings.model_folder(self._model)) != camera.model_id:
-                logger.warning(
-                    "camera %s: another model has been learned; SIGHUP, or a restart, takes it over",
-                    camera.name,
-                )
-                continue
-            scorer = self._cameras.scorer(settings)
-            choice = marked_threshold(scorer, verdicts, self._history.scores(camera.model_id))
-            threshold = scorer.alarm_above() if choice is None else choice.threshold
-            if threshold != camera.judge.threshold:
-                logger.info(
-                    "camera %s: alarm above score %.4f now, before %.4f%s",
-                    camera.name, threshold, camera.judge.threshold, "" if choice is None else ", by marks",
-                )  # fmt: skip
-                camera.judge.threshold = threshold
+            try:
+                self._look_at_threshold(camera, camera.judge, camera.model_id, verdicts)
+            except (GepcError, OSError) as error:  # of its model; others have their own
+                logger.error("camera %s: its threshold stays as it was: %s", camera.name, error)
+
+    def _look_at_threshold(
+        self, camera: WatchedCamera, judge: Judge, identity: str, verdicts: Mapping[str, str]
+    ) -> None:
+        settings = self.settings.cameras[camera.name]
+        if model_id(settings.model_folder(self._model)) != identity:
+            logger.warning(
+                "camera %s: another model has been learned; SIGHUP, or a restart, takes it over", camera.name
+            )
+            return
+        scorer = self._cameras.scorer(settings)
+        choice = marked_threshold(scorer, verdicts, self._history.scores(identity))
+        threshold = scorer.alarm_above() if choice is None else choice.threshold
+        if threshold != judge.threshold:
+            logger.info(
+                "camera %s: alarm above score %.4f now, before %.4f%s",
+                camera.name, threshold, judge.threshold, "" if choice is None else ", by marks",
+            )  # fmt: skip
+            judge.threshold = threshold
 
     def _take_over(self, settings: WatchSettings) -> None:
         """Change what the new settings change; cameras that are as they were go on undisturbed."""
@@ -187,6 +209,7 @@ class Service:
             name for name in settings.cameras.keys() & self._made_of.keys()
             if self._made_of[name] == self._facts(settings, name)
         }  # fmt: skip
+        outlet = self._outlet
         # All that may fail comes first: then nothing has changed.
         for sink in settings.sinks.values():
             sink.check_secrets()
@@ -204,11 +227,20 @@ class Service:
         for camera in new:
             camera.capture.start()
         kept = [camera for camera in self.watcher.cameras if camera.name in same]
+        if outlet is not self._outlet:
+            self._tell_again(kept)
         self.watcher.cameras, self.watcher.live = kept + new, settings.live
         self._cameras, self.settings = cameras, settings
         self._made_of = {name: self._facts(settings, name) for name in settings.cameras}
         self._thresholds_of = None  # cameras that were begun anew have no marks yet
         logger.info("settings read again: %d cameras, %d of them begun anew", len(kept) + len(new), len(new))
+
+    def _tell_again(self, cameras: Sequence[WatchedCamera]) -> None:
+        """Tell a new outlet what goes on: its sinks begin anew, and one that shows what goes on would show nothing."""
+        for camera in cameras:
+            event = camera.open_event
+            if event is not None and not camera.limits.holds(event):
+                self._outlet.send(replace(event, type="update"), Context(frame_size=camera.frame_size))
 
 
 def heeded_early() -> threading.Event:

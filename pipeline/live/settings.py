@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.live.recording.settings import RecordingSettings
 from pipeline.live.rules.settings import RuleSettings
-from pipeline.live.sinks.settings import JsonLinesSettings, SinkSettings
+from pipeline.live.sinks.settings import JsonLinesSettings, SinkSettings, secret
 from pipeline.live.status.settings import StatusSettings
 from pose_extract.checking import expect_between
 from pose_extract.errors import ConfigError, short
@@ -67,7 +67,8 @@ class CameraSettings:
     """One camera.
 
     Attributes:
-        source: rtsp://, http(s)://, a device (0, /dev/video0), a file or a folder.
+        source: rtsp://, http(s)://, a device (0, /dev/video0), a file or a folder; or "$NAME", an environment variable
+            that holds it, so that no file holds a password.
         model: folder of its model; null: that of the workspace.
         realtime: of a file: play it at its own speed, as a camera would.
         rules: what must hold before an alarm is sent.
@@ -146,14 +147,17 @@ def load_watch(path: Path | None, cameras: Sequence[str] = (), realtime: bool = 
         realtime: play all files at their own speed.
 
     Raises:
-        ConfigError: the file is no valid config, or a text has another form.
+        ConfigError: the file is no valid config, it names a variable that is not set, or a text has another form.
     """
     from pipeline.settings.config import load_config
     from pose_extract.checking import build
 
     values: dict[str, Any] = {} if path is None else load_config(str(path))
     settings = build(WatchSettings, values)
-    named = dict(settings.cameras)
+    named = {
+        name: replace(camera, source=secret(f"cameras.{name}.source", camera.source))
+        for name, camera in settings.cameras.items()
+    }
     for text in cameras:
         name, equals, source = text.partition("=")
         if not equals or not _NAME.fullmatch(name):

@@ -14,7 +14,7 @@ from pose_extract.errors import FormatError, short
 TYPES = ("new", "update", "end")
 KINDS = ("anomaly", "state")
 STATES = ("online", "lost", "blind", "moved", "no-model")
-END_REASONS = ("quiet", "restart", "shutdown", "lost", "error")
+END_REASONS = ("quiet", "long", "restart", "shutdown", "lost", "error")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,10 @@ class LiveEvent:
         reasons: why, in plain words, the most important first.
         zone: name of the zone that it happens in; None: no zone.
         state: of kind "state", the camera's new one: one of `STATES`.
-        end_reason: of type "end", why: "quiet" (no alarms any more), "restart" (`watch` ended without a word and was
-            started again), "shutdown" (`watch` was ended), "lost" (the camera was), "error" (something failed in it).
+        end_reason: of type "end", why: "quiet" (no alarms any more), "long" (it has lasted for ``live.most_event_s``;
+            if it goes on, another begins), "restart" (`watch` ended without a word and was started again), "shutdown"
+            (`watch` was ended, the recording is over, or the camera's settings have changed), "lost" (the camera was),
+            "error" (something failed in it).
         model_id: of the model that scored it.
         picture: file of its picture, or None.
         clip: file of its video, or None.

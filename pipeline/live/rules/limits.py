@@ -26,7 +26,8 @@ SCHEDULE, DAY, QUIET = "schedule", "most_a_day", "quiet"
 class Limits:
     """Decides at an event's beginning whether it is sent; its updates and its end go the same way.
 
-    Of one that is kept back, each update asks again: where it goes on when nothing keeps it back any more, it is told.
+    Of one that is kept back it is asked again and again: where it goes on when nothing keeps it back any more, it is
+    told.
     Of kind "state" every event is sent: that a camera sees nothing is no alarm that one may have too many of.
 
     Args:
@@ -56,6 +57,10 @@ class Limits:
         if self.keeps_back(event, now) is not None:
             return None
         return replace(event, type="new") if late else event
+
+    def holds(self, event: LiveEvent) -> bool:
+        """Whether the event has been kept back until now."""
+        return event.id in self._kept
 
     def keeps_back(self, event: LiveEvent, now: datetime) -> str | None:
         """Why the event is not sent: "schedule", "most_a_day" or "quiet"; None: it is sent.

@@ -138,9 +138,12 @@ def zone_of(name: str) -> ZoneInfo | None:
 
 
 def _minutes(where: str, value: str | int) -> int:
-    """Minutes after midnight. YAML reads 22:00 without quotation marks as a number to the base of 60: just that."""
+    """Minutes after midnight. YAML reads 22:00 without quotation marks as a number to the base of 60: just that.
+
+    A number below 60 is none of those, but a typing error for an hour.
+    """
     if isinstance(value, int):
-        minutes = value
+        minutes = value if value >= 60 else -1
     else:
         found = re.fullmatch(r"(\d{1,2}):([0-5]\d)", value)
         minutes = int(found[1]) * 60 + int(found[2]) if found else -1

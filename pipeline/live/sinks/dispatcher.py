@@ -110,6 +110,7 @@ class Dispatcher:
     ) -> None:
         self._last: dict[str, LiveEvent] = {}
         self._lock = threading.Lock()
+        self._closed = False
         for name in sinks:
             if not _NAME.fullmatch(name):  # it becomes the name of a file
                 raise ConfigError(
@@ -166,9 +167,10 @@ class Dispatcher:
         for worker in self._workers:
             worker.close(max(0.1, until - time.monotonic()))
         left = {worker.name: len(worker.queue) for worker in self._workers if len(worker.queue)}
-        if left:
+        if left and not self._closed:  # it may be asked twice, by who cannot wait any longer
             text = ", ".join(f"{name}: {count}" for name, count in left.items())
             logger.warning("events that were not delivered wait for the next start (%s)", text)
+        self._closed = True
 
 
 class _Worker(threading.Thread):

@@ -58,7 +58,7 @@ class Mqtt:
             _listed(published) - self._own
         )  # topics that are empty as soon as the broker has heard of it
         self._emptied: list[Any] = []  # what is to tell the broker so
-        self._open: dict[str, set[str]] = {}  # camera -> ids of anomalies that go on
+        self._open: dict[str, str] = {}  # camera -> id of the anomaly that has begun last, while it goes on
         self._waiting: tuple[str, Any] | None = None  # a message that the broker has not acknowledged yet
         self._why = "not connected yet"
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id)
@@ -102,9 +102,13 @@ class Mqtt:
         self._waiting = None
 
     def tell(self, stats: dict[str, Any]) -> None:
-        """Publish figures, and the availability again."""
+        """Publish figures, and states of which no event has come: of cameras that were there before this sink."""
         if self._client.is_connected():
             self._client.publish(self._topic("stats"), json.dumps(stats), qos=0)
+            for camera in self._cameras & stats.get("cameras", {}).keys():
+                level, state = topic_level(camera), stats["cameras"][camera]["state"]
+                if state is not None and self._topic(f"{level}/status") not in self._retained:
+                    self._retain(f"{level}/status", state)
         self._forget_gone()
 
     def close(self) -> None:
@@ -130,12 +134,12 @@ class Mqtt:
             if event.type != "end":
                 self._retain(f"{level}/status", event.state or "online")
             return
-        going_on = self._open.setdefault(event.camera, set())
-        if event.type == "end":
-            going_on.discard(event.id)
-        else:
-            going_on.add(event.id)
-        self._retain(f"{level}/unusual", "ON" if going_on else "OFF")
+        # Of one that has begun before, the end may have found no room in the queue: nobody waits for it.
+        if event.type != "end":
+            self._open[event.camera] = event.id
+        elif self._open.get(event.camera) == event.id:
+            del self._open[event.camera]
+        self._retain(f"{level}/unusual", "ON" if event.camera in self._open else "OFF")
         self._client.publish(self._topic(f"{level}/event"), event.to_json(), qos=1)
 
     def _retain(self, below: str, payload: str) -> None:

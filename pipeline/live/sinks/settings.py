@@ -39,6 +39,22 @@ def expect_web_address(where: str, url: str, written: str) -> None:
         usable = False
     if not usable:
         raise ConfigError(f"config: {where}: expected a host, and a port if need be, got {short(written)}")
+    if not _is_plain(parts.path + parts.query) or " " in url:
+        raise ConfigError(
+            f"config: {where}: expected %20 and the like for blanks and for letters beyond a to z, got {short(written)}"
+        )
+
+
+def expect_header(where: str, name: str, value: str) -> None:
+    """Raise `ConfigError` unless this may be a header of HTTP; what it holds, a secret perhaps, is not said."""
+    if not (name.strip() and ":" not in name and _is_plain(name) and _is_plain(value)):
+        raise ConfigError(
+            f"config: {where}: expected a name and a value of letters, digits and signs in one line"
+        )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,9 @@ class WebhookSettings:
         expect_between("webhook", self, 0, 300, "timeout_s", above=True)
         if not self.url.startswith("$"):
             expect_web_address("webhook.url", self.url, self.url)
+        for name, value in self.headers.items():
+            if not value.startswith("$"):
+                expect_header(f"webhook.headers.{name}", name, value)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.live.sinks.base import Message, NotDelivered, Refused
-from pipeline.live.sinks.settings import WebhookSettings, expect_web_address, secret
+from pipeline.live.sinks.settings import WebhookSettings, expect_header, expect_web_address, secret
 from pipeline.versions import package_version
 from pose_extract.errors import ConfigError
 
@@ -35,6 +35,8 @@ class Webhook:
         expect_web_address("webhook.url", self._url, settings.url)
         self._key = _key(secret("webhook.secret", settings.secret))
         self._headers = {k: secret(f"webhook.headers.{k}", v) for k, v in settings.headers.items()}
+        for name, value in self._headers.items():
+            expect_header(f"webhook.headers.{name}", name, value)
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def deliver(self, message: Message) -> None:

@@ -47,6 +47,7 @@ class WatchedCamera:
         model_id: of its model.
         state: "online", "lost", "blind", "moved" or "no-model"; empty until it is known.
         open_event: the event that goes on; None: none does.
+        context: what is known of the latest event beside itself.
         judging_s: seconds of work for its frames.
         unjudged: frames that nobody was looked for in, since the camera was blind, had moved or has no model.
         failed: frames at which something failed that nobody foresaw; who was followed is followed anew.
@@ -65,6 +66,7 @@ class WatchedCamera:
     state: str = ""
     no_model: str = ""
     open_event: LiveEvent | None = None
+    context: Context = field(default_factory=Context)
     judging_s: float = 0.0
     unjudged: int = 0
     failed: int = 0

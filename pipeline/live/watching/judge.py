@@ -52,6 +52,7 @@ class Told:
         threshold: the score above which a frame raises the alarm.
         arrived_s: when the frame that it began with came, on the monotonic clock; of one that a cooldown has kept back,
             the frame with which that ended.
+        cut: whether it is ended although it goes on, since it has lasted so long.
     """
 
     type: str
@@ -61,6 +62,7 @@ class Told:
     reasons: tuple[str, ...]
     threshold: float
     arrived_s: float
+    cut: bool = False
 
 
 @dataclass
@@ -136,13 +138,14 @@ class Judge:
             str, float
         ] = {}  # cause -> least share of normal moments that are as unusual in it
         self._look_s = np.inf
-        self._next_ids = 1, 1
+        self._next_ids, self._quiet_until_s = (1, 1), -np.inf
         self._slow = False  # whether too few frames a second can be judged, as was said
 
     def take(self, frame: LiveFrame, found: PoseDetections | None = None) -> Iterator[Told]:
         """Judge the next frame, whose people may be known; yields what is to be told by now."""
         if self._followed is None:
-            self._begin(frame, frame.fps or _NO_RATE)
+            known = 0.0 if self._exact else self._fps  # before the camera was lost, or a frame failed
+            self._begin(frame, known or frame.fps or _NO_RATE)
         elif frame.size != self._size:
             yield from self.finish()
             self.counts.restarts += 1
@@ -167,15 +170,20 @@ class Judge:
             yield from self._scored(*block)
         for step in self._machine.finish():
             yield self._told(step)
-        self._next_ids = self._followed.next_ids
-        self._followed = self._machine = None
+        self._let_go()
 
     def abandon(self) -> None:
         """Forget who is followed and what goes on; the next frame begins anew."""
-        if self._followed is not None:
-            self._next_ids = self._followed.next_ids
-        self._followed = self._machine = None
+        self._let_go()
         self.counts.restarts += 1
+
+    def _let_go(self) -> None:
+        """Follow nobody any more; ids are not given twice, and a cooldown goes on."""
+        if self._followed is not None and self._machine is not None:
+            self._next_ids, self._quiet_until_s = self._followed.next_ids, self._machine.quiet_until_s
+            if self._machine.is_open:  # it is over now
+                self._quiet_until_s = self._times[-1] + self._live.cooldown_s
+        self._followed = self._machine = None
 
     @property
     def skeleton(self) -> Skeleton:
@@ -192,7 +200,7 @@ class Judge:
         self._followed = FollowedPeople(
             self.camera, self.scorer, self.estimator, fps, self._size, self._next_ids, self._counting
         )
-        self._machine = EventMachine(fps, self.scorer.settings.events, self._live)
+        self._machine = EventMachine(fps, self.scorer.settings.events, self._live, self._quiet_until_s)
         self._alarms = Alarms()
         self._unlike.restart()
         self._look_s = frame.time_s + _FIRST_LOOK_S
@@ -276,7 +284,7 @@ class Judge:
         end = self._stamp(event.end_s)[0]
         found = [self._reasons.get(track, (0.0, ()))[1] for track in event.culprits]
         reasons = tuple(dict.fromkeys([*self._about(event), *(reason for each in found for reason in each)]))
-        return Told(step.type, event, start, max(end, start), reasons, self.threshold, arrived_s)
+        return Told(step.type, event, start, max(end, start), reasons, self.threshold, arrived_s, step.cut)
 
     def _stamp(self, time_s: float) -> tuple[datetime, float]:
         """When a moment of the camera's clock was, and when its frame came."""

@@ -22,11 +22,13 @@ class Step(NamedTuple):
         type: which of these.
         event: as it is now.
         due_s: when it began, or when the cooldown ended that kept it back.
+        cut: whether it is ended although it goes on.
     """
 
     type: Literal["new", "update", "end"]
     event: Event
     due_s: float
+    cut: bool = False
 
 
 class EventMachine:
@@ -36,17 +38,21 @@ class EventMachine:
         fps: frames a second.
         events: how alarms become events.
         live: cooldown, updates and the longest event.
+        quiet_until_s: before this nothing is told: an earlier machine's cooldown, on the camera's clock.
 
     Attributes:
+        quiet_until_s: the same, of the latest cooldown.
         held_back: events that were not told, since they came in the cooldown of another and were over before its end.
     """
 
-    def __init__(self, fps: float, events: EventSettings, live: LiveSettings) -> None:
+    def __init__(
+        self, fps: float, events: EventSettings, live: LiveSettings, quiet_until_s: float = -np.inf
+    ) -> None:
         self._finder = EventFinder(fps, events)
         self._live = live
         self._told: Event | None = None  # as it was told last
         self._told_s = -np.inf
-        self._quiet_until_s = -np.inf
+        self.quiet_until_s = quiet_until_s
         self.held_back = 0
 
     @property
@@ -59,7 +65,9 @@ class EventMachine:
     ) -> Iterator[Step]:
         """Take the next block: its first frame, its tracks, its scores and (F,) alarms; yields what is to be told."""
         for event in self._finder.add(begin, part, scores, alarm):
+            yield from self._end_unless(event.start_s)
             yield from self._over(event)
+        yield from self._end_unless(self._finder.begun_s)
         now = float(part.time_s[-1])
         goes_on = self._finder.unfinished
         if goes_on is not None:
@@ -69,16 +77,23 @@ class EventMachine:
         """The camera is gone: what was going on is over."""
         for event in self._finder.finish():
             yield from self._over(event)
-        if self._told is not None:  # the finder knows no such event, which cannot be
-            yield self._step("end", self._told)
-            self._told = None
+        yield from self._end_unless(None)
+
+    def _end_unless(self, begun_s: float | None) -> Iterator[Step]:
+        """End an event that was told, unless it is the one that began then.
+
+        How long an alarm's last frame was is known when the next one comes: then it may have been too short for one.
+        """
+        if self._told is not None and self._told.start_s != begun_s:
+            yield from self._over(self._told)
 
     def _goes_on(self, event: Event, now: float) -> Iterator[Step]:
         if self._told is None:
-            if now >= self._quiet_until_s:
+            if now >= self.quiet_until_s:
                 yield self._tell("new", event, now)
         elif now - event.start_s >= self._live.most_event_s:
-            yield from self.finish()
+            for step in self.finish():
+                yield step._replace(cut=True)
         elif now - self._told_s >= self._live.update_s and self._is_news(event):
             yield self._tell("update", event, now)
 
@@ -90,13 +105,13 @@ class EventMachine:
 
     def _over(self, event: Event) -> Iterator[Step]:
         if self._told is None:
-            if event.end_s < self._quiet_until_s:
+            if event.end_s < self.quiet_until_s:
                 self.held_back += 1
                 return
             yield self._step("new", event)
         self._told = None
         step = self._step("end", event)
-        self._quiet_until_s = event.end_s + self._live.cooldown_s
+        self.quiet_until_s = event.end_s + self._live.cooldown_s
         yield step
 
     def _tell(self, kind: Literal["new", "update"], event: Event, now: float) -> Step:
@@ -104,7 +119,7 @@ class EventMachine:
         return self._step(kind, event)
 
     def _step(self, kind: Literal["new", "update", "end"], event: Event) -> Step:
-        return Step(kind, event, max(event.start_s, self._quiet_until_s))
+        return Step(kind, event, max(event.start_s, self.quiet_until_s))
 
 
 class Alarms:

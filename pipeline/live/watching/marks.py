@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,10 +27,14 @@ class History:
 
     Args:
         path: the file.
+
+    Attributes:
+        added: ids of the events that were added; whoever has looked at them empties it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.added: set[str] = set()
 
     def add(self, event: LiveEvent) -> None:
         """Note an event that is over."""
@@ -43,8 +48,13 @@ class History:
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            with open(self._path, "a+b") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # a power failure has cut the last line off
+                        file.write(b"\n")
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            self.added.add(event.id)
         except OSError as error:
             logger.warning("%s: event %s cannot be marked later: %s", self._path, event.id, error)
 
@@ -52,7 +62,7 @@ class History:
         """Highest score of each event that a model has scored, by id."""
         found: dict[str, float] = {}
         try:
-            with open(self._path, encoding="utf-8") as file:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
                 for line in file:
                     try:
                         row = json.loads(line)
@@ -60,7 +70,7 @@ class History:
                             found[row["id"]] = float(row["score"])
                     except (ValueError, KeyError, TypeError):
                         continue  # a line that was cut off by a power failure
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             pass
         return found
 
@@ -83,7 +93,7 @@ def read_verdicts(path: Path) -> dict[str, str]:
                 text = file.read(_MOST_BYTES + 1).decode("utf-8-sig")
             if len(text) > _MOST_BYTES:
                 raise FormatError(f"{path}: expected marks of at most {_MOST_BYTES >> 20} MiB")
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         except OSError as error:
             raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:

@@ -67,14 +67,16 @@ class OpenEvents:
 
     def _read(self) -> tuple[Left, ...]:
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            lines = self._path.read_text(encoding="utf-8").split(
+                "\n"
+            )  # JSON's text may hold other ends of lines
         except FileNotFoundError:
             return ()
         except (OSError, UnicodeDecodeError) as error:
             logger.warning("%s cannot be read (%s): events that went on are not ended", self._path, error)
             return ()
         found = []
-        for line in lines:
+        for line in filter(None, lines):
             try:
                 values = json.loads(line)
                 found.append(Left(LiveEvent.from_dict(values["event"]), bool(values["told"])))

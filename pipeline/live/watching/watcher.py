@@ -39,9 +39,6 @@ class Sinks(Protocol):
     def send(self, event: LiveEvent, context: object = None) -> None:
         """Take an event, without waiting for anybody."""
 
-    def close(self, timeout_s: float) -> None:
-        """Deliver what can be delivered in that time."""
-
 
 class TakesEvents(Protocol):
     """Keeps events."""
@@ -120,7 +117,8 @@ class Watcher:
                     continue
                 for camera, frame, people, took_s in self._together(*found):
                     camera.judging_s += took_s
-                    self._look_at(camera, frame, people, took_s)
+                    with self._on_its_own(camera):
+                        self._judge(camera, frame, people, took_s)
         finally:
             for camera in self.cameras:
                 camera.capture.stop()
@@ -176,12 +174,6 @@ class Watcher:
         for each, picture in batch:
             yield each, picture, people.get(each.name), took_s
 
-    def _look_at(
-        self, camera: WatchedCamera, frame: LiveFrame, people: PoseDetections | None, took_s: float
-    ) -> None:
-        with self._on_its_own(camera):
-            self._judge(camera, frame, people, took_s)
-
     @contextmanager
     def _on_its_own(self, camera: WatchedCamera) -> Iterator[None]:
         """Let nothing that fails for one camera trouble another; it is counted, and who was followed is forgotten."""
@@ -232,6 +224,10 @@ class Watcher:
         self._pace.look([Paced(camera.capture.mailbox, camera.judging_s) for camera in self.cameras], now)
         for camera in self.cameras:
             capture = camera.capture
+            if camera.done:  # its recordings are over, though others go on
+                self._finish(camera, "shutdown")
+            elif camera.open_event is not None and camera.limits.holds(camera.open_event):
+                self._send(camera, camera.open_event, camera.context)  # nothing may keep it back by now
             if not capture.mailbox.drop:  # a recording, whose frames come when they come
                 continue
             # The first picture may take longer, unless it is known why there is none.
@@ -283,13 +279,14 @@ class Watcher:
     def _tell(self, camera: WatchedCamera, told: Told, reason: str) -> None:
         """Send an event, or news of it."""
         known = camera.open_event
+        start = told.start if known is None else known.start_time
         event = LiveEvent(
             type=told.type,
             kind="anomaly",
             id=_new_id(camera.name, told.start) if known is None else known.id,
             camera=camera.name,
-            start_time=told.start if known is None else known.start_time,
-            end_time=told.end if told.type == "end" else None,
+            start_time=start,
+            end_time=max(told.end, start) if told.type == "end" else None,  # the clock may have been set back
             score=told.event.score,
             percentile=told.event.percentile,
             threshold=told.threshold,
@@ -297,11 +294,12 @@ class Watcher:
             things=things_of(told.event),
             reasons=told.reasons,
             zone=_zone(camera, told),
-            end_reason=reason if told.type == "end" else None,
+            end_reason=("long" if told.cut else reason) if told.type == "end" else None,
             model_id=camera.model_id,
         )
         camera.open_event = None if told.type == "end" else event
-        self._send(camera, event, Context(told, camera.frame_size))
+        camera.context = Context(told, camera.frame_size)
+        self._send(camera, event, camera.context)
 
     def _send(self, camera: WatchedCamera, event: LiveEvent, context: Context) -> None:
         """Send it unless a rule keeps it back; what is open is on disk before it is sent, what is over after it was."""

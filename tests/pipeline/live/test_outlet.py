@@ -133,6 +133,15 @@ def test_states_are_sent_as_they_are_and_a_camera_that_nobody_judges_ends_its_cl
     assert place.sent()[1] == state(now)
 
 
+def test_a_clip_of_a_camera_that_is_left_holds_nothing_of_the_one_that_follows(place):
+    place.watch(0, 4.6)
+    place.outlet.send(NEW, context(4.2))
+    place.outlet.send(replace(END, end_time=at(4.6), end_reason="shutdown"), context(4.2))
+    path = place.folder / "clips" / "2026-11-29" / "door-1.mp4"
+    wait_for(path.is_file, 60)  # no further frame is waited for
+    assert not place.recorder._cameras["door"].clips
+
+
 def test_metrics_count_events_and_how_late_they_are(place):
     place.watch(0, 5)
     place.outlet.send(NEW, context(4.2))

@@ -46,6 +46,10 @@ def test_without_sinks_events_are_lines_on_standard_output():
         ("live: {hysteresis: 100}", "hysteresis"),
         ("sinks: {a: {}}", "expected one of jsonl"),
         ("camera: {}", "did you mean 'cameras'"),
+        (
+            "cameras: {door: {source: $GEPC_NOWHERE}}",
+            r"cameras\.door\.source: .* GEPC_NOWHERE, which is not set",
+        ),
         ("cameras:\n  door: {source: x}\n  door: {source: y}", "'door' stands twice"),
     ],
 )
@@ -59,6 +63,12 @@ def test_a_sink_for_a_camera_that_there_is_not_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"sinks\.phone\.cameras: there is no camera 'dor'; known: door"):
         load(tmp_path, text).check_names()
     load(tmp_path, text, ["dor=rtsp://host/2"]).check_names()
+
+
+def test_an_address_with_a_password_can_lie_in_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEPC_DOOR", "rtsp://user:word@host/1")
+    text = "cameras: {door: {source: $GEPC_DOOR, realtime: true}}"
+    assert load(tmp_path, text).cameras["door"] == CameraSettings("rtsp://user:word@host/1", realtime=True)
 
 
 @pytest.mark.parametrize("text", ["door", "=rtsp://x", "a b=rtsp://x"])

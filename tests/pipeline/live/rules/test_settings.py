@@ -27,6 +27,8 @@ SQUARE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
         ({"schedules": [{"days": []}]}, "at least one day"),
         ({"schedules": [{"begin": "24:00"}]}, "schedules.begin: expected 00:00 to 23:59"),
         ({"schedules": [{"begin": "8"}]}, "schedules.begin: expected a time"),
+        ({"schedules": [{"begin": 8}]}, "schedules.begin: expected a time from 00:00 to 24:00, got 8"),
+        ({"schedules": [{"end": 24}]}, "schedules.end: expected a time"),
         ({"schedules": [{"end": "24:01"}]}, "schedules.end: expected a time"),
         ({"time_zone": "Europe/Berlinn"}, "time_zone: expected a name such as Europe/Berlin"),
         ({"time_zone": "../../etc/passwd"}, "time_zone"),

@@ -52,8 +52,10 @@ def test_events_go_to_the_topics_that_are_promised(broker):
     unusual = [text for topic, text, _ in listener.messages if topic == "gepc/door/unusual"]
     assert unusual == ["OFF", "ON", "OFF"]  # before the first event it is known that there is none
     assert listener.last("gepc/available") == "online"
-    sink.tell({"cameras": 1})
-    assert wait_for(lambda: listener.all("gepc/stats")) == [{"cameras": 1}]
+    stats = {"cameras": {"door": {"state": "lost"}}}
+    sink.tell(stats)
+    assert wait_for(lambda: listener.all("gepc/stats")) == [stats]
+    assert listener.last("gepc/door/status") == "online"  # events tell it, in their order
     sink.close()
     wait_for(lambda: listener.last("gepc/available") == "offline")
     listener.close()
@@ -72,6 +74,30 @@ def test_who_comes_later_gets_the_states_and_no_old_event(broker):
     assert not {"gepc/events", "gepc/door/event"} & topics
     found = [topic for topic in topics if topic.startswith("homeassistant/")]
     assert len(found) == 2
+    sink.close()
+    listener.close()
+
+
+def test_a_camera_that_went_on_while_the_sink_was_made_anew_has_its_state(broker):
+    listener = MqttListener(broker.port)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door", "yard"])
+    wait_for(lambda: listener.last("gepc/available") == "online")
+    sink.tell({"cameras": {"door": {"state": "blind"}, "yard": {"state": None}, "gone": {"state": "online"}}})
+    assert wait_for(lambda: listener.last("gepc/door/status")) == "blind"
+    assert wait_for(lambda: listener.all("gepc/stats"))
+    assert listener.last("gepc/yard/status") is None
+    assert listener.last("gepc/gone/status") is None
+    sink.close()
+    listener.close()
+
+
+def test_an_event_whose_end_found_no_room_does_not_go_on_for_ever(broker):
+    listener = MqttListener(broker.port)
+    sink = Mqtt(MqttSettings("127.0.0.1", broker.port), ["door"])
+    for message in (event(1), event(2), event(2, "end")):
+        deliver(sink, Message.of(message))
+    wait_for(lambda: len(listener.all("gepc/events")) == 3)
+    wait_for(lambda: listener.last("gepc/door/unusual") == "OFF")
     sink.close()
     listener.close()
 

@@ -17,6 +17,8 @@ from pose_extract.errors import ConfigError
         ({"webhook": {"url": "http://:80/x"}}, "webhook.url: expected a host"),
         ({"webhook": {"url": "http://a:http/"}}, "webhook.url: expected a host"),
         ({"webhook": {"url": "http://a:99999/"}}, "webhook.url: expected a host"),
+        ({"webhook": {"url": "http://a/t\u00fcr"}}, "webhook.url: expected %20 and the like"),
+        ({"webhook": {"url": "http://a/b c"}}, "webhook.url: expected %20 and the like"),
         ({"webhook": {"url": "http://a", "format": "cloudevent"}}, "did you mean 'cloudevents'"),
         ({"webhook": {"url": "http://a", "timeout_s": 0}}, "webhook.timeout_s: expected a number above 0"),
         ({"webhook": {}}, "url"),

@@ -143,3 +143,18 @@ def test_address_and_headers_may_come_from_the_environment(server, monkeypatch):
 def test_a_secret_that_is_no_base64_is_told():
     with pytest.raises(ConfigError, match="expected Base64 after whsec_"):
         Webhook(WebhookSettings("http://a", secret="whsec_***"))
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "Bearer \u20ac"}, {"X-A": "one\ntwo"}, {"X A:": "one"}]
+)
+def test_headers_that_cannot_be_sent_are_told_at_the_start_and_without_what_they_hold(headers, monkeypatch):
+    with pytest.raises(ConfigError, match=r"webhook\.headers.*expected a name and a value") as told:
+        WebhookSettings("http://127.0.0.1:9/", headers=headers)
+    assert "Bearer" not in str(told.value)
+    name, value = next(iter(headers.items()))
+    monkeypatch.setenv("HOOK_HEADER", value)
+    settings = WebhookSettings("http://127.0.0.1:9/", headers={"X-A": "$HOOK_HEADER"})
+    if name != "X A:":
+        with pytest.raises(ConfigError, match=r"webhook\.headers.*expected a name and a value"):
+            Webhook(settings)

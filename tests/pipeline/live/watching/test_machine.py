@@ -1,5 +1,7 @@
 """Events while they last."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def block(begin, alarm, score):
 
 
 def told(alarm, live=None, size=3, score=None, events=None):
-    """What is told of some frames' alarms: (type, start, end, score, number of the frame by then, due)."""
+    """What is told of some frames' alarms: (type, start, end, score, number of the frame by then, due, cut)."""
     alarm = np.asarray(alarm, bool)
     score = np.where(alarm, 2.0, 1.0) if score is None else np.asarray(score, float)
     machine = EventMachine(
@@ -44,7 +46,7 @@ def told(alarm, live=None, size=3, score=None, events=None):
 
 def facts(step, by):
     event = step.event
-    return step.type, event.start_s, event.end_s, event.score, by, step.due_s
+    return step.type, event.start_s, event.end_s, event.score, by, step.due_s, step.cut
 
 
 def spelled(text):
@@ -111,11 +113,37 @@ def test_in_the_cooldown_nothing_is_told_that_is_over_by_its_end():
     assert machine.held_back == 1
 
 
+def test_an_event_that_turns_out_too_short_is_ended_all_the_same():
+    machine = EventMachine(4.9, EventSettings(merge_gap_s=0.5, min_s=0.2), LiveSettings())
+    times = [
+        0.0,
+        0.2,
+        0.4,
+        0.6,
+        0.75,
+        *np.arange(0.95, 3, 0.2),
+    ]  # the fourth frame is shown shorter than usual
+
+    def kinds(alarms):
+        found = []
+        for number, time_s in enumerate(times):
+            alarm = np.array([number in alarms])
+            begin, tracks, scores, _ = block(number, alarm, np.where(alarm, 2.0, 1.0))
+            at = np.array([time_s])
+            scores = replace(scores, frames=replace(scores.frames, time_s=at))
+            found += [step.type for step in machine.add(begin, replace(tracks, time_s=at), scores, alarm)]
+        return found
+
+    assert kinds({3}) == ["new", "end"]
+    assert not machine.is_open
+
+
 def test_an_event_that_does_not_end_is_ended_and_another_begun():
     steps, _ = told(np.ones(100, bool), LiveSettings(most_event_s=4.0, update_s=60), 1)
     kinds = [kind for kind, *_ in steps]
     assert kinds == ["new", "end", "new", "end", "new", "end"]
     assert steps[2][1] >= steps[1][2]
+    assert [step[6] for step in steps] == [False, True, False, True, False, False]
 
 
 def test_hysteresis_keeps_an_alarm_on_down_to_a_lower_score():

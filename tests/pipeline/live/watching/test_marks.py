@@ -24,13 +24,18 @@ def test_history_knows_the_scores_of_a_models_events(tmp_path):
     with open(tmp_path / "kept" / "history.jsonl", "a") as file:
         file.write('{"id": "cut o')
     assert history.scores("abc") == {"door-0": 2.0, "door-1": 3.0, "door-2": 4.0}
+    with open(tmp_path / "kept" / "history.jsonl", "ab") as file:
+        file.write(b"\xff\xfe")  # what a disk makes of it when the power fails
+    history.add(event(8, "end", score=5.0))
+    assert history.scores("abc") == {"door-0": 2.0, "door-1": 3.0, "door-2": 4.0, "door-8": 5.0}
     assert History(tmp_path / "none.jsonl").scores("abc") == {}
 
 
 def test_marks_are_lines_of_json_or_a_table_and_the_later_one_counts(tmp_path):
     lines = tmp_path / "marks.jsonl"
     lines.write_text(
-        '{"id": "a", "verdict": "right"}\n\n{"id": "b", "verdict": "false"}\n{"id": "a", "verdict": "false"}\n'
+        '{"id": "a", "verdict": "right"}\n\n{"id": "b", "verdict": "false", "note": "one\u2028two"}\n'
+        '{"id": "a", "verdict": "false"}\n'
     )
     table = tmp_path / "marks.csv"
     table.write_text("id,verdict,who\na,false,me\nb,false,me\n")

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -14,6 +15,9 @@ from benchmarks.helpers.scripted import ScriptedEstimator, number_of
 from pipeline.events.events import Event
 from pipeline.live.capture.capture import Capture
 from pipeline.live.capture.feed import LiveFrame
+from pipeline.live.events.schema import event_schema
+from pipeline.live.rules.limits import Limits
+from pipeline.live.rules.settings import RuleSettings
 from pipeline.live.settings import LiveSettings
 from pipeline.live.watching.camera import WatchedCamera
 from pipeline.live.watching.judge import Judge, Told
@@ -251,6 +255,12 @@ def test_what_fails_for_one_camera_is_counted_and_troubles_no_other_one(scorer, 
     assert OpenEvents(tmp_path / "open.jsonl").left == ()
 
 
+def test_a_name_with_an_end_of_line_of_its_own_is_no_end_of_a_line(tmp_path):
+    kept = OpenEvents(tmp_path / "open.jsonl")
+    kept.put(event(1, zone="gate\u2028north"))
+    assert [each.event.zone for each in OpenEvents(tmp_path / "open.jsonl").left] == ["gate\u2028north"]
+
+
 def test_a_full_disk_costs_what_a_restart_would_end_and_no_alarm(scorer, tmp_path, caplog):
     (tmp_path / "open.jsonl").mkdir()  # cannot be written
     kept = OpenEvents(tmp_path / "open.jsonl")
@@ -287,6 +297,9 @@ class Grudging:
         self.asked += 1
         return None if self.asked < 3 else replace(event, type="new") if self.asked == 3 else event
 
+    def holds(self, event):
+        return False
+
 
 def test_an_event_that_was_kept_back_at_its_beginning_begins_when_it_is_let_through(scorer, tmp_path):
     arrivals, live, sink = threading.Condition(), LiveSettings(moved_below=0, update_s=0), Sink()
@@ -307,3 +320,114 @@ def test_an_event_that_was_kept_back_at_its_beginning_begins_when_it_is_let_thro
     assert len({e.id for e in told}) == 1
     assert (camera.events, camera.delays_s) == (1, [])
     assert OpenEvents(tmp_path / "open.jsonl").left == ()
+
+
+def steps_at(judge, steps, wait_s=0.0):
+    """Let a judge tell what is said for some of its frames."""
+
+    def take(frame, people=None):
+        time.sleep(wait_s)
+        judge.counts.frames += 1
+        if judge.counts.frames in steps:
+            yield steps[judge.counts.frames]
+
+    judge.take = take
+
+
+def test_an_event_of_which_there_is_no_news_begins_too_when_nothing_keeps_it_back(scorer, tmp_path):
+    arrivals, live, sink = threading.Condition(), LiveSettings(), Sink()
+    judge = Judge("door", scorer, ScriptedEstimator(walkers.clip(frames=30)), live, exact=True)
+    limits = Limits(RuleSettings())
+    limits._why = lambda now: "schedule" if judge.counts.frames < 40 else None
+    camera = WatchedCamera("door", Played("door", arrivals, 120), judge, None, limits=limits)
+    steps_at(judge, {20: TOLD, 110: replace(TOLD, type="end")}, 0.01)
+    Watcher([camera], live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals).run()
+    assert [e.type for e in sink.events if e.kind == "anomaly"] == ["new", "end"]
+    assert limits.kept_back == {"schedule": 1}
+
+
+def test_an_event_that_is_cut_is_not_said_to_be_over(scorer, tmp_path):
+    arrivals, live, sink = threading.Condition(), LiveSettings(), Sink()
+    judge = Judge("door", scorer, ScriptedEstimator(walkers.clip(frames=30)), live, exact=True)
+    camera = WatchedCamera("door", Played("door", arrivals, 40), judge, None)
+    end = replace(TOLD, type="end")
+    earlier = replace(
+        end, start=START - timedelta(hours=1), end=START - timedelta(hours=1)
+    )  # by a clock set back
+    steps_at(judge, {5: TOLD, 10: replace(end, cut=True), 11: TOLD, 20: earlier})
+    Watcher([camera], live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals).run()
+    ends = [e for e in sink.events if e.type == "end"]
+    assert [e.end_reason for e in ends] == ["long", "quiet"]
+    for each in ends:
+        assert each.end_time >= each.start_time
+        jsonschema.validate(each.to_dict(), event_schema())
+
+
+def test_what_goes_on_in_a_recording_ends_with_it_though_others_go_on(scorer, tmp_path):
+    clip = walkers.clip("walk", people=2, frames=60, seed=5)
+    arrivals, live, sink = threading.Condition(), LiveSettings(lost_after_s=60), Sink()
+    judges = [Judge(name, scorer, ScriptedEstimator(clip), live, exact=True) for name in ("still", "film")]
+    judges[1].threshold = -1e9
+    cameras = [
+        WatchedCamera("still", Frozen("still", arrivals, drop=True), judges[0], None),
+        WatchedCamera("film", Played("film", arrivals, 60), judges[1], None),
+    ]
+    until, there = time.monotonic() + 20, []
+
+    def patrol():
+        there[:] = [(e.type, e.end_reason) for e in sink.events if e.kind == "anomaly"]
+        if (there and there[-1][0] == "end") or time.monotonic() > until:
+            watcher.stop()
+
+    watcher = Watcher(cameras, live, sink, OpenEvents(tmp_path / "open.jsonl"), arrivals, patrol=patrol)
+    watcher.run()
+    assert there[-1] == ("end", "shutdown")
+    assert judges[1].counts.scored == 60
+
+
+def test_the_rate_that_can_be_judged_is_known_when_a_camera_is_back(scorer):
+    judge = Judge("door", scorer, ScriptedEstimator(walkers.clip(frames=30)), LiveSettings(), exact=False)
+
+    def take(begin_s, seconds):
+        for step in range(6 * seconds):  # every fourth frame of 24 a second
+            time_s = begin_s + step / 6
+            image = np.zeros((96, 192, 3), np.uint8)
+            list(judge.take(LiveFrame(time_s, image, START + timedelta(seconds=time_s), time_s, 24.0, 1)))
+
+    take(0, 5)
+    assert (judge.fps, judge.counts.restarts) == (pytest.approx(6, rel=0.01), 1)
+    list(judge.finish())
+    take(60, 5)
+    judge.abandon()
+    take(70, 5)
+    assert (judge.fps, judge.counts.restarts) == (pytest.approx(6, rel=0.01), 2)
+
+
+def test_a_cooldown_goes_on_where_people_are_followed_anew(scorer):
+    clip = walkers.clip("walk", people=2, frames=120, seed=5)
+
+    def kinds(cooldown_s, between):
+        judge = Judge(
+            "door", scorer, ScriptedEstimator(clip), LiveSettings(cooldown_s=cooldown_s), exact=True
+        )
+        judge.threshold = -1e9
+        played, found = Played("door", threading.Condition(), 120), []
+        played.start()
+        for number in range(120):
+            while (frame := played.mailbox.take()) is None:
+                time.sleep(0.001)
+            found += [told.type for told in judge.take(frame)]
+            if number == 60:
+                found += between(judge)
+        return found + [told.type for told in judge.finish()]
+
+    def lost(judge):
+        return [told.type for told in judge.finish()]
+
+    def failed(judge):
+        judge.abandon()
+        return []
+
+    assert [kind for kind in kinds(0, lost) if kind != "update"] == ["new", "end"] * 2
+    assert [kind for kind in kinds(60, lost) if kind != "update"] == ["new", "end"]
+    assert [kind for kind in kinds(60, failed) if kind != "update"] == ["new"]
