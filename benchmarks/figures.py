@@ -205,7 +205,10 @@ def updated(text: str) -> str:
 
 def _commit() -> dict[str, Any]:
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        except FileNotFoundError:  # as in the images of docker/
+            return ""
         return done.stdout.rstrip()
 
     changed = [line[3:] for line in git("status", "--porcelain", "--untracked-files=no").splitlines()]

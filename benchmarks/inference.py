@@ -24,7 +24,7 @@ from pipeline.experiments import table2
 from pipeline.experiments.data.splits import pick_splits
 from pipeline.experiments.data.synthetic_actions import SyntheticActions
 from pipeline.experiments.methods.coarse import Actions, Coarse
-from pipeline.experiments.running.processes import one_thread, quiet_training
+from pipeline.experiments.running.processes import quiet_training
 from pipeline.experiments.settings import load_experiment
 
 SPLITS = {"synthetic": "gestures", "utd_mhad": "hands", "nw_ucla": "picking"}
@@ -75,6 +75,8 @@ def measure(data: str, changes: list[str], seeds: list[int], sweeps: int, folder
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print a table in Markdown."""
+    from anomaly.runtime.processors import on_processors
+
     parser = option_parser(__doc__)
     parser.add_argument("--data", nargs="+", choices=tuple(SPLITS), default=list(SPLITS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
@@ -98,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     print(f"| {' | '.join(heads)} |")
     print("|---" * len(heads) + "|")
-    with one_thread(), quiet_training():
+    with on_processors(1), quiet_training():
         for data in args.data:
             if data in SOURCES and not there:
                 print(f"{data}: skipped, GEPC_SAMPLE_DATA is not set")

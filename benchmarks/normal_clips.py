@@ -67,7 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     data = data_or_skip("normal_clips")
     if data is None:
         return 0
-    settings = load_settings("default", [*args.set, *pose_overrides(args.pose)])
+    # Halves are short: twice as many windows of each person.
+    asked = ["windows.train_stride=4", *args.set, *pose_overrides(args.pose)]
+    settings = load_settings("default", asked)
     events, twice = [], 0
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(args.workspace or Path(scratch))

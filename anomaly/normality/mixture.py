@@ -245,7 +245,12 @@ def fit_normality(log_p: NDArray[np.floating], settings: NormalitySettings, seed
         )
     if settings.inference == "gibbs":
         dirichlet = settings.form == "dirichlet"
-        arrays = (sampled_dirichlets if dirichlet else sampled_gaussians)(y, settings, seed)
+        try:
+            arrays = (sampled_dirichlets if dirichlet else sampled_gaussians)(y, settings, seed)
+        except np.linalg.LinAlgError as error:  # vectors that fill no volume, as assignments that sum to 1
+            raise TrainingError(
+                f"the normality mixture could not be fitted ({error}); raise normality.regularisation"
+            ) from error
         return (DirichletNormality if dirichlet else GaussianNormality)(settings, **arrays)
     if settings.form == "dirichlet":
         fit = fit_dirichlet_mixture(y, settings.components, settings.max_iterations, seed)

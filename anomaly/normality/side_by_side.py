@@ -38,16 +38,10 @@ def fit_all(fit: Callable[..., T], jobs: Iterable[tuple[Any, ...]], rows: int, p
 
 
 def _alone(fit: Callable[..., T], *arguments: Any) -> T:
-    import torch
-    from threadpoolctl import threadpool_limits
+    from anomaly.runtime.processors import on_processors
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            return fit(*arguments)
-    finally:
-        torch.set_num_threads(before)
+    with on_processors(1):
+        return fit(*arguments)
 
 
 def _within_a_worker() -> bool:

@@ -21,6 +21,8 @@ def on_processors(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
+    import sklearn.cluster  # noqa: F401  its libraries, and SciPy's, are limited only if they are there by now
+
     threads, named = torch.get_num_threads(), os.environ.get(PROCESSORS)
     os.environ[PROCESSORS] = str(count)
     try:

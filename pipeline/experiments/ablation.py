@@ -22,7 +22,8 @@ from pose_extract.checking import build
 
 METHOD = "ours"  # the one method of an ablation
 _SHAPING = (
-    "windows", "model", "training", "clustering", "normality", "scoring", "calibration", "cleaning",
+    "windows", "model", "training", "clustering", "normality", "densities", "scoring", "calibration", "cleaning",
+    "events",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.experiments.data.splits import Split
 from pipeline.experiments.methods.coarse import Task
+from pipeline.experiments.options import DIRECTIONS
 from pipeline.experiments.published import FIGURE5, NAMES
 from pipeline.experiments.running.cells import Result
 from pipeline.experiments.running.differences import CellKey, difference
@@ -20,14 +21,27 @@ from pose_extract.files import complete_or_absent
 def tasks(
     splits: Sequence[Split], directions: Sequence[str], shares: Sequence[float], seeds: Sequence[int]
 ) -> list[Task]:
-    """Every split with every share of abnormal clips, seed after seed."""
+    """Every split with every share of abnormal clips, seed after seed; few against many if no direction is named."""
+    directions = directions or DIRECTIONS[:1]
     return [Task(s, d, seed, share) for seed in seeds for d in directions for s in splits for share in shares]
 
 
 def tables(
-    tasks: Sequence[Task], results: Sequence[Result], methods: Sequence[str], data: str
+    tasks: Sequence[Task],
+    results: Sequence[Result],
+    methods: Sequence[str],
+    data: str,
+    absent: Mapping[str, str],
 ) -> list[Table]:
-    """AUC by share, a row for each split, and the share of the AUC that is lost."""
+    """AUC by share, a row for each split, and the share of the AUC that is lost.
+
+    Args:
+        tasks: what is measured.
+        results: what has been.
+        methods: the rows.
+        data: name of the data.
+        absent: methods that were asked for and cannot be measured on this data, and why.
+    """
     shares = sorted({task.share for task in tasks})
     seeds = sorted({task.seed for task in tasks})
     auc_rows, loss_rows = [], []
@@ -57,7 +71,7 @@ def tables(
             "split",
             columns,
             auc_rows,
-            [f"For comparison, {FIGURE5}."],
+            [f"For comparison, {FIGURE5}.", *(f"{NAMES[method]}: {why}." for method, why in absent.items())],
         ),
         Table(
             "figure5-loss",

@@ -27,6 +27,10 @@ from pose_extract.errors import UsageError
 from pose_extract.files import writing
 
 _NEEDS_VIDEOS = "it needs the clips' videos (experiment.videos)"
+_NOT_OF_TABLE1 = {  # method -> why not
+    **dict.fromkeys(SUPERVISED, "it learns from the actions of clips, which table1 has not"),
+    "ours-clustering": "table1 has one row of ours, which is this with --set scoring.by=clustering",
+}
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,8 @@ def plan_table1(request: Request) -> Plan:
     """Table 1."""
     settings, clips = request.settings, _clips(request)
     options = settings.experiment
-    absent: dict[str, str] = {}
-    wanted = [m for m in options.methods or METHODS if m not in (*SUPERVISED, "ours-clustering")]
+    wanted = options.methods or [m for m in METHODS if m not in _NOT_OF_TABLE1]
+    absent = {m: why for m, why in _NOT_OF_TABLE1.items() if m in wanted}
     if not clips.has_frames:
         absent |= dict.fromkeys((m for m in OF_FRAMES if m in wanted), _NEEDS_VIDEOS)
     if "mped-rnn" in wanted and settings.windows.depth:
@@ -128,11 +132,11 @@ def plan_figure5(request: Request) -> Plan:
     options = settings.experiment
     splits = pick_splits(actions.splits, options.splits)
     tasks = figure5.tasks(splits, options.directions, options.shares, options.seeds)
-    methods, _ = _possible(options.methods or ("ours",), settings, actions)
+    methods, absent = _possible(options.methods or ("ours",), settings, actions)
     experiment = Coarse(settings, actions, tasks, methods, request.folder, request.device)
     return Plan(
         experiment,
-        lambda results: figure5.tables(tasks, results, methods, actions.name),
+        lambda results: figure5.tables(tasks, results, methods, actions.name, absent),
         partial(_draw, sorted(options.shares)),
     )
 
@@ -154,6 +158,11 @@ def _actions(request: Request) -> Actions:
 def _clips(request: Request, patches: bool = False) -> Clips:
     """The clips; with patch features of their pictures if these are asked for."""
     settings = request.settings
+    if settings.windows.extent == "clip":
+        raise UsageError(
+            "frames are scored by windows that slide: expected a config with windows.extent sliding, for example "
+            "--config table1, got windows.extent clip; whole clips are what gepc-pipeline experiment table2 scores"
+        )
     if settings.dataset.test:
         clips = DatasetClips(settings, request.workspace, request.quiet)
         if patches:
@@ -178,8 +187,7 @@ def _left(wanted: Sequence[str], absent: dict[str, str]) -> list[str]:
     methods = [method for method in METHODS if method in wanted and method not in absent]
     if not methods:
         raise UsageError(
-            "no method is left to measure; "
-            + ("; ".join(f"{name}: {why}" for name, why in absent.items()) or "supervised ones need actions")
+            "no method is left to measure; " + "; ".join(f"{name}: {why}" for name, why in absent.items())
         )
     return methods
 

@@ -15,8 +15,8 @@ _WORDS = {"few-vs-many": "few vs. many", "many-vs-few": "many vs. few"}
 
 
 def tasks(splits: Sequence[Split], directions: Sequence[str], seeds: Sequence[int]) -> list[Task]:
-    """Every split in every direction with every seed, seed after seed."""
-    return [Task(split, d, seed) for seed in seeds for d in directions for split in splits]
+    """Every split in every direction, or in both if none is named, with every seed, seed after seed."""
+    return [Task(split, d, seed) for seed in seeds for d in directions or DIRECTIONS for split in splits]
 
 
 def tables(

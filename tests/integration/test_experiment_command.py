@@ -216,7 +216,11 @@ def test_two_commands_on_one_folder_share_the_work(tmp_path):
         (("table2", "--config", "ntu"), 2, "say where your copy of NTU RGB+D lies"),
         (("table2", "--config", "shanghaitech"), 2, "no clips of actions"),
         (("table1", "--config", "ntu"), 2, "experiment table2"),
-        (("table1", "--methods", "classifier-max"), 2, "supervised ones need actions"),
+        (("table1", "--methods", "classifier-max"), 2, "classifier-max: it learns from the actions of clips"),
+        (("table1", "--methods", "ours-clustering"), 2, "--set scoring.by=clustering"),
+        (("table1", "--splits", "gait"), 2, "--splits: table1 has no splits"),
+        (("ablation", "--methods", "knn"), 2, "--methods: ablation has no methods"),
+        (("ablation", "--config", "actions"), 2, "windows.extent sliding"),
         (("table2", "--seeds", "1", "1"), 3, "expected each once"),
         (
             ("table2", "--set=windows.extent=sliding", "--set=scoring.parts=[clustering]"),

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets.dataset import import_clips, prepare
-from pipeline.datasets.layout import clip_of
+from pipeline.datasets.dataset import Dataset, import_clips, prepare
+from pipeline.datasets.layout import clip_of, video_of
 from pipeline.experiments.data.frames import FrameCache
 from pipeline.experiments.data.splits import Split, splits_of_config
 from pipeline.experiments.published import TABLE2_DATA
@@ -79,18 +79,22 @@ class DatasetActions:
             )
         self.name, self.published = settings.dataset.name, TABLE2_DATA.get(settings.dataset.format, "")
         self.splits: Sequence[Split] = splits_of_config(settings.dataset.splits)
-        videos = settings.experiment.videos
+        videos, train_videos = settings.experiment.videos, settings.experiment.train_videos
         self.has_frames = bool(videos)
         # All actions: which of them are normal is a matter of the cell.
         every = replace(settings.dataset, splits={"": ()}, split="", normal="rest")
         dataset = prepare(every, settings.tracking)
         test, train = import_clips(dataset, workspace, True, quiet)
         self._clips = ActionSet(
-            _labelled(train, dataset.train_actions, workspace, settings.experiment.train_videos or videos),
-            _labelled(test, dataset.actions, workspace, videos),
+            _labelled(train, dataset, dataset.train_actions, workspace, train_videos or videos),
+            _labelled(test, dataset, dataset.actions, workspace, videos),
         )
-        keys = [sorted(e.key for e in (*report.made, *report.reused)) for report in (train, test)]
-        self._identity = {"dataset": self.name, "clips": digest(keys), "videos": videos}
+        keys = {e.clip: e.key for report in (train, test) for e in (*report.made, *report.reused)}
+        made_of = [
+            [(clip.name, keys[clip.name], clip.action) for clip in part]
+            for part in (self._clips.train, self._clips.test)
+        ]
+        self._identity = {"dataset": self.name, "clips": digest(made_of)}
 
     def clips(self, seed: int) -> ActionSet:
         """All clips; they are the same for every seed."""
@@ -102,15 +106,16 @@ class DatasetActions:
 
 
 def _labelled(
-    report: ImportReport, actions: Mapping[str, int], workspace: Workspace, videos: str
+    report: ImportReport, dataset: Dataset, actions: Mapping[str, int], workspace: Workspace, videos: str
 ) -> tuple[LabelledClip, ...]:
+    name_of = partial(video_of, format=dataset.settings.format)
     entries = sorted((*report.made, *report.reused), key=lambda entry: entry.clip)
     return tuple(
         LabelledClip(
             entry.clip,
-            actions[clip_of(Path(entry.source))],
+            actions[clip_of(Path(entry.source), dataset.settings.format)],
             partial(load_tracks, workspace.tracks_path(entry.clip), features=False),
-            partial(_frames_of, videos.replace("{clip}", Path(entry.source).stem)) if videos else None,
+            partial(_frames_of, videos.replace("{clip}", name_of(Path(entry.source)))) if videos else None,
         )
         for entry in entries
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.adding import add_clip
 from pipeline.evaluation.labelled import LabelledClips
 from pipeline.experiments.data.frames import FrameCache
-from pipeline.experiments.options import ExperimentOptions
+from pipeline.experiments.options import MOST_NORMAL, ExperimentOptions
 from pipeline.experiments.running.cells import digest
 from pipeline.synthetic.clips import StreetClip, render_clip, simulate_clip
 from pipeline.synthetic.motion.behaviours import ABNORMAL
@@ -27,7 +27,7 @@ from pose_extract.tracks.cache import load_tracks
 from pose_extract.tracks.records import ClipTracks
 
 _VERSION = 1  # of the clips: raise it when they come out differently
-_FIRST_TEST = 1000  # number of the first test clip
+_FIRST_TEST = MOST_NORMAL  # number of the first test clip
 
 
 _USUAL_SIZE = (640, 360)
@@ -99,7 +99,8 @@ class StreetClips:
 
     def _make_patches(self, workspace: Workspace, seed: int, settings: PatchSettings) -> None:
         """The features of crops of every clip, by an encoder that has seen the normal ones."""
-        from pipeline.patches.making import CropClip, encoder_for, make_all
+        from pipeline.patches.clips import CropClip
+        from pipeline.patches.making import encoder_for, make_all
 
         def crops_of(number: int) -> CropClip:
             path = workspace.tracks_path(f"clip{number}")

@@ -154,6 +154,9 @@ class Coarse:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
         if method in OURS:
             own = self._kind(method)
+        options = self.settings.experiment
+        if method in OF_FRAMES and options.videos:
+            own["videos"] = [options.videos, options.train_videos]
         return {**self._shaped_by(cell, method), **own, "method": method}
 
     def _kind(self, method: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from anomaly.scoring.smoothing import smooth
 from anomaly.training.calibrate import calibrate
 from anomaly.training.held_out import split_held_out
 from pipeline.datasets.dataset import into_workspace, prepare
+from pipeline.datasets.layout import video_of
 from pipeline.evaluation.ablate import evaluated, trained
 from pipeline.evaluation.evaluate import EvaluationSettings, score_labelled
 from pipeline.evaluation.labelled import LabelledClips
@@ -25,6 +26,7 @@ from pipeline.experiments.data.frames import FrameCache, FrameClips, load_frames
 from pipeline.experiments.methods.frame_methods import frame_size, make_frame_baseline
 from pipeline.experiments.methods.window_methods import Methods, Score
 from pipeline.experiments.options import OF_FRAMES
+from pipeline.experiments.published import TABLE1_DATA
 from pipeline.experiments.running.cells import Cell, digest
 from pipeline.experiments.settings import SECTIONS, ExperimentSettings, shaping
 from pipeline.scoring import Scorer
@@ -86,8 +88,9 @@ class DatasetClips:
                 f"{settings.dataset.name} has clips of actions, not frames that are labelled: see "
                 "gepc-pipeline experiment table2"
             )
-        self.name, self.published = settings.dataset.name, settings.dataset.label_kind == "shanghaitech"
-        self._workspace, options = workspace, settings.experiment
+        self.name = settings.dataset.name
+        self.published = self.name == TABLE1_DATA and not settings.dataset.excluded_test
+        self._workspace, options, self._format = workspace, settings.experiment, settings.dataset.format
         self._videos = options.train_videos or options.videos, options.videos
         self.has_frames = bool(options.videos)
         self._labelled = into_workspace(prepare(settings.dataset, settings.tracking), workspace, quiet=quiet)
@@ -111,7 +114,8 @@ class DatasetClips:
 
     def make_patches(self, settings: ExperimentSettings, device: str) -> None:
         """Make features of crops of all clips, out of the videos in ``experiment.videos`` (and ``train_videos``)."""
-        from pipeline.patches.making import clip_of, encoder_for, make_all
+        from pipeline.patches.clips import clip_of
+        from pipeline.patches.making import encoder_for, make_all
 
         options, workspace = settings.experiment, self._workspace
         if not options.videos:
@@ -132,8 +136,8 @@ class DatasetClips:
     def frames(self, seed: int, clip: str, train: bool, cache: FrameCache) -> Path:
         """As `Clips.frames`."""
         path = self._workspace.tracks_path(clip) if train else self._labelled.paths[clip]
-        source = Path(load_tracks(path, features=False).provenance["source"])
-        return cache.video(self._videos[0 if train else 1].replace("{clip}", source.stem))
+        name = video_of(Path(load_tracks(path, features=False).provenance["source"]), self._format)
+        return cache.video(self._videos[0 if train else 1].replace("{clip}", name))
 
 
 @dataclass
@@ -214,12 +218,13 @@ class Fine:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
         if method in OF_FRAMES:
             own["videos"] = [self.settings.experiment.videos, self.settings.experiment.train_videos]
+        densities = ("densities",) if method == "ours" else ()
         return {
             "clips": self.clips.identity(cell.seed),
             "seed": cell.seed,
             "settings": {
                 name: asdict(getattr(self.settings, name))
-                for name in (*shaping(method), "scoring", "calibration")
+                for name in (*shaping(method), *densities, "scoring", "calibration", "events")
             },
             "method": method,
             **own,
@@ -266,7 +271,7 @@ class Fine:
 
     def _by_frames(self, shared: Shared, method: str) -> list[LabelledScores]:
         """Scores of a method of frames, smoothed inside each clip as all others are."""
-        cache = FrameCache(self.folder.parent / "frames", frame_size(method, self.settings))
+        cache = FrameCache(self.folder / "frames", frame_size(method, self.settings))
         baseline = make_frame_baseline(method, self.settings, shared.seed, self.device)
         normal = [entry.clip for entry in shared.workspace.training_clips()]
         baseline.fit(FrameClips([self.clips.frames(shared.seed, clip, True, cache) for clip in normal]))

@@ -44,6 +44,8 @@ def run(
     Raises:
         OutputError: results cannot be written.
     """
+    from anomaly.runtime.processors import on_processors
+
     store = Store(folder / "cells", experiment)
     store.forget_failures()
     total = len(experiment.cells()) * len(experiment.methods)
@@ -57,7 +59,7 @@ def run(
                     shown = time.monotonic()
         else:
             last = None
-            with one_thread(), quiet_training():
+            with on_processors(1), quiet_training():
                 for result in work(experiment, store):
                     progress.advance(1, f"{result.cell.name}: {result.method}")
                     if last is not None and result.cell != last:
@@ -65,19 +67,6 @@ def run(
                     last = result.cell
     finished(store)
     return store
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread: with others it adds floats in another order."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -118,6 +107,7 @@ def _by_workers(
 @contextmanager
 def _worker(experiment: Experiment, folder: Path, wait: bool, tell: Tell) -> Iterator[Callable[[Cell], bool]]:
     from anomaly.runtime.memory import keep_memory
+    from anomaly.runtime.processors import on_processors
 
     keep_memory()
     store = Store(folder, experiment)
@@ -127,5 +117,5 @@ def _worker(experiment: Experiment, folder: Path, wait: bool, tell: Tell) -> Ite
             tell(f"{result.cell.name}: {result.method}")
         return True
 
-    with one_thread(), quiet_training():
+    with on_processors(1), quiet_training():
         yield measure

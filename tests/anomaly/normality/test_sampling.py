@@ -19,7 +19,7 @@ from anomaly.normality.sampling.gaussians import (
     sample_gaussians,
 )
 from anomaly.settings import NormalitySettings
-from pose_extract.errors import ConfigError
+from pose_extract.errors import ConfigError, TrainingError
 
 PRIOR = NormalInverseWishart(np.array([0.3, -0.2]), 0.7, 3.4, np.array([[1.0, 0.3], [0.3, 0.8]]))
 
@@ -152,3 +152,10 @@ def test_both_inferences_come_to_about_the_same_mixture(form):
     assert used["gibbs"] == 2
     with pytest.raises(ConfigError, match=r"normality\.inference: expected one of"):
         NormalitySettings(inference="exact")
+
+
+def test_vectors_that_fill_no_volume_are_refused_and_the_setting_that_mends_it_is_named():
+    log_p = np.log(np.random.default_rng(0).dirichlet(np.ones(5), 60))  # each sums to 1
+    settings = NormalitySettings(form="gaussian", inference="gibbs", components=3, every=1, regularisation=0)
+    with pytest.raises(TrainingError, match=r"raise normality\.regularisation"):
+        fit_normality(log_p, settings, 0)

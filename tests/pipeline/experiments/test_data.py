@@ -14,16 +14,18 @@ import pytest
 import yaml
 
 from pipeline.cli import main
+from pipeline.experiments.ablation import Ablation
 from pipeline.experiments.data.action_sets import ActionSet, DatasetActions, LabelledClip
 from pipeline.experiments.data.street_clips import StreetClips
-from pipeline.experiments.methods.coarse import Task, training_clips
-from pipeline.experiments.methods.fine import Fine
+from pipeline.experiments.methods.coarse import Coarse, Task, training_clips
+from pipeline.experiments.methods.fine import DatasetClips, Fine
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.settings import load_settings
 from pipeline.workspace import Workspace
 from pose_extract.checking import build
+from pose_extract.errors import TrainingError
 from pose_extract.formats.base import export_clips
-from tests.helpers.stick_actions import TINY, Sticks, experiment, settings, stick_clip
+from tests.helpers.stick_actions import ONE, TINY, Sticks, experiment, settings, stick_clip
 from tests.helpers.videos import X264
 
 
@@ -82,6 +84,93 @@ def test_ntu_is_measured_from_the_users_copy_beside_the_published_numbers(tmp_pa
     assert rows["Liu et al."]["mean"] is None
     assert rows["Liu et al."]["published"] == 0.64
     assert "2-D poses only" in " ".join(table["notes"])
+
+
+def test_clips_are_others_once_an_action_is_and_videos_concern_the_methods_of_frames_alone(tmp_path):
+    root = ntu_copy(tmp_path / "ntu")
+    dataset = {**dataclasses.asdict(load_settings("ntu").dataset), "root": str(root)}
+    names = [path.stem for path in (root / "nturgb+d_skeletons").iterdir()]
+
+    def keys(change=None, **videos):
+        actions = dict.fromkeys(names, 31) | (change or {})
+        (root / "actions.json").write_text(json.dumps(actions))
+        listed = {"train_actions": "actions.json", "test_actions": "actions.json"}
+        its = settings(dataset=dataset | listed, experiment=videos)
+        found = DatasetActions(its, Workspace(tmp_path / "w"), quiet=True)
+        measured = Coarse(its, found, ONE, ("knn", "ours", "sparse-coding"), tmp_path)
+        return {method: str(measured.made_from(ONE[0].cell, method)) for method in measured.methods}
+
+    first = keys()
+    assert keys() == first
+    assert not keys({names[0]: 50}).items() & first.items()
+    filmed = keys(videos="RGB/{clip}_rgb.avi")
+    assert dict(filmed.items() & first.items()).keys() == {"knn", "ours"}
+    elsewhere = keys(videos="RGB/{clip}_rgb.avi", train_videos="train/{clip}.avi")
+    assert dict(elsewhere.items() & filmed.items()).keys() == {"knn", "ours"}
+
+
+def campus(root: Path, config: str, tmp_path: Path, **dataset) -> DatasetClips:
+    """A copy of ShanghaiTech Campus with a clip to train on and two to test on."""
+    its = dataclasses.asdict(load_settings(config).dataset)
+    if not root.exists():
+        export_clips("alphapose", [stick_clip("01_001", 0, 1)], root / "pose" / "train" / "tracked")
+        test = [stick_clip("01_0014", 0, 2), stick_clip("01_0130", 1, 3)]
+        export_clips("alphapose", test, root / "pose" / "test" / "tracked")
+        (root / "testing" / "test_frame_mask").mkdir(parents=True)
+        for clip in test:
+            np.save(root / "testing" / "test_frame_mask" / f"{clip.clip}.npy", np.arange(24) >= 12)
+    changes = {**its, **dataset, "root": str(root)}
+    filmed = {"videos": str(root / "frames" / "{clip}.mp4")}
+    return DatasetClips(
+        build(ExperimentSettings, {"dataset": changes, "experiment": filmed}), Workspace(tmp_path), True
+    )
+
+
+def test_the_papers_numbers_stand_beside_those_of_all_of_its_clips_only(tmp_path):
+    assert campus(tmp_path / "st", "shanghaitech", tmp_path / "w").published
+    assert not campus(tmp_path / "st", "hr-shanghaitech", tmp_path / "hr").published
+    assert not campus(tmp_path / "st", "shanghaitech", tmp_path / "w", name="Our yard").published
+
+
+def test_a_video_has_the_name_of_its_clip_whatever_alphapose_adds_to_it(tmp_path):
+    asked = []
+    cache = SimpleNamespace(video=lambda path: asked.append(Path(path).name))
+    clips = campus(tmp_path / "st", "shanghaitech", tmp_path / "w")
+    clips.frames(0, "01_0014", False, cache)
+    clips.frames(0, "01_001", True, cache)
+    assert asked == ["01_0014.mp4", "01_001.mp4"]
+
+
+def test_what_shapes_a_figure_of_untrimmed_video_is_in_its_name(tmp_path):
+    methods = ("knn", "ours", "sparse-coding")
+    base = fine(tmp_path, methods)
+    for section, change, theirs in (
+        ("densities", {"components": 5}, {"ours"}),
+        ("events", {"min_s": 3.0}, set(methods)),
+        ("clustering", {**TINY["clustering"], "clusters": 4}, {"knn", "ours"}),
+    ):
+        changed = fine(tmp_path, methods, **{section: change})
+        cell = base.cells()[0]
+        assert {m for m in methods if changed.made_from(cell, m) != base.made_from(cell, m)} == theirs
+        parts = Ablation({section: change}, base.clips, (0,), tmp_path)
+        first = parts.cells()[0]
+        whole = Ablation({}, base.clips, (0,), tmp_path)
+        assert parts.made_from(first, "ours") != whole.made_from(first, "ours")
+
+
+def test_frames_are_kept_in_the_folder_of_the_results(tmp_path, monkeypatch):
+    its = fine(tmp_path / "out", ("sparse-coding",))
+    made = []
+
+    class Refusing:
+        def __init__(self, folder, size):
+            made.append(folder)
+
+    monkeypatch.setattr("pipeline.experiments.methods.fine.FrameCache", Refusing)
+    nothing = SimpleNamespace(seed=0, workspace=SimpleNamespace(training_clips=list))
+    with pytest.raises(TrainingError):
+        its._by_frames(nothing, "sparse-coding")
+    assert made == [tmp_path / "out" / "frames"]
 
 
 def run_command(*arguments):

@@ -144,6 +144,14 @@ def test_random_splits_are_drawn_once_and_for_all():
         random_splits(4, 9, 3)
 
 
+def test_without_directions_table_2_has_both_and_figure_5_that_with_clips_enough():
+    assert {t.direction for t in table2.tasks([SPLIT], (), (0,))} == {"few-vs-many", "many-vs-few"}
+    options = load_experiment("actions").experiment
+    assert {t.direction for t in figure5.tasks([SPLIT], options.directions, options.shares, (0,))} == {
+        "few-vs-many"
+    }
+
+
 @pytest.mark.parametrize("name", ["ntu", "kinetics"])
 def test_ten_random_and_ten_meaningful_splits_are_shipped_with_the_papers_examples_among_them(name):
     splits = {split.name: split for split in splits_of_config(load_settings(name).dataset.splits)}
@@ -367,7 +375,10 @@ def test_figure_5_counts_what_is_lost_from_the_same_cell_without_abnormal_clips(
     def auc(task, method):
         return (0.8 if task.split.name == "a" else 0.6) * (1 - task.share * (1 + task.seed))
 
-    curves, loss = figure5.tables(tasks, results_of(tasks, ["ours"], auc), ["ours"], "sticks")
+    curves, loss = figure5.tables(
+        tasks, results_of(tasks, ["ours"], auc), ["ours"], "sticks", {"mped-rnn": "2-D only"}
+    )
+    assert curves.notes[-1] == "Morais et al.: 2-D only."
     rows = {row.name: row.values for row in loss.rows}
     assert list(rows) == ["few-vs-many: a", "few-vs-many: b", "few-vs-many: mean over splits"]
     assert [v.mean for v in rows["few-vs-many: a"]] == pytest.approx([0, 0.15])
@@ -408,6 +419,8 @@ def test_tables_are_written_as_markdown_csv_and_json(tmp_path):
         ({"shares": (0.1,)}, "0 among them"),
         ({"directions": ("few",)}, "few-vs-many"),
         ({"split_actions": 0}, "split_actions: expected a number 1 to 10000"),
+        ({"street_normal_clips": 1001}, "street_normal_clips: expected a number 1 to 1000"),
+        ({"street_test_clips": 501}, "street_test_clips: expected a number 1 to 500"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(changes, said):
