@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,7 @@ from pipeline.processes import locked, locked_part
 from pose_extract.checking import MOST, build, expect_between
 from pose_extract.errors import CacheError, ConfigError, short
 from pose_extract.files import read_input, write_atomically
+from pose_extract.patches.store import patches_path
 from pose_extract.tracks.cache import load_header
 
 logger = logging.getLogger(__name__)
@@ -161,6 +163,7 @@ class Workspace:
         with locked(self.tracks / ".manifest.lock"):
             for entry in clips:
                 self.tracks_path(entry.clip).unlink(missing_ok=True)
+                shutil.rmtree(patches_path(self.tracks_path(entry.clip)), ignore_errors=True)
             gone = {entry.clip for entry in clips}
             self._write({name: entry for name, entry in self._read().items() if name not in gone})
 
@@ -258,8 +261,8 @@ class ClipIndex:
                 logger.warning("%s; it is made again", error)
         return None
 
-    def name_for(self, name: str, source: str, key: str) -> str:
-        """A clip name that is not taken by another video: ``name``, or ``name-<start of the key>``."""
+    def name_for(self, name: str, source: str, key: str, train: bool = True) -> str:
+        """A name not taken by another video, nor, if it is not to ``train`` from, by one that is: or with its key."""
         self._read()
         taken = self._by_name.get(name)
         if taken is None and (path := self._workspace.tracks_path(name)).is_file():
@@ -267,7 +270,8 @@ class ClipIndex:
                 taken = entry_of(load_header(path)["provenance"], name)
             except CacheError as error:
                 logger.warning("%s; it is made again", error)
-        return name if taken is None or taken.source == source else _other_name(name, key)
+        own = taken is None or (taken.source == source and (train or not taken.train or taken.key == key))
+        return name if own else _other_name(name, key)
 
     def named(self, clip: str) -> ClipEntry | None:
         """The clip of this name, if the list has it."""

@@ -150,8 +150,8 @@ class ExtractionRun:
             VideoError: the video cannot be used.
             OutputError: the tracks cannot be written.
         """
-        settings = self.work.settings_for(source)
-        key = clip_key(_content(source), settings, self.estimator)
+        settings, content = self.work.settings_for(source), _content(source)
+        key = clip_key(content, settings, self.estimator)
         entry = self._find(key, source.name)
         if entry is None:
             # Beside other processes, but not one that makes this clip or one of this name.
@@ -159,9 +159,17 @@ class ExtractionRun:
                 entry = self._find(key, source.name)
                 if entry is None:
                     with fetched(source) as here:
-                        return self._extract(here, key, settings), True
+                        return self._extract(here, key, content, settings), True
         logger.info("%s: its tracks are there already", source.name)
-        return self.index.promote(entry) if self.train else entry, False
+        return self._learned_from(entry) if self.train else entry, False
+
+    def _learned_from(self, entry: ClipEntry) -> ClipEntry:
+        """The entry of a clip that `train` learns from, which had perhaps only been scored; its file says so, too."""
+        if not entry.train:
+            path = self.workspace.tracks_path(entry.clip)
+            tracks = load_tracks(path)
+            save_tracks(path, replace(tracks, provenance={**tracks.provenance, "train": True}))
+        return self.index.promote(entry)
 
     @cached_property
     def finder(self) -> PeopleFinder:
@@ -183,9 +191,10 @@ class ExtractionRun:
     def take(self, source: VideoSource, path: Path) -> ClipEntry:
         """Put tracks of a video that were made elsewhere, with the same settings, into the workspace."""
         tracks = load_tracks(path)
-        provenance = {**tracks.provenance, "train": self.train}
-        with self.workspace.adding_clips(), self.workspace.holding(source.name, provenance["key"]):
-            clip = self.index.name_for(source.name, source.location, provenance["key"])
+        key = tracks.provenance["key"]
+        with self.workspace.adding_clips(), self.workspace.holding(source.name, key):
+            clip = self.index.name_for(source.name, source.location, key, self.train)
+            provenance = {**tracks.provenance, "train": self._learns(clip, key)}
             own = replace(tracks, clip=clip, provenance=provenance)
             save_tracks(self.workspace.tracks_path(clip), own)
             entry = entry_of(provenance, clip)
@@ -210,10 +219,10 @@ class ExtractionRun:
 
     def make_piece(self, of: PieceOf) -> dict[str, float]:
         """Find the people of a piece of a video, beside other processes; returns the seconds that each stage took."""
-        held = self.workspace.holding(f"{of.key} {of.piece.number}")
-        with self.workspace.adding_clips(), held, self.show(of.name, of.piece.frames) as progress:
+        with self.workspace.adding_clips(), self.show(of.name, of.piece.frames) as progress:
             try:
-                self.work.make(of, progress)
+                if self._find(of.key, of.source.name) is None:  # another process may have joined them by now
+                    self.work.make(of, progress)
             except Exception as error:  # of the video: met again when the pieces are joined, and said then
                 if not (isinstance(error, VideoError) or is_memory_short(error)):
                     raise
@@ -236,8 +245,8 @@ class ExtractionRun:
                        entry.clip, stated, tracks.fps)  # fmt: skip
         return None
 
-    def _say_if_found_otherwise(self, name: str, clip: str, location: str) -> None:
-        """Say that a video's people were found by another estimator before: poses differ, and so do scores."""
+    def _say_if_found_otherwise(self, name: str, clip: str, location: str, key: str) -> None:
+        """Say that a video's people were found by another estimator before, or otherwise: so scores differ, too."""
         before, now = self.index.named(clip), self.estimator.identity["name"]
         if before is not None and before.source == location and before.estimator not in ("", now):
             logger.warning(
@@ -248,21 +257,30 @@ class ExtractionRun:
                 now,
                 before.estimator,
             )
+        elif before is not None and before.source == location and before.key != key:
+            logger.info(
+                "%s: it was extracted before, as another video or with other settings; that is replaced", name
+            )
 
-    def _extract(self, source: VideoSource, key: str, settings: Settings) -> ClipEntry:
+    def _learns(self, clip: str, key: str) -> bool:
+        """Whether `train` learns from a clip: from this run on, or already from its tracks before they were spoilt."""
+        before = self.index.named(clip)
+        return self.train or (before is not None and before.train and before.key == key)
+
+    def _extract(self, source: VideoSource, key: str, content: str, settings: Settings) -> ClipEntry:
         try:
-            entry = self._write(source, key, settings, settings.video.pieces_min is not None)
+            entry = self._write(source, key, content, settings, settings.video.pieces_min is not None)
         except JoinError as error:
             logger.warning("%s: %s; it is extracted in one go", source.name, error)
-            entry = self._write(source, key, settings, False)
+            entry = self._write(source, key, content, settings, False)
         self.work.forget(key)
         return entry
 
-    def _write(self, source: VideoSource, key: str, settings: Settings, cut: bool) -> ClipEntry:
+    def _write(self, source: VideoSource, key: str, content: str, settings: Settings, cut: bool) -> ClipEntry:
         skeleton = get_skeleton(self.estimator.skeleton)
         location = source.location
-        clip = self.index.name_for(source.name, location, key)
-        self._say_if_found_otherwise(source.name, clip, location)
+        clip = self.index.name_for(source.name, location, key, self.train)
+        self._say_if_found_otherwise(source.name, clip, location, key)
         path = self.workspace.tracks_path(clip)
         with VideoReader(source, self.settings.video) as reader, TracksWriter(path, durable=False) as writer:
             with self.show(source.name, reader.info.frame_count) as progress:
@@ -297,7 +315,8 @@ class ExtractionRun:
             provenance = {
                 "source": location,
                 "key": key,
-                "train": self.train,
+                **({} if source.address else {"content": content}),
+                "train": self._learns(clip, key),
                 "settings": settings.for_tracks,
                 "estimator": self.estimator.identity,
                 "versions": versions(),

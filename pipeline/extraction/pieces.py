@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.extraction.people import PeopleFinder
+from pipeline.processes import locked
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 from pipeline.workspace import Workspace
@@ -179,10 +180,19 @@ class PieceWork:
         return bool(made.get("key") == key and made.get("piece") == piece.as_json())
 
     def make(self, of: PieceOf, progress: Progress) -> None:
-        """Find the people of a piece, unless it is there; VideoError if the video cannot be used."""
+        """Find the people of a piece, unless it is there; VideoError if the video cannot be used.
+
+        Waits, or raises BusyError, while another process makes it.
+        """
+        lock = self._path(of.key, of.piece.number).with_suffix(".lock")
+        busy = f"another gepc-pipeline is making {of.name} in {self.workspace.root}"
+        if not self.is_made(of.key, of.piece):
+            with locked(lock, busy, wait=self.workspace.wait):
+                if not self.is_made(of.key, of.piece):
+                    self._make(of, progress)
+
+    def _make(self, of: PieceOf, progress: Progress) -> None:
         source, key, piece = of
-        if self.is_made(key, piece):
-            return
         path, finder = self._path(key, piece.number), self.finder
         skeleton = get_skeleton(finder.estimator.skeleton)
         with (

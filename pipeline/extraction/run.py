@@ -58,20 +58,22 @@ def find_all_sources(names: Sequence[str], elsewhere: bool = False) -> list[Vide
 
     Raises:
         VideoError: an argument names nothing.
-        UsageError: it is an address, and none will do.
+        UsageError: it is an address, and none will do; or it is empty.
     """
     sources: dict[str, VideoSource] = {}
     taken: set[str] = set()
     for name in names:
+        if not name:  # of an unset variable; it would stand for the folder that one is in
+            raise UsageError("expected the name of a video or a folder, got an empty one")
         if is_address(name) and not elsewhere:
             raise UsageError(f"{name}: expected a file or folder; only extract and score take addresses")
         for source in find_by_address(name) if is_address(name) else find_sources(name):
             if source.location in sources:
                 continue
             unique, number = source.name, 2
-            while unique in taken:
+            while unique.casefold() in taken:
                 unique, number = f"{source.name}-{number}", number + 1
-            taken.add(unique)
+            taken.add(unique.casefold())
             sources[source.location] = replace(source, name=unique)
     return list(sources.values())
 

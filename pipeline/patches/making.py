@@ -6,122 +6,44 @@ import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.patches.clips import CropClip, clip_of, frames_with_rows
 from pipeline.patches.features import PatchKind, crops_kind, crops_settings, has_patches, tracks_digest
 from pipeline.progress import stage
 from pipeline.workers import Tell, jobs_for, side_by_side
 from pipeline.workspace import Workspace
-from pose_extract.checking import build
 from pose_extract.errors import UsageError, VideoError
 from pose_extract.patches.crops import crops_around
 from pose_extract.patches.encoder import PatchEncoder, load_encoder, save_encoder
 from pose_extract.patches.settings import PatchSettings
-from pose_extract.patches.store import CHUNK_ROWS, PatchStore, disk_bytes, encoder_digest, patches_path
+from pose_extract.patches.store import (
+    CHUNK_ROWS,
+    PatchStore,
+    disk_bytes,
+    encoder_digest,
+    patches_path,
+    read_header,
+)
 from pose_extract.patches.training import EncoderFacts, train_encoder
-from pose_extract.tracks.cache import load_tracks
-from pose_extract.tracks.records import ClipTracks
-from pose_extract.video import VideoReader, VideoSettings, find_sources
 
 logger = logging.getLogger(__name__)
 
 _WORTHWHILE = 10_000  # people in frames from which processes that have to be started first are quicker
 _PEOPLE_AT_ONCE = 32  # whose crops pass through the network together
 
-Images = Callable[[], Iterator[NDArray[np.uint8]]]
-"""Gives a clip's frames (H, W, 3) BGR from the first on, anew at each call."""
-
-
-@dataclass(frozen=True)
-class CropClip:
-    """A clip to cut crops out of.
-
-    Attributes:
-        path: its tracks file.
-        tracks: what is in it, features left out.
-        images: its frames, those of the video from the first on.
-        first: frame of the video that the tracks' frame 0 is.
-    """
-
-    path: Path
-    tracks: ClipTracks
-    images: Images
-    first: int = 0
-
-
-def clip_of(path: Path, videos: str | None = None) -> CropClip:
-    """The clip of a tracks file.
-
-    Args:
-        path: the tracks file.
-        videos: where its video is, ``{clip}`` standing for the clip's name; None: where it was extracted from.
-
-    Raises:
-        VideoError: the video is not there.
-    """
-    tracks = load_tracks(path, features=False)
-    source = videos.replace("{clip}", tracks.clip) if videos else str(tracks.provenance.get("source") or "")
-    imported = videos is None and "import" in tracks.provenance and "learned" not in tracks.provenance
-    if imported or not source or not Path(source).exists():
-        found = f"{source} has poses" if imported else f"there is no {source or 'source'}"
-        raise VideoError(
-            f"clip {tracks.clip}: crops need its video, but {found}; say where it is: "
-            "--videos 'FOLDER/{clip}.mp4'"
-        )
-    its: Any = tracks.provenance.get("settings") or {}
-    settings = build(VideoSettings, its.get("video") or {})
-
-    def images() -> Iterator[NDArray[np.uint8]]:
-        found = find_sources(source)
-        if len(found) != 1:
-            raise VideoError(f"clip {tracks.clip}: expected one video in {source}, found {len(found)}")
-        with VideoReader(found[0], settings) as reader:
-            if reader.info.frame_size != tuple(tracks.frame_size):
-                raise VideoError(
-                    f"clip {tracks.clip}: its tracks are of frames of {tracks.frame_size[0]}x{tracks.frame_size[1]}, "
-                    f"those of {source} have {reader.info.frame_size[0]}x{reader.info.frame_size[1]}"
-                )
-            for frame in reader:
-                yield frame.image
-
-    learned: Any = tracks.provenance.get("learned") or {}  # a clip may be cut out of another one
-    return CropClip(path, tracks, images, int(learned.get("first_frame", 0)))
-
-
-def frames_with_rows(
-    clip: CropClip, wanted: NDArray[np.bool_]
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.intp]]]:
-    """The frames that wanted rows (M,) of the tracks lie in, with the numbers of those rows.
-
-    Raises:
-        VideoError: the video ends before the tracks do.
-    """
-    tracks = clip.tracks
-    rows = np.flatnonzero(wanted)
-    if not len(rows):
-        return
-    frames = np.asarray(tracks.frame)[rows] + clip.first
-    numbers, begins = np.unique(frames, return_index=True)
-    groups = dict(zip(numbers.tolist(), np.split(rows, begins[1:]), strict=True))
-    last = int(numbers[-1])
-    for index, image in enumerate(clip.images()):
-        if index in groups:
-            yield image, groups[index]
-        if index == last:
-            return
-    raise VideoError(f"clip {tracks.clip}: its tracks go on to frame {last}, but its video ends before that")
-
 
 def collect_crops(
     clips: Sequence[CropClip], settings: PatchSettings, quiet: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """At most ``settings.crops`` crops, evenly out of all clips' people and frames, in order of clip and time.
+
+    Of a clip whose video does not fit, it is said, and there are none, or none after its end.
 
     Returns:
         (N, S, S, 3) RGB and (N,) the joint that each is centred on.
@@ -141,11 +63,14 @@ def collect_crops(
             tracks = clip.tracks
             mine = chosen[begin : begin + len(tracks)]
             begin += len(tracks)
-            for image, rows in frames_with_rows(clip, mine):
-                found, usable = crops_around(image, tracks.keypoints[rows], tracks.boxes[rows], settings)
-                crops.append(found[usable])
-                names.append(np.nonzero(usable)[1])
-                progress.advance(len(rows))
+            try:
+                for image, rows in frames_with_rows(clip, mine):
+                    found, usable = crops_around(image, tracks.keypoints[rows], tracks.boxes[rows], settings)
+                    crops.append(found[usable])
+                    names.append(np.nonzero(usable)[1])
+                    progress.advance(len(rows))
+            except VideoError as error:
+                logger.warning("%s", error)
     return np.concatenate(crops), np.concatenate(names)
 
 
@@ -187,8 +112,16 @@ def make_patches(clip: CropClip, kind: PatchKind, encoder: PatchEncoder, quiet: 
     """
     tracks, settings = clip.tracks, crops_settings(kind)
     joints = tracks.keypoints.shape[1]
-    identity = {"crops": kind, "tracks": tracks_digest(tracks)}
+    other = _other_video(clip)
+    if other and "content" in tracks.provenance:
+        logger.warning(
+            "clip %s: that is not the video that its tracks were made of; is it a copy?", tracks.clip
+        )
+    identity = {"crops": kind, "tracks": tracks_digest(tracks), **other}
     store = PatchStore(patches_path(clip.path), identity, (len(tracks), joints, encoder.channels))
+    if not store.is_begun:
+        for _ in clip.images():  # of another kind: not removed before it is known that the video fits
+            break
     done = store.begin()
     wanted = np.arange(len(tracks)) >= done * CHUNK_ROWS
     if not wanted.any():
@@ -213,6 +146,24 @@ def make_patches(clip: CropClip, kind: PatchKind, encoder: PatchEncoder, quiet: 
                 embed()
             progress.advance(len(rows))
         embed()
+
+
+def _other_video(clip: CropClip) -> dict[str, str]:
+    """Which video features are of that the tracks do not tell, for their identity."""
+    content = None if clip.other is None else clip.other()
+    return {} if content is None else {"video": content}
+
+
+def _is_missing(clip: CropClip, kind: PatchKind) -> bool:
+    """Whether a clip lacks features of a kind, or has them of another video than is said now."""
+    there = not len(clip.tracks) or has_patches(clip.path, kind)
+    if not there or not len(clip.tracks) or clip.other is None:
+        return not there
+    header = read_header(patches_path(clip.path)) or {"identity": {}}
+    try:
+        return bool(header["identity"].get("video") != clip.other())
+    except VideoError:  # it is met again when its turn comes, and said then
+        return True
 
 
 def make_all(
@@ -244,7 +195,7 @@ def make_all(
         VideoError: a video does not fit its tracks; the other clips are done before.
     """
     sizes = [disk_bytes(len(c.tracks), c.tracks.keypoints.shape[1], encoder.channels) for c in clips]
-    missing = [clip for clip in clips if len(clip.tracks) and not has_patches(clip.path, kind)]
+    missing = [clip for clip in clips if _is_missing(clip, kind)]
     each = disk_bytes(1, clips[0].tracks.keypoints.shape[1] if clips else 17, encoder.channels)
     logger.info(
         "patch features of %d clips take %.1f MB on disk (%.1f kB a person and frame); bound: %g GB (patches.most_gb)",
@@ -284,9 +235,11 @@ def make_all(
                     )
                 elif isinstance(done.result, VideoError):
                     errors[done.job] = done.result
-    for clip in missing:  # the first one, whoever was ready first
-        if clip.path in errors:
-            raise errors[clip.path]
+    failed = [errors[clip.path] for clip in missing if clip.path in errors]
+    for why in failed if len(failed) > 1 else ():
+        logger.error("%s", why)
+    if failed:  # the first one, whoever was ready first
+        raise failed[0]
     return len(missing), sum(sizes)
 
 
@@ -306,9 +259,11 @@ def _worker(
     yield make
 
 
-def prepare(path: Path, kind: PatchKind, model: Path, videos: str | None = None, quiet: bool = False) -> None:
+def prepare(
+    path: Path, kind: PatchKind, model: Path, most_gb: float, videos: str | None = None, quiet: bool = False
+) -> None:
     """Make the crops' vectors that a model needs of a clip, by the encoder in its bundle."""
-    make_all([clip_of(path, videos)], kind, encoder_of_model(model, kind), PatchSettings().most_gb, quiet)
+    make_all([clip_of(path, videos)], kind, encoder_of_model(model, kind), most_gb, quiet)
 
 
 def encoder_of_model(model: Path, kind: PatchKind) -> PatchEncoder:
@@ -342,4 +297,15 @@ def encoder_for(
         path = Path(settings.encoder)
     elif fresh or not path.is_file():
         facts = make_encoder(clips, settings, path, seed, device, quiet)
-    return load_encoder(path, device), crops_kind(settings, encoder_digest(path)), facts
+    encoder = load_encoder(path, device)
+    if not settings.encoder and (encoder.width, encoder.blocks) != (settings.width, settings.blocks):
+        logger.warning(
+            "%s is there, of patches.width=%d and patches.blocks=%d, and goes on to be used; --fresh trains one of %d "
+            "and %d",
+            path,
+            encoder.width,
+            encoder.blocks,
+            settings.width,
+            settings.blocks,
+        )
+    return encoder, crops_kind(settings, encoder_digest(path)), facts

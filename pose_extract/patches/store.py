@@ -51,25 +51,44 @@ class PatchStore:
         """How many chunks there will be."""
         return -(-self.shape[0] // CHUNK_ROWS)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether what is there is of this kind, as far as it goes."""
+        return read_header(self.folder) == self._header()
+
     def begin(self) -> int:
-        """Get ready to write; returns the number of chunks that are there. Chunks of another kind are removed."""
-        if read_header(self.folder) != self._header():
+        """Get ready to write; returns how many chunks are there before the first that is not, or is of no use.
+
+        Chunks of another kind are removed.
+        """
+        if not self.is_begun:
             with writing(self.folder):
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
             write_atomically(self.folder / _HEADER, json.dumps(self._header(), sort_keys=True).encode())
-        return next((i for i in range(self.chunks) if not self._chunk(i).is_file()), self.chunks)
+        for number in range(self.chunks):
+            try:
+                _open_chunk(self.folder, number, self.shape)
+            except (OSError, ValueError, EOFError):
+                return number
+        return self.chunks
 
     def write(self, number: int, features: NDArray[np.float16]) -> None:
-        """Write chunk ``number``: rows number * CHUNK_ROWS and on."""
-        rows = min(CHUNK_ROWS, self.shape[0] - number * CHUNK_ROWS)
-        if features.shape != (rows, *self.shape[1:]) or features.dtype != np.float16:
-            raise ValueError(f"PatchStore: expected ({rows}, {self.shape[1:]}) float16, got {features.shape}")
-        with complete_or_absent(self._chunk(number), "wb") as file:
-            np.lib.format.write_array(file, features, version=(1, 0), allow_pickle=False)
+        """Write chunk ``number``: rows number * CHUNK_ROWS and on.
 
-    def _chunk(self, number: int) -> Path:
-        return self.folder / f"{number:05d}.npy"
+        Raises:
+            CacheError: another process has begun others there, which must not be mixed with these.
+            OutputError: it cannot be written.
+        """
+        want = _chunk_shape(number, self.shape)
+        if features.shape != want or features.dtype != np.float16:
+            raise ValueError(f"PatchStore: expected {want} float16, got {features.shape}")
+        if not self.is_begun:
+            raise CacheError(
+                f"{self.folder}: another process makes other features of this clip; run this again when it is done"
+            )
+        with complete_or_absent(_chunk(self.folder, number), "wb") as file:
+            np.lib.format.write_array(file, features, version=(1, 0), allow_pickle=False)
 
     def _header(self) -> dict[str, Any]:
         return {"format": FORMAT, "version": VERSION, "shape": list(self.shape), "identity": self.identity}
@@ -100,18 +119,32 @@ def open_patches(folder: Path, rows: int) -> FeatureRows:
             raise ValueError(f"they are of {count} rows of tracks, expected {rows}")
         if not rows:
             return FeatureRows([np.zeros((0, joints, channels), np.float16)])
-        parts = []
-        for number in range(-(-count // CHUNK_ROWS)):
-            part = np.load(folder / f"{number:05d}.npy", mmap_mode="r", allow_pickle=False)
-            want = (min(CHUNK_ROWS, count - number * CHUNK_ROWS), joints, channels)
-            if part.shape != want or part.dtype != np.float16:
-                raise ValueError(f"chunk {number} holds {part.dtype} {part.shape}, expected float16 {want}")
-            parts.append(part)
-        return FeatureRows(parts)
+        shape = count, joints, channels
+        return FeatureRows([_open_chunk(folder, number, shape) for number in range(-(-count // CHUNK_ROWS))])
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise CacheError(
             f"{folder}: no usable patch features: {error}. Make them again: gepc-pipeline patches"
         ) from error
+
+
+def _chunk(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.npy"
+
+
+def _chunk_shape(number: int, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """That of a chunk of features of ``shape``."""
+    return (min(CHUNK_ROWS, shape[0] - number * CHUNK_ROWS), *shape[1:])
+
+
+def _open_chunk(folder: Path, number: int, shape: tuple[int, int, int]) -> NDArray[np.float16]:
+    """Map a chunk of features of ``shape``; raises OSError, ValueError or EOFError if it is not there, or damaged."""
+    part, want = (
+        np.load(_chunk(folder, number), mmap_mode="r", allow_pickle=False),
+        _chunk_shape(number, shape),
+    )
+    if part.shape != want or part.dtype != np.float16:
+        raise ValueError(f"chunk {number} holds {part.dtype} {part.shape}, expected float16 {want}")
+    return part
 
 
 def encoder_digest(path: Path) -> str:

@@ -17,6 +17,7 @@ _HEADER: dict[str, Any] = {
 _PROVENANCE: dict[str, Any] = {
     "source": str,
     "key": str,
+    "content": str,
     "train": bool,
     "settings": dict[str, dict[str, Any]] | None,
     "estimator": dict[str, Any],

@@ -76,6 +76,8 @@ def test_two_videos_of_one_name_get_two_clips(tmp_path):
         assert index.name_for("cam", "/one/cam.mp4", "new content") == "cam"
     with workspace.index() as index:
         assert index.name_for("cam", "/two/cam.mp4", "abcdefghij") == "cam-abcdefgh"
+        assert index.name_for("cam", "/one/cam.mp4", "abcdefghij", train=False) == "cam-abcdefgh"
+        assert index.name_for("cam", "/one/cam.mp4", "0123456789", train=False) == "cam"
 
 
 def test_a_lost_manifest_is_rebuilt_from_the_tracks(tmp_path):

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,12 @@ import pytest
 from pipeline.extraction import spread
 from pipeline.extraction.copies import first_and_copies
 from pipeline.extraction.run import extract_all, find_all_sources
+from pipeline.processes import locked
+from pipeline.progress import stage
 from pipeline.settings import load_settings
 from pipeline.workers import Cluster, Done
 from pipeline.workspace import Workspace
+from pose_extract.errors import BusyError
 from tests.helpers import ROOT
 from tests.helpers.processes import own_children
 from tests.helpers.scarecrow import install, install_estimators
@@ -127,6 +131,49 @@ def test_training_clips_of_a_worker_that_is_killed_afterwards_are_in_the_list(tm
     assert [entry.clip for entry in workspace.training_clips()] == list(numbers)
 
 
+def test_what_was_scored_first_and_extracted_then_is_learned_from_though_the_list_be_lost(
+    tmp_path, site, clips
+):
+    sources, workspace = clips(a=1), Workspace(tmp_path / "w")
+    extract_all(sources, workspace, settings(), train=False, quiet=True)
+    extract_all(sources, workspace, settings(), quiet=True)
+    [entry] = workspace.training_clips()
+    (workspace.tracks / "manifest.json").unlink()
+    assert workspace.training_clips() == [entry]
+
+
+def test_that_another_video_is_in_the_place_of_one_is_said(tmp_path, site, clips, caplog):
+    caplog.set_level("INFO")
+    workspace = Workspace(tmp_path / "w")
+    extract_all(clips(a=1), workspace, settings(), quiet=True)
+    assert "that is replaced" not in caplog.text
+    cv2.imwrite(str(tmp_path / "videos" / "a" / "0.bmp"), np.full((64, 64, 3), 7, np.uint8))
+    sources = find_all_sources([str(tmp_path / "videos" / "a")])
+    [entry] = extract_all(sources, workspace, settings(), quiet=True).made
+    assert workspace.entries() == [entry]
+    assert (
+        "a: it was extracted before, as another video or with other settings; that is replaced" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_what_is_only_scored_takes_no_clip_from_training(tmp_path, site, clips, spoilt):
+    """With other settings a scored clip has a place of its own; what was spoilt is made again, and still learned."""
+    sources, workspace = clips(a=1), Workspace(tmp_path / "w")
+    [there] = extract_all(sources, workspace, settings(), quiet=True).made
+    before = workspace.tracks_path("a").read_bytes()
+    others = settings()
+    if spoilt:
+        workspace.tracks_path("a").write_bytes(before[:-1])
+    else:
+        others = load_settings("default", ["pose.estimator=scarecrow", "video.fps=12", "things.find=false"])
+    report = extract_all(sources, workspace, others, train=False, quiet=True)
+    assert [entry.train for entry in report.made] == [spoilt]
+    assert workspace.tracks_path("a").read_bytes() == before
+    assert workspace.training_clips() == [there]
+    assert [entry.clip == "a" for entry in report.made] == [spoilt]
+
+
 def test_workers_end_when_who_hears_of_a_video_raises(tmp_path, site, clips):
     def ended(source, outcome):
         raise ValueError("the consumer")
@@ -160,6 +207,32 @@ def test_tracks_that_were_brought_leave_no_file_behind(tmp_path, site, clips, mo
     assert len(files) == 2
     assert [entry.clip for entry in report.made] == ["a1", "a2"]
     assert [entry.clip for entry in report.reused] == ["a1"]
+
+
+def test_a_piece_that_another_process_makes_is_not_made_beside_it_nor_after_its_clip(tmp_path, site, clips):
+    long = load_settings(
+        "default",
+        ["pose.estimator=scarecrow", "video.fps=0.1", "video.pieces_min=0.05", "things.find=false"],
+    )
+    sources, workspace = clips(a=1), Workspace(tmp_path / "w", wait=False)
+    how = spread.Extraction(workspace, long, True, None)
+    with how.opened(partial(stage, quiet=True)) as run:
+        first, *others = run.pieces_to_make(sources[0])
+        assert others
+        lock = run.work._path(first.key, 0).with_suffix(".lock")
+        with locked(lock), pytest.raises(BusyError, match="is making a, piece 1"):
+            run.make_piece(first)
+        extract_all(sources, workspace, long, quiet=True)
+        run.make_piece(first)
+    assert [path.name for path in workspace.tracks.rglob("*.npz")] == ["a.npz"]
+
+
+def test_names_of_several_folders_differ_where_upper_and_lower_case_are_one(tmp_path):
+    for name in ("one/cam", "two/Cam", "three/cam"):
+        (tmp_path / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name / "0.bmp"), np.zeros((8, 8, 3), np.uint8))
+    found = find_all_sources([str(tmp_path / name) for name in ("one", "two", "three")])
+    assert [source.name for source in found] == ["cam", "Cam-2", "cam-3"]
 
 
 DRAWING = """

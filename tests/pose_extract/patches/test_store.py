@@ -76,6 +76,17 @@ def test_only_what_is_asked_for_is_read_and_each_row_once():
     assert [part.read for part in parts] == [2, 1]
 
 
+def test_features_of_two_kinds_that_are_made_at_once_are_not_mixed(tmp_path):
+    values = features(20)
+    first, second = (PatchStore(tmp_path / "a.patches", KIND | {"tracks": t}, values.shape) for t in "ab")
+    first.begin()
+    first.write(0, values[:8])
+    second.begin()
+    with pytest.raises(CacheError, match="another process makes other features"):
+        first.write(1, values[8:16])
+    assert second.begin() == 0
+
+
 def test_a_run_that_was_cut_off_goes_on_with_the_first_chunk_that_is_not_there(tmp_path):
     values = features(20)
     store = PatchStore(tmp_path / "a.patches", KIND, values.shape)
