@@ -104,6 +104,7 @@ def _train(
     tracks_settings = _common_settings(workspace, entries, settings)
     paths = [workspace.tracks_path(entry.clip) for entry in entries]
     _warn_of_slow_clips(paths, settings)
+    seen = Seen.from_clips(load_tracks(path, features=False) for path in paths)
     patches = patches_for_training(paths, settings.patches, workspace) if settings.windows.patches else None
     kind = None if patches is None else patches.kind
     clips = (clean_tracks(load_with_patches(path, kind), settings.cleaning) for path in paths)
@@ -134,7 +135,7 @@ def _train(
                 "events": asdict(settings.events),
             },
             **({"patches": kind} if kind else {}),
-            "seen": asdict(Seen.from_clips(load_tracks(path, features=False) for path in paths)),
+            "seen": asdict(seen),
             "poses_of": sorted({e.estimator for e in entries}),
             "seed": seed,
             "threads": torch.get_num_threads(),  # another number adds floats in another order
@@ -158,15 +159,16 @@ def is_trained(workspace: Workspace, settings: Settings, seed: int = 0) -> bool:
     if kind is not None and not wanted.windows.patch_channels:  # as many as the clips have
         channels = model.settings.windows.patch_channels
         wanted = replace(wanted, windows=replace(wanted.windows, patch_channels=channels))
-    clips = {clip: facts["key"] for clip, facts in card["clips"].items()}
+    clips = {clip: facts.get("key") for clip, facts in card.get("clips", {}).items()}
+    tracks = card.get("tracks", {})
     return (
         clips == {entry.clip: entry.key for entry in workspace.training_clips()}
         and model.settings == wanted
         and card.get("patches") == kind
-        and card["tracks"]["cleaning"] == asdict(settings.cleaning)
-        and card["tracks"]["events"] == asdict(settings.events)
-        and card["seed"] == seed
-        and card["versions"] == versions()
+        and tracks.get("cleaning") == asdict(settings.cleaning)
+        and tracks.get("events") == asdict(settings.events)
+        and card.get("seed") == seed
+        and card.get("versions") == versions()
     )
 
 

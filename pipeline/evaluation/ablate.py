@@ -21,6 +21,7 @@ from pipeline.evaluation.labelled import LabelledClips
 from pipeline.patches.features import patches_for_training
 from pipeline.settings import Settings, checked, override
 from pipeline.training import train
+from pipeline.versions import versions
 from pipeline.workspace import Workspace
 from pose_extract.errors import GepcError, ModelError, UsageError
 from pose_extract.files import write_atomically, writing
@@ -29,7 +30,9 @@ logger = logging.getLogger(__name__)
 
 BASE = "base"
 # Sections that a cell can differ in. The tracks are the same for all.
-_SECTIONS = ("windows", "model", "training", "clustering", "normality", "scoring", "calibration", "cleaning")
+_SECTIONS = (
+    "windows", "model", "training", "clustering", "normality", "densities", "scoring", "calibration", "cleaning",
+)  # fmt: skip
 _FIXED = ("parts", "weights", "surroundings")  # of scoring, when a model is trained
 _ALARMS = ("false_alarm_rate", "alarms_per_day")  # of calibration: what the threshold follows
 _MOST_CELLS = 1000
@@ -105,6 +108,10 @@ def parse_factor(text: str) -> Factor:
         raise UsageError(f"--vary {text}: {' '.join(str(error).split())}") from None
     if not isinstance(parsed, list) or not parsed:
         raise UsageError(f"--vary {key}: expected at least one value, got {values!r}")
+    try:
+        json.dumps(parsed)
+    except (TypeError, ValueError, RecursionError):  # YAML has dates, sets, bytes and loops
+        raise UsageError(f"--vary {key}: expected numbers, texts and lists of them, got {values!r}") from None
     return Factor(key, tuple(parsed))
 
 
@@ -281,6 +288,7 @@ def evaluated(
             "model": hashlib.sha256((own / "model" / CARD).read_bytes()).hexdigest(),
             "overrides": overrides,
             "evaluation": asdict(evaluation),
+            "program": versions().get("gepc-pipeline"),
             "tracks": files,
             "masks": {
                 clip: [

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.bundle.card import read_card
 from anomaly.evaluation.figures import LabelledScores, clip_auc
 from anomaly.evaluation.intervals import stretches_of
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation, evaluate_model
@@ -18,7 +19,9 @@ from pipeline.evaluation.labelled import LabelledClips
 from pipeline.evaluation.report import Evaluation, as_json
 from pipeline.pictures.fonts import drawable
 from pipeline.pictures.plot import save_figure, thin
+from pipeline.scoring import load_scorer
 from pipeline.workers import Jobs
+from pose_extract.errors import UsageError
 from pose_extract.files import complete_or_absent, write_atomically, writing
 
 _COLOURS = {"backtracked": "#1f3b73", "online": "#e07b00"}
@@ -49,7 +52,13 @@ def evaluate_models(
         jobs: see `score_labelled`.
         out: where `EvaluationFolder` writes; None: nowhere.
         inputs: where tracks and labels came from, for the record.
+
+    Raises:
+        UsageError: the legacy protocol is asked for, and models are set to different modes.
+        ModelError: as `evaluate_model` does; of all models before any is evaluated.
     """
+    if len(models) > 1:
+        _check_together(models, settings, overrides, device)
     folder = EvaluationFolder(out, settings.protocol) if out else None
     done = []
     for path in models:
@@ -61,6 +70,23 @@ def evaluate_models(
     if folder:
         folder.finish(evaluation)
     return evaluation
+
+
+def _check_together(
+    models: Sequence[Path], settings: EvaluationSettings, overrides: Sequence[str], device: str
+) -> None:
+    """Raise now what would end an evaluation when the first models have been scored."""
+    modes: dict[str, Path] = {}
+    for path in models:
+        read_card(path)
+        if settings.protocol == "legacy":
+            modes.setdefault(load_scorer(path, overrides, device).settings.scoring.frames, path)
+    if len(modes) > 1:
+        each = ", ".join(f"{path} is set to {mode}" for mode, path in modes.items())
+        raise UsageError(
+            f"the legacy protocol has one mode, but {each}; name the one to evaluate them all in "
+            "(--set scoring.frames=backtracked)"
+        )
 
 
 class EvaluationFolder:
@@ -82,12 +108,13 @@ class EvaluationFolder:
             )  # what cannot be written is said before hours of scoring
         self._rocs: list[tuple[str, int, Any]] = []
         self._count = 0
+        self._written: set[str] = set()  # names in the folder
 
     def add(self, model: ModelEvaluation) -> None:
         """Write the curves of a model: frames.csv (frames-2.csv for the second), and pictures of the first's clips."""
         self._count += 1
         ending = "" if self._count == 1 else f"-{self._count}"
-        write_frames(self.folder / f"frames{ending}.csv", model)
+        write_frames(self._new(f"frames{ending}.csv"), model)
         for mode, curves in model.curves.items():
             points = _roc_and_pr(curves)
             if points is not None:
@@ -95,15 +122,22 @@ class EvaluationFolder:
         if self._count == 1:
             of_clips = list(zip(*model.curves.values(), strict=True))
             for of_modes in of_clips:
-                path = self.folder / "clips" / f"{of_modes[0].clip}.png"
+                path = self._new(f"clips/{of_modes[0].clip}.png")
                 plot_clip(path, list(model.curves), of_modes, self._protocol)
 
     def finish(self, evaluation: Evaluation) -> None:
-        """Write the pictures of all models and, last, evaluation.json."""
+        """Write the pictures of all models and, last, evaluation.json; what an earlier one has beside goes."""
         if self._rocs:
             self._plot_curves(evaluation)
+        for name in _files_of(self.folder) - self._written:
+            with writing(self.folder / name):
+                (self.folder / name).unlink(missing_ok=True)
         text = json.dumps(as_json(evaluation), indent=1, allow_nan=False, ensure_ascii=False)
         write_atomically(self.folder / "evaluation.json", text.encode(errors="backslashreplace"))
+
+    def _new(self, name: str) -> Path:
+        self._written.add(name)
+        return self.folder / name
 
     def _plot_curves(self, evaluation: Evaluation) -> None:
         share = evaluation.models[0].figures[evaluation.main]
@@ -141,7 +175,22 @@ class EvaluationFolder:
                 loc="left",
             )
             axes.legend(loc="lower right" if kind == "roc" else "best", frameon=False, fontsize=9)
-            save_figure(figure, self.folder / f"{kind}.png")
+            save_figure(figure, self._new(f"{kind}.png"))
+
+
+def _files_of(folder: Path) -> set[str]:
+    """Names of the files in a folder that its evaluation.json goes with; none if it has no such file."""
+    try:
+        models = json.loads((folder / "evaluation.json").read_bytes())["models"]
+        clips = {clip for of_mode in models[0]["clips"].values() for clip in of_mode}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    curves = {f"frames-{number}.csv" for number in range(2, len(models) + 1)}
+    return (
+        {"frames.csv", "roc.png", "pr.png"}
+        | curves
+        | {f"clips/{clip}.png" for clip in clips if "/" not in clip}
+    )
 
 
 FRAME_COLUMNS = {

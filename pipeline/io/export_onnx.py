@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.bundle import load_bundle
-from anomaly.bundle.card import ENCODER, PATCH_ENCODER, read_card
+from anomaly.bundle.card import ENCODER, PATCH_ENCODER, find_bundle, read_card
 from anomaly.bundle.files import write_bundle
 from anomaly.bundle.onnx_export import Parity, export_onnx
 from anomaly.scoring.torch_model import TrainedModel
 from pipeline.patches.features import load_with_patches, needed_by
 from pipeline.workspace import Workspace
-from pose_extract.errors import GepcError, UsageError
+from pose_extract.errors import GepcError, ModelError, UsageError
 
 _MOST_WINDOWS = 256  # real ones to compare on
 
@@ -34,6 +34,12 @@ def export(workspace: Workspace, out: Path) -> Parity:
     """
     if os.path.realpath(out) == os.path.realpath(workspace.model):
         raise UsageError(f"--out {out} is the trained model's own folder; name another one")
+    try:
+        find_bundle(workspace.model)
+    except ModelError:
+        raise ModelError(
+            f"no model in {workspace.model} to export: train one first (gepc-pipeline train)"
+        ) from None
     model = load_bundle(workspace.model)
     if not isinstance(model, TrainedModel):
         raise UsageError(f"{workspace.model} is an exported model already; train one first")

@@ -255,20 +255,27 @@ def skeleton_of(tracks: ClipTracks, scorer: Scorer | None) -> Skeleton:
 def _write_pictures(tracks: ClipTracks, folder: Path, frames: NDArray[np.int64]) -> None:
     import cv2
 
-    from pose_extract.video import VideoReader, VideoSettings, find_sources
+    from pose_extract.video import VideoReader, VideoSettings, content_hash, source_at
 
-    source = Path(str(tracks.provenance.get("source") or ""))
-    settings = tracks.provenance.get("settings")
-    if not isinstance(settings, dict) or not source.exists():
+    location = str(tracks.provenance.get("source") or "")
+    source, settings = source_at(location), tracks.provenance.get("settings")
+    if not isinstance(settings, dict) or source is None:
         raise UsageError(
-            f"clip {tracks.clip}: --pictures needs the video that it was extracted from, which is not at {source}"
+            f"clip {tracks.clip}: --pictures needs the video that it was extracted from, which is not at {location}"
         )
+    made_of = tracks.provenance.get("content")
+    if made_of is not None and content_hash(source) != made_of:
+        raise UsageError(
+            f"clip {tracks.clip}: --pictures needs the video that it was extracted from; {location} is another one now"
+        )
+    first = int((tracks.provenance.get("learned") or {}).get("first_frame", 0))  # cut out of another clip
     wanted = set(frames.tolist())
-    with VideoReader(find_sources(source)[0], VideoSettings(**settings.get("video", {}))) as reader:
+    with VideoReader(source, VideoSettings(**settings.get("video", {}))) as reader:
         for frame in reader:
-            if frame.index in wanted:
-                wanted.discard(frame.index)
+            number = frame.index - first
+            if number in wanted:
+                wanted.discard(number)
                 data = cv2.imencode(".jpg", frame.image, (cv2.IMWRITE_JPEG_QUALITY, 90))[1]
-                write_atomically(folder / f"{frame.index:06}.jpg", bytes(data))
+                write_atomically(folder / f"{number:06}.jpg", bytes(data))
             if not wanted:
                 break

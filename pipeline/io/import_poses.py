@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,6 +111,7 @@ def import_all(
             entries = importer.whole(key, learn)
             if entries is None:
                 damage: list[str] = []
+                names: set[str] = set()
                 for item, number, last in _numbered(items):
                     if isinstance(item, FormatError):
                         failed.append(item)
@@ -122,8 +123,10 @@ def import_all(
                     provenance = _provenance(item, clip_key, part, format, options, learn, damage)
                     entry, new = importer.add(item, provenance)
                     (made if new else reused).append(entry)
+                    names.add(entry.clip)
                     damage.clear()
                     bar.advance(0, f"{len(made)} clips, now {entry.clip}")
+                importer.tell_of_gone(str(part.resolve()), names)
             else:
                 reused += entries
             bar.advance(1)
@@ -163,6 +166,9 @@ class _Importer:
     def _index(self) -> None:
         self._by_name = {entry.clip: entry for entry in self._workspace.entries()}
         self._by_key = {entry.key: entry for entry in self._by_name.values()}
+        self._by_source: dict[str, set[str]] = {}
+        for entry in self._by_name.values():
+            self._by_source.setdefault(entry.source, set()).add(entry.clip)
 
     def __enter__(self) -> _Importer:
         return self
@@ -201,6 +207,18 @@ class _Importer:
         self._written.add(name)
         self._put(entry)
         return entry, True
+
+    def tell_of_gone(self, source: str, names: Collection[str]) -> None:
+        """Say which clips a file gave when it was imported before, and no longer does: they stay."""
+        gone = sorted(self._by_source.get(source, set()).difference(names))
+        if gone:
+            logger.warning(
+                "%s no longer gives the clip %s%s, which was imported from it and stays; delete %s to be rid of it",
+                source,
+                gone[0],
+                f" (nor {len(gone) - 1} others)" if len(gone) > 1 else "",
+                self._workspace.tracks_path(gone[0]),
+            )
 
     def _at(self, key: str) -> ClipEntry | None:
         """The clip made from this content with these options, if its tracks are still those."""

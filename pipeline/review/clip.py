@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,7 @@ class ClipFiles:
                 "culprit_share": CULPRIT_SHARE,
                 "causes": self._causes,
                 "not_judged": [(first, stop) for first, stop in not_judged if stop - first >= tracks.fps],
-                "knots": time_knots(time_s),
+                "knots": time_knots(time_s, tracks.fps),
                 "lane_s": self._lanes.seconds,
                 "lanes": people,
                 "cell_s": CELL_S,
@@ -309,15 +310,16 @@ def highest(score: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
     return np.maximum.reduceat(score, np.linspace(0, len(score), columns, endpoint=False).astype(int))
 
 
-def time_knots(time_s: NDArray[np.float64]) -> list[list[float]]:
+def time_knots(time_s: NDArray[np.float64], fps: float) -> list[list[float]]:
     """Frames and their times such that the times of all others lie on the lines between, to a millisecond.
 
-    Two of them where the frame rate is constant.
+    Two of them where the frame rate is constant. Both frames about a hole are among them, by which the page knows it.
     """
     if not len(time_s):
         return []
-    frame = np.arange(len(time_s))
-    knots, open_ = {0, len(time_s) - 1}, [(0, len(time_s) - 1)]
+    frame, resumed = np.arange(len(time_s)), after_holes(time_s, fps)
+    knots = {0, len(time_s) - 1, *resumed.tolist(), *(resumed - 1).tolist()}
+    open_ = list(pairwise(sorted(knots)))
     while open_:
         a, b = open_.pop()
         if b - a < 2:

@@ -72,16 +72,26 @@ def _with_context(
     context = context_s(model.settings, scoring, tracks.fps)
     if math.isinf(context):
         context, chunk_frames = 0.0, max(count, 1)
-    margin = int(np.ceil(context * tracks.fps)) + 1
-    outer = margin + cleaning.context_frames(tracks.fps)
+    outer = cleaning.context_frames(tracks.fps)
     for begin in range(0, count, chunk_frames):
         end = min(begin + chunk_frames, count)
-        low, high = max(0, begin - margin), min(count, end + margin)
-        base = max(0, begin - outer)
-        cleaned = clean_tracks(cut_frames(tracks, base, min(count, end + outer)), cleaning)
+        low, high = _with_seconds_around(tracks, begin, end, context)
+        base = max(0, low - outer)
+        cleaned = clean_tracks(cut_frames(tracks, base, min(count, high + outer)), cleaning)
         chunk = cut_frames(cleaned, low - base, high - base)
         scores = score_clip(model, chunk, scoring, scorer.rate_for(scoring))
         yield begin, *_without_context(chunk, scores, begin - low, end - low)
+
+
+def _with_seconds_around(tracks: ClipTracks, begin: int, end: int, seconds: float) -> tuple[int, int]:
+    """Frames begin..end-1 with so many seconds before and after them, at the clip's rate and at that of the place."""
+    time_s, margin = tracks.time_s, int(np.ceil(seconds * tracks.fps)) + 1
+    since, until = np.searchsorted(time_s, [time_s[begin] - seconds, time_s[end - 1] + seconds]).tolist()
+    low, high = (
+        min(begin - margin, since - 2),
+        max(end + margin, until + 2),
+    )  # two frames make one of the grid
+    return max(0, low), min(tracks.frame_count, high)
 
 
 def _without_context(

@@ -20,11 +20,14 @@ from pose_extract.errors import ModelError
 
 
 def held_out_facts(model: Model, events: EventSettings) -> dict[str, Any]:
-    """How long the held-out normal video is, and how many events the alarm threshold finds in it, all of them false."""
+    """How long the held-out normal video is, and how many events the alarm threshold finds in it, all of them false.
+
+    Where there is no threshold, since the video is too little for alarms a day, events are left out.
+    """
     calibration, scoring = model.fitted_calibration, model.settings.scoring
     try:
         above = alarm_threshold(model)
-    except ModelError:  # too little for alarms a day, which is said elsewhere
+    except ModelError:
         above = math.inf
     score = calibration.smoothed(scoring.frames, smoothing_of(model, scoring), scoring.tail, scoring.by)
     seconds, found = 0.0, 0
@@ -35,14 +38,17 @@ def held_out_facts(model: Model, events: EventSettings) -> dict[str, Any]:
         seconds += float(lasts.sum())
         found += len(spans(time_s, time_s + lasts, score[own] > above, events))
     share = model.settings.calibration.held_out
-    return {"held_out_s": round(seconds, 3), "held_out_share": share, "held_out_events": found}
+    facts = {"held_out_s": round(seconds, 3), "held_out_share": share}
+    return facts if above == math.inf else {**facts, "held_out_events": found}
 
 
 def expected_alarms(facts: Mapping[str, Any]) -> str:
     """What a model's facts, with those of `held_out_facts`, say of its false alarms."""
     seconds, events, share = (facts.get(f"held_out_{name}") for name in ("s", "events", "share"))
-    if seconds is None or events is None or not share:  # an older model
+    if seconds is None or not share:  # an older model
         return f"the alarm threshold rests on {facts.get('held_out_frames', 'no')} held-out frames"
+    if events is None:
+        return f"{format_duration(seconds)} of held-out normal video are too little for an alarm threshold"
     found = f"{events} false alarms in {format_duration(seconds)} of held-out normal video"
     if seconds < FEWEST_S:
         needed = format_duration(60 * math.ceil(FEWEST_S / share / 60))

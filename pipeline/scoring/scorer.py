@@ -69,7 +69,7 @@ class Scorer:
             _need_torch("features of crops need it to be made")
             from pipeline.patches.making import prepare
 
-            prepare(path, needed, folder, videos, quiet)
+            prepare(path, needed, folder, self.settings.patches.most_gb, videos, quiet)
         return load_with_patches(path, self.patches, self.folder)
 
     def alarm_above(self, scoring: ScoringSettings | None = None) -> float:
@@ -143,8 +143,7 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             raise ConfigError(
                 f"--set {text}: a trained model can only be scored with other {', '.join(_CHANGEABLE)}"
             )
-    model = load_bundle(folder, check_device(device) if (folder / ENCODER).is_file() else _device_for(device))
-    card = read_card(folder)
+    model, card = _opened(folder, device)
     sections = dict(card.get("tracks") or {})
     overrides = [
         f"openmmlab.device={device}",
@@ -162,8 +161,9 @@ def load_scorer(folder: Path, overrides: Sequence[str] = (), device: str = "cpu"
             f"scoring.parts: the model in {folder} was trained to add up {', '.join(model.settings.scoring.parts)}; "
             "train again to change that"
         )
-    if settings.scoring.surroundings != model.settings.scoring.surroundings:
-        raise ConfigError("scoring.surroundings: fixed when a model is trained; train again to change that")
+    for name in ("weights", "surroundings"):
+        if getattr(settings.scoring, name) != getattr(model.settings.scoring, name):
+            raise ConfigError(f"scoring.{name}: fixed when a model is trained; train again to change that")
     if not model.can_reconstruct and settings.scoring.needs_decoder:
         raise ModelError(
             f"scoring.by {settings.scoring.by}: the exported model in {folder} cannot reconstruct; use clustering, or "
@@ -210,6 +210,15 @@ class NamedModel:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "scorer"}
+
+
+def _opened(folder: Path, device: str) -> tuple[Model, dict[str, Any]]:
+    """A model and its card, both of one bundle, if another is put in its place meanwhile."""
+    while True:
+        where = check_device(device) if (folder / ENCODER).is_file() else _device_for(device)
+        before, model, card = read_card(folder), load_bundle(folder, where), read_card(folder)
+        if repr(card) == repr(before):  # as text, in which NaN is like NaN
+            return model, card
 
 
 def _device_for(name: str) -> str:

@@ -13,12 +13,12 @@ from anomaly.scoring.scores import WindowScores
 
 _PLACES = range(1, TOP + 1)
 _BY_PLACE = {
-    "word": "action words that are nearest, by number from 1",
-    "weight": "their soft assignments",
-    "joint": "joints that the model's reconstruction misses most",
-    "share": "their shares of its error, those of all joints being 1",
-    "part": "parts of the score that say most; empty but for scores by `sum`",
-    "part_percentile": "share of normal windows that those parts score lower, 0 to 100",
+    "word": "number {i} of the action words that are nearest; they count from 1",
+    "weight": "soft assignment of `word{i}`",
+    "joint": "number {i} of the joints that the model's reconstruction misses most",
+    "share": "share of `joint{i}` in its error, those of all joints being 1",
+    "part": "number {i} of the parts of the score that say most; empty but for scores by `sum`",
+    "part_percentile": "share of normal windows that `part{i}` scores lower, 0 to 100",
 }
 WINDOW_COLUMNS = {
     "track_id": "the person; every window of a person has a row",
@@ -30,7 +30,7 @@ WINDOW_COLUMNS = {
     "score": "its anomaly; higher is more unusual",
     "percentile": "share of held-out normal windows that score lower, 0 to 100",
     "component": "component of the normality mixture that fits it best, from 1",
-    **{f"{name}{i}": f"number {i} of the {text}" for name, text in _BY_PLACE.items() for i in _PLACES},
+    **{f"{name}{i}": text.format(i=i) for name, text in _BY_PLACE.items() for i in _PLACES},
 }
 _BATCH = 1024  # windows explained at once
 

@@ -37,6 +37,7 @@ from pose_extract.formats.picture_rows import Clips, PictureRows
 from pose_extract.tracks.records import ClipTracks
 
 _NO_BOX = np.full(4, np.nan)
+_JOINTS = ("keypoints", "joints", "pose_keypoints_2d")  # keys of a person's
 _ENDINGS = re.compile(r"[_-]?(alphapose|results|tracked[_-]persons?|forvis)(?=$|[_-])", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ def find(path: Path) -> list[Path]:
 
 def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
     """The clip of a file; of results and pictures, one for each clip that the pictures' names tell of."""
-    with JsonItems(part) as items:
+    with JsonItems(part, _JOINTS) as items:
         people = iter(items)
         first = next(people, None)
         if first is not None and isinstance(first[1], dict) and "image_id" in first[1]:
@@ -56,6 +57,9 @@ def read(part: Path, options: ImportOptions) -> Iterator[ClipTracks]:
             clips = _pictures(part, first, people)
         else:
             clips = _tracked(part, first, people)
+    twice = max(items.counts.values()) - sum(len(rows) for rows, _ in clips.values())
+    if twice > 0:
+        next(iter(clips.values()))[0].left_out["under a key that an object has twice"] += twice
     for name, (rows, frames) in clips.items():
         yield make_clip(
             rows,
@@ -114,13 +118,12 @@ def _pictures(part: Path, first: Any, items: Iterator[Any]) -> Clips:
         pictures.see(name)
         for i, person in enumerate(people):
             here = f"{where}[{i}]"
-            keys = ("keypoints", "joints", "pose_keypoints_2d")
             joints = (
-                next((person[k] for k in keys if k in person), None) if isinstance(person, dict) else None
+                next((person[k] for k in _JOINTS if k in person), None) if isinstance(person, dict) else None
             )
             if joints is None:
                 raise FormatError(
-                    f"{here}: expected an object with {' or '.join(keys)}, found {short(person)}"
+                    f"{here}: expected an object with {' or '.join(_JOINTS)}, found {short(person)}"
                 )
             _add(pictures, name, person, joints_of(joints, here), here)
     return pictures.clips()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ _PIECE, _MOST_PIECE = (
 )  # of text that is decoded at once; what fits into the cache is fastest
 _SPACE = " \t\n\r"
 _CLOSING = _SPACE + "]}"
+_LONGEST_KEY = 100  # of those that are counted, in bytes
 
 
 def load_json(path: Path) -> Any:
@@ -60,13 +61,18 @@ class JsonItems:
 
     Args:
         path: the file.
+        count: keys to count.
 
     Attributes:
         kind: "[" for a list, "{" for an object.
+        counts: how often each of the keys is in what has been read. Of equal keys of an object the last one decides, so
+            that there may be more of them than of values.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, count: Sequence[str] = ()) -> None:
         self._path = path
+        self.counts = dict.fromkeys(count, 0)
+        self._tail = b""  # of what has been read, in which a key may have begun
         self._decoder = json.JSONDecoder()
         self._text, self._at, self._ended = "", 0, False
         self._passed = 0  # signs before the text
@@ -202,6 +208,7 @@ class JsonItems:
         try:
             data = self._file.read(count)
             self._ended = not data
+            self._count(data)
             self._passed += self._at
             self._text = self._text[self._at :] + self._utf8.decode(data, final=self._ended)
         except OSError as error:
@@ -209,6 +216,12 @@ class JsonItems:
         except UnicodeDecodeError:
             raise FormatError(f"{self._path}: expected JSON, found bytes that are no text") from None
         self._at = 0
+
+    def _count(self, data: bytes) -> None:
+        for key in self.counts:
+            quoted = f'"{key}"'.encode()
+            self.counts[key] += (self._tail[-len(quoted) + 1 :] + data).count(quoted)
+        self._tail = (self._tail + data)[-_LONGEST_KEY:] if self.counts else b""
 
     def _peek(self) -> str:
         """The next sign that is no space, which stays; "" at the end of the file."""

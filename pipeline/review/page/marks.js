@@ -4,6 +4,8 @@
 gepc.Marks = class {
   static columns = ["video", "clip", "start_frame", "end_frame", "start_s", "end_s", "peak_s", "score", "percentile", "verdict"];
 
+  static optional = ["score", "percentile"]; // pipeline/review/marks.py
+
   constructor(report) {
     this.key = `gepc-marks:${report.id}`;
     this.videos = report.videos;
@@ -89,7 +91,11 @@ gepc.Marks = class {
   }
 
   csv() {
-    const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+    const cell = (value) => {
+      const text = String(value ?? "");
+      const plain = typeof value === "string" && /^[=+\-@]/.test(text) ? `'${text}` : text; // no formula
+      return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+    };
     const rows = this.sorted().map((mark) => gepc.Marks.columns.map((name) => cell(mark[name])));
     return [gepc.Marks.columns, ...rows].map((row) => row.join(",") + "\r\n").join("");
   }
@@ -97,14 +103,15 @@ gepc.Marks = class {
   // Takes in what json() made, perhaps on another machine; marks of the same event are replaced.
   read(text) {
     const { format, version, marks } = JSON.parse(text);
-    if (format !== "gepc-marks" || version !== 1) throw new Error("no marks");
+    if (format !== "gepc-marks" || version !== 1 || !Array.isArray(marks)) throw new Error("no marks");
     this.remember("marks opened");
     let [taken, unknown] = [0, 0];
+    const fits = (mark, name) => Number.isFinite(mark[name]) || (mark[name] == null && gepc.Marks.optional.includes(name));
     for (const mark of marks) {
-      const same = this.videos.filter((video) => video.clip === mark.clip);
+      const same = this.videos.filter((video) => video.clip === mark?.clip);
       const video = same.find((one) => one.name === mark.video) ?? same[0];
-      const numbers = gepc.Marks.columns.slice(2, -1).every((name) => Number.isFinite(mark[name]));
-      if (!video || !numbers || !["right", "false"].includes(mark.verdict)) {
+      const numbers = video && gepc.Marks.columns.slice(2, -1).every((name) => fits(mark, name));
+      if (!numbers || !["right", "false"].includes(mark.verdict)) {
         unknown++;
         continue;
       }

@@ -11,6 +11,7 @@ from pipeline.adding import add_clip
 from pipeline.review.false_alarms import forget_false_alarms, learn_false_alarms
 from pipeline.review.marks import Mark
 from pipeline.workspace import Workspace
+from pose_extract.patches.store import patches_path
 from pose_extract.tracks.records import ClipTracks
 
 FPS = 10.0
@@ -55,5 +56,8 @@ def test_a_clip_is_cut_anew_where_its_margin_is_marked_right(workspace):
     [entry] = learn_false_alarms(SCORER, workspace, [false, far, mark("right", 42, 50)])
     assert entry.clip == "street-normal-25-42"
     assert learned(workspace) == ["street-normal-25-42", "street-normal-65-85"]
+    features = patches_path(workspace.tracks_path(entry.clip))
+    (features / "more").mkdir(parents=True)
     assert len(forget_false_alarms(workspace)) == 2
+    assert not features.exists()
     assert [e.clip for e in workspace.entries()] == ["street", "street-normal-1-2"]

@@ -80,6 +80,8 @@ def test_events_are_those_of_python_with_holes_and_without(seed):
     steps = np.full(count - 1, 1 / fps)
     if seed % 2:
         steps[rng.choice(count - 1, 4, replace=False)] += rng.choice([3.0, 40.0, 600.0], 4)
+    if seed % 4 > 1:
+        steps[60:80] = 2.0  # a picture now and then, at an even pace
     time_s = np.append(0.0, np.cumsum(steps))
     score = rng.random(count).astype(np.float32).repeat(3)[:count]
     worst = rng.integers(0, 4, count).astype(np.int32)
@@ -87,7 +89,7 @@ def test_events_are_those_of_python_with_holes_and_without(seed):
     expected = spans(time_s, time_s + frame_seconds(time_s, fps), score > np.float32(0.5), settings)
     data = {
         "events": {"merge_gap_s": settings.merge_gap_s, "min_s": settings.min_s},
-        "score": packed(score, "f4"), "knots": time_knots(time_s), "fps": fps, "seconds": float(time_s[-1]),
+        "score": packed(score, "f4"), "knots": time_knots(time_s, fps), "fps": fps, "seconds": float(time_s[-1]),
         "worst": packed(worst, "i4"), "culprit_share": CULPRIT_SHARE,
         "names": CAUSES, "kinds": KINDS,
     }  # fmt: skip
@@ -160,7 +162,7 @@ def test_between_two_frames_the_earlier_one_is_shown(fps):
     ask_at = np.concatenate([time_s, time_s + 0.5 / fps, time_s + 0.9 / fps]).clip(0, time_s[-1])
     data = {
         "events": {}, "score": packed(np.zeros(count, np.float32), "f4"),
-        "worst": packed(np.zeros(count, np.int32), "i4"), "knots": time_knots(time_s), "fps": fps,
+        "worst": packed(np.zeros(count, np.int32), "i4"), "knots": time_knots(time_s, fps), "fps": fps,
         "seconds": float(time_s[-1]), "at": ask_at.tolist(),
     }  # fmt: skip
     found = ask(OPEN + "console.log(JSON.stringify(data.at.map((t) => clip.frame(t))));", data)

@@ -71,13 +71,13 @@ def test_a_small_curve_loses_no_peak(length, columns):
 
 def test_times_of_a_constant_rate_are_two_knots_and_others_are_kept_to_two_milliseconds():
     constant = np.arange(100_000) / 29.97
-    assert [k[0] for k in time_knots(constant)] == [0, 99_999]
+    assert [k[0] for k in time_knots(constant, 25)] == [0, 99_999]
     rng = np.random.default_rng(2)
     varying = np.cumsum(rng.choice([1 / 30, 1 / 15, 0.5], 2000, p=[0.8, 0.19, 0.01]))
-    knots = np.array(time_knots(varying))
+    knots = np.array(time_knots(varying, 25))
     assert np.abs(np.interp(np.arange(2000), *knots.T) - varying).max() <= 0.00101
-    assert time_knots(np.zeros(0)) == []
-    assert time_knots(np.zeros(1)) == [[0, 0.0]]
+    assert time_knots(np.zeros(0), 25) == []
+    assert time_knots(np.zeros(1), 25) == [[0, 0.0]]
 
 
 # ---- poses

@@ -1,8 +1,12 @@
 """What false alarms are to be expected, in words."""
 
+import dataclasses
+
 import pytest
 
-from pipeline.scoring.expected import expected_alarms
+from pipeline.events.settings import EventSettings
+from pipeline.scoring.expected import expected_alarms, held_out_facts
+from tests.helpers import walkers
 
 
 @pytest.mark.parametrize(
@@ -19,3 +23,15 @@ from pipeline.scoring.expected import expected_alarms
 def test_a_rate_is_told_in_plain_numbers(seconds, events, said):
     facts = {"held_out_s": seconds, "held_out_events": events, "held_out_share": 0.2}
     assert said in expected_alarms(facts)
+
+
+def test_where_there_is_no_threshold_nothing_is_told_of_false_alarms():
+    trained = walkers.trained()
+    calibration = dataclasses.replace(trained.settings.calibration, alarms_per_day=1)
+    short = dataclasses.replace(
+        trained, settings=dataclasses.replace(trained.settings, calibration=calibration)
+    )
+    facts = held_out_facts(short, EventSettings())
+    assert "held_out_events" not in facts
+    assert expected_alarms(facts) == "0:04 of held-out normal video are too little for an alarm threshold"
+    assert "false alarms in 0:04" in expected_alarms(held_out_facts(trained, EventSettings()))
