@@ -52,9 +52,13 @@ def main() -> int:
     if text := hidden():
         print(f"gepc-pipeline: error: {text}", file=sys.stderr)
         return 10
-    from pipeline.cli import main as run
+    try:
+        from pipeline.cli import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:  # before or after the command itself, which says more
+        print("gepc-pipeline: error: interrupted", file=sys.stderr)
+        return 130
 
 
 def __getattr__(name: str) -> Any:

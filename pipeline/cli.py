@@ -14,7 +14,7 @@ from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pipeline.commands.exit_codes import CLOSED, DEFECT, INTERRUPTED
 from pipeline.processes import Ended, ending_by_signals
@@ -23,6 +23,7 @@ from pose_extract.errors import (
     EstimatorError,
     GepcError,
     MemoryShortError,
+    OutputError,
     UsageError,
     is_memory_short,
     printable,
@@ -49,6 +50,10 @@ Finds unusual human behaviour in videos: raw videos in, an anomaly score for eve
 class _Parser(argparse.ArgumentParser):
     """Says in a line what is wrong, and which command or option may have been meant."""
 
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.register("type", Path, _path)
+
     def parse_known_args(self, args=None, namespace=None):
         self._words = sys.argv[1:] if args is None else [str(word) for word in args]
         return super().parse_known_args(args, namespace)
@@ -64,6 +69,12 @@ class _Parser(argparse.ArgumentParser):
         if near:
             message = f"{message.partition(' (choose from')[0]}; did you mean {near[0]}?"
         self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help shows how)\n")
+
+
+def _path(text: str) -> Path:
+    if not text:  # of an unset variable; it would stand for the folder that one is in
+        raise argparse.ArgumentTypeError("expected a name, got an empty one")
+    return Path(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -107,6 +118,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    try:
+        try:
+            return _run(argv)
+        finally:  # not left to the interpreter, which would end with a code and a text of its own
+            _flush()
+    except BrokenPipeError:
+        return _closed(sys.stdout)
+    except OSError as error:
+        _closed(sys.stdout)
+        _say(f"gepc-pipeline: error: cannot write to standard output: {error.strerror or error}")
+        return OutputError.exit_code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     args, unknown = parser.parse_known_args(argv)
     if args.print_completion:
@@ -126,12 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     args.result = {}
     code = _logged(args)
-    if not getattr(args, "json", False):
-        return code
-    try:
-        print(_as_json(args, code), flush=True)
-    except BrokenPipeError:
-        return _pipe_closed()
+    if getattr(args, "json", False):
+        print(_as_json(args, code))
     return code
 
 
@@ -180,7 +201,11 @@ def _done(args: argparse.Namespace) -> int:
             INTERRUPTED,
         )
     except BrokenPipeError:
-        return _pipe_closed()
+        return _closed(sys.stdout)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich makes this of it
+            return _closed(sys.stdout)
+        raise
     except Exception as error:
         return _unexpected(args, error)
 
@@ -217,16 +242,32 @@ def _unexpected(args: argparse.Namespace, error: Exception) -> int:
     return _fail(args, error, text, DEFECT)
 
 
-def _pipe_closed() -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit flush is silent
+def _flush() -> None:
+    """Write out what is left for standard error, which may be closed, and for standard output."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _closed(sys.stderr)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _closed(stream: TextIO) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # so that the exit flush is silent
     return CLOSED
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # `_flush` heeds a closed standard error
+        print(text, file=sys.stderr)
 
 
 def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int) -> int:
     args.result["error"] = printable(message)
     if args.debug:
         logging.getLogger("pipeline").debug("traceback", exc_info=error)
-    print(printable(f"gepc-pipeline {args.command}: error: {message}"), file=sys.stderr)
+    _say(printable(f"gepc-pipeline {args.command}: error: {message}"))
     return code
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -107,7 +107,8 @@ class _Plain(Progress):
 
     def _tell(self) -> None:
         self._next = time.monotonic() + _PLAIN_EVERY_S
-        print(self.describe(), file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody reads it any more: no reason to stop the work
+            print(self.describe(), file=sys.stderr, flush=True)
 
     @contextmanager
     def never_silent(self) -> Iterator[None]:

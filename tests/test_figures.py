@@ -1,6 +1,7 @@
 """Every measured number that README and docs show is that of its file, and each file has a command that makes it."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -166,6 +167,12 @@ def test_a_command_s_figures_are_kept_with_what_made_them(monkeypatch, tmp_path)
         figures.main(["unknown"])
 
 
+def test_without_git_there_is_no_commit(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert figures._commit() == {"commit": None, "changed": []}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_what_differs_from_the_commit_is_named(monkeypatch, tmp_path):
     def git(*words):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")

@@ -164,6 +164,16 @@ def test_no_module_imports_itself_by_a_detour():
     assert not found, "modules import each other:\n" + "\n".join(arrows)
 
 
+def test_contributing_names_what_is_there():
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
+    for path in re.findall(r"`([\w/.-]+/[\w.-]+)`", text):
+        assert (ROOT / path).exists() or "NAME" in path, path
+    found = re.findall(r"`(\w+)`(?:'s methods)? \(`(\w+/[\w/]+\.py)`", text)
+    assert len(found) > 5
+    for name, path in found:
+        assert re.search(rf"\b{name}\b", (ROOT / path).read_text()), f"there is no {name} in {path}"
+
+
 def test_imports_lead_to_lower_floors_only():
     wrong = []
     for module, others in imports().items():

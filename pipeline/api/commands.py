@@ -195,19 +195,25 @@ def evaluate(
     Raises:
         UsageError: masks and clips do not fit.
         ModelError: there is no model.
+        OutputError: ``out`` is what is read.
     """
     from pipeline.evaluation.evaluate import EvaluationSettings
     from pipeline.evaluation.files import evaluate_models
     from pipeline.evaluation.labelled import find_labelled
     from pipeline.workspace import Workspace
+    from pose_extract.places import check_outputs
 
     place = Workspace(Path(workspace))
     of = None if tracks is None else Path(tracks)
+    used = [builtin_model(os.fspath(model)) for model in models] or [place.model]
+    if out is not None:
+        read = [*used, place.tracks, of, Path(masks)]
+        check_outputs([("results", Path(out))], [("input that is read", path) for path in read])
     clips = find_labelled(of, place, Path(masks), abnormal)
     inputs = {"tracks": os.path.realpath(of or place.tracks), "masks": os.path.realpath(masks)}
     with shown_to(progress) as quiet:
         return evaluate_models(
-            [builtin_model(os.fspath(model)) for model in models] or [place.model],
+            used,
             clips,
             EvaluationSettings(),
             overrides,

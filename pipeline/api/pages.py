@@ -88,7 +88,7 @@ class _Adding:
 
     def __call__(self, source: VideoSource, entry: ClipEntry) -> PageClip:
         path = self.workspace.tracks_path(entry.clip)
-        tracks = self.model.scorer.load(path, str(source.path), self.quiet)
+        tracks = self.model.scorer.load(path, source.place, self.quiet)
         return self.writer.add(ReportClip(tracks, source), quiet=self.quiet)
 
     def __getstate__(self) -> dict[str, Any]:

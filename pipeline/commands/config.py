@@ -76,9 +76,12 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _set(args: argparse.Namespace) -> int:
-    from pipeline.defaults import workspace_config
+    from pipeline.defaults import config_for, workspace_config
     from pipeline.settings.config import keep_config
+    from pose_extract.errors import UsageError
 
+    if args.config != config_for(args.workspace):
+        raise UsageError(f"config set: name the config to go by with --base {args.config}, not with --config")
     path = workspace_config(args.workspace)
     kept = keep_config(path, args.base, [*args.what, *args.set], args.clear)
     print(f"# {path}\n{_as_yaml(kept)}" if kept else f"{path} is gone: the defaults are in force")

@@ -31,6 +31,10 @@ are synthetic: nothing is downloaded. Interrupted, the same command goes on wher
 the same --out."""
 
 NAMES = ("table1", "table2", "figure5", "ablation")
+_WITHOUT = {
+    "table1": ("splits",),
+    "ablation": ("methods", "splits"),
+}  # options that mean nothing to an experiment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,8 +79,11 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.settings import load_config
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device
-    from pose_extract.errors import TrainingError
+    from pose_extract.errors import TrainingError, UsageError
 
+    for name in _WITHOUT.get(args.experiment, ()):
+        if getattr(args, name):
+            raise UsageError(f"--{name}: {args.experiment} has no {name} to choose from")
     config, overrides = args.config or DEFAULT_CONFIG[args.experiment], list(args.set)
     for name in ("seeds", "methods", "splits"):
         if getattr(args, name):

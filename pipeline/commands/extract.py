@@ -12,6 +12,7 @@ from pipeline.commands.options import (
     add_jobs,
     add_pose,
     add_workspace,
+    config_option,
     counted,
     failures,
     jobs_from,
@@ -131,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     for name, error in report.failed:
         print(f"not used: {name}: {error}")
     if report.made or report.reused:
-        say_next(args, f"train{workspace_option(args.workspace)}")
+        say_next(args, f"train{config_option(args)}{workspace_option(args.workspace)}")
     raise_any(errors, len(sources), "videos")
     return 0
 
@@ -174,5 +175,5 @@ def _live(args: argparse.Namespace, settings: Settings) -> int:
         f"{counted(sum(e.tracks for e in done), 'track')}; {extraction.dropped} frames were dropped for newer ones"
     )
     print(f"tracks are in {workspace.tracks}")
-    say_next(args, f"train{workspace_option(args.workspace)}")
+    say_next(args, f"train{config_option(args)}{workspace_option(args.workspace)}")
     return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.options import add_config, add_jobs, add_workspace, counted
+from pipeline.commands.options import add_config, add_jobs, add_workspace, config_option, counted
 from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
@@ -219,9 +220,12 @@ def _next_steps(args: argparse.Namespace, settings: Settings, tracks: ClipTracks
     except ModelError as error:
         return [f"before training: {error}"]
     if args.format == "dataset":
-        sets = "".join(f" --set {text}" for text in (f"dataset.root={args.path[0]}", *args.set))
+        texts = (f"dataset.root={args.path[0]}", *args.set)
+        sets = "".join(f" --set {shlex.quote(text)}" for text in texts)
+        # `evaluate` takes labels of its own unless the data set's config is named.
+        named = f" --config {shlex.quote(args.config)}"
         return [
-            f"next: gepc-pipeline train --config {args.config}{option}",
-            f"then: gepc-pipeline evaluate --config {args.config}{sets}{option}",
+            f"next: gepc-pipeline train{named}{option}",
+            f"then: gepc-pipeline evaluate{named}{sets}{option}",
         ]
-    return [f"next: gepc-pipeline train{option}"]
+    return [f"next: gepc-pipeline train{config_option(args)}{option}"]

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import add_workspace, counted
+from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
     from pipeline.workspace import ClipEntry
@@ -29,9 +30,10 @@ def run(args: argparse.Namespace) -> int:
     from pose_extract.errors import ModelError, UsageError
 
     workspace = Workspace(args.workspace, not args.no_wait)
+    option = workspace_option(args.workspace)
     if not workspace.root.is_dir():
         raise UsageError(
-            f"there is no workspace {workspace.root}; make one with: gepc-pipeline extract videos/"
+            f"there is no workspace {workspace.root}; make one with: gepc-pipeline extract videos/{option}"
         )
     entries = workspace.entries()
     card, wrong = None, ""
@@ -81,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
             for text in ReadReport.total([e.report]).lines():
                 console.print(Text(f"{e.clip}: {text}"))
     none = (
-        f"the model cannot be used: {wrong}" if wrong else "no model yet; make one with: gepc-pipeline train"
+        f"the model cannot be used: {wrong}"
+        if wrong
+        else f"no model yet; make one with: gepc-pipeline train{option}"
     )
     console.print(Text(f"model: {workspace.model}" if card else none))
     for text in _about(card, entries) if card else []:
@@ -91,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         facts = marked.get("facts") if isinstance(marked, dict) else None
         by = "what watch has seen" if isinstance(facts, dict) and "from_watch" in facts else "marks"
         console.print(
-            Text(f"its alarm threshold is set by {by}; undo with: gepc-pipeline recalibrate --reset")
+            Text(f"its alarm threshold is set by {by}; undo with: gepc-pipeline recalibrate --reset{option}")
         )
     return 0
 

@@ -19,8 +19,8 @@ abnormal.csv has a line an abnormal stretch, under one of these headers:
   clip,start_s,end_s              seconds, or minutes:seconds
   clip,start_frame,end_frame      frames from 0, the end is the first frame after
   clip,first_frame,last_frame     frames from 0, both are abnormal
-A mask is <clip>.npy: a number for each frame of the clip, 1 = abnormal. Clips without a line are normal; those of the
-workspace that are there to train on get no mask."""
+A mask is <clip>.npy: a number for each frame of the clip, 1 = abnormal. Clips without a line are normal; of those that
+the workspace has to train on, only clips with a line get a mask."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     workspace = Workspace(args.workspace, not args.no_wait)
     folder = args.tracks or workspace.tracks
     needed = kind in ("intervals", "ubnormal")
-    clips = clip_times(folder) if args.tracks or needed or (kind == "avenue" and folder.is_dir()) else None
+    without_lengths = kind == "avenue" and not args.path.is_dir() and folder.is_dir()
+    clips = clip_times(folder) if args.tracks or needed or without_lengths else None
     masks = read_labels(kind, args.path, clips, args.abnormal, args.prefix)
     left_out = []
     if needed and not args.tracks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from pipeline.commands.options import add_workspace
@@ -34,5 +35,6 @@ def run(args: argparse.Namespace) -> int:
         f"log assignments of {parity.windows} windows differ from torch's by at most {parity.difference:.1g}; "
         f"the model is in {args.out}"
     )
-    print(f"next: gepc-pipeline score video.mp4 --model {args.out} --out scores.csv")
+    model = shlex.quote(str(args.out))
+    print(f"next: gepc-pipeline score video.mp4 --model {model} --out scores.csv")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -112,6 +113,8 @@ def _model(text: str) -> Path:
     from pipeline.builtin import builtin_model
     from pose_extract.errors import ModelError
 
+    if not text:
+        raise argparse.ArgumentTypeError("expected a model's folder, got an empty name")
     try:
         return builtin_model(text)
     except ModelError as error:
@@ -158,6 +161,11 @@ def say_next(args: argparse.Namespace, command: str) -> None:
     """Say which command comes next, unless `gepc-pipeline run` goes on by itself."""
     if getattr(args, "says_next", True):
         print(f"next: gepc-pipeline {command}")
+
+
+def config_option(args: argparse.Namespace) -> str:
+    """The option that names a command's config, with a space before it; empty where the next one has it anyway."""
+    return "" if args.config == config_for(args.workspace) else f" --config {shlex.quote(args.config)}"
 
 
 def failures(failed: Iterable[tuple[str, Exception]]) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from pipeline.commands.options import (
     add_config,
     add_device,
     add_jobs,
+    add_model,
     add_workspace,
     whole_number,
 )
@@ -38,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="safetensors of a CIFAR ResNet: short for --set patches.encoder=FILE (default: one that is trained here)",
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="make what this model needs, by the encoder in its bundle"
-    )
+    add_model(parser, "make what this model needs, by the encoder in its bundle")
     parser.add_argument(
         "--videos", metavar="PATTERN", help="where the clips' videos are, {clip} standing for a clip's name"
     )
@@ -59,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     """Train an encoder if there is none, and make the features that are missing; exit code 4 if some cannot be."""
     import logging
 
+    from pipeline.patches.clips import clip_of
     from pipeline.patches.features import needed_by
-    from pipeline.patches.making import clip_of, encoder_for, encoder_of_model, make_all
+    from pipeline.patches.making import encoder_for, encoder_of_model, make_all
     from pipeline.settings import load_settings
     from pipeline.workspace import Workspace
     from pose_extract.devices import pick_device

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.builtin import PREFIX, builtin_name
 from pipeline.commands.options import add_device, add_workspace, counted
+from pipeline.defaults import workspace_option
 
 if TYPE_CHECKING:
     from pipeline.workspace import Workspace
@@ -90,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
 
     workspace = Workspace(args.workspace, not args.no_wait)
     model = args.model or workspace.model
+    if (name := builtin_name(model)).startswith(PREFIX):
+        raise UsageError(
+            f"{name} comes with the package and stays as it is; train a model first, then recalibrate it"
+        )
     if args.from_watch is not None:
         if args.marks or args.reset or args.learn or args.tracks:
             raise UsageError("--from-watch goes without --marks, --reset, --learn and --tracks")
@@ -107,15 +114,22 @@ def run(args: argparse.Namespace) -> int:
         print("nothing was changed (--dry-run)")
         return 0
     apply(result, workspace, model)
-    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset")
+    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset{_where(args)}")
     print(
         "scores, pages and videos from now on have it; those that are there keep theirs until they are made again"
     )
     if args.learn:
         made = learn_false_alarms(scorer, workspace, marks, args.tracks)
+        option = workspace_option(args.workspace)
         print(f"{counted(len(made), 'new training clip')} of false alarms")
-        print("next: gepc-pipeline train, then gepc-pipeline recalibrate")
+        print(f"next: gepc-pipeline train{option}, then gepc-pipeline recalibrate{_where(args)}")
     return 0
+
+
+def _where(args: argparse.Namespace) -> str:
+    """The options that name the same workspace and model."""
+    model = "" if args.model is None else f" --model {shlex.quote(str(args.model))}"
+    return f"{workspace_option(args.workspace)}{model}"
 
 
 def _from_watch(args: argparse.Namespace, workspace: Workspace, model: Path) -> int:
@@ -130,7 +144,7 @@ def _from_watch(args: argparse.Namespace, workspace: Workspace, model: Path) -> 
         print("nothing was changed (--dry-run)")
         return 0
     put_threshold(proposal.marked, workspace, model)
-    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset")
+    print(f"kept in {model}; undo with: gepc-pipeline recalibrate --reset{_where(args)}")
     return 0
 
 

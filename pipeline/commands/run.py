@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the three commands; exit code 4 if some videos could not be used."""
+    from pipeline.extraction.run import find_all_sources
     from pipeline.progress import Steps
     from pipeline.review.files import check_folder
     from pipeline.settings import load_settings
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         jobs += [f"--ray={args.ray}", f"--ray-cpus={args.ray_cpus}", f"--ray-gpus={args.ray_gpus}"]
     config = ["--config", args.config, *(word for text in args.set for word in ("--set", text))]
     settings = load_settings(args.config, args.set)
+    find_all_sources([args.new])  # before hours of training, too: there are some
     unused: list[VideoError] = []
 
     def step(name: str, *words: str) -> None:

@@ -42,7 +42,7 @@ example:
   gepc-pipeline score --tracks gepc-workspace/tracks/video.npz --out scores.csv
   gepc-pipeline score video.mp4 --tracks gepc-workspace/tracks/video.npz --out scores.csv --overlay overlay.mp4
 
-The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id.
+The CSV has a row for every frame: frame,time_s,score,percentile,alarm,people,track_id,judged,thing_id.
 An event is a stretch of alarms, short gaps included (--set events.merge_gap_s=1, events.min_s=0.2).
 A second score of the same video reuses its tracks."""
 
@@ -198,7 +198,7 @@ def run(args: argparse.Namespace) -> int:
         if args.tracks is None:
             return _score_videos(args, scoring, workspace, sources)
         source = _one_source(args.source) if both else None
-        tracks = scorer.load(args.tracks, None if source is None else str(source.path), args.quiet)
+        tracks = scorer.load(args.tracks, None if source is None else source.place, args.quiet)
         scored = scoring.clip(tracks, outputs, source)
         scored.say()
         args.result["clips"] = [scored.facts]

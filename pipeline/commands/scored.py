@@ -88,7 +88,7 @@ class Scoring:
         outputs = self.outputs.in_folder_for(source.name) if self.several else self.outputs
         outputs.check([("video", source.path), *self.inputs])
         path = Workspace(self.args.workspace).tracks_path(entry.clip)
-        return self.clip(self.scorer.load(path, str(source.path), self.args.quiet), outputs, source)
+        return self.clip(self.scorer.load(path, source.place, self.args.quiet), outputs, source)
 
     def clip(self, tracks: ClipTracks, outputs: Outputs, source: VideoSource | None) -> Scored:
         """Write what is asked for of one clip; it is scored once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.options import add_workspace
+from pipeline.commands.options import add_model, add_workspace
 
 HELP = "draw what the model takes for normal"
 EXAMPLE = """\
@@ -20,6 +20,7 @@ The words are numbered as in the table of `gepc-pipeline score ... --explain`.""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_workspace(parser)
+    add_model(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -30,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw the words of the workspace's model."""
+    """Draw the words of a model."""
     from anomaly.bundle import load_bundle
     from pipeline.pictures.action_words import write_words
     from pipeline.workspace import Workspace
 
-    model = load_bundle(Workspace(args.workspace, not args.no_wait).model, "cpu")
+    model = load_bundle(args.model or Workspace(args.workspace, not args.no_wait).model, "cpu")
     used = write_words(args.out, model)
     args.result.update(words=args.out, used=used)
     print(

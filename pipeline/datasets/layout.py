@@ -71,10 +71,15 @@ def find_poses(
 
 def clip_of(part: Path, format: str = "") -> str:
     """The name of the clip in a file or folder of poses, as reading it gives it; AlphaPose's cuts off more endings."""
+    return clip_name(video_of(part, format))
+
+
+def video_of(part: Path, format: str = "") -> str:
+    """The name of the video that a file or folder of poses was made of: `clip_of`, letter by letter as it is there."""
     if part.is_dir():
         camera = part.resolve().parent.name
-        return clip_name(f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name)
-    return clip_name(title_of(part) if format == "alphapose" else _ENDINGS.sub("", part.stem))
+        return f"{camera}_{part.name}" if re.fullmatch(r"\d+", camera) else part.name
+    return title_of(part) if format == "alphapose" else _ENDINGS.sub("", part.stem)
 
 
 def _find(settings: DatasetSettings, root: Path, pattern: str) -> list[Path]:

@@ -44,7 +44,7 @@ def read_masks(path: Path, abnormal: int = 1) -> dict[str, Mask]:
     """
     if abnormal not in (0, 1):
         raise UsageError(f"abnormal: expected 0 or 1, the value of an abnormal frame, got {abnormal!r}")
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return dict(sorted(_from_npz(path, abnormal).items()))
     files = [path] if not path.is_dir() else sorted(path.rglob("*.npy"), key=lambda file: (file.stem, file))
     if not path.exists():
@@ -252,7 +252,7 @@ def read_stretches(
         found = [np.any(list(masks.values()), axis=0)]
     else:
         masks = read_masks(path, abnormal)
-        found = [mask for name, mask in masks.items() if path.suffix == ".npy" or name in names][:1]
+        found = [mask for name, mask in masks.items() if path.suffix.lower() == ".npy" or name in names][:1]
     if not found:
         return None
     if len(found[0]) != len(time_s):

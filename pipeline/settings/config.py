@@ -38,7 +38,6 @@ OF_EXPERIMENTS = (
     "latent_autoregression", "actions",
     "experiment",
 )  # fmt: skip
-_MAX_DEPTH = 10  # of `_base_`, so that a circle is an error and not a hang
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         ConfigError: no such file, no valid YAML, or not a mapping.
     """
-    return override(_read(_locate(name, None), 0), overrides)
+    return override(_read(_locate(name, None)), overrides)
 
 
 def override(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -177,19 +176,15 @@ def keep_config(path: Path, base: str | None, overrides: Sequence[str], clear: b
             "_base_": str(at.resolve()) if at.suffix in (".yaml", ".yml") and at.is_file() else base,
         }
     own = override(own, overrides)
-    checked(_with_base(own))
     if not own:
         path.unlink(missing_ok=True)
         return {}
-    own = {"_base_": own.pop("_base_", "default"), **own}
+    based_on = own.pop("_base_", None)
+    own = {"_base_": "default" if based_on is None else based_on, **own}
+    checked(_inherited(own, path))
     text = yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
     write_atomically(path, f"# Kept by gepc-pipeline config set.\n{text}".encode())
     return own
-
-
-def _with_base(own: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in own.items() if name != "_base_"}
-    return _merge(load_config(own.get("_base_", "default")), rest)
 
 
 def _own(path: Path) -> dict[str, Any]:
@@ -211,11 +206,11 @@ def _folder() -> Path:
 
 
 def _locate(name: str, relative_to: Path | None) -> Path:
-    if relative_to is not None and (relative_to / name).is_file():
-        return relative_to / name
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path
+    if path.suffix in (".yaml", ".yml"):
+        for place in (path if relative_to is None else relative_to / path, path):
+            if place.is_file():
+                return place
     shipped = _folder() / f"{name.removesuffix('.yaml')}.yaml"
     if "/" not in name and shipped.is_file():
         return shipped
@@ -224,18 +219,22 @@ def _locate(name: str, relative_to: Path | None) -> Path:
     )
 
 
-def _read(path: Path, depth: int) -> dict[str, Any]:
-    if depth > _MAX_DEPTH:
-        raise ConfigError(
-            f"{path}: more than {_MAX_DEPTH} levels of _base_; does a config inherit from itself?"
-        )
-    config = _own(path)
-    base = config.pop("_base_", None)
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    return _inherited(_own(path), path, seen)
+
+
+def _inherited(own: Mapping[str, Any], path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file says, above what it inherits; ``seen`` are the files that inherit from it."""
+    place = path.resolve()
+    if place in seen:
+        raise ConfigError(f"{path}: by _base_, this config would inherit from itself")
+    rest = {name: value for name, value in own.items() if name != "_base_"}
+    base = own.get("_base_")
     if base is None:
-        return config
+        return rest
     if not isinstance(base, str):
         raise ConfigError(f"{path}: _base_ must be the name or path of one config, got {short(base)}")
-    return _merge(_read(_locate(base, path.parent), depth + 1), config)
+    return _merge(_read(_locate(base, path.parent), (*seen, place)), rest)
 
 
 class _Loader(yaml.SafeLoader):

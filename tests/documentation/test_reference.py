@@ -25,8 +25,10 @@ from documentation.markdown import code
 from documentation.settings import config_settings, sections, watch_settings
 from documentation.site import GENERATED, filled, moved, on_page_markdown, pages_with_marks, written
 from pipeline.cli import COMMANDS, build_parser
+from pipeline.commands import score
 from pipeline.experiments.settings import ExperimentSettings
 from pipeline.live.settings import WatchSettings
+from pipeline.scoring.tables import FRAME_COLUMNS
 from pipeline.settings import load_settings
 from pose_extract import errors
 from pose_extract.checking import expect_between, expect_one_of
@@ -147,6 +149,8 @@ def test_columns_events_and_models_are_those_of_the_code(truth_model):
     for columns in CSV_FILES.values():
         for name in columns:
             assert f"| `{name}` |" in csv_columns()
+    assert ",".join(FRAME_COLUMNS) in score.EXAMPLE
+    assert "the their" not in csv_columns()
     for key in ("end_reason", "people[].box"):
         assert f"| `{key}` |" in event_keys()
     for key in ("threshold.from", "events[].people[].culprit", "not_judged_s"):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from pose_extract.errors import GepcError, UsageError
+from pose_extract.errors import GepcError, OutputError, UsageError
 from pose_extract.estimators.base import PoseEstimator
 from pose_extract.tracks.records import PoseDetections
 from tests.helpers import ROOT
@@ -27,6 +27,15 @@ def test_importing_the_package_loads_nothing_heavy():
         "from pipeline import extract as again; assert again is extract and callable(extract)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["masks", "workspace/tracks", "model"])
+def test_results_are_not_put_among_what_is_read(tmp_path, name):
+    from pipeline import evaluate
+
+    masks, workspace, model = (tmp_path / each for each in ("masks", "workspace", "model"))
+    with pytest.raises(OutputError, match="is the input that is read"):
+        evaluate(masks, workspace, models=[model], out=tmp_path / name)
 
 
 def test_what_is_not_there_is_no_attribute():

@@ -43,3 +43,10 @@ def test_the_shipped_configs_are_listed_with_what_they_are_for(cli):
     lines = cli("config", "list").out.splitlines()
     assert any(line.startswith("default ") and "product's defaults" in line for line in lines)
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
+
+
+def test_a_config_that_is_named_as_for_other_commands_is_not_passed_over(cli, tmp_path):
+    root = tmp_path / "workspace"
+    wrong = cli("config", "set", "video.fps=12", "--config", "moving-camera", "--workspace", root)
+    assert (wrong.code, "--base moving-camera" in wrong.err) == (2, True), wrong.err
+    assert not (root / "config.yaml").exists()

@@ -68,6 +68,24 @@ def test_other_options_make_a_clip_anew_in_place_of_the_old_one(tmp_path, cli):
     assert load_tracks(w / "tracks" / f"{entry.clip}.npz").fps == 30
 
 
+def test_a_clip_that_a_file_no_longer_has_stays_and_is_told(tmp_path, cli, caplog):
+    poses, file = [v for j in range(17) for v in (100 + j, 100 + 5 * j, 0.9)], tmp_path / "a.json"
+    people = [
+        {"image_id": f"{clip}/{i:04d}.jpg", "keypoints": poses, "idx": 1} for clip in "xyz" for i in range(9)
+    ]
+    file.write_text(json.dumps(people))
+    words = ("import", "alphapose", file, *SCENE, "--workspace", tmp_path / "w")
+    assert cli(*words).code == 0
+    file.write_text(json.dumps(people[:18]))
+    caplog.clear()
+    assert cli(*words).code == 0
+    assert "no longer gives the clip z, which was imported from it and stays" in caplog.text
+    assert [entry.clip for entry in Workspace(tmp_path / "w").entries()] == ["x", "y", "z"]
+    caplog.clear()
+    assert cli(*words).code == 0
+    assert "no longer" not in caplog.text
+
+
 def test_clips_of_one_name_from_two_folders_both_stay(tmp_path, cli):
     for folder, seed in (("train", 0), ("test", 1)):
         export_clips("alphapose", [walkers(seed=seed)], tmp_path / folder)

@@ -110,3 +110,14 @@ def test_a_place_that_cannot_take_the_page_is_said_before_anything_is_done(cli, 
         result = cli("run", tmp_path, tmp_path, "--out", tmp_path / place, "--workspace", tmp_path / "w")
         assert (result.code, result.out) == (9, "")
     assert not (tmp_path / "w").exists()
+
+
+def test_new_videos_that_are_not_there_are_said_before_anything_is_done(cli, tmp_path):
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "v.mp4").write_bytes(b"no video")
+    result = cli(
+        "run", tmp_path / "normal", tmp_path / "none", "--out", tmp_path / "r", "--workspace", tmp_path / "w"
+    )
+    assert (result.code, result.out) == (4, "")
+    assert f"{tmp_path / 'none'}: there is no such file" in result.err
+    assert not (tmp_path / "w").exists()

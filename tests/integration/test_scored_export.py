@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.scoring import load_scorer, score_chunks
 from pose_extract.tracks.cache import load_tracks, save_tracks
+from pose_extract.video import content_hash, find_sources
 
 
 def scored(workspace, clip):
@@ -97,6 +98,19 @@ def test_pictures_of_alarms_lie_where_fiftyone_looks(truth_workspace, cli, tmp_p
     assert "--pictures needs the video" in result.err
     assert not (tmp_path / "o2" / "labels.json").exists()
     (tmp_path / "gone.mp4").rename(video)
+
+    def export(out, **provenance):
+        facts = {**tracks.provenance, "source": str(video), **provenance}
+        save_tracks(path, replace(tracks, provenance=facts))
+        return cli("export", "coco-video", tmp_path / out, *asked, "--frames", "alarms")
+
+    result = export("o3", content="that of another video")
+    assert result.code == 2
+    assert "street.mp4 is another one now" in result.err
+    own = content_hash(*find_sources(video))
+    assert export("o4", content=own, learned={"clip": "street", "first_frame": 60}).code == 0
+    [first, *_] = sorted((tmp_path / "o4").rglob("*.jpg"))
+    assert abs(cv2.imread(str(first)).mean() - grey(60 + int(first.stem))) < 5
 
 
 def test_parquet_is_two_tables_for_pandas(truth_workspace, cli, tmp_path):

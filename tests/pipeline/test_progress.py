@@ -28,6 +28,19 @@ def test_plain_lines_tell_count_rate_and_what_is_left(capsys, monkeypatch):
     assert " left, " in lines[-1]
 
 
+def test_work_goes_on_where_nobody_reads_its_progress_any_more(monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(progress, "_PLAIN_EVERY_S", 0.0)
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with stage("x", "frames", 3) as bar:
+        for _ in range(3):
+            bar.advance()
+    assert bar.done == 3
+
+
 def test_quiet_says_nothing(capsys):
     with stage("x", "frames", 2, quiet=True) as bar:
         bar.advance()

@@ -47,6 +47,9 @@ def test_values_are_lists_of_yaml_with_brackets_kept_together():
         ("model.adjacencies=static],[global", "--vary"),
         ("tracking.tracker=ocsort", "share the same tracks"),
         ("dataset.root=x", "share the same tracks"),
+        ("training.batch_size=2024-05-12", "expected numbers, texts and lists"),
+        ("training.batch_size=!!binary aGVsbG8=", "expected numbers, texts and lists"),
+        ("training.batch_size=&a [*a]", "expected numbers, texts and lists"),
     ],
 )
 def test_what_cannot_be_varied_is_an_error(text, said):
@@ -197,6 +200,9 @@ def test_a_model_is_scored_with_the_cell_s_own_alarms_and_events(tmp_path, monke
     assert "events.min_s=3" in asked[1] or "events.min_s=3.0" in asked[1]
     assert "calibration.alarms_per_day=null" in asked[0]
     assert "calibration.alarms_per_day=24" in asked[2] or "calibration.alarms_per_day=24.0" in asked[2]
+    monkeypatch.setattr(module, "versions", lambda: {"gepc-pipeline": "99"})
+    evaluated(tmp_path, load_settings("default", [cells[0]]), clips, EvaluationSettings())
+    assert len(asked) == 5  # another version may come to other figures
 
 
 def test_tables_of_paths_that_are_no_text_are_written(results, tmp_path):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from anomaly.evaluation.bootstrap import auc_intervals
 from anomaly.evaluation.figures import LabelledScores, evaluate
+from pipeline.evaluation import files
 from pipeline.evaluation.evaluate import EvaluationSettings, ModelEvaluation
-from pipeline.evaluation.files import EvaluationFolder, plot_clip
-from pipeline.evaluation.labelled import find_labelled, lengthened
+from pipeline.evaluation.files import EvaluationFolder, evaluate_models, plot_clip
+from pipeline.evaluation.labelled import LabelledClips, find_labelled, lengthened
 from pipeline.evaluation.report import Evaluation, as_json, print_report
 from pipeline.workspace import Workspace
-from pose_extract.errors import ConfigError, UsageError
+from pose_extract.errors import ConfigError, ModelError, UsageError
 from pose_extract.tracks.cache import save_tracks
 from pose_extract.tracks.records import ClipTracks
 
@@ -240,6 +242,40 @@ def test_the_folder_has_the_curves_of_every_model_and_pictures(tmp_path):
     )
     for picture in (tmp_path / "out").rglob("*.png"):
         assert cv2.imread(str(picture)).std() > 5
+
+
+def test_a_folder_s_earlier_evaluation_leaves_nothing_behind(tmp_path):
+    def write(models, clips):
+        folder = EvaluationFolder(tmp_path, "current")
+        made = [made_up_model("m", seed, clips) for seed in range(models)]
+        for model in made:
+            folder.add(model)
+        folder.finish(Evaluation(EvaluationSettings(), [model.without_curves() for model in made], {}))
+
+    half = np.arange(20) > 9
+    write(2, {"a": half, "b": half})
+    (tmp_path / "clips" / "mine.png").write_bytes(b"")
+    (tmp_path / "frames-old.csv").write_bytes(b"")
+    write(1, {"b": np.zeros(20, bool)})  # of one kind, so that there is no curve
+    files = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert files == {"evaluation.json", "frames.csv", "clips/b.png", "clips/mine.png", "frames-old.csv"}
+
+
+def test_what_ends_an_evaluation_of_several_models_is_told_before_the_first_is_scored(tmp_path, monkeypatch):
+    def load_scorer(folder, *rest):
+        return SimpleNamespace(settings=SimpleNamespace(scoring=SimpleNamespace(frames=folder.name)))
+
+    clips, legacy = LabelledClips({}, {}, {}), EvaluationSettings("legacy")
+    models = [tmp_path / "backtracked", tmp_path / "online"]
+    with pytest.raises(ModelError, match="backtracked"):
+        evaluate_models(models, clips, EvaluationSettings(), out=tmp_path / "out")
+    monkeypatch.setattr(files, "load_scorer", load_scorer)
+    monkeypatch.setattr(files, "read_card", lambda folder: {})
+    with pytest.raises(
+        UsageError, match=r"one mode, but .*backtracked is set to backtracked, .*online is set"
+    ):
+        evaluate_models(models, clips, legacy, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_clips_of_one_frame_or_none_are_drawn_too(tmp_path):

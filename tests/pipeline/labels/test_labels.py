@@ -18,7 +18,15 @@ from anomaly.evaluation.intervals import runs_of
 from pipeline.cli import main
 from pipeline.commands.labels import add_arguments
 from pipeline.labels.formats import read_avenue, read_intervals, read_ubnormal
-from pipeline.labels.masks import MASK_KINDS, clip_times, match_masks, read_labels, read_masks, write_masks
+from pipeline.labels.masks import (
+    MASK_KINDS,
+    clip_times,
+    match_masks,
+    read_labels,
+    read_masks,
+    read_stretches,
+    write_masks,
+)
 from pipeline.settings.dataset import LABEL_KINDS
 from pipeline.workspace import Workspace, entry_of
 from pose_extract.errors import FormatError, OutputError, UsageError
@@ -391,6 +399,22 @@ def test_the_commands_errors_are_lines(tmp_path, capsys):
     ):
         got, _, err = run(capsys, *arguments)
         assert (got, message in err) == (code, True), err
+
+
+def test_endings_in_capitals_are_the_same_endings(tmp_path, capsys):
+    np.savez(tmp_path / "masks.npz", a=[0, 1])
+    packed = (tmp_path / "masks.npz").rename(tmp_path / "MASKS.NPZ")
+    assert stretches(read_masks(packed)) == {"a": [(1, 2)]}
+    single = (masks_in(tmp_path / "one", x=[0, 1]) / "x.npy").rename(tmp_path / "X.NPY")
+    assert read_stretches(single, ["a"], np.arange(2) / 10) == [(0.1, pytest.approx(0.2))]
+
+
+def test_masks_of_pixels_need_no_clips(tmp_path, capsys):
+    (tmp_path / "w" / "tracks").mkdir(parents=True)  # as an extraction leaves it that found nothing to do
+    (tmp_path / "labels").mkdir()
+    savemat(tmp_path / "labels" / "1_label.mat", {"volLabel": cells(np.zeros((2, 2)), np.ones((2, 2)))})
+    code, out, err = run(capsys, tmp_path / "labels", "--kind", "avenue", "--workspace", tmp_path / "w")
+    assert (code, "1 clips, 2 frames, 1 of them abnormal" in out) == (0, True), err
 
 
 def test_masks_are_written_complete_or_not_at_all(tmp_path):

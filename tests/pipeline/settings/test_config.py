@@ -11,6 +11,7 @@ from pipeline.experiments.settings import ExperimentSettings
 from pipeline.live.settings import WatchSettings
 from pipeline.pictures.overlay import OverlaySettings
 from pipeline.settings import load_config, load_settings, shipped_configs
+from pipeline.settings.config import keep_config
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.checking import build
 from pose_extract.errors import ConfigError
@@ -65,6 +66,34 @@ def test_a_config_that_inherits_from_itself_is_an_error(tmp_path):
     path.write_text("_base_: loop.yaml\n")
     with pytest.raises(ConfigError, match="inherit from itself"):
         load_config(str(path))
+
+
+def test_a_base_beside_the_config_is_the_same_for_who_reads_it_and_who_keeps_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "site.yaml").write_text("video: {fps: 10}\n")
+    own = tmp_path / "workspace" / "config.yaml"
+    own.write_text("_base_: ../site.yaml\nvideo: {max_side: 500}\n")
+    assert keep_config(own, None, ["video.max_side=600"], clear=False)["_base_"] == "../site.yaml"
+    assert load_config(str(own)) == {"video": {"fps": 10, "max_side": 600}}
+
+
+def test_a_file_that_is_no_config_does_not_hide_a_shipped_one(tmp_path):
+    (tmp_path / "paper").write_text("notes on a paper")
+    (tmp_path / "own.yaml").write_text("_base_: paper\n")
+    assert load_config(str(tmp_path / "own.yaml")) == load_config("paper")
+
+
+@pytest.mark.parametrize("base", ["5", "[x]", "{a: b}", "own.yaml"])
+def test_a_base_that_is_none_is_not_kept(tmp_path, base):
+    own = tmp_path / "own.yaml"
+    own.write_text(f"_base_: {base}\n")
+    with pytest.raises(ConfigError, match="_base_"):
+        keep_config(own, None, ["video.max_side=600"], clear=False)
+    own.write_text("_base_:\n")
+    with pytest.raises(ConfigError, match="inherit from itself"):
+        keep_config(own, str(own), [], clear=False)
+    assert keep_config(own, None, ["video.max_side=600"], clear=False)["_base_"] == "default"
 
 
 @pytest.mark.parametrize(

@@ -133,3 +133,23 @@ def test_trajectories_may_begin_with_a_byte_order_mark(tmp_path):
     for file in tmp_path.rglob("*.csv"):
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert len(read_one("mped-rnn", tmp_path)) == len(people())
+
+
+def test_poses_under_a_key_that_is_there_twice_are_counted(tmp_path):
+    def frames(*numbers):
+        return "{" + ", ".join(f'"{i}": {json.dumps({"keypoints": joints()})}' for i in numbers) + "}"
+
+    text = f'{{"1": {frames(1, 2, 2)}, "2": {frames(*range(9))}, "3": {frames(5)}, "3": {frames(6)}}}'
+    (tmp_path / "a.json").write_text(text)
+    clip = read_one("alphapose", tmp_path / "a.json")
+    report = clip.provenance["import"]["report"]
+    assert (report["poses"], report["kept"], len(clip)) == (14, 12, 12)
+    assert report["left_out"] == {"under a key that an object has twice": 2}
+
+
+def test_pictures_that_are_there_twice_are_counted(tmp_path):
+    person = json.dumps([{"keypoints": joints()}])
+    text = ", ".join(f'"{i:04d}.jpg": {person}' for i in (*range(9), 3))
+    (tmp_path / "a.json").write_text(f"{{{text}}}")
+    report = read_one("alphapose", tmp_path / "a.json").provenance["import"]["report"]
+    assert (report["poses"], report["left_out"]) == (10, {"under a key that an object has twice": 1})
