@@ -31,6 +31,7 @@ _FEWEST_LOOKS = 600  # of a camera, to say what is usual there
 _LASTS = {THINGS: 1, STAYS: 40, FLOW: 10}  # looks that what was seen once is taken to last
 _BEYOND = {THINGS: 0.5, STAYS: 1.0, FLOW: 2.0}  # how fast a share falls, as a logarithm, with what is beyond
 _MOST_BEYOND = 10.0
+_ENOUGH = {THINGS: 0, STAYS: 0, FLOW: 600}  # looks that had some, from which what is beyond them tells anything
 _BINS = 8  # of the picture's height, for how tall people are
 _NOBODY = (0.0, 0.25)  # slope and height, as `Fit.stature`, where nobody was seen
 _LEAST_STATURE = 0.02
@@ -196,7 +197,7 @@ class FittedSurroundings:
         higher = len(reference) - np.searchsorted(reference, worst, side="left")
         # What lasts is seen at many looks; it counts as one that might have been seen.
         log_p = np.log((higher + _LASTS[part]) / (self.looks + _LASTS[part]))
-        if len(reference):
+        if len(reference) > _ENOUGH[part]:
             beyond = np.clip(worst - reference[-1], 0, None)
             log_p = log_p - np.minimum(_BEYOND[part] * np.where(np.isfinite(beyond), beyond, 0), _MOST_BEYOND)
         return np.where(np.isneginf(worst), 1.0, np.exp(np.minimum(log_p, 0)))

@@ -87,6 +87,12 @@ def test_a_crowd_that_runs_is_unusual_where_people_walk():
     assert set(runs.part[50:]) == {SURROUNDINGS.index(FLOW)}
 
 
+def test_a_few_seconds_of_crowds_do_not_tell_how_crowds_go():
+    a_few = fit(clip(45), clip(50))
+    assert judged(a_few, clip(200)).p.min() > 0.005
+    assert judged(a_few, clip(10)).p.min() > 0.005
+
+
 def test_normal_video_is_judged_by_what_has_not_seen_it():
     clips = [clip(), clip(), clip(**passing(2))]  # the third one is fold 2
     model = fit(*clips)
