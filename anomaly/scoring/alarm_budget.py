@@ -144,9 +144,7 @@ def _fit(excess: NDArray[np.float64], level: float, per_day: float) -> _Tail:
     count = len(ordered)
     first = ordered.mean()
     second = ((1 - (np.arange(1, count + 1) - 0.35) / count) * ordered).mean()
-    apart = first - 2 * second
-    if apart <= 1e-12 * first:  # as if one value; nothing is known of how they fall off
-        return _Tail(level, per_day, max(float(first), 1e-12), 0.0)
+    apart = first - 2 * second  # above 0: the excesses rise while their weights fall
     return _Tail(level, per_day, float(2 * first * second / apart), float(2 - first / apart))
 
 

@@ -144,8 +144,8 @@ class TailProbabilities:
     ) -> TailProbabilities:
         """Of P parts' scores, each of as many windows as it has, and the parts' weights (P,)."""
         out = np.full((len(parts), max(map(len, parts))), np.nan)
-        for row, part in zip(out, parts, strict=True):
-            row[: len(part)] = part
+        for i, part in enumerate(parts):
+            out[i, : len(part)] = part
         return cls(out, weights)
 
     @cached_property

@@ -62,7 +62,22 @@ class PoseSimilarity(BaseIoU):
 
     ``(1 - pose_weight) * IoU + pose_weight * OKS - colour_weight * (1 - Bhattacharyya coefficient)``, 0..1. The
     joints of a track are those that it was last seen with, moved on at the body's velocity.
+
+    Attributes:
+        track_memories: what is remembered of the tracks, in their order.
+        time_s: of the frame that is associated; this and what follows is set before the boxes are compared.
+        keypoints: (M, V, 3) of its people.
+        colours: (M, B) clothing histograms, rows of zeros where unknown.
+        alone: (M,) whether nobody overlaps them.
+        allowed: (N, M) answered: what the clothes allow.
     """
+
+    track_memories: Callable[[], list[_Memory]]
+    time_s: float
+    keypoints: NDArray[np.float64]
+    colours: NDArray[np.float64]
+    alone: NDArray[np.bool_]
+    allowed: NDArray[np.bool_]
 
     def __init__(
         self,
@@ -74,14 +89,8 @@ class PoseSimilarity(BaseIoU):
         profile: Callable[[int], NDArray[np.float64] | None],
     ) -> None:
         self._min_colour, self._profile = min_colour, profile
-        self.allowed: NDArray[np.bool_] = np.zeros((0, 0), bool)
-        self.alone: NDArray[np.bool_] = np.zeros(0, bool)
         self._sigmas = np.asarray(sigmas, np.float64) * pose_tolerance
         self._pose_weight, self._colour_weight = pose_weight, colour_weight
-        self.track_memories: Callable[[], list[_Memory]] = list
-        self.time_s = 0.0
-        self.keypoints: NDArray[np.float64] = np.zeros((0, len(self._sigmas), 3))
-        self.colours: NDArray[np.float64] = np.zeros((0, 0))
 
     def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
         """(N, M) similarity of the N predicted track boxes with the M detections set before."""
@@ -150,7 +159,6 @@ class PoseAssociator:
             minimum_consecutive_frames=1,
             minimum_iou_threshold=min_similarity,
             direction_consistency_weight=direction_weight,
-            high_conf_det_threshold=0.0,
             delta_t=max(1, round(0.2 * fps)),
             iou=similarity,
         )

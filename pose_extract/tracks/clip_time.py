@@ -83,11 +83,11 @@ def shown_times(time_s: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
 
 def film_cuts(time_s: NDArray[np.float64], fps: float) -> tuple[tuple[float, float], ...]:
     """When each stretch begins, in the film of `shown_times` and in the clip; () of a clip without holes."""
-    begins = np.flatnonzero(np.diff(stretch_numbers(time_s, fps), prepend=-1))
-    if len(begins) < 2:
+    begins = after_holes(time_s, fps)
+    if not len(begins):
         return ()
     film = shown_times(time_s, fps)
-    return tuple((float(film[frame]), float(time_s[frame])) for frame in begins)
+    return tuple((float(film[frame]), float(time_s[frame])) for frame in (0, *begins))
 
 
 class ShownTime:

@@ -235,8 +235,12 @@ def test_extract_then_score_reuses_the_tracks_and_writes_the_overlay(
     assert npz.stat().st_mtime_ns == before
     assert out.read_bytes() == scores
     assert "street" not in {e.clip for e in Workspace(root).training_clips()}
-    assert cli("extract", street_video, "--workspace", root, "--write-json").code == 0
-    assert npz.stat().st_mtime_ns == before
+    scored = load_tracks(npz)
+    extracted = cli("extract", street_video, "--workspace", root, "--write-json")
+    assert "1 were done before" in extracted.out
+    learned = load_tracks(npz)  # the file itself says that it is learned from
+    assert learned.provenance == {**scored.provenance, "train": True}
+    assert np.array_equal(learned.keypoints, scored.keypoints, equal_nan=True)
     assert "street" in {e.clip for e in Workspace(root).training_clips()}
     assert len(json.loads((root / "tracks" / "street.json").read_text())["time_s"]) == 36
 

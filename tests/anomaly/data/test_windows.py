@@ -326,6 +326,7 @@ def test_windows_of_several_cameras_know_which_picture_they_are_in():
     assert one.camera.tolist() == list(np.repeat(["a", "b", "a", "a"], count))
     assert one.size[::count].tolist() == [[640, 360], [320, 200], [640, 360], [1280, 720]]
     assert len(one.views) == 3
+    assert [array.dtype for array in (one.view, one.track, one.partner)] == [np.int32] * 3
 
 
 def test_windows_are_smoothed_where_the_settings_ask_for_it_and_their_joints_in_memory_are_not():
@@ -500,3 +501,21 @@ def test_a_skeleton_that_the_model_does_not_know_is_an_error_that_names_both():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         WindowSettings(**wrong)
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (7, [7]), (100, [7])])
+def test_batches_are_all_windows_in_their_order_so_many_at_once(size, sizes):
+    windows = make_windows(line(T + 6), COCO, 1)
+    found = list(windows.batches(size))
+    assert [len(batch) for batch in found] == sizes
+    np.testing.assert_array_equal(np.concatenate(found), windows.batch(slice(None)))
+
+
+@pytest.mark.parametrize("scale", ["none", "largest", "body", "stature"])
+def test_joints_that_were_never_seen_are_at_0_in_pixels(scale):
+    clip = walkers.clip(people=1, frames=30)
+    clip.keypoints[:, 9] = 0
+    windows = make_windows(clip, WindowSettings(skeleton="coco17", scale=scale), 1)
+    points = windows.pixels(slice(None))
+    assert (points[:, :, 9] == 0).all()
+    assert (points[:, :, :9, 2] > 0).all()

@@ -159,3 +159,15 @@ def test_windows_do_not_mix_and_each_has_its_own_picture():
         for name, width in widths(18).items():
             assert getattr(both, name).shape == (2, width)
             np.testing.assert_allclose(getattr(both, name)[i], getattr(alone, name)[0], atol=1e-9)
+
+
+def test_a_joint_seen_once_has_a_place_does_not_swing_and_has_no_speed():
+    points, wrist = figure(100), joint("left_wrist")
+    points[0, :, wrist, 2] = 0
+    points[0, 5, wrist, 2] = 1
+    found = features(points)
+    np.testing.assert_allclose(
+        found.posture[0].reshape(18, 2)[wrist], standing_figure(COCO18)[wrist], atol=1e-3
+    )
+    np.testing.assert_allclose(found.swing[0, :36].reshape(18, 2)[wrist], 0, atol=1e-9)
+    assert np.isnan(found.swing[0, 36 + wrist])

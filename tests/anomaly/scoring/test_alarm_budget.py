@@ -194,3 +194,11 @@ def test_peaks_that_come_many_in_half_a_minute_and_none_in_the_next_make_the_int
 def test_budgets_that_cannot_be_are_refused(wrong):
     with pytest.raises(ConfigError, match="alarms_per_day"):
         CalibrationSettings(alarms_per_day=wrong)
+
+
+def test_the_interval_is_one_where_many_stretches_have_no_peak():
+    """All ten peaks are in one stretch of half a minute out of three: many of those drawn again have none at all."""
+    _, _, score = peaks_of(exponential(10), every=2)
+    found = alarm_budget(np.zeros(90, np.int32), np.arange(90.0), np.append(score, np.zeros(70)), 500.0)
+    assert found.peaks == 10
+    assert 0 <= found.low <= found.high < np.inf

@@ -5,6 +5,7 @@ from anomaly.scoring.calibration import (
     Calibration,
     TailProbabilities,
     mean_in_robust_units,
+    median_and_iqr,
     percentile,
     threshold,
 )
@@ -75,6 +76,11 @@ def test_each_kind_has_a_floor_and_a_spread_of_its_own():
     c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, both, both, np.zeros((1, 1)), np.ones(1))
     assert [c.floor("online", by) for by in SCORE_KINDS] == [0, 10, 100, 1000]
     assert [c.spread(by)[0] for by in SCORE_KINDS] == [2, 12, 102, 1002]
+    nobody = np.array([np.nan])
+    for by, floor in zip(SCORE_KINDS, (0, 10, 100, 1000), strict=True):
+        assert c.shape(nobody, "online", "linear", by) == floor
+        assert c.shape(nobody, "online", "log", by) == pytest.approx(np.arcsinh(-1))
+    assert c.shape(nobody, "online", "linear") == c.floor("online") == c.row_reference("online")[0] == 0
 
 
 def test_a_sum_of_tails_adds_logarithms_of_shares_of_held_out_windows_whatever_the_scale():
@@ -216,3 +222,53 @@ def test_a_cut_keeps_times_and_counts_frames_from_0():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         CalibrationSettings(**wrong)
+
+
+def test_a_budget_of_alarms_is_that_of_the_kind_of_score_and_of_its_tail(monkeypatch):
+    from anomaly.scoring import calibration as module
+
+    frames = np.random.default_rng(0).gumbel(size=(len(SCORE_KINDS), len(FRAME_MODES), 60))
+    c = Calibration(
+        np.zeros(60, np.int32), np.arange(60) / 24, frames, np.sort(frames), np.zeros((1, 1)), np.ones(1)
+    )
+    asked = []
+    monkeypatch.setattr(module, "alarm_budget", lambda *given: asked.append(given[2]) or len(asked))
+    scales = [(mode, sigma_s, tail, by) for mode in FRAME_MODES for sigma_s in (0.0, 0.5)
+              for tail in ("linear", "log") for by in SCORE_KINDS]  # fmt: skip
+    assert [c.alarm_budget(24.0, *scale) for scale in scales] == list(range(1, len(scales) + 1))
+    for scale, score in zip(scales, asked, strict=True):
+        np.testing.assert_array_equal(score, c.smoothed(*scale))
+    assert len({score.tobytes() for score in asked}) == len(scales)
+    assert [c.alarm_budget(24.0, *scale) for scale in scales] == list(range(1, len(scales) + 1))
+    assert c.alarm_budget(24.0, "online", 0.5) == c.alarm_budget(24.0, "online", 0.5, "linear", "clustering")
+
+
+def test_median_and_range_are_those_of_single_windows_unless_another_way_is_asked_for():
+    rows = np.tile(np.stack([np.arange(5.0), 10 + 2 * np.arange(5.0)]), (len(SCORE_KINDS), 1, 1))
+    c = Calibration(np.zeros(5, np.int32), np.arange(5) / 24, rows, rows, np.zeros((1, 1)), np.ones(1))
+    assert c.spread("clustering") == c.spread("clustering", "online") == (14, 4)
+    assert c.spread("clustering", "backtracked") == (2, 2)
+    assert median_and_iqr(np.array([1.0, np.nan, 3.0, 2.0, np.nan])) == (2.0, 1.0)
+
+
+def test_what_was_held_out_is_taken_without_the_places_where_nobody_was():
+    rows = np.tile([1.0, 2.0, np.nan], (len(SCORE_KINDS), len(FRAME_MODES), 1))
+    c = Calibration(
+        np.zeros(3, np.int32), np.arange(3) / 24, rows, rows, np.array([[3.0, 1.0], [5.0, np.nan]]),
+        np.array([1.5, 0.5]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, np.nan]]),
+    )  # fmt: skip
+    assert c.row_reference("online").tolist() == [1, 2]
+    assert c.frames_alone("backtracked").tolist() == [1, 2, 3]
+    assert c.frames_alone("online").tolist() == [4, 5]
+    assert c.tails is c.tails
+    assert c.tails.sizes == [2, 1]
+    assert c.tails.weights.tolist() == [1.5, 0.5]
+    assert calibration([1.0]).frames_alone("online").shape == (0,)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_scores_of_more_or_fewer_parts_than_were_held_out_are_refused(count):
+    tails = TailProbabilities.from_scores([np.arange(10.0), np.arange(4.0)], np.ones(2))
+    for made_of in (tails.logs, tails.percentiles):
+        with pytest.raises(ValueError, match="argument"):
+            made_of(np.zeros((count, 5)))

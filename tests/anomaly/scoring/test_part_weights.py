@@ -112,7 +112,35 @@ def test_weights_do_not_depend_on_the_unit_of_the_scores(scale):
 
 
 def test_what_would_count_next_to_nothing_counts_nothing():
-    normal, changed = said([1.0, 1.0, 0.02], [0.4, 0.4, 2.0])
-    weights = learned_weights(normal, changed).weight
-    assert weights[2] == 0
+    weights = learned_weights(*said([1.0, 1.0, 0.7], [0.4, 0.4, 1.0], stretches=4000)).weight
+    assert 0.1 < weights[2] < 0.3
+    weights = learned_weights(*said([1.0, 1.0, 0.25], [0.4, 0.4, 1.0], stretches=4000)).weight
+    assert weights[2] == 0  # it would be about 0.06
     assert weights.mean() == pytest.approx(1)
+
+
+def test_the_numbers_of_each_part_are_rounded_and_none_where_nothing_was_measured():
+    weights = PartWeights(
+        np.array([1.23456, 0.76544]), np.array([1.04567, np.nan]), np.array([np.nan, 2.34567])
+    )
+    assert weights.facts(("speech", "look")) == {
+        "speech": {"weight": 1.235, "normal": 1.046, "injected": None},
+        "look": {"weight": 0.765, "normal": None, "injected": 2.346},
+    }
+    for parts in (("speech",), ("speech", "look", "gait")):
+        with pytest.raises(ValueError, match="argument"):
+            weights.facts(parts)
+
+
+def test_what_a_part_says_of_one_person_alone_is_taken_for_all():
+    normal, changed = said([1.0, 1.0, 0.5], [0.3, 0.4, 0.4], stretches=FEWEST_STRETCHES)
+    normal[1:, 2], changed[1:, 2] = np.nan, np.nan
+    found = learned_weights(normal, changed)
+    assert found.normal[2] == pytest.approx(normal[0, 2])
+    assert found.injected[2] == pytest.approx(changed[0, 2])
+
+
+def test_one_part_counts_alone_whatever_it_sees():
+    found = learned_weights(*said([1.0], [0.3]))
+    assert found.weight.tolist() == [1]
+    assert np.isnan([found.normal, found.injected]).all()

@@ -8,6 +8,7 @@ import torch
 from anomaly.data.augmentation import apply_transforms
 from anomaly.data.windows import make_windows
 from anomaly.evaluation.metrics import frame_auc
+from anomaly.normality.surroundings import Surroundings
 from anomaly.scoring.frame_scores import NOBODY
 from anomaly.scoring.model import Model
 from anomaly.scoring.scores import (
@@ -488,3 +489,31 @@ def test_windows_say_which_frames_of_the_clip_they_begin_and_end_with_and_frames
     assert found.clip == clip.clip
     low = score_clip(trained, clip, false_alarm_rate=0.9).frames
     assert low.alarm.sum() > found.frames.alarm.sum()
+
+
+@pytest.mark.parametrize("by", ["clustering", "sum"])
+def test_frames_in_which_the_surroundings_decide_say_what_they_are_about(trained, monkeypatch, by):
+    monkeypatch.setattr(Model, "surroundings_of", lambda *_: pytest.fail("they are known"))
+    alone = np.tile(1e6 + np.arange(1000.0), (len(FRAME_MODES), 1))  # above all that people score
+    calibration = dataclasses.replace(trained.fitted_calibration, alone=alone)
+    model = dataclasses.replace(trained, calibration=calibration)
+    clip, scoring = walkers.clip(seed=25, people=2, frames=60), dataclasses.replace(RAW, by=by)
+    p, part, who = np.ones(60), np.full(60, -1, np.int8), np.zeros(60, np.int32)
+    for place, (first, someone) in enumerate(((10, 77), (20, 2), (30, 0))):  # a thing, who stays, a crowd
+        p[first : first + 10], part[first : first + 10], who[first : first + 10] = 1e-6, place, someone
+    p[45], part[45], who[45] = 0.01, 0, 77  # as one normal moment in a hundred: it does not count
+    around = Surroundings(p, part, who)
+    people = score_clip(model, clip, scoring, around=Surroundings(np.ones(60), np.full(60, -1, np.int8), who))
+    found = score_clip(model, clip, scoring, around=around)
+    assert found.around is around
+    frames, decided = found.frames, p < 1e-3
+    assert frames.cause.tolist() == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10 + [0] * 20
+    assert frames.thing_id.tolist() == [0] * 10 + [77] * 10 + [0] * 40
+    expected = people.frames.track_id.copy()
+    expected[20:30] = 2
+    np.testing.assert_array_equal(frames.track_id, expected)
+    assert set(expected[decided]) == {1, 2}
+    assert [frames.cause.dtype, frames.thing_id.dtype, frames.track_id.dtype] == [np.int8, np.int32, np.int32]
+    np.testing.assert_array_equal(frames.score[~decided], people.frames.score[~decided])
+    assert (frames.score[decided] > 1e6).all()
+    assert not people.frames.cause.any()

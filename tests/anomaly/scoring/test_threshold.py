@@ -105,3 +105,13 @@ def test_the_reference_is_shaped_as_the_scores_are():
     made = model()
     shaped = reference_of(made, replace(PLAIN, tail="log"))
     np.testing.assert_allclose(shaped, np.arcsinh((np.arange(100.0) - 49.5) / 49.5))
+
+
+@pytest.mark.parametrize(("score", "percentile"), [(2.9, 0.0), (3.0, 100.0)])
+def test_one_normal_frame_is_enough_for_a_percentile(score, percentile):
+    one = np.full((len(SCORE_KINDS), len(FRAME_MODES), 1), 3.0)
+    made = model()
+    made.fitted_calibration = Calibration(
+        np.zeros(1, np.int32), np.zeros(1), one, one, np.zeros((1, 1)), np.ones(1)
+    )
+    assert alarm_percentile(made, score) == percentile

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from anomaly.evaluation.intervals import frame_seconds
 from anomaly.scoring.scores import FrameScores
 from pipeline.events.events import EventFinder, spans
 from pipeline.events.settings import EventSettings
@@ -333,3 +334,25 @@ def test_who_stays_is_the_culprit_and_nobody_is_of_a_crowd():
         )
         [event] = find_events(tracks, SimpleNamespace(**{**vars(scores), "frames": frames}))
         assert (event.culprits, event.about) == (culprits, about)
+
+
+@pytest.mark.parametrize(("step", "events"), [(1.25, 1), (1.3125, 2)])
+def test_the_longest_step_between_two_parts_is_no_hole_and_a_longer_one_is(step, events):
+    """Two frames a second: what is farther apart than two and a half of them has a hole between."""
+    time_s = np.array([0, 0.5, 1.0, 1.0 + step, 1.5 + step, 2.0 + step])
+    tracks, scores = clip([0, 2, 2, 2, 2, 0], time_s=time_s)
+    tracks = replace(tracks, fps=2.0)
+    settings = EventSettings(merge_gap_s=5.0, min_s=0.0)
+    for sizes in ([6], [3, 3], [2, 4]):
+        found = in_parts(tracks, scores, sizes, settings)
+        assert len(found) == events, sizes
+        assert found[0].end_s == pytest.approx(1.5 if events == 2 else 2.0 + step)
+
+
+@pytest.mark.parametrize(("step", "found"), [(0.9, [(0, 6)]), (1.05, [(0, 3), (3, 6)])])
+def test_a_hole_of_hardly_more_than_a_second_parts_the_slider_s_spans_as_it_parts_events(step, found):
+    time_s = np.arange(6) / FPS + (step - 1 / FPS) * (np.arange(6) >= 3)
+    rule = EventSettings(merge_gap_s=60.0, min_s=0.0)
+    assert spans(time_s, time_s + frame_seconds(time_s, FPS), np.ones(6, bool), rule) == found
+    events = find_events(*clip([2] * 6, time_s=time_s), rule)
+    assert [(event.start_frame, event.end_frame) for event in events] == found

@@ -192,3 +192,16 @@ def test_times_out_of_order_are_refused_and_equal_ones_are_not(tmp_path, changes
 
 def test_a_mark_is_told_by_clip_time_and_verdict():
     assert str(MARK) == "street 0.40 s to 0.80 s (right)"
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e16", "-1e16", '"nan"', '"inf"', '"1e16"']
+)
+@pytest.mark.parametrize("name", ["score", "percentile"])
+def test_numbers_that_are_none_or_beyond_all_are_refused(tmp_path, name, number):
+    text = json.dumps({"format": "gepc-marks", "version": 1, "marks": [broken(**{name: "HERE"})]})
+    (tmp_path / "m.json").write_text(text.replace('"HERE"', number))
+    with pytest.raises(FormatError):
+        read_marks(tmp_path / "m.json")
+    (tmp_path / "m.json").write_text(text.replace('"HERE"', "-1e15"))
+    assert getattr(read_marks(tmp_path / "m.json")[0], name) == -1e15

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,21 +121,21 @@ def test_a_clip_has_its_events_at_every_stop_and_the_worst_of_them():
 
 
 @pytest.mark.parametrize("mode", FRAME_MODES)
-@pytest.mark.parametrize("whole", [False, True])
-def test_the_normal_video_is_scored_as_clips_are(mode, whole):
+@pytest.mark.parametrize(("whole", "tail"), [(False, "log"), (False, "linear"), (True, "log")])
+def test_the_normal_video_is_scored_as_clips_are(mode, whole, tail):
     rng = np.random.default_rng(3)
     raw = rng.gamma(1.0, size=(len(SCORE_KINDS), len(FRAME_MODES), 90))
     clip, time_s = np.repeat([2, 5], [50, 40]).astype(np.int32), np.tile(np.arange(50) / 25, 2)[:90]
     rows = np.sort(raw, axis=2)
     calibration = Calibration(clip, time_s, raw, rows, np.zeros((2, 1)), np.ones(2))
-    scoring = ScoringSettings(frames=mode, by="reconstruction", tail="log", smoothing_s=0.3)
+    scoring = ScoringSettings(frames=mode, by="reconstruction", tail=tail, smoothing_s=0.3)
     made = Thresholds.from_calibration(calibration, scoring, 0.5, EventSettings(), whole)
     sigma_s = 0.0 if whole else 0.3
     shaped = calibration.shape(
-        raw[SCORE_KINDS.index("reconstruction"), FRAME_MODES.index(mode)], mode, "log", "reconstruction"
+        raw[SCORE_KINDS.index("reconstruction"), FRAME_MODES.index(mode)], mode, tail, "reconstruction"
     )
     np.testing.assert_array_equal(
-        made.reference, calibration.reference(mode, sigma_s, "log", "reconstruction")
+        made.reference, calibration.reference(mode, sigma_s, tail, "reconstruction")
     )
     assert len(made.normal) == 2
     for (time, end, score), number in zip(made.normal, (2, 5), strict=True):
@@ -182,3 +184,34 @@ def test_few_normal_scores_are_all_kept():
     scores, shares = made_thresholds([np.array([3.0, 1.0, 2.0, 2.0])]).thinned_reference()
     assert scores == [1.0, 2.0, 3.0]
     assert shares == [0.0, 25.0, 75.0]
+
+
+def test_a_peak_is_the_highest_frame_of_its_event_wherever_that_is():
+    thresholds = made_thresholds([np.linspace(0, 1, 1000)])
+    score = np.zeros(200, np.float32)
+    score[50:60], score[100:110] = np.linspace(2, 5, 10), np.linspace(6, 3, 10)
+    counts, worst, peaks = thresholds.count(np.arange(200) / 25, 25.0, score)
+    assert (counts[thresholds.usual], worst[thresholds.usual]) == (2, 6.0)
+    assert peaks.frame.tolist() == [59, 100]
+
+
+def test_a_clip_of_one_frame_lasts_as_long_as_its_rate_says():
+    rng = np.random.default_rng(0)
+    thresholds = replace(made_thresholds([rng.normal(size=1000)]), events=EventSettings(min_s=0.5))
+    for fps, events in ((2.0, 1), (2.5, 0)):
+        assert thresholds.count(np.zeros(1), fps, np.array([9.0], np.float32))[0][0] == events
+
+
+def test_no_normal_score_is_above_itself_for_the_page_whose_scores_are_of_single_precision():
+    thresholds = made_thresholds([np.random.default_rng(2).normal(size=1000)])
+    assert thresholds.stops.dtype == np.float32
+    normal = thresholds.reference.astype(np.float32)
+    shares = [(normal > stop).mean() for stop in thresholds.stops]
+    assert shares[0] == 0.2
+    assert shares[thresholds.usual] == 0.05
+    assert shares[int(np.searchsorted(thresholds.stops, normal[-1]))] == 0
+
+
+def test_of_many_normal_scores_the_lowest_and_the_highest_are_kept():
+    scores, shares = made_thresholds([np.arange(2000.0)]).thinned_reference()
+    assert (scores[0], scores[-1], shares[0], shares[-1]) == (0, 1999, 0, 99.95)

@@ -28,13 +28,13 @@ def remembered(
 
 
 def test_half_of_the_velocity_is_new_after_a_tenth_of_a_second_and_the_surer_joint_counts_more() -> None:
-    memory = remembered(velocity=(40.0, 8.0))
+    memory = remembered(time_s=3.0, velocity=(40.0, 8.0))
     moved = joints(confidence=(0.5, 0.5))
     moved[:, 0] += (10.0, 4.0)
-    memory.update(0.1, BOX, moved)
+    memory.update(3.1, BOX, moved)
     found = (0.45 * 10 + 0.3 * 4) / 0.75 / 0.1  # px/s
     np.testing.assert_allclose(memory.velocity, [(40 + found) / 2, 4.0])
-    assert memory.time_s == 0.1
+    assert memory.time_s == 3.1
     np.testing.assert_array_equal(memory.keypoints, moved)
     again = remembered(velocity=(40.0, 0.0))
     again.update(0.2, BOX, moved)
@@ -150,7 +150,9 @@ class Scene:
         poses = np.array([joints(x) for x in middles]).reshape(-1, 2, 3)
         self.frame += 1
         colours = np.tile(worn, (len(middles), 1))
-        return self.associator.update(boxes, poses, colours, self.frame / self.fps).tolist()
+        keys = self.associator.update(boxes, poses, colours, self.frame / self.fps)
+        assert keys.dtype == np.int64
+        return keys.tolist()
 
 
 def test_people_keep_their_keys_in_any_order_and_new_ones_get_the_next() -> None:
@@ -209,3 +211,46 @@ def test_who_is_where_a_tracklet_was_last_seen_but_wears_somebody_else_s_clothes
     for _ in range(3):
         scene.see()
     assert scene.see(200, worn=worn) == [key]
+
+
+@pytest.mark.parametrize("fps", [20.0, 40.0])
+def test_who_has_turned_is_looked_for_the_way_they_have_gone_for_a_fifth_of_a_second(fps: float) -> None:
+    """Of two who are as near, the one on the left counts: to the right it was before, and in the last frame."""
+    scene, x = Scene(fps), 200.0
+    for _ in range(round(2 * fps)):
+        x += 60 / fps
+        assert scene.see(x) == [0]
+    for _ in range(round(0.2 * fps)):
+        x -= 20 / fps
+        assert scene.see(x) == [0]
+    x += 1
+    assert scene.see(x) == [0]
+    assert scene.see(x + 4.5, x - 6) == [1, 0]
+
+
+def test_in_five_frames_a_second_the_last_two_sightings_say_which_way_somebody_goes() -> None:
+    scene, x = Scene(fps=5.0), 200.0
+    for _ in range(10):
+        x += 2
+        assert scene.see(x) == [0]
+    x -= 1
+    assert scene.see(x) == [0]
+    assert scene.see(x + 4.5, x - 6) == [1, 0]
+
+
+@pytest.mark.parametrize(("unseen", "same"), [(48, True), (50, False)])
+def test_a_tracklet_that_is_unseen_for_half_a_second_lives_no_longer(unseen: int, same: bool) -> None:
+    scene = Scene(fps=100.0, coast_s=0.5)
+    for _ in range(20):
+        assert scene.see(200) == [0]
+    for _ in range(unseen):
+        scene.see()
+    assert scene.see(200) == ([0] if same else [1])
+
+
+@pytest.mark.parametrize(("other", "keys"), [(220.0, [0, 1]), (400.0, [1, 2])])
+def test_other_clothes_are_no_sign_of_somebody_else_while_people_are_in_each_other_s_way(other, keys) -> None:
+    scene = Scene(of_0=RED)
+    for _ in range(10):
+        assert scene.see(200, worn=RED) == [0]
+    assert sorted(scene.see(200, other, worn=BLUE)) == keys

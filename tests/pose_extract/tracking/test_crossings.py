@@ -252,3 +252,21 @@ def test_whose_clothes_somebody_wears_is_told_by_the_margin_where_all_are_known(
         assert not clothing.wears(key, owner, other)
     clothing.clothes[3] = Clothes(0.55 * RED + 0.45 * BLUE, 9)  # 0.07 more alike with one than with the other
     assert not clothing.wears(3, owner=1, rather_than=2)
+
+
+@pytest.mark.parametrize("first", [Clothes(GREEN, 20, None, 0, {7}), Clothes(None, 0, GREEN, 9, {7})])
+def test_one_of_whom_nothing_is_known_yet_does_not_hide_another_who_it_clearly_is(first) -> None:
+    """It has met 8, who is not seen alone yet or never was before, and 9, whose clothes it wears and who wears its."""
+    clothing = memory()
+    clothing.clothes = {
+        7: Clothes(RED, 20, BLUE, 9, {8, 9}, apart_since=0.5), 8: first, 9: Clothes(BLUE, 20, RED, 9, {7})
+    }  # fmt: skip
+    assert clothing.update([7], APART[:1], BLUE[None], 0.6) == [(7, 9)]
+
+
+@pytest.mark.parametrize(("alike", "found"), [(0.54, [(7, None)]), (0.56, [])])
+def test_the_mean_of_several_sightings_must_be_more_alike_than_a_single_one(alike, found) -> None:
+    clothing = memory(min_colour=0.4)
+    worn = alike**2 * RED + (1 - alike**2) * BLUE
+    clothing.clothes = {7: Clothes(RED, 20, worn, 4)}
+    assert clothing.update([7], APART[:1], worn[None], 1.0) == found

@@ -246,3 +246,49 @@ def test_a_velocity_is_measured_over_the_last_and_the_first_eight_tenths_of_a_se
         x = 500 - 20 * step if step < 10 else 440 + 10 * (step - 10)
         walker.add(step / 10, np.array([x, 100.0, x + 20, 200.0]))
     assert walker.has_left(SIZE)
+
+
+@pytest.mark.parametrize(("size", "away", "same"), [(1.0, 1.3, True), (1.6, 1.1, True), (1.6, 1.3, False)])
+def test_a_long_way_and_another_size_are_too_much_together(size: float, away: float, same: bool) -> None:
+    lost = seen(1, (300, 180))
+    height = 100 * (1 + size) / 2
+    begun = seen(2, (300 + away * height * (0.25 + 0.8), 180), begins=2, ends=3, height=100 * size)
+    assert bool(linked(begun, lost)) == same
+
+
+@pytest.mark.parametrize(
+    ("alike", "away", "same"),
+    [(0.4, 0.0, True), (0.3, 0.0, False), (0.8, 1.45, True), (1.0, 1.45, True), (0.75, 1.45, False)],
+)
+def test_clothes_below_17_twentieths_alike_cost_twice_what_they_lack(alike, away, same) -> None:
+    worn = alike**2 * RED + (1 - alike**2) * BLUE
+    lost, begun = seen(1, (300, 200)), seen(2, (300 + away * 105, 200), begins=2, ends=3)
+    assert bool(linked(begun, lost, colours={1: RED, 2: worn})) == same
+
+
+def sighted(key: int, *middles: float, begins: float) -> Tracklet:
+    """Somebody seen a few times, a tenth of a second apart."""
+    tracklet = Tracklet(key)
+    for step, x in enumerate(middles):
+        tracklet.add(begins + step / 10, np.array([x - 10, 150.0, x + 10, 250.0]))
+    return tracklet
+
+
+def test_of_who_was_seen_once_or_twice_the_sighting_nearest_to_the_gap_counts() -> None:
+    lost = seen(1, (300, 200))
+    assert linked(sighted(2, 300, begins=2), lost) == {2: 0}
+    assert linked(sighted(2, 300, 600, begins=2), lost) == {2: 0}
+    assert linked(sighted(2, 600, 300, begins=2), lost) == {}
+    begun = seen(2, (300, 200), begins=2, ends=3)
+    assert linked(begun, sighted(1, 300, begins=1)) == {2: 0}
+    assert linked(begun, sighted(1, 600, 300, begins=0.9)) == {2: 0}
+    assert linked(begun, sighted(1, 300, 600, begins=0.9)) == {}
+
+
+@pytest.mark.parametrize(("border", "far"), [("left", 140), ("right", 140), ("bottom", 200)])
+def test_who_has_come_in_farther_than_their_height_has_not_just_turned(border: str, far: int) -> None:
+    for beyond, turned in ((0, True), (1, False)):
+        tracklet = Tracklet(1)
+        for step, there in enumerate([60, 30, 10, 30, 60, far, far + beyond]):
+            tracklet.add(step / 100, np.array(WAYS[border](there), float))
+        assert (tracklet.turned_at_border(SIZE) == 2 / 100) == turned

@@ -475,3 +475,12 @@ def test_a_frame_without_people_adds_a_time_and_no_row(tmp_path):
     assert loaded.keypoints.shape == (0, 17, 3)
     assert loaded.boxes.shape == (0, 4)
     assert loaded.features is None
+
+
+def test_a_number_of_the_header_that_is_none_is_not_taken_for_one(tmp_path):
+    save_tracks(tmp_path / "a.npz", TRACKS)
+    header = load_header(tmp_path / "a.npz") | {"fps": float("nan")}
+    with_member(tmp_path / "a.npz", "header", npy(np.frombuffer(json.dumps(header).encode(), np.uint8)))
+    for read in (load_tracks, load_header):
+        with pytest.raises(CacheError, match="fps"):
+            read(tmp_path / "a.npz")

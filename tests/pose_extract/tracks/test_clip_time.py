@@ -226,3 +226,16 @@ def test_a_hole_is_longer_than_a_second_and_than_two_and_a_half_frames():
     assert [exactly(t) for t in (0.0, 1.25, 2.51)] == pytest.approx([0.0, 1.25, 1.75])
     np.testing.assert_allclose(shown_times(np.array([0.0, 1.25, 2.51]), 2.0), [0.0, 1.25, 1.75])
     assert holes(np.array([5.0, 6.25, 7.51]), 2.0) == [(6.25, 7.51)]
+
+
+@pytest.mark.parametrize("wrong", [0.0, -25.0, np.inf, np.nan])
+def test_a_rate_that_is_none_is_refused_whatever_the_frames_say(wrong):
+    with pytest.raises(ValueError, match="frame rate above 0"):
+        clip_rate(np.arange(10) / 25, wrong)
+
+
+@pytest.mark.parametrize("odd", [1.0, 2.25])
+def test_intervals_up_to_half_as_long_again_as_the_median_and_down_to_two_thirds_are_usual(odd):
+    assert usual_rate(np.cumsum([0, 1.5, 1.5, odd, 1.5])) == pytest.approx(4 / (4.5 + odd))
+    far = 0.999 if odd < 1.5 else 2.251
+    assert usual_rate(np.cumsum([0, 1.5, 1.5, far, 1.5])) == pytest.approx(1 / 1.5)
