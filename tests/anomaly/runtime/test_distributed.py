@@ -79,7 +79,7 @@ with distributed.joined("cpu"):
     meanwhile = gloo()
 gc.collect()
 # At once: two processes write into one pipe.
-os.write(1, f"gloo threads: {bool(meanwhile)} {gloo()}\n".encode())
+os.write(1, f"gloo threads: {bool(meanwhile)} {gloo()}\\n".encode())
 """
 
 
