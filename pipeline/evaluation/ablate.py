@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 BASE = "base"
 # Sections that a cell can differ in. The tracks are the same for all.
-_SECTIONS = (
+SECTIONS = (
     "windows", "model", "training", "clustering", "normality", "densities", "scoring", "calibration", "cleaning",
 )  # fmt: skip
 _FIXED = ("parts", "weights", "surroundings")  # of scoring, when a model is trained
@@ -97,10 +97,10 @@ def parse_factor(text: str) -> Factor:
     key = key.strip()
     if not equals or "." not in key:
         raise UsageError(f"--vary: expected section.key=value,value,..., got {text!r}")
-    if key.partition(".")[0] not in _SECTIONS:
+    if key.partition(".")[0] not in SECTIONS:
         raise UsageError(
             f"--vary {key}: all cells share the same tracks; what can be varied is in the sections "
-            + ", ".join(_SECTIONS)
+            + ", ".join(SECTIONS)
         )
     try:
         parsed = yaml.safe_load(f"[{values}]")
@@ -143,7 +143,7 @@ def make_cells(base: Mapping[str, Any], factors: Sequence[Factor], grid: bool = 
             raise UsageError(f"--vary: expected at most {_MOST_CELLS} cells")
         overrides = tuple(f"{key}={json.dumps(value)}" for key, value in combination)
         settings = checked(override(dict(base), overrides))
-        key = _digest({name: asdict(getattr(settings, name)) for name in _SECTIONS})
+        key = _digest({name: asdict(getattr(settings, name)) for name in SECTIONS})
         cells.setdefault(key, Cell("", overrides, settings))
         names.setdefault(key, []).append(", ".join(f"{k}={_shown(value)}" for k, value in combination))
     return [replace(cell, name=_name_of(names[key])) for key, cell in cells.items()]
@@ -242,7 +242,7 @@ def trained(
     """
     learned_from = [(entry.clip, entry.key) for entry in workspace.training_clips()]
     # Of scoring, only what is fixed in training: the same model can be scored with in any other way.
-    shaping = {name: asdict(getattr(settings, name)) for name in _SECTIONS}
+    shaping = {name: asdict(getattr(settings, name)) for name in SECTIONS}
     shaping["scoring"] = {name: shaping["scoring"][name] for name in _FIXED}
     for name in _ALARMS:
         del shaping["calibration"][name]

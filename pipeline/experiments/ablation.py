@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.ablate import evaluated, trained
+from pipeline.evaluation.ablate import SECTIONS, evaluated, trained
 from pipeline.evaluation.evaluate import EvaluationSettings
 from pipeline.experiments.methods.fine import Clips, flat
 from pipeline.experiments.options import GROUPS
@@ -21,10 +21,6 @@ from pipeline.workspace import Workspace
 from pose_extract.checking import build
 
 METHOD = "ours"  # the one method of an ablation
-_SHAPING = (
-    "windows", "model", "training", "clustering", "normality", "densities", "scoring", "calibration", "cleaning",
-    "events",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ class Ablation:
         return {
             "clips": self.clips.identity(cell.seed),
             "seed": cell.seed,
-            "settings": {name: asdict(getattr(settings, name)) for name in _SHAPING} | patches,
+            "settings": {name: asdict(getattr(settings, name)) for name in (*SECTIONS, "events")} | patches,
         }
 
     def begin(self, cell: Cell) -> tuple[Cell, Workspace, Any]:

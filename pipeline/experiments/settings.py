@@ -54,7 +54,7 @@ _SHAPING = {
     "mped-rnn": ("windows",),
     "classifier-max": _CLASSIFIER,
     "classifier-dirichlet": _CLASSIFIER,
-    **dict.fromkeys(OURS, ("windows", *_MODEL)),
+    **dict.fromkeys(OURS, ("windows", *_MODEL, "densities")),
 }
 
 

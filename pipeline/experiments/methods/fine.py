@@ -218,13 +218,12 @@ class Fine:
             own = {SECTIONS[method]: asdict(getattr(self.settings, SECTIONS[method]))}
         if method in OF_FRAMES:
             own["videos"] = [self.settings.experiment.videos, self.settings.experiment.train_videos]
-        densities = ("densities",) if method == "ours" else ()
         return {
             "clips": self.clips.identity(cell.seed),
             "seed": cell.seed,
             "settings": {
                 name: asdict(getattr(self.settings, name))
-                for name in (*shaping(method), *densities, "scoring", "calibration", "events")
+                for name in (*shaping(method), "scoring", "calibration", "events")
             },
             "method": method,
             **own,

@@ -91,11 +91,11 @@ def test_clips_are_others_once_an_action_is_and_videos_concern_the_methods_of_fr
     dataset = {**dataclasses.asdict(load_settings("ntu").dataset), "root": str(root)}
     names = [path.stem for path in (root / "nturgb+d_skeletons").iterdir()]
 
-    def keys(change=None, **videos):
+    def keys(change=None, densities=None, **videos):
         actions = dict.fromkeys(names, 31) | (change or {})
         (root / "actions.json").write_text(json.dumps(actions))
         listed = {"train_actions": "actions.json", "test_actions": "actions.json"}
-        its = settings(dataset=dataset | listed, experiment=videos)
+        its = settings(dataset=dataset | listed, experiment=videos, densities=densities or {})
         found = DatasetActions(its, Workspace(tmp_path / "w"), quiet=True)
         measured = Coarse(its, found, ONE, ("knn", "ours", "sparse-coding"), tmp_path)
         return {method: str(measured.made_from(ONE[0].cell, method)) for method in measured.methods}
@@ -103,6 +103,7 @@ def test_clips_are_others_once_an_action_is_and_videos_concern_the_methods_of_fr
     first = keys()
     assert keys() == first
     assert not keys({names[0]: 50}).items() & first.items()
+    assert first.items() - keys(densities={"components": 5}).items() == {("ours", first["ours"])}
     filmed = keys(videos="RGB/{clip}_rgb.avi")
     assert dict(filmed.items() & first.items()).keys() == {"knn", "ours"}
     elsewhere = keys(videos="RGB/{clip}_rgb.avi", train_videos="train/{clip}.avi")
