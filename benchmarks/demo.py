@@ -45,17 +45,9 @@ def measure(folder: Path, seeds: list[int], demo: DemoSettings, settings: Settin
             truth = load_tracks(truth_path)
             found = load_tracks(workspace.tracks_path(truth.clip))
             cleaned, joints = clean_tracks(found, settings.cleaning), pck(found, truth)
-            mended = pck(cleaned, truth).all, idf1(cleaned, truth)
-            quality.append(
-                (
-                    joints.all,
-                    mended[0],
-                    joints.matched,
-                    idf1(found, truth),
-                    mended[1],
-                    id_switches(found, truth),
-                )
-            )
+            of_joints = joints.all, pck(cleaned, truth).all, joints.matched
+            of_tracks = idf1(found, truth), idf1(cleaned, truth), id_switches(found, truth)
+            quality.append((*of_joints, *of_tracks))
         means = np.mean(quality, axis=0)
         minutes = sum(result.seconds.values()) / 60
         rows.append((result.auc, *means))

@@ -108,14 +108,16 @@ class DatasetActions:
 def _labelled(
     report: ImportReport, dataset: Dataset, actions: Mapping[str, int], workspace: Workspace, videos: str
 ) -> tuple[LabelledClip, ...]:
-    name_of = partial(video_of, format=dataset.settings.format)
+    format = dataset.settings.format
     entries = sorted((*report.made, *report.reused), key=lambda entry: entry.clip)
     return tuple(
         LabelledClip(
             entry.clip,
-            actions[clip_of(Path(entry.source), dataset.settings.format)],
+            actions[clip_of(Path(entry.source), format)],
             partial(load_tracks, workspace.tracks_path(entry.clip), features=False),
-            partial(_frames_of, videos.replace("{clip}", name_of(Path(entry.source)))) if videos else None,
+            partial(_frames_of, videos.replace("{clip}", video_of(Path(entry.source), format)))
+            if videos
+            else None,
         )
         for entry in entries
     )
