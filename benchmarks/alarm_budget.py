@@ -1,7 +1,7 @@
 """False events that an alarm budget promises, and those that come: on real normal clips, or on days of a street.
 
     GEPC_SAMPLE_DATA=... python -m benchmarks.alarm_budget [--splits 40] [--seed 0] [--set A.B=C]
-    python -m benchmarks.alarm_budget --street-days 4 [--learned-hours 2] [--known-hours 3] [--processes 2]
+    python -m benchmarks.alarm_budget --street-days 4 [--learned-hours 2] [--known-hours 3] [--keep SCORES.npz]
 
 Trains the default on half of HR-ShanghaiTech's normal clips, with few windows, and scores the other half, about an hour
 and a half. That half is then split by clips again and again: one part sets the threshold for so many false events an
@@ -9,17 +9,20 @@ hour, as `calibration.alarms_per_day` does, and events are counted in the other.
 
 ``--street-days``: the same with the synthetic street, with video enough for one event a day: exact joints with an
 estimator's errors, 12 frames a second, never the same people twice. The model learns from hours that are not counted;
-so many hours of the days, drawn again and again, set the threshold, and events are counted in all others.
+so many hours of the days, drawn again and again, set the threshold, and events are counted in all others. ``--keep``
+keeps the scores, and takes them from there the next time, so that another rule for thresholds is tried in a minute.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -175,12 +178,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--known-hours", type=float, default=3.0, help="of them that set a threshold")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
+        "--keep", type=Path, metavar="NPZ", help="keep the scores there, or take them from there"
+    )
+    parser.add_argument(
         "--set", nargs="*", default=[], metavar="A.B=C", help="settings on top of the default's"
     )
     args = parser.parse_args(arguments)
-    normal = street_days(args) if args.street_days else real_clips(args)
+    if args.keep is not None and args.keep.exists():
+        with np.load(args.keep) as kept:
+            normal: Normal | None = Normal(kept["clip"], kept["time_s"], kept["score"], float(kept["fps"]))
+    else:
+        normal = street_days(args) if args.street_days else real_clips(args)
     if normal is None:
         return 0
+    if args.keep is not None and not args.keep.exists():
+        args.keep.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(args.keep, **dataclasses.asdict(normal))
     if args.street_days:
         compare(normal, PER_DAY, args.known_hours / 24 / args.street_days, args)
     else:
