@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ from pipeline.scoring import load_scorer
 from pipeline.synthetic.clips import StreetClip, render_clip, simulate_clip
 from pipeline.synthetic.street.scene import StreetSettings
 from pose_extract.estimators.base import PoseEstimator
-from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections
+from pose_extract.tracks.records import ClipTracks, Frame, PoseDetections, Uncovered
 
 _SAMPLE_S = 20.0
 _SETTLED = 0.25  # of the run, after which memory shall not grow
@@ -58,7 +59,7 @@ _START = datetime(2026, 3, 28, 20, 0).astimezone()  # of the night in which Euro
 
 
 class Known(PoseEstimator):
-    """Knows who is in each frame of a clip that comes again and again."""
+    """Knows who is in each frame of a clip that comes again and again, and that nothing else is there."""
 
     name = "known"
     network_stages = ()
@@ -71,6 +72,7 @@ class Known(PoseEstimator):
             for a, b in itertools.pairwise(bounds.tolist())
         ]
         self._people += [PoseDetections.empty(clip.keypoints.shape[1])] * (_EMPTY * clip.frame_count)
+        self._nothing = np.zeros(_SIZE[::-1], np.uint8)
         self._next = 0
 
     def start(self, fps: float, frame_size: tuple[int, int]) -> None:
@@ -79,8 +81,9 @@ class Known(PoseEstimator):
     def estimate(self, frames: Sequence[Frame]) -> list[PoseDetections]:
         """Return the people of the next frames."""
         found = []
-        for _ in frames:
-            found.append(self._people[self._next % len(self._people)])
+        for frame in frames:
+            people = self._people[self._next % len(self._people)]
+            found.append(replace(people, uncovered=Uncovered(self._nothing, frame.image)))
             self._next += 1
         return found
 

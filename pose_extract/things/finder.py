@@ -90,11 +90,11 @@ class ThingFinder:
             self._stature = tall if self._stature is None else self._stature + _SHARE * (tall - self._stature)
         if people.objects is not None:  # the detector has a rhythm of its own
             self._objects = people.objects
-        uncovered = people.uncovered
-        if uncovered is None:  # an estimator that knows of no background
-            uncovered = self._own(frame.image, people)
+        if people.uncovered is None:  # an estimator that knows of no background
+            self._learn(frame.image)
         if not turn:
             return None
+        uncovered = self._own(people) if people.uncovered is None else people.uncovered
         objects, self._objects = self._objects, Objects.empty()
         return self._sight(frame.time_s, uncovered, people, objects)
 
@@ -103,10 +103,13 @@ class ThingFinder:
         """How tall people are in the picture, pixels."""
         return self._stature or _NO_STATURE * self._frame_size[1]
 
-    def _own(self, image: NDArray[np.uint8], people: PoseDetections) -> Uncovered:
+    def _learn(self, image: NDArray[np.uint8]) -> None:
         if self._motion is None:
             self._motion = MotionProposals(self._frame_size, self._fps, 8)
         self._motion.update(image)
+
+    def _own(self, people: PoseDetections) -> Uncovered:
+        assert self._motion is not None
 
         def erase(mask: NDArray[np.uint8], shrink: float) -> None:
             girth = max(1, round(_GIRTH * self.stature * shrink))
@@ -186,7 +189,8 @@ class ThingFinder:
     ) -> tuple[FloatArray, FloatArray]:
         """Boxes (K, 4) in pixels of the frame, and of each (K, 3) how solid it is, and its outline now and before."""
         found: list[list[float]] = []
-        if np.count_nonzero(mask) > _DISTURBED * mask.size:
+        differs = np.count_nonzero(mask)
+        if not differs or differs > _DISTURBED * mask.size:
             return np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
         grow = 2 * _DILATED
         joined = cv2.dilate(mask, np.ones((grow + 1, grow + 1), np.uint8))
