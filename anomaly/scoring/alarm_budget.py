@@ -1,11 +1,14 @@
-"""Find the score that normal video exceeds so many times a day: an extreme-value tail of held-out normal scores.
+"""Find the score that normal video exceeds so many times a day: the tail of held-out normal scores, gone on with.
 
-Nobody has days of held-out video. Peaks of normal scores above a high level follow a generalised Pareto distribution
-(Pickands 1975, Balkema and de Haan 1974), which is fitted to those that there are and tells how rare higher ones are.
+Nobody has days of held-out video. A score is a sum of minus logarithms of tail probabilities, and minus the logarithm
+of a probability is distributed exponentially: so are the peaks of normal scores above a high level, by what they exceed
+it. Their mean tells how rare higher ones are. (A generalised Pareto tail, which fits a shape as well, takes the highest
+of few peaks for the highest that there can be.)
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +20,7 @@ from pose_extract.errors import ModelError
 DAY_S = 86_400.0
 APART_S = 1.0  # alarms that are no more seconds apart are one event, as with events.merge_gap_s
 FEWEST_PEAKS = 10
-_ENOUGH_PEAKS = 100
+_ENOUGH_PEAKS = 40  # more would reach down to where scores are usual, fewer tell less
 _LEVELS = np.linspace(
     0.99, 0.6, 40
 )  # shares of frames below the level that peaks are above, the highest first
@@ -64,27 +67,20 @@ class _Tail:
     Attributes:
         level: the score.
         per_day: peaks above it a day.
-        scale: of the generalised Pareto distribution of what they exceed it by.
-        shape: of the same; below 0 there is a highest score.
+        scale: mean of what they exceed it by.
     """
 
     level: float
     per_day: float
     scale: float
-    shape: float
 
     def rate(self, score: float) -> float:
         """Peaks a day above a score that is not below the level."""
-        from scipy.stats import genpareto
-
-        return float(self.per_day * genpareto.sf(score - self.level, self.shape, scale=self.scale))
+        return self.per_day * math.exp(-(score - self.level) / self.scale)
 
     def score(self, per_day: float) -> float:
-        """The score that so many peaks a day are above, no more than are above the level."""
-        from scipy.stats import genpareto
-
-        share = min(per_day / self.per_day, 1.0)
-        return float(self.level + genpareto.isf(share, self.shape, scale=self.scale))
+        """The score that so many peaks a day are above; the level, if those above it are fewer."""
+        return self.level + self.scale * max(0.0, math.log(self.per_day / per_day))
 
 
 def two_digits(number: float) -> str:
@@ -108,10 +104,11 @@ def alarm_budget(
     """
     lasts = np.concatenate([frame_seconds(time_s[clip == c]) for c in np.unique(clip)])
     total_s = float(lasts.sum())
+    enough = max(_ENOUGH_PEAKS, alarms_per_day * total_s / DAY_S)
     for share in _LEVELS:
         level = float(np.quantile(score, share))
         frames = _peaks(clip, time_s, score, level)
-        if len(frames) >= _ENOUGH_PEAKS:
+        if len(frames) >= enough:
             break
     if len(frames) < FEWEST_PEAKS or total_s <= 0:
         raise ModelError(
@@ -119,9 +116,10 @@ def alarm_budget(
             f"to judge rare scores by, expected at least {FEWEST_PEAKS}: train on more video, or set "
             "calibration.false_alarm_rate alone"
         )
-    tail = _fit(score[frames] - level, level, len(frames) * DAY_S / total_s)
+    excess = score[frames] - level
+    tail = _Tail(level, len(frames) * DAY_S / total_s, float(excess.mean()))
     found = tail.score(alarms_per_day)
-    low, high = _interval(clip, time_s, lasts, frames, score[frames] - level, tail, found)
+    low, high = _interval(clip, time_s, lasts, frames, excess, tail, found)
     return AlarmBudget(found, alarms_per_day, low, high, len(frames), total_s)
 
 
@@ -136,16 +134,6 @@ def _peaks(
     event = np.append(0, np.cumsum(new))
     order = np.lexsort((-score[above], event))
     return above[order[np.append(True, np.diff(event[order]) > 0)]]
-
-
-def _fit(excess: NDArray[np.float64], level: float, per_day: float) -> _Tail:
-    """The tail by probability-weighted moments, which serve small numbers (Hosking and Wallis 1987)."""
-    ordered = np.sort(excess)
-    count = len(ordered)
-    first = ordered.mean()
-    second = ((1 - (np.arange(1, count + 1) - 0.35) / count) * ordered).mean()
-    apart = first - 2 * second  # above 0: the excesses rise while their weights fall
-    return _Tail(level, per_day, float(2 * first * second / apart), float(2 - first / apart))
 
 
 def _interval(
@@ -167,6 +155,6 @@ def _interval(
         length = float(times @ seconds)
         if len(drawn) < FEWEST_PEAKS // 2 or length <= 0:
             continue
-        rates.append(_fit(drawn, tail.level, len(drawn) * DAY_S / length).rate(threshold))
+        rates.append(_Tail(tail.level, len(drawn) * DAY_S / length, float(drawn.mean())).rate(threshold))
     low, high = np.quantile(rates, (0.025, 0.975)) if rates else (0.0, np.inf)
     return float(low), float(high)
