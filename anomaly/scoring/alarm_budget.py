@@ -21,9 +21,8 @@ DAY_S = 86_400.0
 APART_S = 1.0  # alarms that are no more seconds apart are one event, as with events.merge_gap_s
 FEWEST_PEAKS = 10
 _ENOUGH_PEAKS = 40  # more would reach down to where scores are usual, fewer tell less
-_LEVELS = np.linspace(
-    0.99, 0.6, 40
-)  # shares of frames below the level that peaks are above, the highest first
+# Shares of frames above the level that peaks are above, the highest level first.
+_LEVELS = np.geomspace(0.0005, 0.4, 60)
 _BLOCK_S = 30.0  # of video that is drawn together
 _RESAMPLES = 500
 
@@ -106,7 +105,7 @@ def alarm_budget(
     total_s = float(lasts.sum())
     enough = max(_ENOUGH_PEAKS, alarms_per_day * total_s / DAY_S)
     for share in _LEVELS:
-        level = float(np.quantile(score, share))
+        level = float(np.quantile(score, 1 - share))
         frames = _peaks(clip, time_s, score, level)
         if len(frames) >= enough:
             break
