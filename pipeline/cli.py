@@ -165,7 +165,7 @@ def _logged(args: argparse.Namespace) -> int:
         with logging_to(level, args.log, args.log_file):
             return _done(args)
     except OSError as error:
-        return _fail(args, error, f"--log-file {args.log_file}: {error.strerror or error}", 9)
+        return _fail(args, error, f"--log-file {args.log_file}: {error.strerror or error}", 9, logs=False)
 
 
 def _as_json(args: argparse.Namespace, code: int) -> str:
@@ -263,11 +263,15 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int) -> int:
+def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int, logs: bool = True) -> int:
     args.result["error"] = printable(message)
     if args.debug:
         logging.getLogger("pipeline").debug("traceback", exc_info=error)
-    _say(printable(f"gepc-pipeline {args.command}: error: {message}"))
+    text = args.log == "text"
+    if text or not logs:
+        _say(printable(f"gepc-pipeline {args.command}: error: {message}"))
+    if logs:  # for the log's file, and for who reads lines of JSON
+        logging.getLogger("pipeline").error("%s", printable(message), extra={"said": text})
     return code
 
 

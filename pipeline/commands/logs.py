@@ -38,6 +38,7 @@ class _ToStandardError(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+        self.addFilter(lambda record: not getattr(record, "said", False))  # there, by who logs it
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

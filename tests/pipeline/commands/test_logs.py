@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.commands.logs import logging_to
 
 
@@ -43,3 +44,19 @@ def test_nothing_is_appended_to_what_is_no_log(tmp_path, content):
     with pytest.raises(OSError, match="no log"), logging_to(logging.INFO, "json", str(path)):
         logging.getLogger("pipeline").warning("a message")
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_ended_a_command_is_in_its_log_and_said_once(tmp_path, capsys, form):
+    log, video = tmp_path / "log.txt", tmp_path / "no video.mp4"
+    assert main(["extract", str(video), "--log", form, "--log-file", str(log)]) != 0
+    said, kept = capsys.readouterr().err, log.read_text()
+    assert (said.count("no video"), kept.count("no video")) == (1, 1)
+    if form == "text":
+        assert said.startswith("gepc-pipeline extract: error: ")
+        assert "ERROR: " in kept
+    else:
+        assert json.loads(said.splitlines()[-1])["level"] == "error"
+        assert said == kept
+    assert main(["extract", str(video), "--log", form, "--log-file", str(tmp_path)]) == 9  # which is no file
+    assert "--log-file" in capsys.readouterr().err
