@@ -20,6 +20,8 @@ _COAST_S = 0.8  # for which a thing that is not seen is waited for
 _FEWEST_LOOKS = 3  # at which a thing was seen, before it is one
 _REACH = 0.6  # statures that a thing may be off where it is expected
 _LEAST_LIKE = 0.12
+_MOST_GROWTH = 3.0  # times as wide or as high at one look as at the last
+_EDGE = 0.012  # share of the picture's sides: what was there last has left, when it is not seen any more
 _STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
 _SETTLED_S = 2.0  # in one place, after which something is left there, or gone from there
 _PROVEN_S = 0.5
@@ -58,10 +60,11 @@ class _NearBoxes(BaseIoU):
         middles = [(b[:, :2] + b[:, 2:]) / 2 for b in (boxes_1, boxes_2)]
         off = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
         reach = 0.35 * np.linalg.norm(sizes[0], axis=1)[:, None] + _REACH * self.stature
-        ratio = np.abs(np.log(sizes[0][:, None] / sizes[1][None])).sum(2)
-        likeness = np.exp(-np.square(off / reach) - 0.5 * ratio)
-        self.allowed = np.ones(likeness.shape, bool)
-        return np.asarray(likeness, np.float64)
+        ratio = np.abs(np.log(sizes[0][:, None] / sizes[1][None]))
+        likeness = np.exp(-np.square(off / reach) - 0.5 * ratio.sum(2))
+        # What a car leaves uncovered when it has gone, a shoe, is not the car.
+        self.allowed = ratio.max(2) <= np.log(_MOST_GROWTH)
+        return np.asarray(likeness * self.allowed, np.float64)
 
 
 @dataclass
@@ -125,11 +128,15 @@ class ThingFollower:
     Args:
         settings: see `ThingSettings`.
         fps: frames a second of the clip.
+        frame_size: (width, height) in pixels.
         first_id: the lowest id that may be given.
     """
 
-    def __init__(self, settings: ThingSettings, fps: float, first_id: int = 1) -> None:
+    def __init__(
+        self, settings: ThingSettings, fps: float, frame_size: tuple[int, int], first_id: int = 1
+    ) -> None:
         self._settings, self.next_id = settings, first_id
+        self._frame_size = np.array(frame_size, np.float64)
         looks = min(fps, 1 / max(settings.interval_s, 1e-6))  # a second
         self._like = _NearBoxes()
         coast_s = max(_COAST_S, 3 / looks)
@@ -241,7 +248,13 @@ class ThingFollower:
         if not thing.number or with_somebody:
             return False
         lost_s = self._time_s - thing.course.time_s
-        return 0 < lost_s <= (_HELD_S if thing.course.still_s >= _SETTLED_S else _MISSED_S)
+        if thing.course.still_s >= _SETTLED_S:
+            return 0 < lost_s <= _HELD_S
+        return 0 < lost_s <= _MISSED_S and not self._is_at_the_edge(thing.box)
+
+    def _is_at_the_edge(self, box: NDArray[np.float64]) -> bool:
+        edge = _EDGE * self._frame_size
+        return bool((box[:2] < edge).any() or (box[2:] > self._frame_size - edge).any())
 
     def _held(self, thing: _Thing, stature: float) -> tuple[Any, ...]:
         course, box = thing.course, thing.box

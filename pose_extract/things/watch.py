@@ -33,7 +33,7 @@ class ThingWatch:
         first_id: int = 1,
     ) -> None:
         self._finder = ThingFinder(settings, fps, frame_size, skeleton)
-        self._follower = ThingFollower(settings, fps, first_id)
+        self._follower = ThingFollower(settings, fps, frame_size, first_id)
         self._waiting: deque[tuple[int, float, Sighting]] = deque()
 
     @property

@@ -7,6 +7,7 @@ from pose_extract.things.settings import ThingSettings
 from pose_extract.tracks.things import GONE, LEFT, PERSON, UNKNOWN, Things
 
 LOOKS = 10.0  # a second
+FRAME = 3000, 600  # pixels, wide enough for all courses
 NOBODY = (np.zeros(0, np.int32), np.zeros((0, 4), np.float32))
 
 
@@ -25,7 +26,7 @@ def box(x, y=100.0, w=40.0, h=30.0):
 
 def follow(looks, people=None, settings=None):
     """What is said at each look; ``looks(i)`` gives its things, ``people(i)`` ids and boxes."""
-    follower = ThingFollower(settings or ThingSettings(), LOOKS)
+    follower = ThingFollower(settings or ThingSettings(), LOOKS, FRAME)
     count = 60
     return [
         follower.update(i / LOOKS, sighting(*looks(i)), *(people(i) if people else NOBODY))
@@ -140,8 +141,29 @@ def test_what_stays_is_found_again_after_it_was_hidden_and_meanwhile_taken_to_be
 
 
 def test_ids_go_on_from_where_an_earlier_stretch_ended():
-    follower = ThingFollower(ThingSettings(), LOOKS, first_id=5)
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME, first_id=5)
     for i in range(9):
         last = follower.update(i / LOOKS, sighting((box(10 + 8 * i),)), *NOBODY)
     assert last.ids.tolist() == [5]
     assert follower.next_id == 6
+
+
+def test_what_is_a_tenth_as_large_is_something_else():
+    """A car leaves, and a shoe is found near where it was last: that is not the car."""
+    car, shoe = (2500.0, 100.0, 2600.0, 190.0), (2570.0, 170.0, 2590.0, 180.0)
+    found = follow(lambda i: [(car, 2, 0.8)] if i < 20 else [(shoe, 36, 0.35)])
+    assert found[19].ids.tolist() == [1]
+    assert not any(1 in each.ids[np.abs(each.boxes[:, 0] - shoe[0]) < 5].tolist() for each in found[20:])
+
+
+@pytest.mark.parametrize(("edge", "held"), [(True, 0), (False, 4)])
+def test_what_was_last_seen_at_the_edge_has_left(edge, held):
+    """It comes from far to the left and is lost in the middle, or at the right edge."""
+    end = FRAME[0] if edge else FRAME[0] / 2
+    found = follow(
+        lambda i: (
+            [((end - 60 + 2 * i - 38, 100, min(end + 2 * i - 38, FRAME[0]), 140), 2, 0.8)] if i < 20 else []
+        )
+    )
+    assert found[19].ids.tolist() == [1]
+    assert sum(len(each) for each in found[20:]) == held
