@@ -23,6 +23,7 @@ _NO_STATURE = 0.25  # of the frame's height: a person's, where nobody has been s
 _SHARE = 0.02  # by which a look at people changes how tall they are taken to be
 _GIRTH = 0.16  # of a limb with its clothes, in statures
 _WITHIN = 0.6  # share of a region within a detector's box, or a person's, from which it is a part of that
+_FILLS, _FILLED = 0.8, 0.4  # share of an object within a region, and of the region that it fills
 _SAME = 0.5  # share of a box of the detector within a better one from which it goes
 _BEYOND = 0.1  # of a person's height: how far feet, clothes and shadow reach beyond the joints
 _IS_PERSON = 0.6  # overlap of a thing's box with a person's from which it is the person
@@ -169,6 +170,9 @@ class ThingFinder:
         objects = _distinct(self._parked.left_out(objects, uncovered.mask, shrink, time_s))
         objects = objects.select(box_iou(objects.boxes, persons).max(1, initial=0) < _IS_PERSON)
         free = box_containment(boxes, objects.boxes).max(1, initial=0) < _WITHIN
+        # A region that an object fills well is that object, and something beside it.
+        inside = box_containment(objects.boxes, boxes).T > _FILLS
+        free &= ~(inside & (_areas(objects.boxes) > _FILLED * _areas(boxes)[:, None])).any(1)
         free &= box_containment(boxes, persons).max(1, initial=0) < _WITHIN
         free &= self._is_whole(boxes)
         named = np.stack([objects.scores, np.full(len(objects), 2.0), np.zeros(len(objects))], axis=1)
@@ -215,6 +219,11 @@ def _with_feet(boxes: FloatArray) -> FloatArray:
     """Boxes of people (P, 4) with what of feet, clothes and shadow reaches beyond the joints."""
     beyond = _BEYOND * (boxes[:, 3:] - boxes[:, 1:2])
     return (boxes + beyond * np.array([-1, 0, 1, 1], np.float32)).astype(np.float32)
+
+
+def _areas(boxes: FloatArray) -> FloatArray:
+    """(K,) areas of boxes (K, 4)."""
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def _distinct(objects: Objects) -> Objects:

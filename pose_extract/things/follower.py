@@ -25,6 +25,7 @@ _EDGE = 0.012  # share of the picture's sides: what was there last has left, whe
 _STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
 _SETTLED_S = 2.0  # in one place, after which something is left there, or gone from there
 _PROVEN_S = 0.5
+_LARGE = 0.5  # statures: what is larger is sure to be there the sooner
 _MISSED_S = 0.4  # for which a thing that is not seen is taken to be there,
 _HELD_S = 2.0  # if it had stayed in one place,
 _HIDDEN_S = 60.0  # and for which it may be hidden and come back
@@ -285,22 +286,25 @@ class ThingFollower:
     def _row(self, thing: _Thing, box: NDArray[np.float64], stature: float) -> tuple[Any, ...]:
         course = thing.course
         age_s = course.time_s - thing.began_s
-        proven = min(1.0, age_s / _PROVEN_S) * min(1.0, thing.looks / max(1.0, age_s * self._looks_s))
+        soon = min(1.0, _LARGE * stature / float(thing.size.max()))  # what is large is no flicker
+        proven = min(1.0, age_s / (soon * _PROVEN_S)) * min(
+            1.0, thing.looks / max(1.0, age_s * self._looks_s)
+        )
         steady = 1.0 if course.still_s > 1.0 else course.straight(0.05 * stature)
         named = max(thing.kinds.items(), key=lambda item: item[1], default=(UNKNOWN, 0.0))
+        # With an object, an outline comes or goes; a shadow and a change of the light have none of their own.
+        kind, edges = UNKNOWN, abs(thing.outline - thing.before)
+        if course.still_s >= _SETTLED_S:
+            kind = LEFT if thing.outline >= thing.before else GONE
+        clear = float(np.clip((edges - _NO_OUTLINE) / (_CLEAR_OUTLINE - _NO_OUTLINE), 0, 1))
+        # What moves goes somewhere; what trembles in its place does not.
+        went = min(1.0, course.far / (_GOES * stature)) if kind == UNKNOWN else 1.0
+        quality = min(1.0, thing.solid / _FILLED) * proven * steady * clear * went
         if named[1] > _NAMED:  # the mean score of the looks at which it was named, by how many these are
             so_far = (1 - _FORGET) / (1 - _FORGET**thing.looks)
-            quality = min(1.0, _SURE * sum(thing.kinds.values()) * so_far) * proven
-            kind, quality = named[0], min(1.0, quality * (_STAYS if course.still_s >= _SETTLED_S else 1.0))
-        else:
-            # With an object, an outline comes or goes; a shadow and a change of the light have none of their own.
-            kind, edges = UNKNOWN, abs(thing.outline - thing.before)
-            if course.still_s >= _SETTLED_S:
-                kind = LEFT if thing.outline >= thing.before else GONE
-            clear = float(np.clip((edges - _NO_OUTLINE) / (_CLEAR_OUTLINE - _NO_OUTLINE), 0, 1))
-            # What moves goes somewhere; what trembles in its place does not.
-            went = min(1.0, course.far / (_GOES * stature)) if kind == UNKNOWN else 1.0
-            quality = min(1.0, thing.solid / _FILLED) * proven * steady * clear * went
+            by_name = min(1.0, _SURE * sum(thing.kinds.values()) * so_far) * proven
+            by_name = min(1.0, by_name * (_STAYS if course.still_s >= _SETTLED_S else 1.0))
+            kind, quality = named[0], max(quality, by_name)  # what one does not see the other may
         # A detector knows what it names; little of what else differs from the background is a thing.
         enough = self._settings.min_quality * (1.0 if named[1] > _NAMED else _FIRST_SURE)
         if not thing.number and quality >= enough:
