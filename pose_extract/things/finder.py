@@ -44,7 +44,8 @@ class Sighting:
     Attributes:
         boxes: (K, 4) x1 y1 x2 y2 in pixels of the frame.
         kinds: (K,) uint8, of `KINDS`.
-        solid: (K,) 0..1, share of the box that is filled; of a detector's object its score.
+        score: (K,) 0..1, the detector's; 0 of what it has not named.
+        solid: (K,) 0..1, share of the box that stands out of the background and is nobody's.
         outline: (K,) strength of the picture's edges along the outline, in units of those around it.
         before: (K,) the same in the picture as it was before.
         stature: how tall people are in this picture, pixels.
@@ -52,6 +53,7 @@ class Sighting:
 
     boxes: FloatArray
     kinds: NDArray[np.uint8]
+    score: FloatArray
     solid: FloatArray
     outline: FloatArray
     before: FloatArray
@@ -160,8 +162,6 @@ class ThingFinder:
             self._before = grey.copy()
         mask = self._restless.erased(self._without_holes(uncovered.mask, grey, shrink), time_s)
         boxes, rest = self._regions(mask, grey, self._before, shrink)
-        # The past changes slowly: what stays for a minute becomes a part of it.
-        cv2.accumulateWeighted(grey, self._before, 1 / max(1.0, _MEMORY_S * self._fps / self._every))
         if len(boxes) > self._settings.most:  # more than there can be: it is the light, or the camera
             boxes, rest = boxes[:0], rest[:0]
         # People of whom only the detector knows, half hidden ones, are no things either.
@@ -175,11 +175,37 @@ class ThingFinder:
         free &= ~(inside & (_areas(objects.boxes) > _FILLED * _areas(boxes)[:, None])).any(1)
         free &= box_containment(boxes, persons).max(1, initial=0) < _WITHIN
         free &= self._is_whole(boxes)
-        named = np.stack([objects.scores, np.full(len(objects), 2.0), np.zeros(len(objects))], axis=1)
-        solid, outline, before = np.concatenate([named, rest[free]]).astype(np.float32).T
+        filled = self._filled(objects.boxes, _with_feet(people.boxes), mask, (grey, self._before), shrink)
+        # The past changes slowly: what stays for a minute becomes a part of it.
+        cv2.accumulateWeighted(grey, self._before, 1 / max(1.0, _MEMORY_S * self._fps / self._every))
+        solid, outline, before = np.concatenate([filled, rest[free]]).astype(np.float32).T
         kinds = np.concatenate([objects.classes, np.full(free.sum(), UNKNOWN)]).astype(np.uint8)
         every = np.concatenate([objects.boxes, boxes[free]]).astype(np.float32)
-        return Sighting(every, kinds, solid, outline, before, self.stature)
+        score = np.append(objects.scores, np.zeros(int(free.sum()))).astype(np.float32)
+        return Sighting(every, kinds, score, solid, outline, before, self.stature)
+
+    def _filled(
+        self,
+        boxes: FloatArray,
+        people: FloatArray,
+        mask: NDArray[np.uint8],
+        pictures: tuple[FloatArray, FloatArray],
+        shrink: float,
+    ) -> FloatArray:
+        """(K, 3) how solid objects are, and their outlines now and before, as `_regions` has it.
+
+        A person's shoes and shadow, which are not erased from the mask as the limbs are, are no part of an object.
+        """
+        ground = mask > 0
+        for person in people:
+            ground[part_of(person, shrink)] = False
+        out = np.zeros((len(boxes), 3), np.float32)
+        for row, box in zip(out, boxes, strict=True):
+            around = part_of(box, shrink)
+            part = ground[around]
+            if part.any():
+                row[:] = part.mean(), *(_outline(picture[around], part) for picture in pictures)
+        return out
 
     def _is_whole(self, boxes: FloatArray) -> NDArray[np.bool_]:
         """(K,) whether boxes lie within the picture: of what comes in or goes out, nobody can tell what it is."""

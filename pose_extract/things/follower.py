@@ -177,7 +177,8 @@ class ThingFollower:
         for row, key in enumerate(keys.tolist()):
             thing = self._see(key, time_s, boxes[row], seen, row)
             self._accompany(thing, boxes[row], seen.stature, ids, people)
-            if thing.before > thing.outline and self._is_left_by_a_person(boxes[row]):
+            hole = thing.before > thing.outline and sum(thing.kinds.values()) <= _NAMED
+            if hole and self._is_left_by_a_person(boxes[row]):
                 if thing.course.still_s >= _PROVEN_S and thing.looks >= _FEWEST_LOOKS:
                     self.holes.append(boxes[row])
             elif thing.looks >= _FEWEST_LOOKS:
@@ -226,7 +227,7 @@ class ThingFollower:
         thing.kinds = {k: _FORGET * v for k, v in thing.kinds.items()}
         kind = int(seen.kinds[row])
         if kind != UNKNOWN:
-            thing.kinds[kind] = thing.kinds.get(kind, 0.0) + float(seen.solid[row])
+            thing.kinds[kind] = thing.kinds.get(kind, 0.0) + float(seen.score[row])
         thing.course.update(time_s, middle, _PLACE * float(thing.size.max()))
         return thing
 

@@ -11,8 +11,8 @@ from anomaly.data.augmentation import apply_each, apply_transforms
 from anomaly.data.windows import make_windows
 from anomaly.settings import TRANSFORMS, WindowSettings
 from anomaly.training.train import train_model
-from tests.helpers import walkers
 from pose_extract.errors import ConfigError
+from tests.helpers import walkers
 
 T = 12
 

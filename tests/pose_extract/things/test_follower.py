@@ -12,12 +12,20 @@ NOBODY = (np.zeros(0, np.int32), np.zeros((0, 4), np.float32))
 
 
 def sighting(*things, stature=100.0):
-    """Things, each a box and, if they are not the usual ones, its kind, how solid it is, its outline now and before."""
-    full = [(*each, *(UNKNOWN, 0.9, 2.0, 0.2)[len(each) - 1 :]) for each in things]
+    """Things, each a box and, if they are not the usual ones, its kind, how solid it is, its outline now and before.
+
+    Of what has a name the detector's score comes in the place of how solid it is, and nothing stands out there.
+    """
+    usual = [
+        (UNKNOWN, 0.9, 2.0, 0.2) if len(each) < 2 or each[1] == UNKNOWN else (0, 0.8, 1.0, 1.0)
+        for each in things
+    ]
+    full = [(*each, *values[len(each) - 1 :]) for each, values in zip(things, usual, strict=True)]
     boxes = np.array([each[0] for each in full], np.float32).reshape(-1, 4)
     kinds = np.array([each[1] for each in full], np.uint8)
-    rest = (np.array([each[i] for each in full], np.float32) for i in (2, 3, 4))
-    return Sighting(boxes, kinds, *rest, stature)
+    first, outline, before = (np.array([each[i] for each in full], np.float32) for i in (2, 3, 4))
+    score, solid = np.where(kinds == UNKNOWN, 0, first), np.where(kinds == UNKNOWN, first, 0)
+    return Sighting(boxes, kinds, score, solid, outline, before, stature)
 
 
 def box(x, y=100.0, w=40.0, h=30.0):
