@@ -215,6 +215,8 @@ class ThingFollower:
         thing = self._things.get(key)
         if thing is None:
             thing = self._found_again(key, time_s, box)
+        if thing is not None and thing.outline >= thing.before and self._is_a_hole(seen, row):
+            thing = None  # it went on, and what is seen there now is a place that somebody has left
         if thing is None:
             thing = self._things[key] = _Thing(0, _Course.begin(time_s, middle), time_s, size, box)
         thing.box = box
@@ -263,6 +265,11 @@ class ThingFollower:
         if course.still_s < _SETTLED_S:
             box = box + np.tile(course.velocity * (self._time_s - course.time_s), 2)
         return self._row(thing, box, stature)
+
+    def _is_a_hole(self, seen: Sighting, row: int) -> bool:
+        """Whether a region of one look is where somebody, who was background, has left."""
+        gone = seen.kinds[row] == UNKNOWN and seen.before[row] > seen.outline[row]
+        return bool(gone) and self._is_left_by_a_person(seen.boxes[row].astype(np.float64))
 
     def _is_left_by_a_person(self, box: NDArray[np.float64]) -> bool:
         places = np.array([*self._stood]).reshape(-1, 4)
