@@ -163,3 +163,19 @@ def test_joints_out_of_all_bounds_are_no_error():
     keypoints[0, 3, :2] = 1e12
     found = PoseDetections(np.array([[20, 20, 60, 160]], np.float32), keypoints, np.ones(1, np.float32))
     assert finder.look(Frame(0, 0.0, GROUND), found) is not None
+
+
+def test_shoes_that_look_like_a_skateboard_are_none_and_one_that_stands_out_is():
+    person, shoes = (100, 60, 140, 160), (102, 150, 142, 164)
+    board = (80, 154, 160, 168)
+    assert not len(look(people([person], seen(shoes), objects((shoes, 0.5, 36)))).boxes)
+    found = look(people([person], seen(board), objects((board, 0.5, 36))))
+    assert found.kinds.tolist() == [36]
+    assert found.solid[0] > 0.2  # beside the feet
+
+
+def test_a_region_that_an_object_fills_is_that_object_and_what_is_beside_it_stays():
+    pram, both, ball = (150, 120, 190, 160), (148, 118, 230, 162), (260, 120, 280, 140)
+    found = look(people((), seen(both, ball), objects((pram, 0.5, 1))))
+    assert sorted(found.kinds.tolist()) == [1, UNKNOWN]
+    np.testing.assert_allclose(found.boxes[found.kinds == UNKNOWN], [ball], atol=1)

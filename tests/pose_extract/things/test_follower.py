@@ -175,3 +175,44 @@ def test_what_was_last_seen_at_the_edge_has_left(edge, held):
     )
     assert found[19].ids.tolist() == [1]
     assert sum(len(each) for each in found[20:]) == held
+
+
+def test_what_is_large_is_sure_the_sooner():
+    def first(side):
+        found = follow(lambda i: [((100 + 20 * i, 100, 100 + 20 * i + side, 100 + side), 2, 0.5)])
+        return next(i for i, each in enumerate(found) if len(each) and each.quality[0] >= 0.4)
+
+    assert first(200) < first(50)
+
+
+def test_an_outline_and_a_name_count_each_for_itself():
+    """A detector that is hardly sure, and a region that clearly goes: together no less than the region alone."""
+    region = follow(lambda i: [(box(10 + 8 * i),)])[-1]
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
+    for i in range(60):
+        x = np.array([box(10 + 8 * i)], np.float32)
+        seen = Sighting(
+            x, np.array([1], np.uint8), *(np.array([v], np.float32) for v in (0.31, 0.9, 2.0, 0.2)), 100.0
+        )
+        found = follower.update(i / LOOKS, seen, *NOBODY)
+    assert found.kinds.tolist() == [1]
+    assert found.quality[0] >= region.quality[0] - 1e-6
+
+
+def test_a_place_that_somebody_has_left_is_not_the_bicycle_that_passed_there():
+    """Who stood there from the beginning was background; the bicycle passes; the place differs from then on."""
+    place = (300.0, 60.0, 340.0, 220.0)
+
+    def looks(i):
+        if i < 20:
+            return [((700 - 20 * i, 120, 780 - 20 * i, 200), 1, 0.8)]
+        return [(place, UNKNOWN, 0.6, 0.3, 2.0)]
+
+    def somebody(i):
+        boxes = np.array([place], np.float32) + (0 if i < 18 else 25 * (i - 17))
+        return np.array([5], np.int32), boxes
+
+    found = follow(looks, somebody)
+    assert found[19].kinds[found[19].ids == 1].tolist() == [1]
+    for each in found[26:]:
+        assert not (np.abs(each.boxes[:, 0] - place[0]) < 5).any()
