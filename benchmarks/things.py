@@ -2,13 +2,13 @@
 
     python -m benchmarks.things [--seeds 3] [--jobs 2] [--out DIR] [--pose NAME] [--set A.B=C] [--beside A.B=C]
 
-Renders normal clips and clips in which one kind of thing is all that is unusual (`pipeline.synthetic.things`), finds
-people and things in the frames, trains on the normal clips and scores the rest. Printed are the frame AUC of each
-kind; of things that pass, its mean over the kinds on which choices are made and over those kept out of every choice;
-that of clips whose people misbehave; the false events in an hour of normal clips; and of how many looks that have
-an unusual thing it is found in, and how many are found a minute where there are none. `--beside` trains a second model
-with other settings (without a part, say) on the same tracks, to compare. A seed is other clips and another start of
-training.
+Renders normal clips, a crowd in every fourth, and clips in which one kind of thing is all that is unusual, be it that a
+crowd flees (`pipeline.synthetic.things`), finds people and things in the frames, trains on the normal clips and scores
+the rest. Printed are the frame AUC of each kind; of things that pass, its mean over the kinds on which choices are made
+and over those kept out of every choice; that of clips whose people misbehave; the false events in an hour of normal
+clips; and of how many looks that have an unusual thing it is found in, and how many are found a minute where there are
+none. `--beside` trains a second model with other settings (without a part, say) on the same tracks, to compare. A seed
+is other clips and another start of training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import csv
 import logging
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,7 @@ PEOPLE = (
     ("jumping", "crawling"),
     ("crouching", "panicking"),
 )
+CROWD = (11, 15)  # people, as many as the crowds that flee have with those who are there anyhow
 CHOICE, KEPT = "passing things, choose from", "passing things, kept out"
 PERSON, FALSE = "people alone", "false events an hour"
 FALSE_THINGS = "false things a minute"
@@ -77,12 +78,14 @@ class Clip:
 def render(folder: Path, seed: int, amount: Amount, kinds: list[str]) -> list[Clip]:
     """The clips, normal ones in the folder ``normal``, the others in ``test``; returns those to test."""
     street, number = StreetSettings(seconds=amount.seconds), 100_000 + 1000 * seed
+    crowd = replace(street, people=CROWD)
     tests = []
     for i in range(amount.normal):
-        street_video(folder / "normal", f"normal_{i + 1}", number + i, street)
+        its = crowd if i % 4 == 3 else street
+        street_video(folder / "normal", f"normal_{i + 1}", number + i, its)
     for i in range(amount.normal_tests):
-        name = f"quiet_{i + 1}"
-        tests.append(Clip(street_video(folder / "test", name, number + 100 + i, street), ""))
+        name, its = f"quiet_{i + 1}", crowd if i == 2 else street
+        tests.append(Clip(street_video(folder / "test", name, number + 100 + i, its), ""))
     for i in range(amount.people):
         acts = PEOPLE[i % len(PEOPLE)]
         name = f"people_{i + 1}"
