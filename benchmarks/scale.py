@@ -8,7 +8,7 @@ jobs: extraction of short clips of the street by so many processes, by one, and 
 so many processes gain that do nothing but multiply matrices: no more can be had on this machine. overhead: as many
 clips of one picture each, by an estimator that sleeps 50 ms: what a clip takes beyond that. list: a workspace's list of
 clips that grows to five times --many, the last tenth against the first. training: an epoch of the network by one
-thread, by so many threads, and by so many processes of one thread that torchrun starts; all of training, of twelve
+thread, by so many threads, and by so many processes of one thread that torchrun starts; all of training, of four
 times as many clips, by one processor and by so many. scoring: frames and poses of tracks that are there that one core
 scores in a second, and how many times as fast that is as to ask every part of the score about every window. --ray: as
 many workers of a Ray cluster on this machine, which runs already, as well.
@@ -47,7 +47,7 @@ from pipeline.workers.processes import share_of_processors
 from pipeline.workspace import ClipEntry, Workspace
 
 SLEEP_S = 0.05
-_WHOLE = 12  # times as many clips, of which all of training is measured, once
+_WHOLE = 4  # times as many clips, of which all of training is measured, once
 SLEEPER = f"""
 import time
 import numpy as np
