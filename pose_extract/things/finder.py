@@ -169,7 +169,8 @@ class ThingFinder:
         if len(boxes) > self._settings.most:  # more than there can be: it is the light, or the camera
             boxes, rest = boxes[:0], rest[:0]
         # People of whom only the detector knows, half hidden ones, are no things either.
-        persons = np.concatenate([_with_feet(people.boxes), objects.boxes[objects.classes == PERSON]])
+        whole = _with_feet(people.boxes)
+        persons = np.concatenate([whole, objects.boxes[objects.classes == PERSON]])
         objects = objects.select(objects.classes != PERSON)
         objects = _distinct(self._parked.left_out(objects, uncovered.mask, shrink, time_s))
         objects = objects.select(box_iou(objects.boxes, persons).max(1, initial=0) < _IS_PERSON)
@@ -179,7 +180,7 @@ class ThingFinder:
         free &= ~(inside & (_areas(objects.boxes) > _FILLED * _areas(boxes)[:, None])).any(1)
         free &= box_containment(boxes, persons).max(1, initial=0) < _WITHIN
         free &= self._is_whole(boxes)
-        filled = self._filled(objects.boxes, _with_feet(people.boxes), mask, (grey, self._before), shrink)
+        filled = _filled(objects.boxes, whole, mask, (grey, self._before), shrink)
         shoes = box_containment(objects.boxes, _feet(people.boxes)).max(1, initial=0) >= _WITHIN
         shoes &= filled[:, 0] < _WORN
         objects, filled = objects.select(~shoes), filled[~shoes]
@@ -191,35 +192,9 @@ class ThingFinder:
         score = np.append(objects.scores, np.zeros(int(free.sum()))).astype(np.float32)
         return Sighting(every, kinds, score, solid, outline, before, self.stature)
 
-    def _filled(
-        self,
-        boxes: FloatArray,
-        people: FloatArray,
-        mask: NDArray[np.uint8],
-        pictures: tuple[FloatArray, FloatArray],
-        shrink: float,
-    ) -> FloatArray:
-        """(K, 3) how solid objects are, and their outlines now and before, as `_regions` has it.
-
-        A person's shoes and shadow, which are not erased from the mask as the limbs are, are no part of an object.
-        """
-        ground = mask > 0
-        for person in people:
-            ground[part_of(person, shrink)] = False
-        out = np.zeros((len(boxes), 3), np.float32)
-        for row, box in zip(out, boxes, strict=True):
-            around = part_of(box, shrink)
-            part = ground[around]
-            if part.any():
-                row[:] = part.mean(), *(_outline(picture[around], part) for picture in pictures)
-        return out
-
     def _is_whole(self, boxes: FloatArray) -> NDArray[np.bool_]:
         """(K,) whether boxes lie within the picture: of what comes in or goes out, nobody can tell what it is."""
-        width, height = self._frame_size
-        x1, y1, x2, y2 = boxes.T
-        inside = (np.minimum(x1, width - x2) > _EDGE * width) & (np.minimum(y1, height - y2) > _EDGE * height)
-        return inside | (x2 - x1 > _LARGE * self.stature)
+        return off_the_edge(boxes, self._frame_size) | (boxes[:, 2] - boxes[:, 0] > _LARGE * self.stature)
 
     def _regions(
         self, mask: NDArray[np.uint8], grey: FloatArray, before: FloatArray, shrink: float
@@ -248,6 +223,14 @@ class ThingFinder:
         return rows[:, :4], rows[:, 4:]
 
 
+def off_the_edge(boxes: NDArray[np.floating], frame_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(K,) whether boxes (K, 4) touch no side of the picture."""
+    width, height = frame_size
+    x1, y1, x2, y2 = boxes.T
+    inside = (np.minimum(x1, width - x2) > _EDGE * width) & (np.minimum(y1, height - y2) > _EDGE * height)
+    return np.asarray(inside, np.bool_)
+
+
 def _with_feet(boxes: FloatArray) -> FloatArray:
     """Boxes of people (P, 4) with what of feet, clothes and shadow reaches beyond the joints."""
     beyond = _BEYOND * (boxes[:, 3:] - boxes[:, 1:2])
@@ -259,6 +242,31 @@ def _feet(boxes: FloatArray) -> FloatArray:
     feet = _with_feet(boxes)
     feet[:, 1] = feet[:, 3] - _FEET * (boxes[:, 3] - boxes[:, 1])
     return feet
+
+
+def _filled(
+    boxes: FloatArray,
+    people: FloatArray,
+    mask: NDArray[np.uint8],
+    pictures: tuple[FloatArray, FloatArray],
+    shrink: float,
+) -> FloatArray:
+    """(K, 3) how solid objects are, and their outlines now and before, as `ThingFinder._regions` has it.
+
+    A person's shoes and shadow, which are not erased from the mask as the limbs are, are no part of an object.
+    """
+    out = np.zeros((len(boxes), 3), np.float32)
+    if not len(boxes):  # the usual case
+        return out
+    ground = mask > 0
+    for person in people:
+        ground[part_of(person, shrink)] = False
+    for row, box in zip(out, boxes, strict=True):
+        around = part_of(box, shrink)
+        part = ground[around]
+        if part.any():
+            row[:] = part.mean(), *(_outline(picture[around], part) for picture in pictures)
+    return out
 
 
 def _areas(boxes: FloatArray) -> FloatArray:

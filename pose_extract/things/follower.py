@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trackers import BaseIoU
 
 from pose_extract.skeletons.similarity import box_containment, box_iou
-from pose_extract.things.finder import Sighting
+from pose_extract.things.finder import Sighting, off_the_edge
 from pose_extract.things.settings import ThingSettings
 from pose_extract.tracking.association import PoseAssociator
 from pose_extract.tracks.things import GONE, LEFT, PERSON, THING_TYPES, UNKNOWN, Things
@@ -21,7 +21,6 @@ _FEWEST_LOOKS = 3  # at which a thing was seen, before it is one
 _REACH = 0.6  # statures that a thing may be off where it is expected
 _LEAST_LIKE = 0.12
 _MOST_GROWTH = 3.0  # times as wide or as high at one look as at the last
-_EDGE = 0.012  # share of the picture's sides: what was there last has left, when it is not seen any more
 _STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
 _SETTLED_S = 2.0  # in one place, after which something is left there, or gone from there
 _PROVEN_S = 0.5
@@ -137,7 +136,7 @@ class ThingFollower:
         self, settings: ThingSettings, fps: float, frame_size: tuple[int, int], first_id: int = 1
     ) -> None:
         self._settings, self.next_id = settings, first_id
-        self._frame_size = np.array(frame_size, np.float64)
+        self._frame_size = frame_size
         looks = min(fps, 1 / max(settings.interval_s, 1e-6))  # a second
         self._like = _NearBoxes()
         coast_s = max(_COAST_S, 3 / looks)
@@ -254,11 +253,8 @@ class ThingFollower:
         lost_s = self._time_s - thing.course.time_s
         if thing.course.still_s >= _SETTLED_S:
             return 0 < lost_s <= _HELD_S
-        return 0 < lost_s <= _MISSED_S and not self._is_at_the_edge(thing.box)
-
-    def _is_at_the_edge(self, box: NDArray[np.float64]) -> bool:
-        edge = _EDGE * self._frame_size
-        return bool((box[:2] < edge).any() or (box[2:] > self._frame_size - edge).any())
+        # What was last seen at the picture's edge has left.
+        return 0 < lost_s <= _MISSED_S and bool(off_the_edge(thing.box[None], self._frame_size)[0])
 
     def _held(self, thing: _Thing, stature: float) -> tuple[Any, ...]:
         course, box = thing.course, thing.box
