@@ -31,6 +31,7 @@ except ImportError:  # Windows: no locks there, and nothing is cleared
 
 _ENDING = ".gepc-part"
 _NAME_SIGNS = 40  # of the file's own name in a temporary one: file systems allow 255 bytes
+_ATTEMPTS = 20  # at a temporary name that others may clear before it is locked
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -219,13 +220,13 @@ def _lock(path: str | Path) -> int:
 
 def _make(target: Path) -> tuple[Path, int]:
     """An empty file of a name that nobody else has, and the descriptor that holds its lock."""
-    for _ in range(20):
+    for _ in range(_ATTEMPTS):
         path = target.with_name(f".{target.name[:_NAME_SIGNS]}.{uuid.uuid4().hex[:8]}{_ENDING}")
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         try:
             return path, _lock(path)
-        except FileNotFoundError:
-            continue  # cleared between making and locking
+        except (FileNotFoundError, BlockingIOError):
+            continue  # cleared, or in the hand of who clears it, between making and locking
         except OSError:
             return path, os.open(path, os.O_RDONLY)  # a file system without locks
     raise OSError(errno.EBUSY, "temporary files vanish as soon as they are made")
@@ -233,17 +234,28 @@ def _make(target: Path) -> tuple[Path, int]:
 
 @contextmanager
 def _locked_folder(parent: Path, prefix: str, ending: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=ending, dir=parent))
-    lock = None
-    if fcntl is not None:
-        with suppress(OSError):
-            lock = _lock(folder)
+    folder, lock = _make_folder(parent, prefix, ending)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _make_folder(parent: Path, prefix: str, ending: str) -> tuple[Path, int | None]:
+    """As `_make`, a folder; no descriptor where the system or the file system has no locks."""
+    for _ in range(_ATTEMPTS):
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=ending, dir=parent))
+        if fcntl is None:
+            return folder, None
+        try:
+            return folder, _lock(folder)
+        except (FileNotFoundError, BlockingIOError):
+            continue
+        except OSError:
+            return folder, None
+    raise OSError(errno.EBUSY, "temporary folders vanish as soon as they are made")
 
 
 @lru_cache(maxsize=4096)

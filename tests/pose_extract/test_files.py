@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pose_extract import files
 from pose_extract.errors import OutputError
 from pose_extract.files import (
     _clear,
@@ -210,3 +211,31 @@ def test_a_scratch_folder_clears_what_killed_runs_left_and_nothing_else(tmp_path
         assert not left.exists()
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     assert all((folder / "a").read_text() == "a" for folder in kept)
+
+
+@pytest.mark.parametrize("there_still", [True, False], ids=["in another's hand", "gone"])
+def test_what_another_process_clears_between_making_and_locking_is_made_again(
+    tmp_path, monkeypatch, there_still
+):
+    """Who clears a folder cannot tell a temporary name that is not locked yet from one that a killed run left."""
+    lock, taken = files._lock, []
+
+    def taken_first(path):
+        if len(taken) % 2 == 0:  # the first of each kind
+            taken.append(path)
+            if there_still:
+                raise BlockingIOError
+            os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+        else:
+            taken.append(path)
+        return lock(path)
+
+    monkeypatch.setattr(files, "_lock", taken_first)
+    with files.folder_beside(tmp_path / "x") as folder:
+        assert folder.is_dir()
+        assert str(folder) != str(taken[0])
+    with files.place_beside(tmp_path / "y") as (partial, put):
+        assert partial.is_file()
+        assert str(partial) != str(taken[2])
+        put()
+    assert len(taken) == 4
