@@ -63,6 +63,12 @@ class Sighting:
     before: FloatArray
     stature: float
 
+    @classmethod
+    def empty(cls, stature: float) -> Sighting:
+        """Nothing was seen."""
+        none = np.zeros(0, np.float32)
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), none, none, none, none, stature)
+
 
 class ThingFinder:
     """Looks for things in the frames of one stretch of a clip.
@@ -173,6 +179,9 @@ class ThingFinder:
         persons = np.concatenate([whole, objects.boxes[objects.classes == PERSON]])
         objects = objects.select(objects.classes != PERSON)
         objects = _distinct(self._parked.left_out(objects, uncovered.mask, shrink, time_s))
+        if not len(boxes) and not len(objects):  # the usual case
+            self._remember(grey)
+            return Sighting.empty(self.stature)
         objects = objects.select(box_iou(objects.boxes, persons).max(1, initial=0) < _IS_PERSON)
         free = box_containment(boxes, objects.boxes).max(1, initial=0) < _WITHIN
         # A region that an object fills well is that object, and something beside it.
@@ -184,13 +193,17 @@ class ThingFinder:
         shoes = box_containment(objects.boxes, _feet(people.boxes)).max(1, initial=0) >= _WITHIN
         shoes &= filled[:, 0] < _WORN
         objects, filled = objects.select(~shoes), filled[~shoes]
-        # The past changes slowly: what stays for a minute becomes a part of it.
-        cv2.accumulateWeighted(grey, self._before, 1 / max(1.0, _MEMORY_S * self._fps / self._every))
+        self._remember(grey)
         solid, outline, before = np.concatenate([filled, rest[free]]).astype(np.float32).T
         kinds = np.concatenate([objects.classes, np.full(free.sum(), UNKNOWN)]).astype(np.uint8)
         every = np.concatenate([objects.boxes, boxes[free]]).astype(np.float32)
         score = np.append(objects.scores, np.zeros(int(free.sum()))).astype(np.float32)
         return Sighting(every, kinds, score, solid, outline, before, self.stature)
+
+    def _remember(self, grey: FloatArray) -> None:
+        """The past changes slowly: what stays for a minute becomes a part of it."""
+        assert self._before is not None
+        cv2.accumulateWeighted(grey, self._before, 1 / max(1.0, _MEMORY_S * self._fps / self._every))
 
     def _is_whole(self, boxes: FloatArray) -> NDArray[np.bool_]:
         """(K,) whether boxes lie within the picture: of what comes in or goes out, nobody can tell what it is."""

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -56,10 +57,21 @@ class _Camera:
     skeleton: Skeleton
     moving: MovingAreas | None
     clips: dict[str, ClipWriter] = field(default_factory=dict)  # by event
+    coming: Future[Moment] | None = None  # the latest frame, being compressed
+
+    def arrive(self) -> None:
+        """Add the latest frame to the ring and to the clips that are being written."""
+        if self.coming is not None:
+            moment, self.coming = self.coming.result(), None
+            self.ring.add(moment)
+            for clip in self.clips.values():
+                clip.add(moment)
 
 
 class Recorder:
     """Writes what is seen of events; nothing waits for an encoder. Safe to use from several threads.
+
+    A frame is compressed while the next one is judged.
 
     Args:
         settings: what is kept.
@@ -82,6 +94,7 @@ class Recorder:
         self._cameras: dict[str, _Camera] = {}
         self._closing: list[ClipWriter] = []
         self._lock = threading.RLock()
+        self._compressing = ThreadPoolExecutor(1, "compressing")
         self._little_room = False
         self._reach = timedelta(seconds=max(settings.before_s, 0) + _REACH_BACK_S)
 
@@ -107,13 +120,14 @@ class Recorder:
         with self._lock:
             own = self._cameras.get(camera)
             if own is None or own.skeleton is not skeleton:
+                if own is not None:
+                    own.arrive()
                 ring = Ring(self._reach.total_seconds(), int(self.settings.buffer_mib * 2**20))
                 moving = MovingAreas() if self.settings.privacy == "blur" else None
                 own = self._cameras[camera] = _Camera(ring, skeleton, moving, own.clips if own else {})
-            moment = Moment.of(at, image, people, self.settings.privacy != "skeletons", own.moving)
-            own.ring.add(moment)
-            for clip in own.clips.values():
-                clip.add(moment)
+            own.arrive()
+            pixels = self.settings.privacy != "skeletons"
+            own.coming = self._compressing.submit(Moment.of, at, image, people, pixels, own.moving)
             self._look_after(own, at)
 
     def draw(self, event: LiveEvent, at: datetime) -> None:
@@ -124,6 +138,8 @@ class Recorder:
         near = timedelta(seconds=NEAR_S)
         with self._lock:
             own = self._cameras.get(event.camera)
+            if own is not None:
+                own.arrive()
             moment = own.ring.nearest(at) if own is not None else None
             if not self.settings.pictures or own is None or moment is None:
                 return
@@ -153,6 +169,7 @@ class Recorder:
                 self.counts.skipped += 1
                 return
             start = event.start_time - timedelta(seconds=self.settings.before_s)
+            own.arrive()
             before = own.ring.since(start)
             if not before:
                 self.counts.skipped += 1
@@ -184,6 +201,7 @@ class Recorder:
         with self._lock:
             own = self._cameras.get(camera)
             if own is not None:
+                own.arrive()
                 for clip in own.clips.values():
                     clip.end()
                 self._closing += own.clips.values()
@@ -195,11 +213,13 @@ class Recorder:
         until = time.monotonic() + timeout_s
         with self._lock:
             for own in self._cameras.values():
+                own.arrive()
                 for clip in own.clips.values():
                     clip.end()
                 self._closing += own.clips.values()
                 own.clips.clear()
             closing = list(self._closing)
+        self._compressing.shutdown()
         for clip in closing:
             clip.join(max(0.0, until - time.monotonic()))
             if clip.is_alive():
