@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from anomaly.normality.mixture import GaussianNormality
 from anomaly.settings import NormalitySettings
@@ -33,7 +32,9 @@ class GaussianDensity:
 
     def anomaly(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) minus log density of numbers (N, D), NaN where missing."""
-        return -logsumexp(self.mixture.joint(np.nan_to_num((x - self.mean) / self.deviation)), axis=1)
+        return -np.logaddexp.reduce(
+            self.mixture.joint(np.nan_to_num((x - self.mean) / self.deviation)), axis=1
+        )
 
     @classmethod
     def fit(cls, x: NDArray[np.float64], components: int, seed: int) -> GaussianDensity:

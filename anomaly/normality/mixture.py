@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, logsumexp
+from scipy.special import digamma
 
 from anomaly.normality.dirichlet import fit_dirichlet_mixture, log_density
 from anomaly.normality.sampling.mixtures import MOST_VECTORS as MOST_SAMPLED
@@ -81,14 +81,14 @@ class NormalityModel:
         """(N,) log-likelihood of log assignments (N, K): the normality score of section 3.4."""
         out = np.empty(len(log_p))
         for rows, joint in self._chunks(log_p):
-            out[rows] = logsumexp(joint, axis=1)
+            out[rows] = np.logaddexp.reduce(joint, axis=1)
         return out
 
     def responsibilities(self, log_p: NDArray[np.floating]) -> NDArray[np.float32]:
         """(N, G) probability that each vector is of each mixture component; rows sum to 1."""
         out = np.empty((len(log_p), len(self.weights)), np.float32)
         for rows, joint in self._chunks(log_p):
-            out[rows] = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            out[rows] = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
         return out
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
