@@ -30,14 +30,15 @@ class RestlessPlaces:
         self._now = self._went = np.zeros((0, 0), bool)  # what differs at this look, what went in this second
         self._since_s = np.zeros((0, 0))  # when it came
         self._share = np.zeros((0, 0))  # of the last seconds in which something went
-        self._restless = np.zeros((0, 0), bool)  # where that is too many of them
+        self._restless: NDArray[np.bool_] | None = None  # where that is too many of them, if anywhere
         self._second_s = 0.0
 
     def erased(self, mask: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
         """The mask (h, w) of what differs at a look, 0 in these places."""
         now = mask > 0
         if now.shape != self._now.shape:
-            self._now, self._went, self._restless = np.zeros((3, *now.shape), bool)
+            self._now, self._went = np.zeros((2, *now.shape), bool)
+            self._restless = None
             self._since_s, self._share = np.zeros(now.shape), np.zeros(now.shape)
             self._second_s = time_s
         changed = now != self._now
@@ -47,11 +48,12 @@ class RestlessPlaces:
             self._since_s[now & changed] = time_s
         self._now = now
         if time_s - self._second_s >= 1:
-            around = cv2.dilate(self._went.astype(np.float64), np.ones((3, 3), np.uint8))
+            around = cv2.dilate(self._went.view(np.uint8), np.ones((3, 3), np.uint8))
             cv2.accumulateWeighted(around, self._share, 1 / _RESTLESS_S)
-            self._restless = self._share > _RESTLESS
+            restless = self._share > _RESTLESS
+            self._restless = restless if restless.any() else None
             self._went, self._second_s = np.zeros_like(now), time_s
-        return np.where(self._restless, np.uint8(0), mask)
+        return mask if self._restless is None else np.where(self._restless, np.uint8(0), mask)
 
 
 class ParkedObjects:
