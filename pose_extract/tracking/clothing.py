@@ -23,7 +23,19 @@ _BOX_CORNERS = np.array(
         [(0.35, 0.5), (0.65, 0.5), (0.35, 0.75), (0.65, 0.75)],
     ]
 )
-_ROWS, _COLUMNS = 10, 5
+
+
+def _grid_weights(rows: int, columns: int) -> NDArray[np.float64]:
+    """(rows * columns, 4) what each corner counts for a point of a grid inside a quadrilateral.
+
+    Away from the outline, where the background shows: 10..90 % down, 20..80 % across.
+    """
+    down, across = np.linspace(0.1, 0.9, rows), np.linspace(0.2, 0.8, columns)
+    v, u = (grid.reshape(-1, 1) for grid in np.meshgrid(down, across, indexing="ij"))
+    return np.concatenate([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v], 1)
+
+
+_WEIGHTS = _grid_weights(10, 5)
 _GREY_BINS, _HUE_BINS, _VALUE_BINS = 6, 9, 2
 _GREY_SATURATION = 45  # below this (of 255) hue is noise
 HISTOGRAM_SIZE = len(_REGIONS) * (_GREY_BINS + _HUE_BINS * _VALUE_BINS)
@@ -50,11 +62,7 @@ def clothing_histograms(
     if people == 0:
         return np.zeros((0, HISTOGRAM_SIZE), np.float32)
     corners = _corners(detections, skeleton, min_confidence)
-    # Away from the outline, where the background shows: 10..90 % down, 20..80 % across.
-    down, across = np.linspace(0.1, 0.9, _ROWS), np.linspace(0.2, 0.8, _COLUMNS)
-    v, u = (grid.reshape(-1, 1) for grid in np.meshgrid(down, across, indexing="ij"))
-    weights = np.concatenate([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v], 1)
-    points = np.floor(np.einsum("gc,prcx->prgx", weights, corners)).astype(np.int64)
+    points = np.floor(np.einsum("gc,prcx->prgx", _WEIGHTS, corners)).astype(np.int64)
     height, width = image.shape[:2]
     inside = ((points >= 0) & (points < (width, height))).all(-1)
     x, y = np.clip(points[..., 0], 0, width - 1), np.clip(points[..., 1], 0, height - 1)
