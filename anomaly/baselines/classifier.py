@@ -209,10 +209,10 @@ class Classifier:
         """Log softmax (n, G, K), a batch of windows at a time."""
         if self._network is None:
             raise ModelError("the classifier has learned nothing yet: call fit first")
-        names, settings = self._model_settings.training.transforms, self._model_settings.windows
+        names, skeleton = self._model_settings.training.transforms, self._model_settings.windows.body
         for batch in windows.batches(_BATCH):
             x = torch.from_numpy(batch).to(self._device)
-            copies = apply_transforms(x, names, settings.body, settings.planes)
+            copies = apply_transforms(x, names, skeleton)
             parts = [self._network(part) for part in micro_batches(copies.flatten(0, 1))]
             # In double precision, for 1 - p of a sure classifier is less than float32 can tell from 0.
             log_p = torch.cat(parts).cpu().double().log_softmax(dim=1)

@@ -55,15 +55,13 @@ class Assignments(nn.Module):
         super().__init__()
         self.network = fuse_batch_norm(model.network)
         self.transforms = model.settings.training.transforms
-        self.skeleton, self.planes = model.settings.windows.body, model.settings.windows.planes
+        self.skeleton = model.settings.windows.body
         self.latent = has_latent(model.settings)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The graph that is exported."""
         shape = x.shape[0], len(self.transforms)
-        z = self.network.encode(
-            apply_transforms(x, self.transforms, self.skeleton, self.planes).flatten(0, 1)
-        )
+        z = self.network.encode(apply_transforms(x, self.transforms, self.skeleton).flatten(0, 1))
         log_p = self.network.clustering(z).unflatten(0, shape)
         return (log_p, z.unflatten(0, shape)) if self.latent else log_p
 

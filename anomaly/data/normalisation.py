@@ -9,7 +9,6 @@ from anomaly.settings import WindowSettings
 from pose_extract.skeletons.stature import fit_figure, mean_place, standing_figure
 
 FloatArray = NDArray[np.float32]
-_VELOCITY_FRAMES = 8  # a velocity is a displacement in so many frames: about as large a number as a place
 IN_PIXELS = ("body", "stature")  # scales that make the frame's size irrelevant
 
 
@@ -27,8 +26,6 @@ def in_frames(
 def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
     """Joints (N, T, V, D + 1) of windows, 0 where missing -> (N, C, T, V), missing joints filled in.
 
-    Then come the joints' velocities, where the settings ask for them.
-
     The window's mean over time and joints is subtracted: where a person is in the frame says nothing about what they
     do. Two people in one window have one mean and one scale, so that they stay as near to each other as they were.
     """
@@ -45,7 +42,7 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
         )
     if settings.scale == "stature":
         _stand(where, known, *fitted, settings)
-        return _features(x, settings)
+        return x if settings.confidence else np.ascontiguousarray(where)
     count = np.maximum(known.sum(axis=1), 1).astype(np.float32)
     where -= (where.sum(axis=(2, 3)) / (frames * count)[:, None])[..., None, None]
     if not known.all():
@@ -54,17 +51,7 @@ def normalise(points: FloatArray, settings: WindowSettings) -> FloatArray:
         where /= np.maximum(np.abs(where).max(axis=(1, 2, 3), keepdims=True), 1e-6)
     elif settings.scale == "body":
         where /= np.maximum(_body_size(where, known, settings.people), 1e-6)[:, None, None, None]
-    return _features(x, settings)
-
-
-def _features(x: FloatArray, settings: WindowSettings) -> FloatArray:
-    """Windows (N, D + 1, T, V) with the features (N, C, T, V) that the settings ask for."""
-    where = x[:, :-1]
-    out = x if settings.confidence else np.ascontiguousarray(where)
-    if not settings.velocity:
-        return out
-    step = np.diff(where, axis=2) * np.float32(_VELOCITY_FRAMES)
-    return np.concatenate([out, np.concatenate([step[:, :, :1], step], axis=2)], axis=1)
+    return x if settings.confidence else np.ascontiguousarray(where)
 
 
 def smooth_joints(points: FloatArray, sigma: float) -> FloatArray:

@@ -37,7 +37,7 @@ class TrainingSet:
         self.transforms = settings.training.transforms
         self.all_transforms = settings.training.all_transforms
         self.batch_size = settings.training.batch_size
-        self.skeleton, self.planes = settings.windows.body, settings.windows.planes
+        self.skeleton = settings.windows.body
         self._waited_s = self._passed_s = 0.0
 
     @property
@@ -65,7 +65,7 @@ class TrainingSet:
         x = self._put(torch.from_numpy(self.windows.batch(picked)))
         if len(picked) < len(windows) or (picked != windows).any():
             x = x[self._put(torch.from_numpy(where))]
-        return apply_each(x, self._put(torch.from_numpy(which)), self.transforms, self.skeleton, self.planes)
+        return apply_each(x, self._put(torch.from_numpy(which)), self.transforms, self.skeleton)
 
     def epoch(
         self, rng: np.random.Generator, rank: int = 0, world: int = 1

@@ -93,8 +93,7 @@ class TrainedModel(Model):
 
     def _copies(self, x: NDArray[np.float32]) -> Iterator[tuple[slice, Tensor]]:
         """Batches of windows in all their transforms, (n, G, C, T, V), with the rows of ``x`` that they are."""
-        names, windows = self.settings.training.transforms, self.settings.windows
+        names, skeleton = self.settings.training.transforms, self.settings.windows.body
         for begin in range(0, len(x), _BATCH):
             rows = slice(begin, begin + _BATCH)
-            batch = torch.from_numpy(x[rows]).to(self.device)
-            yield rows, apply_transforms(batch, names, windows.body, windows.planes)
+            yield rows, apply_transforms(torch.from_numpy(x[rows]).to(self.device), names, skeleton)

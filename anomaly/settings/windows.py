@@ -28,8 +28,6 @@ class WindowSettings:
         features: channels of a joint: "pose" or "xyc" (x, y, confidence), "xy", or "xyz" and "xyzc" for 3-D joints;
             "patch", the joint's appearance (config section ``patches``); or both, "pose+patch", "xy+patch", ... With
             patches every window is seen as it is: training.transforms counts for poses only.
-        velocity: whether each joint's displacement from frame to frame is among its features, after the coordinates:
-            motion through the scene, of which the joints' places in a window say little.
         patch_channels: D, length of the appearance vectors; 0: as long as those of the training clips.
         extent: "sliding", windows of ``frames`` frames at ``fps`` slide over each track, or "clip", each person of a
             clip is one window: the time from its first frame to its last, resampled to ``frames`` frames. There, fps,
@@ -58,7 +56,6 @@ class WindowSettings:
 
     skeleton: str | SkeletonDeclaration = "coco18"
     features: str = "xyc"
-    velocity: bool = False
     patch_channels: int = 0
     extent: str = "sliding"
     people: int = 1
@@ -95,8 +92,6 @@ class WindowSettings:
             raise ConfigError(
                 "windows: patch features are those of sliding windows; set windows.extent to sliding"
             )
-        if self.velocity and not self.coordinates:
-            raise ConfigError("windows: expected velocity of false with patches alone, got true")
         expect_between("windows", self, 0, 65_536, "patch_channels")
         if self.patch_channels and not self.patches:
             raise ConfigError(
@@ -156,12 +151,7 @@ class WindowSettings:
     @property
     def channels(self) -> int:
         """C, features of a joint."""
-        return COORDINATES.get(self.coordinates, 0) + self.velocity * (2 + self.depth) + self.patch_channels
-
-    @property
-    def planes(self) -> tuple[int, ...]:
-        """Which of the C features are an x whose y follows: of places, and of velocities."""
-        return (0, COORDINATES[self.coordinates]) if self.velocity else (0,)
+        return COORDINATES.get(self.coordinates, 0) + self.patch_channels
 
     @property
     def depth(self) -> bool:
