@@ -128,9 +128,9 @@ def test_what_peaks_exceed_the_level_by_is_distributed_exponentially(seed):
 
 
 def test_the_sentence_says_what_the_threshold_rests_on():
-    budget = AlarmBudget(3.14159, 5.0, 0.61, 12.4, 40, 1800.0)
+    budget = AlarmBudget(3.14159, 5.0, 0.61, 12.4, 40, 12_000.0)
     assert budget.describe() == (
-        "5 false events a day are expected above 3.142 (95 % interval 0.61 to 12), by the 40 highest peaks of 30 "
+        "5 false events a day are expected above 3.142 (95 % interval 0.61 to 12), by the 40 highest peaks of 200 "
         "minutes of held-out normal video. That is less than one in all of this video: several times as many may come"
     )
     budget = AlarmBudget(3.14159, 48.0, 6.1, 243.0, 40, 1800.0)
