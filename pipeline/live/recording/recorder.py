@@ -22,6 +22,7 @@ from pipeline.live.recording.drawing import event_picture
 from pipeline.live.recording.moving import MovingAreas
 from pipeline.live.recording.ring import Moment, Ring
 from pipeline.live.recording.settings import RecordingSettings
+from pose_extract.devices import processors
 from pose_extract.errors import OutputError
 from pose_extract.files import write_atomically
 from pose_extract.skeletons import Skeleton
@@ -29,6 +30,7 @@ from pose_extract.tracks.records import PoseDetections
 
 logger = logging.getLogger(__name__)
 
+_MOST_COMPRESSING = 4  # frames at once, one of each camera
 _REACH_BACK_S = 15.0  # an event is known so late after its worst frame at most
 
 
@@ -94,7 +96,7 @@ class Recorder:
         self._cameras: dict[str, _Camera] = {}
         self._closing: list[ClipWriter] = []
         self._lock = threading.RLock()
-        self._compressing = ThreadPoolExecutor(1, "compressing")
+        self._compressing = ThreadPoolExecutor(min(_MOST_COMPRESSING, processors()), "compressing")
         self._little_room = False
         self._reach = timedelta(seconds=max(settings.before_s, 0) + _REACH_BACK_S)
 
