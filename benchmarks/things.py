@@ -2,7 +2,7 @@
 
     python -m benchmarks.things [--seeds 3] [--jobs 2] [--out DIR] [--pose NAME] [--set A.B=C] [--beside A.B=C]
 
-Renders normal clips, a crowd in every fourth, and clips in which one kind of thing is all that is unusual, be it that a
+Renders normal clips, a crowd in every second, and clips in which one kind of thing is all that is unusual, be it that a
 crowd flees (`pipeline.synthetic.things`), finds people and things in the frames, trains on the normal clips and scores
 the rest. Printed are the frame AUC of each kind; of things that pass, its mean over the kinds on which choices are made
 and over those kept out of every choice; that of clips whose people misbehave; the false events in an hour of normal
@@ -81,7 +81,7 @@ def render(folder: Path, seed: int, amount: Amount, kinds: list[str]) -> list[Cl
     crowd = replace(street, people=CROWD)
     tests = []
     for i in range(amount.normal):
-        its = crowd if i % 4 == 3 else street
+        its = crowd if i % 2 else street
         street_video(folder / "normal", f"normal_{i + 1}", number + i, its)
     for i in range(amount.normal_tests):
         name, its = f"quiet_{i + 1}", crowd if i == 2 else street

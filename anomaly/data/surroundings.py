@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.settings.scoring import FLOW, STAYS, THINGS
+from pose_extract.skeletons import get_skeleton
+from pose_extract.skeletons.stature import FEWEST_STANDING, fit_figure
 from pose_extract.tracks.records import ClipTracks
 from pose_extract.tracks.things import GONE, LEFT, PERSON, UNKNOWN
 
@@ -25,8 +27,11 @@ _STEP_S = 0.25  # over which people's speed is measured
 _FLOW_S = 1.0  # a flow is what goes on for so long
 _FASTEST = 0.75  # share of a crowd that is slower than its pace
 _WALK = 0.7  # statures a second, of people who walk in a picture, towards the camera or across it
-_WALKERS = 6  # so many of them are taken to go along with each crowd: of few people a pace says little
-_STILL = 0.1  # statures a second: what is slower stands
+_WALKERS = 3  # so many of them are taken to go along with each crowd: of few people a pace says little
+_STANDS = (
+    0.5  # added to a pace, statures a second: from standing to walking is as far as from walking to running
+)
+_STILL = 0.1  # statures a second: a thing that is slower lies or stands
 _AT_THE_END_S = 1.0  # before a clip ends: who stays then may go on
 AROUND_S = _FLOW_S + 2 * _STEP_S + 0.1
 """Seconds before a look that what is observed at it depends on."""
@@ -44,7 +49,7 @@ NUMBERS: dict[str, dict[str, float]] = {
         "quality": 0.2,
     },
     STAYS: {"x": 0.06, "y": 0.08, "still": 1.0},
-    FLOW: {"pace": 0.15},
+    FLOW: {"pace": 0.1},
 }  # fmt: skip
 
 
@@ -163,51 +168,61 @@ def _stays(tracks: ClipTracks) -> Observations:
 
 
 def _flow(tracks: ClipTracks) -> Observations:
-    """Of a crowd, at each look: how fast it goes, the mean of the last second.
+    """Of crowds, at each look: how fast they have been in the last second, where there was one.
 
-    Its pace is the logarithm of the speed, in own statures a second, that a quarter of its people exceed, drawn towards
-    that of people who walk: the more, the fewer people they are. How many there are says nothing else, since a crowd
-    that walks is no flight, however large it is.
+    A crowd's pace is the logarithm of the speed, in own statures a second, that a quarter of its people exceed, drawn
+    towards that of people who walk: the more, the fewer people they are. How many there are says nothing else, since a
+    crowd that walks is no flight, however large it is. Who runs is soon out of the picture: so a second counts.
     """
     assert tracks.things is not None
-    height = tracks.frame_size[1]
-    place = np.column_stack([(tracks.boxes[:, 0] + tracks.boxes[:, 2]) / 2, tracks.boxes[:, 3]]) / height
-    tall = np.maximum(tracks.boxes[:, 3] - tracks.boxes[:, 1], 1.0) / height
-    velocity, known = _velocities(tracks, place)
-    speed = np.linalg.norm(velocity, axis=1) / tall
-    rows: list[tuple[float, ...]] = []
-    for look, frame in enumerate(tracks.things.looked.tolist()):
+    foot_of = tracks.boxes[:, 3] / tracks.frame_size[1]
+    joints = np.nan_to_num(tracks.keypoints)
+    velocity, known = _velocities(tracks, joints)
+    # A half hidden person's box is small and jumps: the figure that fits the joints tells how tall they are.
+    tall = fit_figure(joints[:, None], get_skeleton(tracks.skeleton))[0]
+    speed = np.linalg.norm(velocity, axis=1) / np.maximum(tall, tracks.boxes[:, 3] - tracks.boxes[:, 1])
+    looked = tracks.things.looked
+    seen = np.zeros((len(looked), 3))  # whether there is a crowd, how far down it stands, its pace
+    for look, frame in enumerate(looked.tolist()):
         here = np.arange(*np.searchsorted(tracks.frame, [frame, frame + 1]))
         moving = here[known[here]]
         if len(moving) >= _FEWEST_IN_A_CROWD:
-            pace = np.log(np.quantile(speed[moving], _FASTEST) + _STILL)
+            pace = np.log(np.quantile(speed[moving], _FASTEST) + _STANDS)
             share = len(moving) / (len(moving) + _WALKERS)
-            drawn = share * pace + (1 - share) * np.log(_WALK + _STILL)
-            rows.append((look, place[moving, 1].mean(), float(drawn)))
-    look_of, foot, pace_of = np.array(rows, np.float64).reshape(-1, 3).T
-    which = look_of.astype(np.int64)
-    at = tracks.time_s[tracks.things.looked[which]]
+            seen[look] = 1, foot_of[moving].mean(), share * pace + (1 - share) * np.log(_WALK + _STANDS)
+    at = tracks.time_s[looked]
     since, until = np.searchsorted(at, at - _FLOW_S), np.arange(1, len(at) + 1)
-    total = np.append(0.0, np.cumsum(pace_of))
-    numbers = (total[until] - total[since])[:, None] / (until - since)[:, None]
+    total = np.concatenate([np.zeros((1, 3)), np.cumsum(seen, axis=0)])
+    count, foot, pace_of = (total[until] - total[since]).T
+    which = np.flatnonzero(count > 0.5)
     none = np.zeros(len(which), np.int64)
-    return Observations(which, none.astype(np.int32), foot, none, numbers, np.ones(len(which)))
+    numbers = (pace_of[which] / count[which])[:, None]
+    of_which = none.astype(np.int32), foot[which] / count[which], none
+    return Observations(which, *of_which, numbers, np.ones(len(which)))
 
 
-def _velocities(tracks: ClipTracks, place: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """(M, 2) what each row's person has moved a second, by where they are (M, 2); (M,) whether that is known."""
+def _velocities(tracks: ClipTracks, joints: NDArray[np.float32]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """(M, 2) pixels a second of each row's person, whose joints are (M, V, 3); (M,) whether that is known.
+
+    It is the mean of the joints that are seen both now and a moment ago: one that comes or goes moves nobody.
+    """
     velocity, known = np.zeros((len(tracks), 2)), np.zeros(len(tracks), bool)
     if not len(tracks):
         return velocity, known
     order = np.lexsort((tracks.frame, tracks.track))
-    at, place = tracks.time_s[tracks.frame[order]], place[order]
+    at = tracks.time_s[tracks.frame[order]]
     # One axis for everybody: each track's times in a span of its own.
     span = float(tracks.time_s[-1] - tracks.time_s[0] + 10 * _STEP_S)
     axis = np.unique(tracks.track[order], return_inverse=True)[1] * span + at - at.min()
     before = np.searchsorted(axis, axis - _STEP_S - 1e-6)
     step_s = axis - axis[before]
-    known[order] = moved = (step_s > _STEP_S / 2) & (step_s <= 2 * _STEP_S)
-    velocity[order[moved]] = (place[moved] - place[before[moved]]) / step_s[moved, None]
+    now, then = joints[order], joints[order[before]]
+    both = (now[..., 2] > 0) & (then[..., 2] > 0)
+    count = both.sum(axis=1)
+    moved = (step_s > _STEP_S / 2) & (step_s <= 2 * _STEP_S) & (count >= FEWEST_STANDING)
+    shift = ((now - then)[..., :2] * both[..., None]).sum(axis=1) / np.maximum(count, 1)[:, None]
+    known[order] = moved
+    velocity[order[moved]] = shift[moved] / step_s[moved, None]
     return velocity, known
 
 

@@ -5,11 +5,26 @@ import pytest
 
 from anomaly.data.surroundings import AROUND_S, NUMBERS, described, joined, observe
 from anomaly.settings.scoring import FLOW, STAYS, THINGS
+from pose_extract.skeletons import get_skeleton
+from pose_extract.skeletons.stature import standing_figure
 from pose_extract.tracks.records import ClipTracks, cut_frames
 from tests.helpers.things import clip_things, things
 
 FPS, SIZE = 10.0, (400, 200)
 EVERY = (THINGS, STAYS, FLOW)
+ROWS = ("frame", "track", "keypoints", "boxes")
+
+
+def standing(boxes):
+    """Joints (M, 17, 3) of people who stand in boxes (M, 4)."""
+    tall, middle = boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
+    where = middle[:, None] + tall[:, None, None] * standing_figure(get_skeleton("coco17"))
+    return np.concatenate([where, np.ones((len(boxes), 17, 1))], axis=2).astype(np.float32)
+
+
+def moved(tracks, boxes):
+    """The people of tracks, standing in other boxes."""
+    return dataclasses.replace(tracks, boxes=boxes, keypoints=standing(boxes))
 
 
 def crowd(frames=40, people=4, speed=50.0, seen=None):
@@ -18,9 +33,9 @@ def crowd(frames=40, people=4, speed=50.0, seen=None):
     who = np.tile(np.arange(people), frames)
     x = 20.0 + 30 * who + speed * frame / FPS
     boxes = np.stack([x, np.full(len(x), 100.0), x + 20, np.full(len(x), 150.0)], axis=1).astype(np.float32)
-    keypoints = np.zeros((len(frame), 17, 3), np.float32)
+    ids = (who + 1).astype(np.int32)
     return ClipTracks(
-        "a", "coco17", FPS, SIZE, np.arange(frames) / FPS, frame, (who + 1).astype(np.int32), keypoints, boxes,
+        "a", "coco17", FPS, SIZE, np.arange(frames) / FPS, frame, ids, standing(boxes), boxes,
         things=clip_things(frames) if seen is None else seen,
     )  # fmt: skip
 
@@ -33,10 +48,10 @@ def test_a_crowd_has_a_pace_that_says_more_the_more_people_there_are():
     observations = observe(crowd(), EVERY)
     late = observations.parts[FLOW].look > 8  # a second and more
     assert late.sum() > 5
-    walk, own = np.log(0.7 + 0.1), np.log(50 / 50 + 0.1)  # statures a second
-    assert number(observations, FLOW, "pace")[late] == pytest.approx(0.4 * own + 0.6 * walk, abs=1e-5)
+    walk, own = np.log(0.7 + 0.5), np.log(50 / 50 + 0.5)  # statures a second
+    assert number(observations, FLOW, "pace")[late] == pytest.approx((4 * own + 3 * walk) / 7, abs=1e-5)
     more = number(observe(crowd(people=6), EVERY), FLOW, "pace")[-1]
-    assert more == pytest.approx((own + walk) / 2, abs=1e-5)
+    assert more == pytest.approx((2 * own + walk) / 3, abs=1e-5)
     assert not observations.parts[FLOW].who.any()
 
 
@@ -45,15 +60,35 @@ def test_a_pace_is_that_of_the_fastest_quarter_over_the_last_second():
     slow = tracks.track <= 5
     boxes = tracks.boxes.copy()
     boxes[slow, ::2] = boxes[np.flatnonzero(slow) % 8][:, ::2]  # they stand; three of eight go on
-    stands = dataclasses.replace(tracks, boxes=boxes)
+    stands = moved(tracks, boxes)
     assert number(observe(stands, (FLOW,)), FLOW, "pace")[-1] == pytest.approx(
         number(observe(tracks, (FLOW,)), FLOW, "pace")[-1], abs=1e-6
     )
     stopped = tracks.boxes[30 * 8 + tracks.track - 1]
-    halts = dataclasses.replace(tracks, boxes=np.where(tracks.frame[:, None] > 30, stopped, tracks.boxes))
+    halts = moved(tracks, np.where(tracks.frame[:, None] > 30, stopped, tracks.boxes))
     pace = number(observe(halts, (FLOW,)), FLOW, "pace")
     assert (np.diff(pace[-4:]) < 0).all()  # not at once
-    assert pace[-1] > np.log(0.1)
+    assert pace[-1] > np.log(0.5)
+
+
+def test_who_is_half_hidden_for_a_moment_is_neither_small_nor_fast():
+    tracks = crowd(people=8, speed=20.0)
+    hidden = (tracks.track <= 4) & (tracks.frame % 2 == 0)  # nothing is seen of them below the hips
+    joints, boxes = tracks.keypoints.copy(), tracks.boxes.copy()
+    joints[hidden, 13:] = 0
+    boxes[hidden, 3] -= 25
+    seen = dataclasses.replace(tracks, keypoints=joints, boxes=boxes)
+    usual = number(observe(tracks, (FLOW,)), FLOW, "pace")
+    assert number(observe(seen, (FLOW,)), FLOW, "pace") == pytest.approx(usual, abs=1e-4)
+
+
+def test_a_crowd_that_has_run_out_of_the_picture_counts_for_a_second():
+    tracks = crowd(people=4)
+    gone = (tracks.frame >= 20) & (tracks.track > 2)
+    left = dataclasses.replace(tracks, **{name: getattr(tracks, name)[~gone] for name in ROWS})
+    found = observe(left, (FLOW,))
+    last = found.frame[found.parts[FLOW].look[-1]]
+    assert 20 + 0.8 * FPS <= last <= 20 + FPS
 
 
 def test_two_people_are_no_crowd():
@@ -63,7 +98,7 @@ def test_two_people_are_no_crowd():
 def test_what_is_observed_is_the_same_for_a_part_of_the_clip_with_what_it_depends_on():
     tracks = crowd(speed=30.0)
     speeds = np.random.default_rng(0).uniform(0.5, 2.0, len(tracks)).astype(np.float32)[:, None]
-    tracks = dataclasses.replace(tracks, boxes=tracks.boxes + speeds)
+    tracks = moved(tracks, tracks.boxes + speeds)
     assert observe(tracks, EVERY).parts[FLOW].look.min() >= 1
     whole, part = observe(tracks, (FLOW,)), observe(cut_frames(tracks, 10, 40), (FLOW,))
     a, b = whole.parts[FLOW], part.parts[FLOW]
