@@ -1,7 +1,7 @@
 """`watch` for days, in fast motion: does memory grow, is anything left behind, do days change as they should?
 
     python -m benchmarks.live_soak --demo demo/ --hours 24 --speed 20
-    python -m benchmarks.live_soak --demo demo/ --hours 0.5 --speed 1 --pose movenet
+    python -m benchmarks.live_soak --demo demo/ --hours 1 --speed 1 --pose movenet
 
 A street comes again and again, ten minutes with one or two people in it, one of whom runs, and twenty without anybody,
 by a clock that runs so much faster: day change and retention follow that clock. A stub knows who is in each frame, and
