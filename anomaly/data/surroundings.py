@@ -28,9 +28,6 @@ _FLOW_S = 1.0  # a flow is what goes on for so long
 _FASTEST = 0.75  # share of a crowd that is slower than its pace
 _WALK = 0.7  # statures a second, of people who walk in a picture, towards the camera or across it
 _WALKERS = 3  # so many of them are taken to go along with each crowd: of few people a pace says little
-_STANDS = (
-    0.5  # added to a pace, statures a second: from standing to walking is as far as from walking to running
-)
 _STILL = 0.1  # statures a second: a thing that is slower lies or stands
 _AT_THE_END_S = 1.0  # before a clip ends: who stays then may go on
 AROUND_S = _FLOW_S + 2 * _STEP_S + 0.1
@@ -49,7 +46,7 @@ NUMBERS: dict[str, dict[str, float]] = {
         "quality": 0.2,
     },
     STAYS: {"x": 0.06, "y": 0.08, "still": 1.0},
-    FLOW: {"pace": 0.1},
+    FLOW: {"pace": 0.15},
 }  # fmt: skip
 
 
@@ -170,8 +167,8 @@ def _stays(tracks: ClipTracks) -> Observations:
 def _flow(tracks: ClipTracks) -> Observations:
     """Of crowds, at each look: how fast they have been in the last second, where there was one.
 
-    A crowd's pace is the logarithm of the speed, in own statures a second, that a quarter of its people exceed, drawn
-    towards that of people who walk: the more, the fewer people they are. How many there are says nothing else, since a
+    A crowd's pace is the speed, in own statures a second, that a quarter of its people exceed, drawn towards that of
+    people who walk: the more, the fewer people they are. How many there are says nothing else, since a
     crowd that walks is no flight, however large it is. Who runs is soon out of the picture: so a second counts.
     """
     assert tracks.things is not None
@@ -187,9 +184,9 @@ def _flow(tracks: ClipTracks) -> Observations:
         here = np.arange(*np.searchsorted(tracks.frame, [frame, frame + 1]))
         moving = here[known[here]]
         if len(moving) >= _FEWEST_IN_A_CROWD:
-            pace = np.log(np.quantile(speed[moving], _FASTEST) + _STANDS)
+            pace = np.quantile(speed[moving], _FASTEST)
             share = len(moving) / (len(moving) + _WALKERS)
-            seen[look] = 1, foot_of[moving].mean(), share * pace + (1 - share) * np.log(_WALK + _STANDS)
+            seen[look] = 1, foot_of[moving].mean(), share * pace + (1 - share) * _WALK
     at = tracks.time_s[looked]
     since, until = np.searchsorted(at, at - _FLOW_S), np.arange(1, len(at) + 1)
     total = np.concatenate([np.zeros((1, 3)), np.cumsum(seen, axis=0)])
