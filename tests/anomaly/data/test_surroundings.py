@@ -49,9 +49,9 @@ def test_a_crowd_has_a_pace_that_says_more_the_more_people_there_are():
     late = observations.parts[FLOW].look > 8  # a second and more
     assert late.sum() > 5
     walk, own = 0.7, 50 / 50  # statures a second
-    assert number(observations, FLOW, "pace")[late] == pytest.approx((4 * own + 3 * walk) / 7, abs=1e-5)
+    assert number(observations, FLOW, "pace")[late] == pytest.approx(0.4 * own + 0.6 * walk, abs=1e-5)
     more = number(observe(crowd(people=6), EVERY), FLOW, "pace")[-1]
-    assert more == pytest.approx((2 * own + walk) / 3, abs=1e-5)
+    assert more == pytest.approx((own + walk) / 2, abs=1e-5)
     assert not observations.parts[FLOW].who.any()
 
 
