@@ -15,7 +15,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -143,7 +143,7 @@ def place_beside(path: Path) -> Iterator[tuple[Path, Any]]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder; expected the name of a file")
     _clear(str(target.parent))
-    partial, lock = _make(target)
+    partial, lock = _own(lambda: _empty_file(target))
 
     def put() -> None:
         with suppress(OSError):
@@ -154,7 +154,8 @@ def place_beside(path: Path) -> Iterator[tuple[Path, Any]]:
         yield partial, put
     finally:
         partial.unlink(missing_ok=True)
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager
@@ -218,44 +219,39 @@ def _lock(path: str | Path) -> int:
     return descriptor
 
 
-def _make(target: Path) -> tuple[Path, int]:
-    """An empty file of a name that nobody else has, and the descriptor that holds its lock."""
+def _own(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    """What ``make`` makes under a name that nobody else has, and the descriptor that holds its lock; None: no locks.
+
+    What others have cleared, or are clearing, between making and locking is made again.
+    """
     for _ in range(_ATTEMPTS):
-        path = target.with_name(f".{target.name[:_NAME_SIGNS]}.{uuid.uuid4().hex[:8]}{_ENDING}")
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        path = make()
+        if fcntl is None:
+            return path, None
         try:
             return path, _lock(path)
         except (FileNotFoundError, BlockingIOError):
-            continue  # cleared, or in the hand of who clears it, between making and locking
+            continue
         except OSError:
-            return path, os.open(path, os.O_RDONLY)  # a file system without locks
+            return path, None  # a file system without locks
     raise OSError(errno.EBUSY, "temporary files vanish as soon as they are made")
+
+
+def _empty_file(target: Path) -> Path:
+    path = target.with_name(f".{target.name[:_NAME_SIGNS]}.{uuid.uuid4().hex[:8]}{_ENDING}")
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return path
 
 
 @contextmanager
 def _locked_folder(parent: Path, prefix: str, ending: str) -> Iterator[Path]:
-    folder, lock = _make_folder(parent, prefix, ending)
+    folder, lock = _own(lambda: Path(tempfile.mkdtemp(prefix=prefix, suffix=ending, dir=parent)))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
-
-
-def _make_folder(parent: Path, prefix: str, ending: str) -> tuple[Path, int | None]:
-    """As `_make`, a folder; no descriptor where the system or the file system has no locks."""
-    for _ in range(_ATTEMPTS):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=ending, dir=parent))
-        if fcntl is None:
-            return folder, None
-        try:
-            return folder, _lock(folder)
-        except (FileNotFoundError, BlockingIOError):
-            continue
-        except OSError:
-            return folder, None
-    raise OSError(errno.EBUSY, "temporary folders vanish as soon as they are made")
 
 
 @lru_cache(maxsize=4096)

@@ -168,8 +168,8 @@ def _flow(tracks: ClipTracks) -> Observations:
     """Of crowds, at each look: how fast they have been in the last second, where there was one.
 
     A crowd's pace is the speed, in own statures a second, that a quarter of its people exceed, drawn towards that of
-    people who walk: the more, the fewer people they are. How many there are says nothing else, since a
-    crowd that walks is no flight, however large it is. Who runs is soon out of the picture: so a second counts.
+    people who walk: the more, the fewer people they are. How many there are says nothing else, since a crowd that walks
+    is no flight, however large it is. Who runs is soon out of the picture: so a second counts.
     """
     assert tracks.things is not None
     foot_of = tracks.boxes[:, 3] / tracks.frame_size[1]

@@ -121,13 +121,12 @@ class Recorder:
             return
         with self._lock:
             own = self._cameras.get(camera)
+            if own is not None:
+                own.arrive()
             if own is None or own.skeleton is not skeleton:
-                if own is not None:
-                    own.arrive()
                 ring = Ring(self._reach.total_seconds(), int(self.settings.buffer_mib * 2**20))
                 moving = MovingAreas() if self.settings.privacy == "blur" else None
                 own = self._cameras[camera] = _Camera(ring, skeleton, moving, own.clips if own else {})
-            own.arrive()
             pixels = self.settings.privacy != "skeletons"
             own.coming = self._compressing.submit(Moment.of, at, image, people, pixels, own.moving)
             self._look_after(own, at)
