@@ -63,8 +63,9 @@ class _Camera:
 
     def arrive(self) -> None:
         """Add the latest frame to the ring and to the clips that are being written."""
-        if self.coming is not None:
-            moment, self.coming = self.coming.result(), None
+        coming, self.coming = self.coming, None
+        if coming is not None:
+            moment = coming.result()
             self.ring.add(moment)
             for clip in self.clips.values():
                 clip.add(moment)
