@@ -172,6 +172,8 @@ def _flow(tracks: ClipTracks) -> Observations:
     is no flight, however large it is. Who runs is soon out of the picture: so a second counts.
     """
     assert tracks.things is not None
+    if np.bincount(tracks.frame).max(initial=0) < _FEWEST_IN_A_CROWD:
+        return _NO_CROWD
     foot_of = tracks.boxes[:, 3] / tracks.frame_size[1]
     joints = np.nan_to_num(tracks.keypoints)
     velocity, known = _velocities(tracks, joints)
@@ -196,6 +198,10 @@ def _flow(tracks: ClipTracks) -> Observations:
     numbers = (pace_of[which] / count[which])[:, None]
     of_which = none.astype(np.int32), foot[which] / count[which], none
     return Observations(which, *of_which, numbers, np.ones(len(which)))
+
+
+_NONE, _NUMBERS = np.zeros(0, np.int64), np.zeros(0)
+_NO_CROWD = Observations(_NONE, _NONE.astype(np.int32), _NUMBERS, _NONE, np.zeros((0, 1)), _NUMBERS)
 
 
 def _velocities(tracks: ClipTracks, joints: NDArray[np.float32]) -> tuple[FloatArray, NDArray[np.bool_]]:

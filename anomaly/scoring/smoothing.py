@@ -25,7 +25,7 @@ def smooth(
         sigma_s: sigma in seconds; 0 leaves the values.
         causal: use nothing from later frames.
     """
-    if sigma_s <= 0 or len(values) < 2:
+    if sigma_s <= 0 or len(values) < 2 or values.min() == values.max():
         return values.astype(np.float64)
     reach = REACH_SIGMAS * sigma_s
     stretch = stretch_numbers(time_s)

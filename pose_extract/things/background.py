@@ -64,6 +64,8 @@ class ParkedObjects:
 
     def left_out(self, objects: Objects, mask: NDArray[np.uint8], shrink: float, time_s: float) -> Objects:
         """Those of the objects that are not. What is in front of them, and nobody has found, may stand out."""
+        if not len(objects) and not len(self._parked):  # the usual case
+            return objects
         inside = [mask[part_of(box, shrink)] for box in objects.boxes]
         shares = np.array([np.count_nonzero(part) / max(1, part.size) for part in inside])
         out = shares >= _STANDS_OUT

@@ -18,6 +18,7 @@ from pose_extract.tracks.records import Frame, Objects, PoseDetections, Uncovere
 from pose_extract.tracks.things import PERSON, UNKNOWN
 
 FloatArray = NDArray[np.float32]
+Grey = NDArray[np.uint8]
 
 _NO_STATURE = 0.25  # of the frame's height: a person's, where nobody has been seen
 _SHARE = 0.02  # by which a look at people changes how tall they are taken to be
@@ -147,7 +148,7 @@ class ThingFinder:
         """
         self._holes.append((box, spare))
 
-    def _without_holes(self, mask: NDArray[np.uint8], grey: FloatArray, shrink: float) -> NDArray[np.uint8]:
+    def _without_holes(self, mask: NDArray[np.uint8], grey: Grey, shrink: float) -> NDArray[np.uint8]:
         """The mask without what looks as it did when people had left places that they had been background in."""
         for box, spare in self._holes:
             if self._true is None:
@@ -167,9 +168,9 @@ class ThingFinder:
         self, time_s: float, uncovered: Uncovered, people: PoseDetections, objects: Objects
     ) -> Sighting:
         shrink = uncovered.mask.shape[1] / self._frame_size[0]
-        grey = cv2.cvtColor(uncovered.image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        grey = np.asarray(cv2.cvtColor(uncovered.image, cv2.COLOR_BGR2GRAY), np.uint8)
         if self._before is None:
-            self._before = grey.copy()
+            self._before = grey.astype(np.float32)
         mask = self._restless.erased(self._without_holes(uncovered.mask, grey, shrink), time_s)
         boxes, rest = self._regions(mask, grey, self._before, shrink)
         if len(boxes) > self._settings.most:  # more than there can be: it is the light, or the camera
@@ -200,7 +201,7 @@ class ThingFinder:
         score = np.append(objects.scores, np.zeros(int(free.sum()))).astype(np.float32)
         return Sighting(every, kinds, score, solid, outline, before, self.stature)
 
-    def _remember(self, grey: FloatArray) -> None:
+    def _remember(self, grey: Grey) -> None:
         """The past changes slowly: what stays for a minute becomes a part of it."""
         assert self._before is not None
         cv2.accumulateWeighted(grey, self._before, 1 / max(1.0, _MEMORY_S * self._fps / self._every))
@@ -210,7 +211,7 @@ class ThingFinder:
         return off_the_edge(boxes, self._frame_size) | (boxes[:, 2] - boxes[:, 0] > _LARGE * self.stature)
 
     def _regions(
-        self, mask: NDArray[np.uint8], grey: FloatArray, before: FloatArray, shrink: float
+        self, mask: NDArray[np.uint8], grey: Grey, before: FloatArray, shrink: float
     ) -> tuple[FloatArray, FloatArray]:
         """Boxes (K, 4) in pixels of the frame, and of each (K, 3) how solid it is, and its outline now and before."""
         found: list[list[float]] = []
@@ -261,7 +262,7 @@ def _filled(
     boxes: FloatArray,
     people: FloatArray,
     mask: NDArray[np.uint8],
-    pictures: tuple[FloatArray, FloatArray],
+    pictures: tuple[Grey, FloatArray],
     shrink: float,
 ) -> FloatArray:
     """(K, 3) how solid objects are, and their outlines now and before, as `ThingFinder._regions` has it.

@@ -95,9 +95,12 @@ class ClipThings:
             array, shape = getattr(self.things, name), (len(self.frame), *THING_SHAPES[name])
             if array.shape != shape:
                 raise ValueError(f"ClipThings: expected {name} of shape {shape}, got {array.shape}")
-        if np.any(np.diff(self.looked) <= 0) or (len(self.looked) and self.looked[0] < 0):
+        looked, frame = self.looked, self.frame
+        if (looked[1:] <= looked[:-1]).any() or (len(looked) and looked[0] < 0):
             raise ValueError("ClipThings: expected the frames that were looked at in order")
-        if np.any(np.diff(self.frame) < 0) or not np.isin(self.frame, self.looked).all():
+        if not len(frame):
+            return
+        if (frame[1:] < frame[:-1]).any() or not np.isin(frame, looked).all():
             raise ValueError("ClipThings: expected things in order of frames that were looked at")
         if not np.isfinite(self.things.boxes).all():
             raise ValueError("ClipThings: expected boxes that are finite")
