@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from trackers import BaseIoU
 
 from pose_extract.skeletons.similarity import box_containment, box_iou
+from pose_extract.things.course import Course
 from pose_extract.things.finder import Sighting, off_the_edge
 from pose_extract.things.settings import ThingSettings
 from pose_extract.tracking.association import PoseAssociator
@@ -26,8 +28,9 @@ _SETTLED_S = 2.0  # in one place, after which something is left there, or gone f
 _PROVEN_S = 0.5
 _LARGE = 0.5  # statures: what is larger is sure to be there the sooner
 _MISSED_S = 0.4  # for which a thing that is not seen is taken to be there,
-_HELD_S = 2.0  # if it had stayed in one place,
+_HELD_S = 2.0  # if it had stayed in one place, or has a name and goes on behind people,
 _HIDDEN_S = 60.0  # and for which it may be hidden and come back
+_BEHIND = 0.3  # share of a thing's place that people cover who may hide it
 _MOST_THINGS = 64
 _FIRST_S = 1.0  # of a stretch: who is there then may have stood there for long
 _AROUND_PLACE = 0.3  # of a person's height, where their shadow and clothes reach
@@ -35,7 +38,6 @@ _MOST_PLACES, _SAME_PLACE, _OF_A_PLACE = 64, 0.5, 0.5
 _PLACE = 0.35  # of a thing's longer side, within which it has not left its place
 _PLACE_OF_A_PERSON = 0.5  # of a person's box's height
 _BESIDE, _ALIKE = 0.35, 0.6  # statures between, statures a second of difference: moves with somebody
-_TURN_S = 0.5  # half-life of what is remembered of its course
 _NO_OUTLINE, _CLEAR_OUTLINE = 0.1, 0.6  # how much stronger edges are along it, in units of those around
 _WITH = 0.5  # share of the last looks at which it moved with somebody
 _STAYS = 1.4  # what is seen in one place for long, is there
@@ -68,49 +70,11 @@ class _NearBoxes(BaseIoU):
 
 
 @dataclass
-class _Course:
-    """Where something has been: its middle, velocity (px/s), since when it is where it is, and how far it went."""
-
-    time_s: float
-    middle: NDArray[np.float64]
-    velocity: NDArray[np.float64]
-    anchor: NDArray[np.float64]
-    since_s: float
-    net: NDArray[np.float64]
-    begun: NDArray[np.float64]
-    path: float = 0.0
-    far: float = 0.0
-
-    @classmethod
-    def begin(cls, time_s: float, middle: NDArray[np.float64]) -> _Course:
-        return cls(time_s, middle, np.zeros(2), middle, time_s, np.zeros(2), middle)
-
-    def update(self, time_s: float, middle: NDArray[np.float64], place: float) -> None:
-        """Go on to a new middle; within ``place`` pixels it has not left where it is."""
-        step_s = max(time_s - self.time_s, 1e-3)
-        step, keep = middle - self.middle, 0.5 ** (step_s / _TURN_S)
-        self.velocity = keep * self.velocity + (1 - keep) * step / step_s
-        self.net, self.path = keep * self.net + step, keep * self.path + float(np.linalg.norm(step))
-        self.time_s, self.middle = time_s, middle
-        self.far = max(self.far, float(np.linalg.norm(middle - self.begun)))
-        if np.linalg.norm(middle - self.anchor) > place:
-            self.anchor, self.since_s = middle, time_s
-
-    @property
-    def still_s(self) -> float:
-        return self.time_s - self.since_s
-
-    def straight(self, noise: float) -> float:
-        """0..1, how much of its way, beyond steps of ``noise`` pixels, led on: leaves go to and fro."""
-        return float((np.linalg.norm(self.net) + noise) / (self.path + noise))
-
-
-@dataclass
 class _Thing:
     """One thing's course and what was seen of it."""
 
     number: int
-    course: _Course
+    course: Course
     began_s: float
     size: NDArray[np.float64]
     box: NDArray[np.float64]
@@ -142,8 +106,9 @@ class ThingFollower:
         coast_s = max(_COAST_S, 3 / looks)
         self._associator = PoseAssociator(self._like, looks, coast_s, _LEAST_LIKE, _STRAIGHT_ON)
         self._things: dict[int, _Thing] = {}
-        self._people: dict[int, _Course] = {}
-        self.holes: list[NDArray[np.float64]] = []  # where somebody who was background has left, of this look
+        self._people: dict[int, Course] = {}
+        self._lost: list[int] = []  # keys of things that are not seen at this look
+        self.holes: list[NDArray[np.float64]] = []  # of this look: where somebody left who was background
         self._stood: deque[NDArray[np.float64]] = deque(maxlen=_MOST_PLACES)  # where people were background
         self._began_s: float | None = None
         self._time_s = -np.inf
@@ -171,19 +136,23 @@ class ThingFollower:
         none = np.zeros((len(boxes), 1, 3))
         keys = self._associator.update(boxes, none, np.zeros((len(boxes), 0)), time_s)
         self._follow_people(time_s, ids, people.astype(np.float64))
-        rows = []
-        self.holes = []
+        rows, self.holes = [], []
+        self._lost = [key for key in self._things if key not in keys]
         for row, key in enumerate(keys.tolist()):
             thing = self._see(key, time_s, boxes[row], seen, row)
             self._accompany(thing, boxes[row], seen.stature, ids, people)
-            hole = thing.before > thing.outline and sum(thing.kinds.values()) <= _NAMED
+            hole = thing.before > thing.outline and not _is_named(thing)
             if hole and self._is_left_by_a_person(boxes[row]):
                 if thing.course.still_s >= _PROVEN_S and thing.looks >= _FEWEST_LOOKS:
                     self.holes.append(boxes[row])
             elif thing.looks >= _FEWEST_LOOKS:
                 rows.append(self._row(thing, boxes[row], seen.stature))
-        rows += [self._held(thing, seen.stature) for thing in self._things.values() if self._holds(thing)]
-        rows += [self._stay(i, box) for i, box in zip(ids.tolist(), people, strict=True) if self._stays(i)]
+        for thing in self._things.values():
+            if self._holds(thing, people):
+                rows.append(self._row(thing, self._expected(thing), seen.stature))
+        for i, box in zip(ids.tolist(), people, strict=True):
+            if self._people[i].still_s >= self._settings.stays_s:
+                rows.append(self._stay(i, box))
         kept = sorted(self._things.items(), key=lambda item: -item[1].course.time_s)[:_MOST_THINGS]
         self._things = {k: t for k, t in kept if time_s - t.course.time_s <= self._memory_s(t)}
         found = _things_of(rows)
@@ -192,32 +161,29 @@ class ThingFollower:
     def named_boxes(self) -> NDArray[np.float64]:
         """(K, 4) where things are that a detector has named lately."""
         since_s, every = self._time_s - _HELD_S, self._things.values()
-        named = [t.box for t in every if sum(t.kinds.values()) > _NAMED and t.course.time_s >= since_s]
-        return np.array(named, np.float64).reshape(-1, 4)
+        return _rows_of([t.box for t in every if _is_named(t) and t.course.time_s >= since_s])
 
     def _follow_people(self, time_s: float, ids: NDArray[np.int32], boxes: NDArray[np.float64]) -> None:
         self._began_s = time_s if self._began_s is None else self._began_s
         for i, box in zip(ids.tolist(), boxes, strict=True):
             middle = (box[:2] + box[2:]) / 2
-            course = self._people.setdefault(i, _Course.begin(time_s, middle))
+            course = self._people.setdefault(i, Course.begin(time_s, middle))
             course.update(time_s, middle, _PLACE_OF_A_PERSON * (box[3] - box[1]))
             # Who stood there from the beginning, or long, is background: the place differs when they have gone.
             if time_s - self._began_s < _FIRST_S or course.still_s >= _SETTLED_S:
                 place = box + _AROUND_PLACE * (box[3] - box[1]) * np.array([-1, -1, 1, 1])
-                if box_iou(place[None], np.array([*self._stood]).reshape(-1, 4)).max(initial=0) < _SAME_PLACE:
+                if box_iou(place[None], _rows_of(self._stood)).max(initial=0) < _SAME_PLACE:
                     self._stood.append(place)
         # Who is lost for a moment, behind a post or another person, goes on staying.
         self._people = {i: c for i, c in self._people.items() if time_s - c.time_s <= 5.0}
 
     def _see(self, key: int, time_s: float, box: NDArray[np.float64], seen: Sighting, row: int) -> _Thing:
         middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        thing = self._things.get(key)
-        if thing is None:
-            thing = self._found_again(key, time_s, box)
+        thing = self._things.get(key) or self._found_again(key, box)
         if thing is not None and thing.outline >= thing.before and self._is_a_hole(seen, row):
             thing = None  # it went on, and what is seen there now is a place that somebody has left
         if thing is None:
-            thing = self._things[key] = _Thing(0, _Course.begin(time_s, middle), time_s, size, box)
+            thing = self._things[key] = _Thing(0, Course.begin(time_s, middle), time_s, size, box)
         thing.box = box
         thing.looks += 1
         share = max(0.15, 1 / thing.looks)
@@ -232,35 +198,43 @@ class ThingFollower:
         thing.course.update(time_s, middle, _PLACE * float(thing.size.max()))
         return thing
 
-    def _found_again(self, key: int, time_s: float, box: NDArray[np.float64]) -> _Thing | None:
-        """A thing that had stayed in this place, was hidden or not found for a while, and goes on now."""
-        for old, thing in self._things.items():
-            stayed = time_s > thing.course.time_s and thing.course.still_s >= _PROVEN_S
-            if stayed and box_iou(box[None], thing.box[None])[0, 0] > _SAME_PLACE:
-                del self._things[old]
-                self._things[key] = thing
+    def _found_again(self, key: int, box: NDArray[np.float64]) -> _Thing | None:
+        """A thing that was hidden or not found for a while, in its place or on its way, and is seen again now."""
+        for old in self._lost:
+            thing = self._things[old]
+            goes_on = thing.course.still_s >= _PROVEN_S or _is_named(thing)
+            if goes_on and box_iou(box[None], self._expected(thing)[None])[0, 0] > _SAME_PLACE:
+                self._lost.remove(old)
+                self._things[key] = self._things.pop(old)
                 return thing
         return None
 
     def _memory_s(self, thing: _Thing) -> float:
-        return _HIDDEN_S if thing.course.still_s >= _PROVEN_S and thing.number else 2 * _COAST_S
+        if not thing.number:
+            return 2 * _COAST_S
+        return _HIDDEN_S if thing.course.still_s >= _PROVEN_S else _HELD_S
 
-    def _holds(self, thing: _Thing) -> bool:
+    def _holds(self, thing: _Thing, people: NDArray[np.float32]) -> bool:
         """Whether a thing that is not seen at this look is taken to be there."""
         with_somebody = max(thing.beside.values(), default=0.0) > _WITH  # a part of them, more likely
-        if not thing.number or with_somebody:
+        if not thing.number or (with_somebody and not _is_named(thing)):
             return False
-        lost_s = self._time_s - thing.course.time_s
+        lost_s, place = self._time_s - thing.course.time_s, self._expected(thing)[None]
         if thing.course.still_s >= _SETTLED_S:
             return 0 < lost_s <= _HELD_S
-        # What was last seen at the picture's edge has left.
-        return 0 < lost_s <= _MISSED_S and bool(off_the_edge(thing.box[None], self._frame_size)[0])
+        # What was last seen at the picture's edge, or would be there now, has left.
+        inside = (
+            off_the_edge(thing.box[None], self._frame_size)[0] and off_the_edge(place, self._frame_size)[0]
+        )
+        hidden = _is_named(thing) and box_containment(place, people).sum() >= _BEHIND
+        return bool(inside and 0 < lost_s <= (_HELD_S if hidden else _MISSED_S))
 
-    def _held(self, thing: _Thing, stature: float) -> tuple[Any, ...]:
-        course, box = thing.course, thing.box
-        if course.still_s < _SETTLED_S:
-            box = box + np.tile(course.velocity * (self._time_s - course.time_s), 2)
-        return self._row(thing, box, stature)
+    def _expected(self, thing: _Thing) -> NDArray[np.float64]:
+        """(4,) where a thing is by now, if it goes on as it went."""
+        course = thing.course
+        if course.still_s >= _SETTLED_S:
+            return thing.box
+        return thing.box + np.tile(course.velocity * (self._time_s - course.time_s), 2)
 
     def _is_a_hole(self, seen: Sighting, row: int) -> bool:
         """Whether a region of one look is where somebody, who was background, has left."""
@@ -268,8 +242,7 @@ class ThingFollower:
         return bool(gone) and self._is_left_by_a_person(seen.boxes[row].astype(np.float64))
 
     def _is_left_by_a_person(self, box: NDArray[np.float64]) -> bool:
-        places = np.array([*self._stood]).reshape(-1, 4)
-        return bool(box_containment(box[None], places).sum() > _OF_A_PLACE)
+        return bool(box_containment(box[None], _rows_of(self._stood)).sum() > _OF_A_PLACE)
 
     def _accompany(
         self,
@@ -325,12 +298,19 @@ class ThingFollower:
             person[0] if person[1] > _WITH else 0,
         )
 
-    def _stays(self, i: int) -> bool:
-        return self._people[i].still_s >= self._settings.stays_s
-
     def _stay(self, i: int, box: NDArray[np.float32]) -> tuple[Any, ...]:
         course = self._people[i]
         return i, PERSON, box, course.velocity, course.still_s, course.still_s, 1.0, i
+
+
+def _is_named(thing: _Thing) -> bool:
+    """Whether a detector is sure what it is."""
+    return sum(thing.kinds.values()) > _NAMED
+
+
+def _rows_of(boxes: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(K, 4) of K boxes."""
+    return np.array([*boxes], np.float64).reshape(-1, 4)
 
 
 def _things_of(rows: list[tuple[Any, ...]]) -> Things:

@@ -177,6 +177,23 @@ def test_what_was_last_seen_at_the_edge_has_left(edge, held):
     assert sum(len(each) for each in found[20:]) == held
 
 
+@pytest.mark.parametrize(
+    ("kind", "covered", "held"),
+    [(1, True, 15), (1, False, 4), (UNKNOWN, True, 4)],
+    ids=["bicycle", "open", "moving"],
+)
+def test_what_has_a_name_goes_on_behind_people(kind, covered, held):
+    def looks(i):
+        return [] if 20 <= i < 35 else [(box(10 + 8 * i), kind)]
+
+    crowd = np.array([4], np.int32), np.array([[150, 50, 320, 300 if covered else 60]], np.float32)
+    found = [each.select(each.kinds != PERSON) for each in follow(looks, lambda i: crowd)]
+    assert [len(each) for each in found[20:35]] == [1] * held + [0] * (15 - held)
+    for i in range(20, 20 + held):
+        assert found[i].boxes[0] == pytest.approx(np.array(box(10 + 8 * i)), abs=10)
+    assert found[-1].ids.tolist() == ([1] if kind != UNKNOWN else [2])
+
+
 def test_what_is_large_is_sure_the_sooner():
     def first(side):
         found = follow(lambda i: [((100 + 20 * i, 100, 100 + 20 * i + side, 100 + side), 2, 0.5)])
