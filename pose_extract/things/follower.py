@@ -20,7 +20,7 @@ from pose_extract.tracks.things import GONE, LEFT, PERSON, THING_TYPES, UNKNOWN,
 
 _COAST_S = 0.8  # for which a thing that is not seen is waited for
 _FEWEST_LOOKS = 3  # at which a thing was seen, before it is one
-_REACH = 0.6  # statures that a thing may be off where it is expected
+_REACH, _REACH_OF_SIZE = 0.6, 0.35  # statures, and own sizes, that a thing may be off where it is expected
 _LEAST_LIKE = 0.12
 _MOST_GROWTH = 3.0  # times as wide or as high at one look as at the last
 _STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
@@ -61,7 +61,7 @@ class _NearBoxes(BaseIoU):
         sizes = [np.maximum(b[:, 2:] - b[:, :2], 1.0) for b in (boxes_1, boxes_2)]
         middles = [(b[:, :2] + b[:, 2:]) / 2 for b in (boxes_1, boxes_2)]
         off = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
-        reach = 0.35 * np.linalg.norm(sizes[0], axis=1)[:, None] + _REACH * self.stature
+        reach = _REACH_OF_SIZE * np.linalg.norm(sizes[0], axis=1)[:, None] + _REACH * self.stature
         ratio = np.abs(np.log(sizes[0][:, None] / sizes[1][None]))
         likeness = np.exp(-np.square(off / reach) - 0.5 * ratio.sum(2))
         # What a car leaves uncovered when it has gone, a shoe, is not the car.
@@ -202,8 +202,9 @@ class ThingFollower:
         """A thing that was hidden or not found for a while, in its place or on its way, and is seen again now."""
         for old in self._lost:
             thing = self._things[old]
-            goes_on = thing.course.still_s >= _PROVEN_S or _is_named(thing)
-            if goes_on and box_iou(box[None], self._expected(thing)[None])[0, 0] > _SAME_PLACE:
+            places = [thing.box] if thing.course.still_s >= _PROVEN_S else []
+            places += [self._expected(thing)] if _is_named(thing) else []
+            if box_iou(box[None], _rows_of(places)).max(initial=0) > _SAME_PLACE:
                 self._lost.remove(old)
                 self._things[key] = self._things.pop(old)
                 return thing
@@ -227,7 +228,19 @@ class ThingFollower:
             off_the_edge(thing.box[None], self._frame_size)[0] and off_the_edge(place, self._frame_size)[0]
         )
         hidden = _is_named(thing) and box_containment(place, people).sum() >= _BEHIND
-        return bool(inside and 0 < lost_s <= (_HELD_S if hidden else _MISSED_S))
+        still_hidden = hidden and not self._comes_out(thing, place[0])
+        return bool(inside and 0 < lost_s <= (_HELD_S if still_hidden else _MISSED_S))
+
+    def _comes_out(self, thing: _Thing, place: NDArray[np.float64]) -> bool:
+        """Whether something of its kind has come into sight near where it should be, since it was hidden."""
+        reach = _REACH * self._like.stature + _REACH_OF_SIZE * np.linalg.norm(thing.size)
+        kind, middle = max(thing.kinds, key=lambda kind: thing.kinds[kind]), (place[:2] + place[2:]) / 2
+        return any(
+            new.began_s > thing.course.time_s
+            and kind in new.kinds
+            and np.linalg.norm(new.course.middle - middle) < reach
+            for new in self._things.values()
+        )
 
     def _expected(self, thing: _Thing) -> NDArray[np.float64]:
         """(4,) where a thing is by now, if it goes on as it went."""

@@ -215,7 +215,10 @@ class Recorder:
         until = time.monotonic() + timeout_s
         with self._lock:
             for own in self._cameras.values():
-                own.arrive()
+                try:
+                    own.arrive()
+                except Exception as error:
+                    logger.warning("the last frame could not be compressed: %s", error)
                 for clip in own.clips.values():
                     clip.end()
                 self._closing += own.clips.values()

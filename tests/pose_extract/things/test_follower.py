@@ -194,6 +194,33 @@ def test_what_has_a_name_goes_on_behind_people(kind, covered, held):
     assert found[-1].ids.tolist() == ([1] if kind != UNKNOWN else [2])
 
 
+@pytest.mark.parametrize("kind", [26, UNKNOWN])
+def test_what_was_just_put_down_and_hidden_is_found_again_in_its_place(kind):
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
+    way = [400 + 24 * min(0, i - 6) for i in range(18)]  # it comes for 0.6 s and stands for 1.2 s
+    last, stop = way[-1], len(way) + 30  # hidden for three seconds
+    for i in range(stop + 30):
+        x = way[i] if i < len(way) else last
+        seen = [] if len(way) <= i < stop else [(box(x, w=40, h=40), kind)]
+        found = follower.update(i / LOOKS, sighting(*seen, stature=150.0), *NOBODY)
+    assert found.ids.tolist() == [1]
+
+
+def test_what_comes_out_from_behind_people_is_never_there_twice():
+    people = np.array([5, 6], np.int32), np.array([[400, 50, 480, 200], [480, 50, 560, 200]], np.float32)
+
+    def looks(i):
+        left, right = 60 + 10 * i, 150 + 10 * i
+        parts = [(left, min(right, 400)), (max(left, 560), right)]
+        return [((a, 120, b, 180), 1) for a, b in parts if b - a >= 36]  # of which a detector sees enough
+
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
+    found = [follower.update(i / LOOKS, sighting(*looks(i), stature=150.0), *people) for i in range(80)]
+    bicycles = [each.ids[each.kinds == 1].tolist() for each in found]
+    assert {len(ids) for ids in bicycles[5:]} == {0, 1}
+    assert (bicycles[5], len(bicycles[-1])) == ([1], 1)
+
+
 def test_what_is_large_is_sure_the_sooner():
     def first(side):
         found = follow(lambda i: [((100 + 20 * i, 100, 100 + 20 * i + side, 100 + side), 2, 0.5)])
