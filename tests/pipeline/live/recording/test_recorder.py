@@ -258,3 +258,13 @@ def test_a_frame_that_cannot_be_compressed_costs_itself_only(tmp_path):
         watch(recorder, 3.9, 4.0)
     watch(recorder, 4.0, 5.0)
     assert drawn(recorder, EVENT, at(4.2)) is not None
+
+
+def test_a_last_frame_that_cannot_be_compressed_does_not_keep_the_recorder_open(tmp_path, caplog):
+    before = threading.enumerate()
+    recorder = recorder_in(tmp_path)
+    watch(recorder, 3.0, 3.5)
+    recorder.see("door", at(3.8), np.zeros((0, 0, 3), np.uint8), nobody(), COCO)
+    recorder.close(1.0)
+    assert "could not be compressed" in caplog.text
+    assert not [thread for thread in threading.enumerate() if thread not in before]
