@@ -65,7 +65,11 @@ class _Camera:
         """Add the latest frame to the ring and to the clips that are being written."""
         coming, self.coming = self.coming, None
         if coming is not None:
-            moment = coming.result()
+            try:
+                moment = coming.result()
+            except Exception as error:
+                logger.warning("a frame could not be compressed: %s", error)
+                return
             self.ring.add(moment)
             for clip in self.clips.values():
                 clip.add(moment)
@@ -215,10 +219,7 @@ class Recorder:
         until = time.monotonic() + timeout_s
         with self._lock:
             for own in self._cameras.values():
-                try:
-                    own.arrive()
-                except Exception as error:
-                    logger.warning("the last frame could not be compressed: %s", error)
+                own.arrive()
                 for clip in own.clips.values():
                     clip.end()
                 self._closing += own.clips.values()
