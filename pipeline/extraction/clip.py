@@ -30,7 +30,7 @@ from pose_extract.video.remote import fetched, mark_of
 
 logger = logging.getLogger(__name__)
 
-_THINGS_VERSION = 6  # of what `pose_extract.things` finds: raise it when that changes
+_THINGS_VERSION = 7  # of what `pose_extract.things` finds: raise it when that changes
 
 
 def clip_key(content: str, settings: Settings, estimator: PoseEstimator) -> str:

@@ -26,9 +26,7 @@ _GIRTH = 0.16  # of a limb with its clothes, in statures
 _WITHIN = 0.6  # share of a region within a detector's box, or a person's, from which it is a part of that
 _FILLS, _FILLED = 0.8, 0.4  # share of an object within a region, and of the region that it fills
 _FEET = 0.3  # of a person's height, from the ground
-_WORN = (
-    0.05  # share of an object at somebody's feet that stands out beside them, below which it is their shoes
-)
+_BOARD, _WORN = 36, 0.05  # COCO's skateboard: shoes, if no such share of it stands out beside somebody's feet
 _SAME = 0.5  # share of a box of the detector within a better one from which it goes
 _BEYOND = 0.1  # of a person's height: how far feet, clothes and shadow reach beyond the joints
 _IS_PERSON = 0.6  # overlap of a thing's box with a person's from which it is the person
@@ -192,7 +190,7 @@ class ThingFinder:
         free &= self._is_whole(boxes)
         filled = _filled(objects.boxes, whole, mask, (grey, self._before), shrink)
         shoes = box_containment(objects.boxes, _feet(people.boxes)).max(1, initial=0) >= _WITHIN
-        shoes &= filled[:, 0] < _WORN
+        shoes &= (objects.classes == _BOARD) & (filled[:, 0] < _WORN)
         objects, filled = objects.select(~shoes), filled[~shoes]
         self._remember(grey)
         solid, outline, before = np.concatenate([filled, rest[free]]).astype(np.float32).T

@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from trackers import BaseIoU
 
 from pose_extract.skeletons.similarity import box_containment, box_iou
 from pose_extract.things.course import Course
 from pose_extract.things.finder import Sighting, off_the_edge
+from pose_extract.things.near import NearBoxes
 from pose_extract.things.settings import ThingSettings
 from pose_extract.tracking.association import PoseAssociator
 from pose_extract.tracks.things import GONE, LEFT, PERSON, THING_TYPES, UNKNOWN, Things
 
 _COAST_S = 0.8  # for which a thing that is not seen is waited for
 _FEWEST_LOOKS = 3  # at which a thing was seen, before it is one
-_REACH, _REACH_OF_SIZE = 0.6, 0.35  # statures, and own sizes, that a thing may be off where it is expected
 _LEAST_LIKE = 0.12
-_MOST_GROWTH = 3.0  # times as wide or as high at one look as at the last
 _STRAIGHT_ON = 0.2  # weight of OC-SORT's direction consistency
 _SETTLED_S = 2.0  # in one place, after which something is left there, or gone from there
+_PUT_DOWN_S = 1.0  # after which what is not seen is taken to be still there
 _PROVEN_S = 0.5
 _LARGE = 0.5  # statures: what is larger is sure to be there the sooner
 _MISSED_S = 0.4  # for which a thing that is not seen is taken to be there,
@@ -48,27 +47,6 @@ _GOES = 1.0  # statures from where it was first seen, after which something is s
 _FILLED = 0.3  # share of its box that a whole thing fills at least
 
 
-class _NearBoxes(BaseIoU):
-    """Similarity of boxes by middles and sizes: what is small and fast never overlaps with where it was."""
-
-    def __init__(self) -> None:
-        # These are what `PoseAssociator` sets; a thing has no pose and no clothes.
-        self.track_memories: Any = list
-        self.time_s, self.stature = 0.0, 1.0
-        self.keypoints = self.colours = self.allowed = self.alone = np.zeros(0)
-
-    def _compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float64]:
-        sizes = [np.maximum(b[:, 2:] - b[:, :2], 1.0) for b in (boxes_1, boxes_2)]
-        middles = [(b[:, :2] + b[:, 2:]) / 2 for b in (boxes_1, boxes_2)]
-        off = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2)
-        reach = _REACH_OF_SIZE * np.linalg.norm(sizes[0], axis=1)[:, None] + _REACH * self.stature
-        ratio = np.abs(np.log(sizes[0][:, None] / sizes[1][None]))
-        likeness = np.exp(-np.square(off / reach) - 0.5 * ratio.sum(2))
-        # What a car leaves uncovered when it has gone, a shoe, is not the car.
-        self.allowed = ratio.max(2) <= np.log(_MOST_GROWTH)
-        return np.asarray(likeness * self.allowed, np.float64)
-
-
 @dataclass
 class _Thing:
     """One thing's course and what was seen of it."""
@@ -84,6 +62,7 @@ class _Thing:
     before: float = 0.0
     kinds: dict[int, float] = field(default_factory=dict)
     beside: dict[int, float] = field(default_factory=dict)
+    from_them: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # its middle, seen from theirs
 
 
 class ThingFollower:
@@ -102,7 +81,7 @@ class ThingFollower:
         self._settings, self.next_id = settings, first_id
         self._frame_size = frame_size
         looks = min(fps, 1 / max(settings.interval_s, 1e-6))  # a second
-        self._like = _NearBoxes()
+        self._like = NearBoxes()
         coast_s = max(_COAST_S, 3 / looks)
         self._associator = PoseAssociator(self._like, looks, coast_s, _LEAST_LIKE, _STRAIGHT_ON)
         self._things: dict[int, _Thing] = {}
@@ -179,7 +158,11 @@ class ThingFollower:
 
     def _see(self, key: int, time_s: float, box: NDArray[np.float64], seen: Sighting, row: int) -> _Thing:
         middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        thing = self._things.get(key) or self._found_again(key, box)
+        thing = self._things.get(key)
+        if (
+            thing is None or not thing.number
+        ):  # the first that comes out from behind people may be a small part
+            thing = self._found_again(key, box, int(seen.kinds[row])) or thing
         if thing is not None and thing.outline >= thing.before and self._is_a_hole(seen, row):
             thing = None  # it went on, and what is seen there now is a place that somebody has left
         if thing is None:
@@ -198,13 +181,22 @@ class ThingFollower:
         thing.course.update(time_s, middle, _PLACE * float(thing.size.max()))
         return thing
 
-    def _found_again(self, key: int, box: NDArray[np.float64]) -> _Thing | None:
+    def _found_again(self, key: int, box: NDArray[np.float64], kind: int) -> _Thing | None:
         """A thing that was hidden or not found for a while, in its place or on its way, and is seen again now."""
         for old in self._lost:
             thing = self._things[old]
+            if key in self._things and not thing.number:
+                continue
             places = [thing.box] if thing.course.still_s >= _PROVEN_S else []
             places += [self._expected(thing)] if _is_named(thing) else []
-            if box_iou(box[None], _rows_of(places)).max(initial=0) > _SAME_PLACE:
+            again = box_iou(box[None], _rows_of(places)).max(initial=0) > _SAME_PLACE
+            # What comes out from behind people is a part of it at first.
+            part = (
+                _is_named(thing)
+                and kind in thing.kinds
+                and box_containment(box[None], places[-1][None]) > _OF_A_PLACE
+            )
+            if again or part:
                 self._lost.remove(old)
                 self._things[key] = self._things.pop(old)
                 return thing
@@ -217,8 +209,7 @@ class ThingFollower:
 
     def _holds(self, thing: _Thing, people: NDArray[np.float32]) -> bool:
         """Whether a thing that is not seen at this look is taken to be there."""
-        with_somebody = max(thing.beside.values(), default=0.0) > _WITH  # a part of them, more likely
-        if not thing.number or (with_somebody and not _is_named(thing)):
+        if not thing.number or (_companion(thing) and not _is_named(thing)):  # a part of them, more likely
             return False
         lost_s, place = self._time_s - thing.course.time_s, self._expected(thing)[None]
         if thing.course.still_s >= _SETTLED_S:
@@ -233,7 +224,7 @@ class ThingFollower:
 
     def _comes_out(self, thing: _Thing, place: NDArray[np.float64]) -> bool:
         """Whether something of its kind has come into sight near where it should be, since it was hidden."""
-        reach = _REACH * self._like.stature + _REACH_OF_SIZE * np.linalg.norm(thing.size)
+        reach = self._like.reach(thing.size)
         kind, middle = max(thing.kinds, key=lambda kind: thing.kinds[kind]), (place[:2] + place[2:]) / 2
         return any(
             new.began_s > thing.course.time_s
@@ -243,11 +234,15 @@ class ThingFollower:
         )
 
     def _expected(self, thing: _Thing) -> NDArray[np.float64]:
-        """(4,) where a thing is by now, if it goes on as it went."""
-        course = thing.course
-        if course.still_s >= _SETTLED_S:
+        """(4,) where a thing is by now, if it goes on as it went: in its place, with somebody, or straight on."""
+        course, somebody = thing.course, self._people.get(_companion(thing))
+        if course.still_s >= _PUT_DOWN_S:
             return thing.box
-        return thing.box + np.tile(course.velocity * (self._time_s - course.time_s), 2)
+        if somebody is not None and somebody.time_s >= self._time_s:
+            step = somebody.middle + thing.from_them[_companion(thing)] - course.middle
+        else:
+            step = course.velocity * (self._time_s - course.time_s)
+        return thing.box + np.tile(step, 2)
 
     def _is_a_hole(self, seen: Sighting, row: int) -> bool:
         """Whether a region of one look is where somebody, who was background, has left."""
@@ -267,11 +262,13 @@ class ThingFollower:
     ) -> None:
         """Note who is beside it and moves as it does."""
         thing.beside = {i: 0.85 * v for i, v in thing.beside.items() if v > 0.05}
+        thing.from_them = {i: off for i, off in thing.from_them.items() if i in thing.beside}
         for i, other in zip(ids.tolist(), people, strict=True):
             gap = np.maximum(np.maximum(box[:2] - other[2:], other[:2] - box[2:]), 0.0)
             difference = np.linalg.norm(thing.course.velocity - self._people[i].velocity)
             if np.linalg.norm(gap) < _BESIDE * stature and difference < _ALIKE * stature:
                 thing.beside[i] = thing.beside.get(i, 0.0) + 0.15
+                thing.from_them[i] = thing.course.middle - self._people[i].middle
 
     def _row(self, thing: _Thing, box: NDArray[np.float64], stature: float) -> tuple[Any, ...]:
         course = thing.course
@@ -299,7 +296,6 @@ class ThingFollower:
         enough = self._settings.min_quality * (1.0 if named[1] > _NAMED else _FIRST_SURE)
         if not thing.number and quality >= enough:
             thing.number, self.next_id = self.next_id, self.next_id + 1
-        person = max(thing.beside.items(), key=lambda item: item[1], default=(0, 0.0))
         return (
             thing.number,
             kind,
@@ -308,12 +304,18 @@ class ThingFollower:
             age_s,
             course.still_s,
             quality,
-            person[0] if person[1] > _WITH else 0,
+            _companion(thing),
         )
 
     def _stay(self, i: int, box: NDArray[np.float32]) -> tuple[Any, ...]:
         course = self._people[i]
         return i, PERSON, box, course.velocity, course.still_s, course.still_s, 1.0, i
+
+
+def _companion(thing: _Thing) -> int:
+    """The track id of the person whom it moves with, 0 where it is alone."""
+    person, share = max(thing.beside.items(), key=lambda item: item[1], default=(0, 0.0))
+    return person if share > _WITH else 0
 
 
 def _is_named(thing: _Thing) -> bool:

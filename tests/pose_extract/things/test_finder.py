@@ -174,6 +174,13 @@ def test_shoes_that_look_like_a_skateboard_are_none_and_one_that_stands_out_is()
     assert found.solid[0] > 0.2  # beside the feet
 
 
+@pytest.mark.parametrize("kind", [16, 24, 26, 28, 32])
+def test_a_bag_or_a_ball_at_somebodys_feet_is_no_shoe(kind):
+    """Within their box, where everything that stands out is taken for theirs."""
+    person, bag = (100, 60, 140, 160), (118, 142, 138, 160)
+    assert look(people([person], seen(bag), objects((bag, 0.6, kind)))).kinds.tolist() == [kind]
+
+
 def test_a_region_that_an_object_fills_is_that_object_and_what_is_beside_it_stays():
     pram, both, ball = (150, 120, 190, 160), (148, 118, 230, 162), (260, 120, 280, 140)
     found = look(people((), seen(both, ball), objects((pram, 0.5, 1))))

@@ -221,6 +221,71 @@ def test_what_comes_out_from_behind_people_is_never_there_twice():
     assert (bicycles[5], len(bicycles[-1])) == ([1], 1)
 
 
+def test_what_comes_out_from_behind_people_half_covered_at_first_keeps_its_id():
+    def looks(i):
+        left, right = 60 + 10 * i, 150 + 10 * i
+        a, b = (left, right) if right <= 400 else (max(left, 500), right)
+        return [((a, 120, b, 180), 1)] if b - a >= 20 else []
+
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
+    people = np.array([5], np.int32), np.array([[400, 50, 500, 200]], np.float32)
+    found = [follower.update(i / LOOKS, sighting(*looks(i), stature=150.0), *people) for i in range(60)]
+    assert found[-1].ids[found[-1].kinds == 1].tolist() == [1]
+
+
+@pytest.mark.parametrize(("kind", "held"), [(28, 15), (UNKNOWN, 0)], ids=["suitcase", "part of them"])
+def test_what_moves_with_somebody_and_is_not_seen_goes_where_they_go(kind, held):
+    def x(i):
+        return 10 + 8 * min(i, 40) - 8 * max(0, i - 40)  # they turn back
+
+    def people(i):
+        return np.array([7], np.int32), np.array([(x(i), 60, x(i) + 30, 160)], np.float32)
+
+    found = follow(lambda i: [(box(x(i) + 15), kind)] if not 36 <= i < 51 else [], people)
+    found = [each.select(each.kinds != PERSON) for each in found]
+    assert (found[35].ids.tolist(), found[35].person.tolist()) == ([1], [7])
+    assert [len(each) for each in found[36:51]] == [1] * held + [0] * (15 - held)
+    for i in range(36, 36 + held):
+        assert found[i].boxes[0] == pytest.approx(np.array(box(x(i) + 15)), abs=1)
+
+
+def test_what_was_just_put_down_stays_where_it_is_while_somebody_hides_it():
+    def x(i):
+        return 10 + 24 * min(i, 12)
+
+    somebody = np.array([4], np.int32), np.array([[0, 50, 600, 300]], np.float32)
+    found = follow(lambda i: [(box(x(i)), 26)] if i < 26 else [], lambda i: somebody)
+    found = [each.select(each.kinds == 26) for each in found]
+    assert [len(each) for each in found[26:48]] in ([1] * 19 + [0] * 3, [1] * 20 + [0] * 2)
+    assert all(each.boxes[0] == pytest.approx(np.array(box(x(25)))) for each in found[26:45])
+
+
+@pytest.mark.parametrize("x", [[*[0] * 7, 12, 24, 35], [2700 + 25 * i for i in range(10)]], ids=["in", "out"])
+def test_what_comes_in_or_is_about_to_go_out_is_not_taken_to_be_there(x):
+    """It is lost while it touches the edge, though it would be within by now; or before, and would touch it now."""
+    people = np.array([4], np.int32), np.array([[0, 0, *FRAME]], np.float32)
+    found = follow(lambda i: [(box(x[i], w=32), 1, 0.8)] if i < 10 else [], lambda i: people)
+    found = [each.select(each.kinds == 1) for each in found]
+    assert len(found[9]) == 1
+    assert not any(len(each) for each in found[10:])
+
+
+def test_what_has_a_name_is_no_place_that_somebody_has_left():
+    place = (300.0, 60.0, 340.0, 220.0)
+
+    def somebody(i):
+        return np.array([5], np.int32), np.array([place], np.float32) + (0 if i < 18 else 25 * (i - 17))
+
+    def looks(i):
+        x = np.array([place], np.float32)
+        values = (np.array([v], np.float32) for v in (0.8, 0.6, 0.3, 2.0))  # fainter than what was there
+        return Sighting(x, np.array([28], np.uint8), *values, 100.0) if i >= 25 else sighting()
+
+    follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
+    found = [follower.update(i / LOOKS, looks(i), *somebody(i)) for i in range(60)]
+    assert found[-1].kinds[found[-1].kinds != PERSON].tolist() == [28]
+
+
 def test_what_is_large_is_sure_the_sooner():
     def first(side):
         found = follow(lambda i: [((100 + 20 * i, 100, 100 + 20 * i + side, 100 + side), 2, 0.5)])
