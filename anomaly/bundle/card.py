@@ -17,7 +17,7 @@ from pose_extract.checking import expect_kinds
 from pose_extract.errors import ConfigError, ModelError, short
 from pose_extract.files import previous_of, write_atomically
 
-FORMAT, VERSION = "gepc-bundle", 6
+FORMAT, VERSION = "gepc-bundle", 7
 WEIGHTS, ENCODER = "weights.safetensors", "encoder.onnx"  # a bundle has one of them
 NORMALITY, CONFIG, CARD = "normality.npz", "config.yaml", "card.json"
 PATCH_ENCODER = "patch_encoder.safetensors"  # only in bundles of models of crops

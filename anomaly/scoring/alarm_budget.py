@@ -104,9 +104,12 @@ def alarm_budget(
     lasts = np.concatenate([frame_seconds(time_s[clip == c]) for c in np.unique(clip)])
     total_s = float(lasts.sum())
     enough = max(_ENOUGH_PEAKS, alarms_per_day * total_s / DAY_S)
+    level, frames = 0.0, np.zeros(0, np.int64)
     for share in _LEVELS:
-        level = float(np.quantile(score, 1 - share))
-        frames = _peaks(clip, time_s, score, level)
+        lower = float(np.quantile(score, 1 - share))
+        found = _peaks(clip, time_s, score, lower)
+        if len(found) >= len(frames):  # where scores are usual, peaks run into each other and become fewer
+            level, frames = lower, found
         if len(frames) >= enough:
             break
     if len(frames) < FEWEST_PEAKS or total_s <= 0:
@@ -117,9 +120,9 @@ def alarm_budget(
         )
     excess = score[frames] - level
     tail = _Tail(level, len(frames) * DAY_S / total_s, float(excess.mean()))
-    found = tail.score(alarms_per_day)
-    low, high = _interval(clip, time_s, lasts, frames, excess, tail, found)
-    return AlarmBudget(found, alarms_per_day, low, high, len(frames), total_s)
+    threshold = tail.score(alarms_per_day)
+    low, high = _interval(clip, time_s, lasts, frames, excess, tail, threshold)
+    return AlarmBudget(threshold, alarms_per_day, low, high, len(frames), total_s)
 
 
 def _peaks(

@@ -163,6 +163,12 @@ def test_peaks_are_those_above_the_highest_level_that_has_forty(count, every, pe
     assert alarm_budget(*peaks_of(exponential(count), every), 24.0).peaks == peaks
 
 
+def test_peaks_that_run_into_each_other_further_down_are_counted_where_they_are_apart():
+    clip, time_s, score = peaks_of(exponential(30), 8)
+    usual = np.where(score > 0, score + 1, np.linspace(0.4, 0.5, len(score)))  # below, all is one event
+    assert alarm_budget(clip, time_s, usual, 24.0).peaks == 30
+
+
 @pytest.mark.parametrize("per_hour", [50, 100, 200])
 def test_more_events_than_forty_are_counted_not_guessed(per_hour):
     """In an hour and a half of video, 400 peaks an hour."""
