@@ -25,8 +25,7 @@ _SHARE = 0.02  # by which a look at people changes how tall they are taken to be
 _GIRTH = 0.16  # of a limb with its clothes, in statures
 _WITHIN = 0.6  # share of a region within a detector's box, or a person's, from which it is a part of that
 _FILLS, _FILLED = 0.8, 0.4  # share of an object within a region, and of the region that it fills
-_FEET = 0.3  # of a person's height, from the ground
-_BOARD, _WORN = 36, 0.05  # COCO's skateboard: shoes, if no such share of it stands out beside somebody's feet
+_BOARD, _WORN = 36, 0.2  # COCO's skateboard: shoes, unless such a share of it stands out beside people
 _SAME = 0.5  # share of a box of the detector within a better one from which it goes
 _BEYOND = 0.1  # of a person's height: how far feet, clothes and shadow reach beyond the joints
 _IS_PERSON = 0.6  # overlap of a thing's box with a person's from which it is the person
@@ -189,8 +188,7 @@ class ThingFinder:
         free &= box_containment(boxes, persons).max(1, initial=0) < _WITHIN
         free &= self._is_whole(boxes)
         filled = _filled(objects.boxes, whole, mask, (grey, self._before), shrink)
-        shoes = box_containment(objects.boxes, _feet(people.boxes)).max(1, initial=0) >= _WITHIN
-        shoes &= (objects.classes == _BOARD) & (filled[:, 0] < _WORN)
+        shoes = (objects.classes == _BOARD) & (filled[:, 0] < _WORN)
         objects, filled = objects.select(~shoes), filled[~shoes]
         self._remember(grey)
         solid, outline, before = np.concatenate([filled, rest[free]]).astype(np.float32).T
@@ -247,13 +245,6 @@ def _with_feet(boxes: FloatArray) -> FloatArray:
     """Boxes of people (P, 4) with what of feet, clothes and shadow reaches beyond the joints."""
     beyond = _BEYOND * (boxes[:, 3:] - boxes[:, 1:2])
     return (boxes + beyond * np.array([-1, 0, 1, 1], np.float32)).astype(np.float32)
-
-
-def _feet(boxes: FloatArray) -> FloatArray:
-    """The lowest parts of people's boxes (P, 4), with what `_with_feet` adds."""
-    feet = _with_feet(boxes)
-    feet[:, 1] = feet[:, 3] - _FEET * (boxes[:, 3] - boxes[:, 1])
-    return feet
 
 
 def _filled(

@@ -57,6 +57,7 @@ class _Thing:
     size: NDArray[np.float64]
     box: NDArray[np.float64]
     looks: int = 0
+    hidden_s: float = 0.0
     solid: float = 0.0
     outline: float = 0.0
     before: float = 0.0
@@ -183,22 +184,19 @@ class ThingFollower:
 
     def _found_again(self, key: int, box: NDArray[np.float64], kind: int) -> _Thing | None:
         """A thing that was hidden or not found for a while, in its place or on its way, and is seen again now."""
+        young = self._things.get(key)
         for old in self._lost:
             thing = self._things[old]
-            if key in self._things and not thing.number:
+            if young is not None and not thing.number:
                 continue
             places = [thing.box] if thing.course.still_s >= _PROVEN_S else []
             places += [self._expected(thing)] if _is_named(thing) else []
             again = box_iou(box[None], _rows_of(places)).max(initial=0) > _SAME_PLACE
-            # What comes out from behind people is a part of it at first.
-            part = (
-                _is_named(thing)
-                and kind in thing.kinds
-                and box_containment(box[None], places[-1][None]) > _OF_A_PLACE
-            )
-            if again or part:
+            since = self._time_s if young is None else young.began_s
+            if again or (_is_named(thing) and self._comes_out(thing, box, kind, since)):
                 self._lost.remove(old)
                 self._things[key] = self._things.pop(old)
+                thing.hidden_s += self._time_s - thing.course.time_s
                 return thing
         return None
 
@@ -218,20 +216,21 @@ class ThingFollower:
         inside = (
             off_the_edge(thing.box[None], self._frame_size)[0] and off_the_edge(place, self._frame_size)[0]
         )
-        hidden = _is_named(thing) and box_containment(place, people).sum() >= _BEHIND
-        still_hidden = hidden and not self._comes_out(thing, place[0])
-        return bool(inside and 0 < lost_s <= (_HELD_S if still_hidden else _MISSED_S))
-
-    def _comes_out(self, thing: _Thing, place: NDArray[np.float64]) -> bool:
-        """Whether something of its kind has come into sight near where it should be, since it was hidden."""
-        reach = self._like.reach(thing.size)
-        kind, middle = max(thing.kinds, key=lambda kind: thing.kinds[kind]), (place[:2] + place[2:]) / 2
-        return any(
-            new.began_s > thing.course.time_s
-            and kind in new.kinds
-            and np.linalg.norm(new.course.middle - middle) < reach
+        somebody = self._people.get(_companion(thing))
+        goes_on = somebody is not None and somebody.time_s >= self._time_s
+        hidden = _is_named(thing) and (goes_on or box_containment(place, people).sum() >= _BEHIND)
+        twice = (
+            self._comes_out(thing, new.box, kind, new.began_s)
             for new in self._things.values()
+            for kind in new.kinds
         )
+        return bool(inside and 0 < lost_s <= (_HELD_S if hidden and not any(twice) else _MISSED_S))
+
+    def _comes_out(self, thing: _Thing, box: NDArray[np.float64], kind: int, since_s: float) -> bool:
+        """Whether what is seen since then is of a thing's kind and near where it should be: a part of it, at first."""
+        off = (box[:2] + box[2:] - np.add(*np.split(self._expected(thing), 2))) / 2
+        is_near = np.linalg.norm(off) < self._like.reach(thing.size)
+        return bool(since_s > thing.course.time_s and kind in thing.kinds and is_near)
 
     def _expected(self, thing: _Thing) -> NDArray[np.float64]:
         """(4,) where a thing is by now, if it goes on as it went: in its place, with somebody, or straight on."""
@@ -239,7 +238,7 @@ class ThingFollower:
         if course.still_s >= _PUT_DOWN_S:
             return thing.box
         if somebody is not None and somebody.time_s >= self._time_s:
-            step = somebody.middle + thing.from_them[_companion(thing)] - course.middle
+            step = somebody.steady + thing.from_them[_companion(thing)] - course.middle
         else:
             step = course.velocity * (self._time_s - course.time_s)
         return thing.box + np.tile(step, 2)
@@ -268,15 +267,15 @@ class ThingFollower:
             difference = np.linalg.norm(thing.course.velocity - self._people[i].velocity)
             if np.linalg.norm(gap) < _BESIDE * stature and difference < _ALIKE * stature:
                 thing.beside[i] = thing.beside.get(i, 0.0) + 0.15
-                thing.from_them[i] = thing.course.middle - self._people[i].middle
+                thing.from_them[i] = thing.course.middle - self._people[i].steady
 
     def _row(self, thing: _Thing, box: NDArray[np.float64], stature: float) -> tuple[Any, ...]:
         course = thing.course
         age_s = course.time_s - thing.began_s
         soon = min(1.0, _LARGE * stature / float(thing.size.max()))  # what is large is no flicker
-        proven = min(1.0, age_s / (soon * _PROVEN_S)) * min(
-            1.0, thing.looks / max(1.0, age_s * self._looks_s)
-        )
+        seen_s = age_s - thing.hidden_s
+        proven = min(1.0, seen_s / (soon * _PROVEN_S))
+        proven *= min(1.0, thing.looks / max(1.0, seen_s * self._looks_s))
         steady = 1.0 if course.still_s > 1.0 else course.straight(0.05 * stature)
         named = max(thing.kinds.items(), key=lambda item: item[1], default=(UNKNOWN, 0.0))
         # With an object, an outline comes or goes; a shadow and a change of the light have none of their own.

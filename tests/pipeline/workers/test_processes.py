@@ -186,9 +186,12 @@ def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
         start_new_session=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "starting\n"
-    os.killpg(process.pid, signal.SIGINT)
-    said, complained = process.communicate(timeout=60)
+    try:
+        assert process.stdout.readline() == "starting\n"
+        os.killpg(process.pid, signal.SIGINT)
+        said, complained = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert said.endswith("interrupted\n")
     assert "Traceback" not in complained
 

@@ -148,6 +148,16 @@ def test_what_stays_is_found_again_after_it_was_hidden_and_meanwhile_taken_to_be
     assert found[-1].still_s[0] > 5
 
 
+def test_what_was_hidden_is_as_sure_afterwards_as_before():
+    def looks(i):
+        return [] if 20 <= i < 40 else [(box(10 + 8 * i), 1, 0.4)]
+
+    crowd = np.array([4], np.int32), np.array([[150, 50, 420, 300]], np.float32)
+    found = [each.select(each.kinds == 1) for each in follow(looks, lambda i: crowd)]
+    assert (found[19].ids.tolist(), found[41].ids.tolist()) == ([1], [1])
+    assert found[41].quality[0] > 0.9 * found[19].quality[0]
+
+
 def test_ids_go_on_from_where_an_earlier_stretch_ended():
     follower = ThingFollower(ThingSettings(), LOOKS, FRAME, first_id=5)
     for i in range(9):
@@ -217,8 +227,7 @@ def test_what_comes_out_from_behind_people_is_never_there_twice():
     follower = ThingFollower(ThingSettings(), LOOKS, FRAME)
     found = [follower.update(i / LOOKS, sighting(*looks(i), stature=150.0), *people) for i in range(80)]
     bicycles = [each.ids[each.kinds == 1].tolist() for each in found]
-    assert {len(ids) for ids in bicycles[5:]} == {0, 1}
-    assert (bicycles[5], len(bicycles[-1])) == ([1], 1)
+    assert bicycles[5:] == [[1]] * 75
 
 
 def test_what_comes_out_from_behind_people_half_covered_at_first_keeps_its_id():
@@ -246,7 +255,22 @@ def test_what_moves_with_somebody_and_is_not_seen_goes_where_they_go(kind, held)
     assert (found[35].ids.tolist(), found[35].person.tolist()) == ([1], [7])
     assert [len(each) for each in found[36:51]] == [1] * held + [0] * (15 - held)
     for i in range(36, 36 + held):
-        assert found[i].boxes[0] == pytest.approx(np.array(box(x(i) + 15)), abs=1)
+        assert found[i].boxes[0] == pytest.approx(np.array(box(x(i) + 15)), abs=20 if i > 40 else 1)
+    if held:  # they turned at once: it takes a moment to believe that
+        assert found[50].boxes[0] == pytest.approx(np.array(box(x(50) + 15)), abs=15)
+
+
+def test_what_is_pushed_does_not_tremble_with_a_half_hidden_person():
+    rng = np.random.default_rng(0)
+    off = rng.normal(0, 15, 60)
+
+    def people(i):
+        return np.array([7], np.int32), np.array([(8 * i, 60 + off[i], 8 * i + 30, 160 + off[i])], np.float32)
+
+    found = follow(lambda i: [(box(40 + 8 * i), 1)] if i < 36 else [], people)
+    y = [float(each.boxes[each.kinds == 1][0, 1]) for each in found[36:55]]
+    assert np.abs(np.array(y) - 100).mean() < 10
+    assert np.std(np.diff(y)) < 8
 
 
 def test_what_was_just_put_down_stays_where_it_is_while_somebody_hides_it():
